@@ -1,0 +1,460 @@
+"""The nouns: every value that crosses a boundary, frozen, shape-checked, in SI units.
+
+n joints, m action dimensions, T steps, B batch. Arrays are float32 unless said and read-only; quaternions are
+(w, x, y, z); positions are metres in the robot's base frame; times are seconds of the session's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robot_rlhf.errors import InvalidValueError, ShapeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[np.float32]
+T = TypeVar("T")
+
+
+def frozen_array(
+    name: str,
+    value: ArrayLike,
+    shape: tuple[int | None, ...],
+    dtype: type[np.generic] = np.float32,
+    *,
+    finite: bool = True,
+) -> NDArray[Any]:
+    """Return a read-only array of the given dtype; None in the shape stands for any length.
+
+    Raises:
+        ShapeError: the shape differs.
+        InvalidValueError: a value is NaN or infinite although `finite` is asked for.
+    """
+    array = np.asarray(value, dtype=dtype)
+    if array.ndim != len(shape) or any(
+        want is not None and got != want for got, want in zip(array.shape, shape, strict=True)
+    ):
+        raise ShapeError(name, array.shape, tuple("any" if n is None else n for n in shape))
+    if finite and not np.isfinite(array).all():
+        raise InvalidValueError(name, array.tolist(), "finite numbers")
+    if array.flags.writeable:
+        if array is value or array.base is not None:
+            array = array.copy()
+        array.flags.writeable = False
+    return array
+
+
+def _set(instance: object, name: str, value: object) -> None:
+    object.__setattr__(instance, name, value)
+
+
+def _frozen_mapping(value: Mapping[str, T]) -> Mapping[str, T]:
+    return value if isinstance(value, MappingProxyType) else MappingProxyType(dict(value))
+
+
+class Driver(enum.IntEnum):
+    """Who decided the action of a step."""
+
+    POLICY = 0
+    HUMAN = 1
+    REFLEX = 2
+
+
+class Source(enum.IntEnum):
+    """Where a transition came from, as the learner weighs it."""
+
+    POLICY = 0
+    HUMAN = 1
+    DEMO = 2
+    PRE_INTERVENTION = 3
+    OTHER = 4
+
+
+class Button(enum.Enum):
+    """A judgement or request that a person signals beside driving."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DISCARD = "discard"
+    REWIND = "rewind"
+    STOP = "stop"
+
+
+class Outcome(enum.Enum):
+    """How an episode ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    TIME_LIMIT = "time_limit"
+    DISCARDED = "discarded"
+    FAULT = "fault"
+    STOPPED = "stopped"
+
+
+class EpisodeKind(enum.Enum):
+    """Why an episode was run."""
+
+    DEMONSTRATION = "demonstration"
+    PRACTICE = "practice"
+    EVALUATION = "evaluation"
+
+
+class FeedbackKind(enum.Enum):
+    """The kinds of supervision a person or model gives."""
+
+    INTERVENTION = "intervention"
+    CORRECTION = "correction"
+    PREFERENCE = "preference"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    SCORE = "score"
+    ATTRIBUTE = "attribute"
+
+
+@dataclass(frozen=True, eq=False)
+class ActionLayout:
+    """What the m entries of an Action mean."""
+
+    names: tuple[str, ...]
+    """One name per entry. The Cartesian ones are x, y, z, rx, ry, rz, gripper."""
+    scale: Array
+    """What 1.0 means per control period: metres, radians, and 1 for the gripper. Shape (m,)."""
+    frame: Literal["base", "tool", "none"] = "base"
+    """Frame in which translation and rotation are expressed; 'none' for actions that are no motion of a tool."""
+
+    def __post_init__(self) -> None:
+        _set(self, "names", tuple(self.names))
+        _set(self, "scale", frozen_array("ActionLayout.scale", self.scale, (len(self.names),)))
+
+    @property
+    def size(self) -> int:
+        """Number of entries m."""
+        return len(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class CommandLayout:
+    """What the k entries of a Command mean, in SI units, and their absolute bounds."""
+
+    kind: Literal["tool_pose", "direct"]
+    """'tool_pose': x, y, z, qw, qx, qy, qz in the base frame and the gripper opening; 'direct': native units."""
+    names: tuple[str, ...]
+    lower: NDArray[np.float64]
+    """Smallest allowed value per entry. Shape (k,)."""
+    upper: NDArray[np.float64]
+    """Largest allowed value per entry. Shape (k,)."""
+
+    def __post_init__(self) -> None:
+        k = len(self.names)
+        for name in ("lower", "upper"):
+            _set(self, name, frozen_array(f"CommandLayout.{name}", getattr(self, name), (k,), np.float64))
+        if self.kind == "tool_pose" and k != 8:
+            raise ShapeError("CommandLayout.names", (k,), (8,))
+
+
+@dataclass(frozen=True, eq=False)
+class RobotSpec:
+    """What a robot is: joints, limits, rate, and the layouts of its actions, commands, cameras and scene."""
+
+    joint_names: tuple[str, ...]
+    position_lower: Array
+    """Smallest joint positions, rad. Shape (n,)."""
+    position_upper: Array
+    """Largest joint positions, rad. Shape (n,)."""
+    speed_max: Array
+    """Largest joint speeds, rad/s. Shape (n,)."""
+    control_period: float
+    """Seconds between two commands."""
+    action: ActionLayout
+    command: CommandLayout
+    cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """Camera name to (height, width) in pixels."""
+    scene: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Name to length of each entry of Observation.scene."""
+    privileged: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Name to length of each entry of Observation.privileged; empty on a real robot."""
+
+    def __post_init__(self) -> None:
+        n = len(self.joint_names)
+        for name in ("position_lower", "position_upper", "speed_max"):
+            _set(self, name, frozen_array(f"RobotSpec.{name}", getattr(self, name), (n,)))
+        for name in ("cameras", "scene", "privileged"):
+            _set(self, name, _frozen_mapping(getattr(self, name)))
+        if not self.control_period > 0:
+            raise InvalidValueError("RobotSpec.control_period", self.control_period, "seconds > 0")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Observation:
+    """What is sensed at one instant."""
+
+    stamp: float
+    """Seconds of the session's monotonic clock at which the state was sensed."""
+    joint_position: Array
+    """rad. Shape (n,)."""
+    joint_velocity: Array
+    """rad/s. Shape (n,)."""
+    tool_pose_in_base: Array
+    """Measured pose x, y, z, qw, qx, qy, qz; the identity on a robot without a tool. Shape (7,)."""
+    tool_target_in_base: Array
+    """Pose the robot is commanded to hold right now; without it the state is not Markov. Shape (7,)."""
+    tool_velocity: Array
+    """Linear m/s, then angular rad/s, in the base frame. Shape (6,)."""
+    tool_wrench: Array
+    """Force N, then torque N m, that the world exerts on the tool, in the base frame. Shape (6,)."""
+    gripper: float
+    """Measured opening: 0 closed, 1 open."""
+    gripper_target: float
+    """Commanded opening: 0 closed, 1 open."""
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])
+    """Camera name to RGB picture. Shape (H, W, 3)."""
+    scene: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    """What perception reports of the world: poses (7,) and other vectors by name. A policy may use it."""
+    privileged: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    """The simulator's truth: for evaluation and simulated people; never fed to a policy that must run on a robot."""
+
+    def __post_init__(self) -> None:
+        for name, size in _OBSERVATION_VECTORS:
+            _set(self, name, frozen_array(name, getattr(self, name), (size,)))
+        for name in ("gripper", "gripper_target"):
+            value = float(getattr(self, name))
+            if not -0.01 <= value <= 1.01:
+                raise InvalidValueError(f"Observation.{name}", value, "0 (closed) to 1 (open)")
+            _set(self, name, value)
+        for name in ("scene", "privileged"):
+            _set(
+                self,
+                name,
+                MappingProxyType({k: frozen_array(f"{name}[{k}]", v, (None,)) for k, v in getattr(self, name).items()}),
+            )
+        images: dict[str, NDArray[np.uint8]] = {}
+        for key, image in self.images.items():
+            if image.dtype != np.uint8:
+                raise InvalidValueError(f"Observation.images[{key}]", f"dtype {image.dtype}", "uint8")
+            images[key] = frozen_array(f"images[{key}]", image, (None, None, 3), np.uint8, finite=False)
+        _set(self, "images", MappingProxyType(images))
+
+
+_OBSERVATION_VECTORS: tuple[tuple[str, int | None], ...] = (
+    ("joint_position", None),
+    ("joint_velocity", None),
+    ("tool_pose_in_base", 7),
+    ("tool_target_in_base", 7),
+    ("tool_velocity", 6),
+    ("tool_wrench", 6),
+)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Action:
+    """What a policy or a person wishes for the next control period."""
+
+    values: Array
+    """In [-1, 1], laid out as RobotSpec.action says. Shape (m,)."""
+
+    def __post_init__(self) -> None:
+        values = frozen_array("Action.values", self.values, (None,))
+        if values.size and np.abs(values).max() > 1.0 + 1e-6:
+            raise InvalidValueError("Action.values", values.tolist(), "numbers in [-1, 1]")
+        _set(self, "values", values)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Command:
+    """What a robot accepts: a target in SI units, laid out as RobotSpec.command says, with a deadline."""
+
+    target: NDArray[np.float64]
+    """Shape (k,), float64."""
+    valid_until: float
+    """Clock time, seconds, after which the robot must not act on it."""
+
+    def __post_init__(self) -> None:
+        _set(self, "target", frozen_array("Command.target", self.target, (None,), np.float64))
+        if not np.isfinite(self.valid_until):
+            raise InvalidValueError("Command.valid_until", self.valid_until, "finite seconds")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class HumanInput:
+    """What a person does right now: drives (action) or not (None), and presses buttons."""
+
+    action: Action | None = None
+    buttons: frozenset[Button] = frozenset[Button]()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Step:
+    """One control period: what was seen, wished, done, and what followed."""
+
+    index: int
+    """Number of this step in its episode, from 0."""
+    observation: Observation
+    proposed: Action | None
+    """The policy's wish, also while a person drives; None where no policy was asked."""
+    executed: Action
+    """What the robot was really told after person and guard, in the action's own coordinates."""
+    driver: Driver
+    reward: float
+    """Reward for training, made by EpisodeMeta.reward_source."""
+    terminated: bool
+    """The task ended by itself (success or failure); no future is counted."""
+    truncated: bool
+    """The episode was cut (time limit, stop); the future still counts."""
+    policy_version: int
+    """Version of the weights that proposed; -1 where no learned policy was asked."""
+    instruction: str
+    next_observation: Observation
+    gold_reward: float = 0.0
+    """The simulator's true reward: for evaluation only."""
+
+    def __post_init__(self) -> None:
+        if self.proposed is not None and self.proposed.values.shape != self.executed.values.shape:
+            raise ShapeError("Step.proposed", self.proposed.values.shape, self.executed.values.shape)
+        if not np.isfinite(self.reward):
+            raise InvalidValueError("Step.reward", self.reward, "a finite number")
+
+
+@dataclass(frozen=True)
+class EpisodeMeta:
+    """What is known about an episode when it begins."""
+
+    id: str
+    """Unique in its session, sortable by time."""
+    task: str
+    kind: EpisodeKind
+    seed: int
+    operator: str
+    """Who supervises: a person's name, or the preset of a simulated person, or 'none'."""
+    reward_source: str
+    """Name and version of what makes Step.reward, for example 'task_success@1'."""
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Software versions by package name."""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise InvalidValueError("EpisodeMeta.id", repr(self.id), "a non-empty name")
+        _set(self, "versions", _frozen_mapping(self.versions))
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """How an episode ended."""
+
+    id: str
+    outcome: Outcome
+    steps: int
+    detail: str = ""
+    """A sentence for people, for example which fault was latched."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A span of one episode's steps: a reference, never a copy."""
+
+    episode_id: str
+    start: int
+    length: int
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.length < 1:
+            raise InvalidValueError("Segment", f"start {self.start}, length {self.length}", "start >= 0, length >= 1")
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """One event of supervision."""
+
+    kind: FeedbackKind
+    author: str
+    stamp: float
+    span: Segment
+    """The steps it is about."""
+    value: float | None = None
+    """Score, or 0, 0.5, 1 for a preference of `span` over `other`."""
+    text: str = ""
+    """The sentence of a correction, or the name of an attribute."""
+    other: Segment | None = None
+    """The second segment of a comparison."""
+    confidence: float = 1.0
+    """In [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.confidence <= 1.0:
+            raise InvalidValueError("Feedback.confidence", self.confidence, "a number in [0, 1]")
+        if (self.kind is FeedbackKind.PREFERENCE) != (self.other is not None):
+            raise InvalidValueError("Feedback.other", self.other, "a segment, exactly for a preference")
+
+
+@dataclass(frozen=True)
+class GuardEvent:
+    """The guard changed or refused something."""
+
+    stamp: float
+    rule: str
+    """Name of the rule, for example 'workspace', 'tool_force', 'stale_command', 'nan'."""
+    detail: str
+    """What was measured and what is allowed, in words."""
+    latched: bool = False
+    """True for a fault that holds the robot until it is released."""
+
+
+Event = Feedback | GuardEvent
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Transitions on one device, as the learner takes them. B transitions."""
+
+    observation: Mapping[str, Tensor]
+    """'state' (B, D) float32 and cameras by name (B, H, W, 3) uint8."""
+    action: Tensor
+    """Executed actions, in [-1, 1]. Shape (B, m)."""
+    reward: Tensor
+    """Discounted sum of the n rewards that follow. Shape (B,)."""
+    discount: Tensor
+    """gamma ** n * (1 - terminated): what the value of next_observation counts. Shape (B,)."""
+    next_observation: Mapping[str, Tensor]
+    """The observation n steps later, or the last true one before the episode ended."""
+    source: Tensor
+    """A Source per transition, int64. Shape (B,)."""
+    weight: Tensor
+    """Weight in the loss. Shape (B,)."""
+    index: Tensor
+    """Row in the replay buffer, int64. Shape (B,)."""
+
+
+def weights_checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, in the order of names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class WeightSnapshot:
+    """The weights of a policy at one moment of training."""
+
+    version: int
+    """Number of learner updates that made it."""
+    arrays: Mapping[str, NDArray[Any]]
+    checksum: str = ""
+    """SHA-256 of the arrays; computed when empty, verified when given."""
+
+    def __post_init__(self) -> None:
+        _set(self, "arrays", _frozen_mapping(self.arrays))
+        actual = weights_checksum(self.arrays)
+        if self.checksum and self.checksum != actual:
+            raise InvalidValueError("WeightSnapshot.checksum", self.checksum[:12], f"{actual[:12]} (the arrays' own)")
+        _set(self, "checksum", actual)

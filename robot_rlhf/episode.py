@@ -1,0 +1,186 @@
+"""An episode as columns: what a journal gives back and what cloning, replay and export read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import (
+    Action,
+    Array,
+    Driver,
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
+    Observation,
+    Step,
+    frozen_array,
+)
+from robot_rlhf.errors import InvalidValueError, ShapeError
+
+OBSERVATION_ARRAYS = (
+    "joint_position",
+    "joint_velocity",
+    "tool_pose_in_base",
+    "tool_target_in_base",
+    "tool_velocity",
+    "tool_wrench",
+)
+"""Array fields of Observation, in order."""
+OBSERVATION_SCALARS = ("stamp", "gripper", "gripper_target")
+OBSERVATION_MAPPINGS = ("images", "scene", "privileged")
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One rollout, stored column-wise: T steps, T + 1 observations, m action dimensions."""
+
+    meta: EpisodeMeta
+    observations: Mapping[str, NDArray[Any]]
+    """Column name to T + 1 rows; images, scene and privileged entries are named 'images/front' and the like."""
+    proposed: Array
+    """The policy's wish, NaN where none was asked. Shape (T, m)."""
+    executed: Array
+    """What the robot was really told, in [-1, 1]. Shape (T, m)."""
+    driver: NDArray[np.uint8]
+    """A Driver per step. Shape (T,)."""
+    reward: Array
+    """Shape (T,)."""
+    gold_reward: Array
+    """For evaluation only. Shape (T,)."""
+    terminated: NDArray[np.bool_]
+    """Shape (T,)."""
+    truncated: NDArray[np.bool_]
+    """Shape (T,)."""
+    policy_version: NDArray[np.int64]
+    """Shape (T,)."""
+    instructions: tuple[str, ...]
+    """One per step."""
+    events: tuple[Event, ...] = ()
+    end: EpisodeEnd | None = None
+    """None where the recording broke off before the episode ended."""
+
+    def __post_init__(self) -> None:
+        steps = len(self.executed)
+        m = self.executed.shape[1] if self.executed.ndim == 2 else -1
+        if steps < 1:
+            raise InvalidValueError(f"Episode {self.meta.id}", "0 steps", "at least one step")
+        fields: tuple[tuple[str, tuple[int, ...], type[np.generic], bool], ...] = (
+            ("proposed", (steps, m), np.float32, False),
+            ("executed", (steps, m), np.float32, True),
+            ("driver", (steps,), np.uint8, True),
+            ("reward", (steps,), np.float32, True),
+            ("gold_reward", (steps,), np.float32, True),
+            ("terminated", (steps,), np.bool_, True),
+            ("truncated", (steps,), np.bool_, True),
+            ("policy_version", (steps,), np.int64, True),
+        )
+        for name, shape, dtype, finite in fields:
+            value = frozen_array(f"Episode.{name}", getattr(self, name), shape, dtype, finite=finite)
+            object.__setattr__(self, name, value)
+        if len(self.instructions) != steps:
+            raise ShapeError("Episode.instructions", (len(self.instructions),), (steps,))
+        for name, column in self.observations.items():
+            if len(column) != steps + 1:
+                raise ShapeError(f"Episode.observations[{name}]", column.shape, (steps + 1, "..."))
+            column.flags.writeable = False
+        object.__setattr__(self, "observations", MappingProxyType(dict(self.observations)))
+
+    def __len__(self) -> int:
+        return len(self.executed)
+
+    @property
+    def by_human(self) -> NDArray[np.bool_]:
+        """True where a person drove. Shape (T,)."""
+        return self.driver == Driver.HUMAN
+
+    @classmethod
+    def from_steps(
+        cls, meta: EpisodeMeta, steps: Sequence[Step], events: Sequence[Event] = (), end: EpisodeEnd | None = None
+    ) -> Episode:
+        """Stack steps into columns.
+
+        Raises:
+            InvalidValueError: no steps, or a step does not start where the one before it ended.
+        """
+        if not steps:
+            raise InvalidValueError(f"Episode {meta.id}", "0 steps", "at least one step")
+        for before, after in itertools.pairwise(steps):
+            if before.next_observation is not after.observation and (
+                before.next_observation.stamp != after.observation.stamp or after.index != before.index + 1
+            ):
+                raise InvalidValueError(
+                    f"Episode {meta.id}", f"step {after.index} after {before.index}", "steps that follow one another"
+                )
+        none = np.full(steps[0].executed.values.shape, np.nan, np.float32)
+        return cls(
+            meta=meta,
+            observations=stack_observations([*(s.observation for s in steps), steps[-1].next_observation]),
+            proposed=np.stack([none if s.proposed is None else s.proposed.values for s in steps]),
+            executed=np.stack([s.executed.values for s in steps]),
+            driver=np.array([s.driver for s in steps], np.uint8),
+            reward=np.array([s.reward for s in steps], np.float32),
+            gold_reward=np.array([s.gold_reward for s in steps], np.float32),
+            terminated=np.array([s.terminated for s in steps]),
+            truncated=np.array([s.truncated for s in steps]),
+            policy_version=np.array([s.policy_version for s in steps], np.int64),
+            instructions=tuple(s.instruction for s in steps),
+            events=tuple(events),
+            end=end,
+        )
+
+    def observation(self, t: int) -> Observation:
+        """Observation number t, 0 to T."""
+        return unstack_observation(self.observations, t)
+
+    def steps(self) -> list[Step]:
+        """The inverse of from_steps."""
+        observations = [self.observation(t) for t in range(len(self) + 1)]
+        return [
+            Step(
+                index=t,
+                observation=observations[t],
+                proposed=None if np.isnan(self.proposed[t]).any() else Action(self.proposed[t]),
+                executed=Action(self.executed[t]),
+                driver=Driver(int(self.driver[t])),
+                reward=float(self.reward[t]),
+                gold_reward=float(self.gold_reward[t]),
+                terminated=bool(self.terminated[t]),
+                truncated=bool(self.truncated[t]),
+                policy_version=int(self.policy_version[t]),
+                instruction=self.instructions[t],
+                next_observation=observations[t + 1],
+            )
+            for t in range(len(self))
+        ]
+
+
+def stack_observations(observations: Sequence[Observation]) -> dict[str, NDArray[Any]]:
+    """Stack observations into columns named as Episode.observations says."""
+    columns: dict[str, NDArray[Any]] = {
+        name: np.stack([getattr(o, name) for o in observations]) for name in OBSERVATION_ARRAYS
+    }
+    for name in OBSERVATION_SCALARS:
+        columns[name] = np.array([getattr(o, name) for o in observations], np.float64)
+    for group in OBSERVATION_MAPPINGS:
+        for key in getattr(observations[0], group):
+            columns[f"{group}/{key}"] = np.stack([getattr(o, group)[key] for o in observations])
+    return columns
+
+
+def unstack_observation(columns: Mapping[str, NDArray[Any]], t: int) -> Observation:
+    """Row t of stacked observations; the inverse of stack_observations."""
+    fields: dict[str, Any] = {group: {} for group in OBSERVATION_MAPPINGS}
+    for name, column in columns.items():
+        group, _, key = name.partition("/")
+        if key:
+            fields[group][key] = column[t]
+        else:
+            fields[name] = float(column[t]) if name in OBSERVATION_SCALARS else column[t]
+    return Observation(**fields)

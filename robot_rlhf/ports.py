@@ -1,0 +1,178 @@
+"""The ports: what the ring needs of robots, tasks, people, policies, rewards, labels, records and learners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import (
+    Action,
+    Batch,
+    Command,
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
+    HumanInput,
+    Observation,
+    RobotSpec,
+    Segment,
+    Step,
+    WeightSnapshot,
+)
+
+
+@runtime_checkable
+class Robot(Protocol):
+    """Something that senses and moves. Only the guard may call `send`."""
+
+    @property
+    def spec(self) -> RobotSpec:
+        """Constant for the life of the robot."""
+        ...
+
+    def observe(self) -> Observation:
+        """The newest state. Raises RobotError when nothing can be sensed."""
+        ...
+
+    def send(self, command: Command) -> Command:
+        """Follow the command until the next one or its deadline; returns what was really sent.
+
+        A simulated robot advances by one control period.
+
+        Raises:
+            ShapeError: the target has another length than spec.command.
+            StaleError: the deadline has passed already.
+            RobotError: the robot is faulted or gone.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Hold still now. Idempotent, callable from any thread, never raises."""
+        ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A skill to be learned: how an episode starts, when it has succeeded, how long it may last."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def instruction(self) -> str:
+        """What a person would say to ask for it."""
+        ...
+
+    @property
+    def time_limit(self) -> int:
+        """Control periods after which the episode is cut (truncated, not terminated)."""
+        ...
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Bring robot and scene to a start drawn from rng; all randomness of the episode comes from it."""
+        ...
+
+    def success(self, observation: Observation) -> bool: ...
+
+
+@runtime_checkable
+class GoldTask(Task, Protocol):
+    """A task whose true reward is known, as only a simulator can."""
+
+    def gold_reward(self, observation: Observation) -> float:
+        """For evaluation only; never a training signal unless a run asks for it by name."""
+        ...
+
+
+@runtime_checkable
+class Teleop(Protocol):
+    """A person's hands: browser, gamepad, SpaceMouse, or a simulated person."""
+
+    def read(self) -> HumanInput | None:
+        """What the person does right now, without waiting; None when the device is gone."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that wishes an action."""
+
+    @property
+    def version(self) -> int:
+        """Version of the weights in use; -1 for a policy that does not learn."""
+        ...
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action: ...
+
+    def reset(self) -> None:
+        """An episode begins."""
+        ...
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """Scores transitions; never waits inside the control loop."""
+
+    @property
+    def version(self) -> int: ...
+
+    def score(self, batch: Batch) -> NDArray[np.float32]:
+        """Reward per transition. Shape (B,)."""
+        ...
+
+    def uncertainty(self, batch: Batch) -> NDArray[np.float32]:
+        """Standard deviation of the score. Shape (B,)."""
+        ...
+
+
+Comparison = Literal["left", "right", "equal", "skip"]
+
+
+@runtime_checkable
+class Labeler(Protocol):
+    """Judges recorded behaviour; sees no reward."""
+
+    def compare(self, left: Segment, right: Segment) -> Comparison: ...
+
+    def judge(self, segment: Segment) -> float | None:
+        """Score in [0, 1], or None to skip."""
+        ...
+
+
+@runtime_checkable
+class Subscriber(Protocol):
+    """Is told what happens, in order: journal first, then replay, console, metrics, video."""
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None: ...
+
+    def on_step(self, step: Step) -> None: ...
+
+    def on_event(self, event: Event) -> None:
+        """A judgement, a correction, or something the guard did, inside an episode."""
+        ...
+
+    def on_episode_end(self, end: EpisodeEnd) -> None: ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Turns batches into better weights."""
+
+    def update(self, batch: Batch) -> Mapping[str, float]:
+        """One step of learning; returns metrics by name."""
+        ...
+
+    def snapshot(self) -> WeightSnapshot:
+        """The policy's weights, for whoever acts."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """Everything needed to go on later: parameters, targets, optimisers, counters, generators."""
+        ...
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError when the state belongs to another architecture."""
+        ...
