@@ -1,0 +1,1 @@
+"""Limits, and the guard: the only way to a Robot."""
