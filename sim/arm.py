@@ -1,0 +1,340 @@
+"""The simulated arm: a Robot whose world is one MuJoCo model."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import ActionLayout, Array, Command, CommandLayout, Observation, RobotSpec, frozen_array
+from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError, StaleError
+from robot_rlhf.timing import Clock, FakeClock
+from sim.contacts import ContactSense
+from sim.kinematics import HOME, JOINTS, ToolKinematics
+from sim.render import Renderer
+from sim.rotation import canonical
+
+CONTROL_PERIOD = 0.05
+SPEED_MAX = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61], np.float32)
+"""Published joint speed limits, rad/s."""
+FINGER_TRAVEL = 0.04
+REACH_LOWER = (0.15, -0.55, -0.01)
+REACH_UPPER = (0.80, 0.55, 0.80)
+"""Box of tool positions the arm accepts, m: a sanity bound; the workspace of a task is the guard's business."""
+
+# What physics does not know lives in MjData.userdata, so that one vector is the whole state.
+_TARGET = slice(0, 7)
+_OPENING = 7
+_WRENCH = slice(8, 14)
+_GRASPED = 14
+_HELD = 15
+_OWN = 16
+
+SCENE_FILE = Path(__file__).parent / "scenes" / "arm.xml"
+
+
+class Stage(Protocol):
+    """What stands around the arm, as a task built it: what perception reports of it and what is true of it."""
+
+    @property
+    def scene_sizes(self) -> Mapping[str, int]: ...
+
+    @property
+    def privileged_sizes(self) -> Mapping[str, int]: ...
+
+    def perceive(self, arm: SimArm) -> Mapping[str, Array]:
+        """Entries of Observation.scene."""
+        ...
+
+    def truth(self, arm: SimArm) -> Mapping[str, Array]:
+        """Entries of Observation.privileged."""
+        ...
+
+    def paint(self, arm: SimArm) -> None:
+        """Set colours that the episode drew, before a picture is taken."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SimState:
+    """One instant of a simulation, exactly: physics, solver warm start, targets and the episode's own draws."""
+
+    vector: NDArray[np.float64]
+    """MuJoCo's integration state, userdata included."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vector", frozen_array("SimState.vector", self.vector, (None,), np.float64))
+
+
+class SimArm:
+    """A 7-joint arm with a parallel gripper that follows tool poses.
+
+    `send` finds joint targets by inverse kinematics, moves position servos towards them for one control period, and
+    advances the clock by it when that is a FakeClock; with a real clock, pacing is the loop's business. Orientations
+    are reported with qx >= 0, which is continuous while the tool points downward.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        world: mujoco.MjSpec,
+        action: ActionLayout,
+        clock: Clock,
+        cameras: Mapping[str, tuple[int, int]],
+        *,
+        graspable: str | None = None,
+        memory: int = 0,
+    ) -> None:
+        """Compile the world.
+
+        Args:
+            stage: the task's view of the world.
+            world: the arm's scene with the task's bodies added.
+            action: what the task lets a policy move.
+            clock: stamps observations and judges deadlines.
+            cameras: name ('front', 'wrist') to (height, width) of the pictures to take; empty for none.
+            graspable: geom that counts as part of the tool while both pads touch it.
+            memory: numbers the task keeps in `memory` for an episode; they are part of snapshots.
+        """
+        world.nuserdata = _OWN + memory
+        self.model: mujoco.MjModel = world.compile()
+        self.data = mujoco.MjData(self.model)
+        self.clock = clock
+        self._stage = stage
+        self._kinematics = ToolKinematics(world)
+        self._site: int = self.model.site("tool").id
+        self._hand: int = self.model.body("hand").id
+        self._contacts = ContactSense(self.model, self._site, graspable)
+        self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
+        self._joint_step = SPEED_MAX.astype(np.float64) * CONTROL_PERIOD
+        self._state_size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self._renderer = Renderer(self.model, cameras)
+        self._images: Mapping[str, NDArray[np.uint8]] | None = None
+        self._seen: Observation | None = None
+        self._velocity = np.zeros(6)
+        self._fault = ""
+        self._lock = threading.RLock()
+        self._spec = RobotSpec(
+            joint_names=tuple(f"joint{i + 1}" for i in range(JOINTS)),
+            position_lower=self._kinematics.lower.astype(np.float32),
+            position_upper=self._kinematics.upper.astype(np.float32),
+            speed_max=SPEED_MAX,
+            control_period=CONTROL_PERIOD,
+            action=action,
+            command=CommandLayout(
+                kind="tool_pose",
+                names=("x", "y", "z", "qw", "qx", "qy", "qz", "opening"),
+                lower=np.array([*REACH_LOWER, -1, -1, -1, -1, 0]),
+                upper=np.array([*REACH_UPPER, 1, 1, 1, 1, 1]),
+            ),
+            cameras=cameras,
+            scene=stage.scene_sizes,
+            privileged=stage.privileged_sizes,
+        )
+        self.begin((0.5, 0.0, 0.2, 0.0, 1.0, 0.0, 0.0), 1.0)
+        self.settle()
+
+    @property
+    def spec(self) -> RobotSpec:
+        return self._spec
+
+    @property
+    def memory(self) -> NDArray[np.float64]:
+        """The task's numbers of this episode; a writable view."""
+        return self.data.userdata[_OWN:]
+
+    @property
+    def grasped(self) -> bool:
+        """Both pads touch the graspable object."""
+        return bool(self.data.userdata[_GRASPED])
+
+    @property
+    def joint_target(self) -> NDArray[np.float64]:
+        """What the servos pull to, rad. Shape (7,)."""
+        return self.data.ctrl[:JOINTS].copy()
+
+    def tool_pose(self) -> tuple[float, ...]:
+        """Measured tool pose x, y, z, qw, qx, qy, qz as plain floats."""
+        return (
+            *self.data.site_xpos[self._site].tolist(),
+            *canonical(self.data.xquat[self._hand].tolist()),
+        )
+
+    def begin(self, pose: tuple[float, ...], opening: float) -> None:
+        """Forget the past and hold still at a pose; the task then places its objects and calls `settle`.
+
+        Raises:
+            RobotError: no joint positions reach the pose.
+        """
+        with self._lock:
+            joints = self._kinematics.solve(pose, HOME, iterations=100)
+            missed = float(np.abs(self._kinematics.pose(joints)[:3] - pose[:3]).max())
+            if missed > 1e-3:
+                raise RobotError(f"start pose {pose}: out of reach by {missed:.3f} m")
+            mujoco.mj_resetData(self.model, self.data)
+            self._fault = ""
+            self.data.qpos[:JOINTS] = self.data.ctrl[:JOINTS] = joints
+            self.data.qpos[JOINTS : JOINTS + 2] = self.data.ctrl[JOINTS:] = FINGER_TRAVEL * opening
+            self.data.userdata[_OPENING] = opening
+
+    def settle(self) -> None:
+        """Make everything that follows from the placed state known: the end of a reset."""
+        with self._lock:
+            mujoco.mj_forward(self.model, self.data)
+            self.data.userdata[_TARGET] = self.tool_pose()
+            self._contacts.measure(self.data, self.data.userdata[_WRENCH])
+            self._changed()
+
+    def observe(self) -> Observation:
+        """The newest state; pictures are taken here, once per state.
+
+        Raises:
+            RobotError: the simulation diverged.
+            RenderError: cameras were asked for and no picture can be rendered.
+        """
+        with self._lock:
+            if self._fault:
+                raise RobotError(self._fault)
+            stamp = self.clock.now()
+            if self._seen is None or self._seen.stamp != stamp:
+                self._seen = self._sense(stamp)
+            return self._seen
+
+    def _sense(self, stamp: float) -> Observation:
+        data = self.data
+        mujoco.mj_objectVelocity(
+            self.model, data, mujoco.mjtObj.mjOBJ_SITE, self._site, self._velocity, 0
+        )  # angular first
+        user = data.userdata[:_OWN].tolist()
+        row = np.array(
+            [
+                *self.tool_pose(),
+                *user[_TARGET],
+                *self._velocity[3:].tolist(),
+                *self._velocity[:3].tolist(),
+                *user[_WRENCH],
+            ],
+            np.float32,
+        )
+        joints = np.concatenate([data.qpos[:JOINTS], data.qvel[:JOINTS]], dtype=np.float32, casting="same_kind")
+        row.flags.writeable = joints.flags.writeable = False
+        left, right = data.qpos[JOINTS : JOINTS + 2].tolist()
+        if self._images is None:
+            self._images = self._take_pictures()
+        return Observation(
+            stamp=stamp,
+            joint_position=joints[:JOINTS],
+            joint_velocity=joints[JOINTS:],
+            tool_pose_in_base=row[:7],
+            tool_target_in_base=row[7:14],
+            tool_velocity=row[14:20],
+            tool_wrench=row[20:26],
+            gripper=min(1.0, max(0.0, (left + right) / (2.0 * FINGER_TRAVEL))),
+            gripper_target=user[_OPENING],
+            images=self._images,
+            scene=self._stage.perceive(self),
+            privileged=self._stage.truth(self),
+        )
+
+    def _take_pictures(self) -> Mapping[str, NDArray[np.uint8]]:
+        if not self._spec.cameras:
+            return {}
+        self._stage.paint(self)
+        return {name: self._renderer.picture(self.data, name) for name in self._spec.cameras}
+
+    def send(self, command: Command) -> Command:
+        with self._lock:
+            target = self._checked(command)
+            data = self.data
+            last = data.ctrl[:JOINTS]
+            wanted = self._kinematics.solve(target[:7], last.copy())
+            last += np.minimum(np.maximum(wanted - last, -self._joint_step), self._joint_step)
+            data.ctrl[JOINTS:] = FINGER_TRAVEL * target[7]
+            user = data.userdata
+            user[: _OPENING + 1] = target
+            user[_HELD] = 0.0
+            mujoco.mj_step(self.model, data, nstep=self._substeps)
+            if isinstance(self.clock, FakeClock):
+                self.clock.advance(CONTROL_PERIOD)
+            if not math.isfinite(float(data.qacc.sum())):
+                self._fault = f"the simulation diverged at {data.time:.2f} s: reset the task"
+                raise RobotError(self._fault)
+            user[_GRASPED] = self._contacts.measure(data, user[_WRENCH])
+            self._derive()
+            return Command(np.array(target), command.valid_until)
+
+    def _checked(self, command: Command) -> list[float]:
+        """The target inside the arm's bounds, its quaternion of unit length."""
+        if self._fault:
+            raise RobotError(self._fault)
+        if command.target.shape != (8,):
+            raise ShapeError("Command.target", command.target.shape, (8,))
+        now = self.clock.now()
+        if command.valid_until < now:
+            raise StaleError(f"Command.valid_until: {command.valid_until:.3f} s has passed, now is {now:.3f} s")
+        bounds = self._spec.command
+        target = np.minimum(np.maximum(command.target, bounds.lower), bounds.upper).tolist()
+        if sum(c * c for c in command.target[3:7].tolist()) < 0.01:
+            raise InvalidValueError("Command.target[3:7]", command.target[3:7].tolist(), "a unit quaternion")
+        target[3:7] = canonical(command.target[3:7].tolist())
+        return target
+
+    def stop(self) -> None:
+        """Hold the joints where they are; a second call changes nothing."""
+        with self._lock:
+            if self.data.userdata[_HELD]:
+                return
+            data = self.data
+            data.ctrl[:JOINTS] = data.qpos[:JOINTS]
+            data.userdata[_TARGET] = self.tool_pose()
+            data.userdata[_HELD] = 1.0
+            self._changed()
+
+    def snapshot(self) -> SimState:
+        """The whole state; the clock, which never goes back, is not part of it."""
+        with self._lock:
+            vector = np.empty(self._state_size)
+            mujoco.mj_getState(self.model, self.data, vector, mujoco.mjtState.mjSTATE_INTEGRATION)
+            return SimState(vector)
+
+    def restore(self, state: SimState) -> None:
+        """Go on from a snapshot exactly as it went on then.
+
+        Raises:
+            ShapeError: the snapshot is of another world.
+        """
+        with self._lock:
+            if state.vector.shape != (self._state_size,):
+                raise ShapeError("SimState.vector", state.vector.shape, (self._state_size,))
+            mujoco.mj_setState(self.model, self.data, state.vector, mujoco.mjtState.mjSTATE_INTEGRATION)
+            self._fault = ""
+            self._derive()
+
+    def render(self, camera: str, height: int, width: int) -> NDArray[np.uint8]:
+        """One picture of the present state at any size, RGB. Shape (height, width, 3)."""
+        with self._lock:
+            self._stage.paint(self)
+            return self._renderer.picture(self.data, camera, (height, width))
+
+    def close(self) -> None:
+        """Give the graphics context back; the arm still moves, without pictures."""
+        with self._lock:
+            self._renderer.close()
+
+    def _derive(self) -> None:
+        """Positions and velocities of bodies from the state: mj_step leaves those of one substep before."""
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        mujoco.mj_comVel(self.model, self.data)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._seen = None
+        self._images = None

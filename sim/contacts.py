@@ -1,0 +1,54 @@
+"""What the tool feels: the contact forces the world exerts on it, and whether it holds something."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.errors import UnknownNameError
+
+
+class ContactSense:
+    """Sums contact forces on the hand, the fingers and what they hold."""
+
+    def __init__(self, model: mujoco.MjModel, site: int, graspable: str | None) -> None:
+        self._model = model
+        self._site = site
+        hand = model.body("hand").id
+        bodies = {hand} | {b for b in range(model.nbody) if int(model.body_parentid[b]) == hand}
+        self._tool = frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies)
+        self._left: int = model.geom("left_pad").id
+        self._right: int = model.geom("right_pad").id
+        names = [model.geom(g).name for g in range(model.ngeom)]
+        if graspable is not None and graspable not in names:
+            raise UnknownNameError("geom", graspable, [n for n in names if n])
+        self._object = -1 if graspable is None else names.index(graspable)
+        self._force = np.zeros(6)
+
+    def measure(self, data: mujoco.MjData, wrench: NDArray[np.float64]) -> bool:
+        """Write force (N), then torque about the tool point (N m), in the base frame; shape (6,).
+
+        Returns:
+            Whether both pads touch the graspable object; it then counts as part of the tool.
+        """
+        wrench[:] = 0.0
+        if not data.ncon:
+            return False
+        pairs: list[list[int]] = data.contact.geom.tolist()
+        touching = {a if b == self._object else b for a, b in pairs if self._object in (a, b)}
+        grasped = self._left in touching and self._right in touching
+        tool = self._tool | {self._object} if grasped else self._tool
+        for i, (a, b) in enumerate(pairs):
+            if (a in tool) != (b in tool):
+                self._add(data, i, 1.0 if b in tool else -1.0, wrench)
+        return grasped
+
+    def _add(self, data: mujoco.MjData, index: int, sign: float, wrench: NDArray[np.float64]) -> None:
+        mujoco.mj_contactForce(self._model, data, index, self._force)
+        contact = data.contact[index]
+        axes = contact.frame.reshape(3, 3)  # rows; the first points from the first geom to the second
+        force = sign * (self._force[:3] @ axes)
+        arm = contact.pos - data.site_xpos[self._site]
+        wrench[:3] += force
+        wrench[3:] += sign * (self._force[3:] @ axes) + np.cross(arm, force)

@@ -1,0 +1,115 @@
+"""Scripted experts, one per task: policies that look at the privileged truth, as a person's eyes would.
+
+Each is a function of the observation alone (Markov), so that its demonstrations can be cloned; only the wobble of a
+noisy one has a memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from robot_rlhf.datatypes import Action, ActionLayout, Observation
+from robot_rlhf.errors import InvalidValueError
+from sim.rotation import POINTING_DOWN, Quaternion, Vector, about_z, difference, multiply, wrap, yaw
+
+_TRUST_TARGET = 0.7
+"""Share of the commanded against the measured pose in what the script servoes on: with the measured one alone it
+overshoots, because the arm lags its target."""
+_WOBBLE_MEMORY = 0.8
+
+
+class ScriptedExpert:
+    """What the experts share: turning a goal pose into an action, and wobbling like a hand."""
+
+    version = -1
+
+    def __init__(self, layout: ActionLayout, noise: float) -> None:
+        if not 0.0 <= noise <= 1.0:
+            raise InvalidValueError("noise", noise, "a standard deviation of the action from 0 to 1")
+        self._names = layout.names
+        self._scale = layout.scale.tolist()
+        self._noise = noise
+        self._wobble = np.zeros(layout.size)
+
+    def reset(self) -> None:
+        self._wobble[:] = 0.0
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        raise NotImplementedError
+
+    def _towards(
+        self,
+        observation: Observation,
+        position: Vector,
+        orientation: Quaternion,
+        rng: np.random.Generator,
+        *,
+        opening: float = 1.0,
+        steadiness: float = 1.0,
+    ) -> Action:
+        """The action that brings the tool to a goal pose, clipped, with the wobble times `steadiness` added."""
+        target, tool = observation.tool_target_in_base.tolist(), observation.tool_pose_in_base.tolist()
+        from_target = (*(g - t for g, t in zip(position, target, strict=False)), *difference(orientation, target[3:]))
+        from_tool = (*(g - t for g, t in zip(position, tool, strict=False)), *difference(orientation, tool[3:]))
+        wish = {
+            name: _TRUST_TARGET * a + (1.0 - _TRUST_TARGET) * b
+            for name, a, b in zip(("x", "y", "z", "rx", "ry", "rz"), from_target, from_tool, strict=True)
+        }
+        values = np.array(
+            [wish[n] / s if n in wish else 2.0 * opening - 1.0 for n, s in zip(self._names, self._scale, strict=True)]
+        )
+        values = np.minimum(np.maximum(values, -1.0), 1.0)
+        if self._noise:
+            kick = rng.normal(size=len(values)) * self._noise * math.sqrt(1.0 - _WOBBLE_MEMORY**2)
+            self._wobble = _WOBBLE_MEMORY * self._wobble + kick
+            moving = np.array([n in wish for n in self._names])
+            values = np.minimum(np.maximum(values + steadiness * moving * self._wobble, -1.0), 1.0)
+        return Action(values)
+
+
+class ReachExpert(ScriptedExpert):
+    """Goes straight to the target."""
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:  # noqa: ARG002
+        x, y, z, *_ = observation.privileged["target"].tolist()
+        return self._towards(observation, (x, y, z), POINTING_DOWN, rng)
+
+
+class PickCubeExpert(ScriptedExpert):
+    """Goes above the cube, turns along its sides, descends, closes, lifts."""
+
+    HOVER = 0.07
+    FREE_HEIGHT = 0.045
+    FUNNEL = 0.010
+    AT_CUBE = 0.012
+    TURN_LIMIT = math.radians(70.0)
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:  # noqa: ARG002
+        cube, tool = observation.privileged["cube"].tolist(), observation.tool_pose_in_base.tolist()
+        cx, cy, cz = cube[:3]
+        x, y, z = tool[:3]
+        tx, ty, tz, *_ = observation.tool_target_in_base.tolist()
+        angle = self._grasp_yaw(yaw(cube[3:]), yaw(multiply(tool[3:], POINTING_DOWN)))
+        turn = multiply(about_z(angle), POINTING_DOWN)
+        aside = math.hypot(cx - x, cy - y)
+        crooked = abs(difference(turn, tool[3:])[2])
+        closing = observation.gripper_target < 0.5
+        slack = 1.8 if closing else 1.0  # once closing, go on through small slips
+        at_cube = aside < slack * self.AT_CUBE and abs(z - cz) < slack * self.AT_CUBE and crooked < 0.15 * slack
+        if closing and observation.privileged["grasped"][0] > 0.5:
+            return self._towards(observation, (tx, ty, tz + 0.04), turn, rng, opening=0.0)
+        if at_cube:
+            return self._towards(observation, (cx, cy, cz), turn, rng, opening=0.0)
+        height = z - cz
+        if aside < self.FUNNEL + 0.25 * max(height - 0.03, 0.0) and crooked < 0.1 + 2.0 * max(height - 0.04, 0.0):
+            return self._towards(observation, (cx, cy, cz), turn, rng)
+        if height < self.FREE_HEIGHT and aside > self.FUNNEL:
+            return self._towards(observation, (x, y, cz + self.HOVER), turn, rng)
+        return self._towards(observation, (cx, cy, cz + self.HOVER), turn, rng)
+
+    def _grasp_yaw(self, cube: float, tool: float) -> float:
+        """Of the four equivalent grasps, the one nearest to how the tool is turned, within the wrist's range."""
+        nearest = tool + wrap(cube - tool, math.pi / 2.0)
+        return nearest if abs(nearest) < self.TURN_LIMIT else cube
