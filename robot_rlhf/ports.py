@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from robot_rlhf.datatypes import (
     Step,
     WeightSnapshot,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @runtime_checkable
@@ -161,18 +164,18 @@ class Subscriber(Protocol):
 class Learner(Protocol):
     """Turns batches into better weights."""
 
-    def update(self, batch: Batch) -> Mapping[str, float]:
-        """One step of learning; returns metrics by name."""
+    def update(self, batch: Batch) -> Mapping[str, Tensor]:
+        """One step of learning; returns metrics as 0-d tensors, so that nothing waits for the device."""
         ...
 
     def snapshot(self) -> WeightSnapshot:
         """The policy's weights, for whoever acts."""
         ...
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, Tensor]:
         """Everything needed to go on later: parameters, targets, optimisers, counters, generators."""
         ...
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Raises CheckpointError when the state belongs to another architecture."""
         ...

@@ -1,0 +1,1 @@
+"""What turns batches into better weights: losses, off-policy learner, cloning, checkpoints."""

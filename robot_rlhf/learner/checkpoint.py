@@ -1,0 +1,85 @@
+"""Checkpoints on disk: one safetensors file, written beside and renamed, with a checksum; no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.errors import CheckpointError
+
+FORMAT = "robot_rlhf checkpoint 1"
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
+    """Write tensors and JSON-able facts; a reader sees the old file or the whole new one, never half of it.
+
+    Raises:
+        CheckpointError: the disk is full or the folder read-only; an older file of that name stays as it was.
+    """
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    metadata = {"format": FORMAT, "facts": json.dumps(dict(facts), sort_keys=True), "digest": _digest(plain)}
+    scratch = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with scratch.open("wb") as file:
+            file.write(save(plain, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def read_checkpoint(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, object]]:
+    """The inverse of write_checkpoint.
+
+    Raises:
+        CheckpointError: missing, truncated, altered, or not a checkpoint of this format.
+    """
+    try:
+        with safe_open(str(path), framework="pt", device=device) as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open has no __iter__)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such checkpoint") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: corrupt or not a checkpoint ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
+    if metadata.get("digest") != _digest(tensors):
+        raise CheckpointError(f"{path}: contents do not match their checksum; the file was altered or cut")
+    return tensors, json.loads(metadata["facts"])
+
+
+def write_snapshot(path: Path, snapshot: WeightSnapshot, facts: Mapping[str, object] | None = None) -> None:
+    """Write policy weights with their version and checksum."""
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in snapshot.arrays.items()}
+    write_checkpoint(path, tensors, {**(facts or {}), "version": snapshot.version, "checksum": snapshot.checksum})
+
+
+def read_snapshot(path: Path) -> tuple[WeightSnapshot, dict[str, object]]:
+    """The inverse of write_snapshot; the checksum is verified."""
+    tensors, facts = read_checkpoint(path)
+    version, checksum = facts.get("version"), facts.get("checksum")
+    if not isinstance(version, int) or not isinstance(checksum, str):
+        raise CheckpointError(f"{path}: holds no policy weights (facts {sorted(facts)})")
+    return WeightSnapshot(version, {k: v.numpy() for k, v in tensors.items()}, checksum), facts
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,85 @@
+"""Behaviour cloning: the honest baseline, and with growing corrections HG-DAgger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robot_rlhf.datatypes import Batch, WeightSnapshot
+from robot_rlhf.learner import losses
+from robot_rlhf.learner.sac import imitation_mask
+from robot_rlhf.learner.state import AdamState, check_same_tensors, snapshot_of
+from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
+from robot_rlhf.replay.augment import random_shift
+
+
+@dataclass(frozen=True)
+class CloningConfig:
+    """How a policy imitates."""
+
+    learning_rate: float = 1e-3
+    spread_weight: float = 0.05
+    """Weight of fitting the standard deviation."""
+    shift_pixels: int = 4
+
+
+class CloningLearner:
+    """Imitates demonstrations and corrections; never looks at a reward."""
+
+    def __init__(
+        self, shapes: Shapes, network: NetworkConfig, config: CloningConfig, *, seed: int, device: str = "cpu"
+    ) -> None:
+        self.shapes = shapes
+        self.config = config
+        self.device = torch.device(device)
+        self.actor = Actor(shapes, network, torch.Generator().manual_seed(seed)).to(self.device)
+        self.updates = 0
+        self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
+        self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
+        self._adam = AdamState(list(self.actor.parameters()), config.learning_rate)
+
+    def update(self, batch: Batch) -> Mapping[str, Tensor]:
+        """One step on the human rows of the batch."""
+        action, is_open = split_action(batch.action, self._gripper)
+        observation = {
+            name: random_shift(value, self.config.shift_pixels, self._generator)
+            if name in self.shapes.cameras and self.config.shift_pixels
+            else value
+            for name, value in batch.observation.items()
+        }
+        out = self.actor(observation)
+        mask = imitation_mask(batch.source)
+        loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
+        self._adam.step(loss + self.config.spread_weight * losses.spread_loss(out.mean, out.log_std, action, mask))
+        self.updates += 1
+        return {"cloning_loss": loss.detach()}
+
+    def warm_start(self, batches: Iterable[Batch]) -> float:
+        """Imitate before any practice; returns the last loss."""
+        last = torch.zeros(())
+        for batch in batches:
+            last = self.update(batch)["cloning_loss"]
+        self.updates = 0
+        return float(last)
+
+    def warm_critic(self, batches: Iterable[Batch]) -> None:
+        """A cloned policy has no critic."""
+
+    def snapshot(self) -> WeightSnapshot:
+        return snapshot_of(self.actor, self.updates)
+
+    def state(self) -> Mapping[str, Tensor]:
+        tensors = {"updates": torch.tensor(self.updates), "generator": self._generator.get_state()}
+        tensors |= {f"actor.{key}": value.detach().clone() for key, value in self.actor.state_dict().items()}
+        tensors |= {f"adam.{key}": value for key, value in self._adam.state().items()}
+        return tensors
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        check_same_tensors(self.state(), state)
+        self.actor.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("actor.")})
+        self._adam.load({k[5:]: v for k, v in state.items() if k.startswith("adam.")})
+        self._generator.set_state(state["generator"].cpu())
+        self.updates = int(state["updates"])

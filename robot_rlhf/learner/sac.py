@@ -1,0 +1,277 @@
+"""The off-policy learner: soft actor-critic with prior data and corrections (RLPD / HIL-SERL family)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner import losses
+from robot_rlhf.learner.state import AdamState, check_same_tensors, snapshot_of
+from robot_rlhf.policy.networks import (
+    Actor,
+    Critic,
+    NetworkConfig,
+    PolicyOutput,
+    Shapes,
+    has_discrete_gripper,
+    split_action,
+)
+from robot_rlhf.replay.augment import random_shift
+
+
+@dataclass(frozen=True)
+class SacConfig:
+    """How the off-policy learner learns."""
+
+    learning_rate: float = 3e-4
+    """Of actor, critics and temperature."""
+    target_rate: float = 0.005
+    """Share of the online critic that flows into its target per update (tau)."""
+    temperature: float = 0.01
+    """Initial entropy temperature. From 1.0 the entropy bonus drowns a sparse reward: 0 % success, measured."""
+    target_entropy: float | None = None
+    """Nats; None means minus half the number of action entries."""
+    backup_entropy: bool = False
+    """Count the entropy of the next action in the TD target."""
+    target_subset: int = 2
+    """The TD target is the least of this many critics, drawn anew each update (REDQ)."""
+    actor_every: int = 2
+    """Critic updates per update of actor and temperature."""
+    return_bounds: tuple[float, float] | None = (-1.0, 1.0)
+    """Possible returns, to which TD targets are clipped. None leaves them free."""
+    cloning_weight: float = 0.5
+    """Initial weight of imitating demonstrations and corrections beside maximising Q."""
+    cloning_weight_end: float = 0.0
+    """Weight after cloning_updates."""
+    cloning_updates: int = 12_000
+    """Updates over which the weight goes linearly from the one to the other."""
+    average_rate: float = 0.002
+    """Share of the actor that flows into its running average per actor update; the average is what acts.
+    1 acts with the newest weights."""
+    shift_pixels: int = 4
+    """Largest random shift of pictures (DrQ)."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
+            raise ConfigError("sac.target_rate and sac.average_rate: allowed (0, 1]")
+        if self.actor_every < 1 or self.target_subset < 1:
+            raise ConfigError("sac.actor_every and sac.target_subset: allowed >= 1")
+
+
+class SacLearner:
+    """Actor, critics, their target, and temperature. `update` is one critic step, every n-th an actor step too."""
+
+    def __init__(
+        self, shapes: Shapes, network: NetworkConfig, config: SacConfig, *, seed: int, device: str = "cpu"
+    ) -> None:
+        if config.target_subset > network.critics:
+            raise ConfigError(f"sac.target_subset: got {config.target_subset}, allowed 1 to {network.critics} critics")
+        self.shapes = shapes
+        self.config = config
+        self.device = torch.device(device)
+        init = torch.Generator().manual_seed(seed)
+        self.actor = Actor(shapes, network, init).to(self.device)
+        self.critic = Critic(shapes, network, self.actor.encoder.size, init).to(self.device)
+        self.average = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target = copy.deepcopy(self.critic).requires_grad_(False)
+        self.target_encoder = copy.deepcopy(self.actor.encoder).requires_grad_(False)
+        self.log_temperature = nn.Parameter(torch.tensor(config.temperature, device=self.device).log())
+        self.target_entropy = -0.5 * shapes.action if config.target_entropy is None else config.target_entropy
+        self.updates = 0
+        self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
+        self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
+        value_parameters = [*self.critic.parameters(), *self.actor.encoder.parameters()]
+        policy_parameters = list(self.actor.head.parameters())
+        self._optimisers = {
+            "value": AdamState(value_parameters, config.learning_rate),
+            "policy": AdamState(policy_parameters, config.learning_rate),
+            "temperature": AdamState([self.log_temperature], config.learning_rate),
+        }
+
+    # -- learning ------------------------------------------------------------------------------------------------
+
+    def update(self, batch: Batch) -> Mapping[str, Tensor]:
+        """One critic update; every `actor_every`-th also actor, temperature and the actor's average."""
+        observation = self._augment(batch.observation)
+        next_observation = self._augment(batch.next_observation)
+        action, is_open = split_action(batch.action, self._gripper)
+        metrics = self._update_critic(batch, observation, next_observation, action, is_open)
+        self.updates += 1
+        if self.updates % self.config.actor_every == 0:
+            metrics |= self._update_actor(batch, observation, action, is_open)
+        return metrics
+
+    def _update_critic(
+        self,
+        batch: Batch,
+        observation: Mapping[str, Tensor],
+        next_observation: Mapping[str, Tensor],
+        action: Tensor,
+        is_open: Tensor | None,
+    ) -> dict[str, Tensor]:
+        with torch.no_grad():
+            out = self.actor(next_observation)
+            next_action, neg_entropy = self._sample(out)
+            next_q = self.target(self.target_encoder(next_observation), next_action)  # (E, B, 1 or 2)
+            next_q = self._subset(next_q).amin(dim=0)
+            next_value = self._expected(next_q, out)
+            if self.config.backup_entropy:
+                next_value = next_value - self.log_temperature.exp() * neg_entropy
+            low, high = self.config.return_bounds or (None, None)
+            target = losses.td_target(batch.reward, batch.discount, next_value, lowest=low, highest=high)
+        q = self._chosen(self.critic(self.actor.encoder(observation), action), is_open)  # (E, B)
+        loss = losses.critic_loss(q, target, batch.weight)
+        self._optimisers["value"].step(loss)
+        self._follow(self.target, self.critic, self.config.target_rate)
+        self._follow(self.target_encoder, self.actor.encoder, self.config.target_rate)
+        return {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
+
+    def _update_actor(
+        self, batch: Batch, observation: Mapping[str, Tensor], action: Tensor, is_open: Tensor | None
+    ) -> dict[str, Tensor]:
+        features = self.actor.encoder(observation).detach()
+        out = self.actor.head(features)
+        new_action, neg_entropy = self._sample(out)
+        value = self._expected(self.critic(features, new_action).mean(dim=0), out)
+        temperature = self.log_temperature.detach().exp()
+        loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
+        mask = imitation_mask(batch.source)
+        cloning = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
+        loss = loss + self.cloning_weight * cloning
+        self._optimisers["policy"].step(loss)
+        self._optimisers["temperature"].step(
+            losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
+        )
+        self._follow(self.average, self.actor, self.config.average_rate)
+        return {
+            "actor_loss": loss.detach(),
+            "cloning_loss": cloning.detach(),
+            "entropy": -neg_entropy.detach().mean(),
+            "temperature": temperature,
+        }
+
+    def warm_start(self, batches: Iterable[Batch]) -> float:
+        """Warm start: the actor imitates the batches, mean and spread; returns the last loss."""
+        last = torch.zeros(())
+        policy = AdamState(list(self.actor.parameters()), 1e-3)
+        for batch in batches:
+            action, is_open = split_action(batch.action, self._gripper)
+            out = self.actor(self._augment(batch.observation))
+            mask = imitation_mask(batch.source)
+            last = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
+            policy.step(last + 0.05 * losses.spread_loss(out.mean, out.log_std, action, mask))
+        self._follow(self.average, self.actor, 1.0)
+        self._follow(self.target_encoder, self.actor.encoder, 1.0)
+        return float(last)
+
+    def warm_critic(self, batches: Iterable[Batch]) -> None:
+        """Update the critics alone, so that the actor does not follow a raw one."""
+        for batch in batches:
+            observation, following = self._augment(batch.observation), self._augment(batch.next_observation)
+            self._update_critic(batch, observation, following, *split_action(batch.action, self._gripper))
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    @property
+    def cloning_weight(self) -> float:
+        """Weight of imitation now."""
+        c = self.config
+        share = min(1.0, self.updates / max(1, c.cloning_updates))
+        return c.cloning_weight + share * (c.cloning_weight_end - c.cloning_weight)
+
+    @torch.no_grad()
+    def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
+        """Mean over the ensemble of Q of the given actions (B, m). Shape (B,)."""
+        continuous, is_open = split_action(action, self._gripper)
+        return self._chosen(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
+
+    def snapshot(self) -> WeightSnapshot:
+        return snapshot_of(self.average, self.updates)
+
+    def state(self) -> Mapping[str, Tensor]:
+        tensors = {"updates": torch.tensor(self.updates), "generator": self._generator.get_state()}
+        for name, module in self._modules().items():
+            tensors |= {f"{name}.{key}": value.detach().clone() for key, value in module.state_dict().items()}
+        tensors["log_temperature"] = self.log_temperature.detach().clone()
+        for name, optimiser in self._optimisers.items():
+            tensors |= {f"adam.{name}.{key}": value for key, value in optimiser.state().items()}
+        return tensors
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        check_same_tensors(self.state(), state)
+        for name, module in self._modules().items():
+            prefix = f"{name}."
+            module.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+        for name, optimiser in self._optimisers.items():
+            prefix = f"adam.{name}."
+            optimiser.load({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+        with torch.no_grad():
+            self.log_temperature.copy_(state["log_temperature"])
+        self._generator.set_state(state["generator"].cpu())
+        self.updates = int(state["updates"])
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {
+            "actor": self.actor,
+            "average": self.average,
+            "critic": self.critic,
+            "target": self.target,
+            "target_encoder": self.target_encoder,
+        }
+
+    def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if not self.shapes.cameras or not self.config.shift_pixels:
+            return observation
+        return {
+            name: random_shift(value, self.config.shift_pixels, self._generator)
+            if name in self.shapes.cameras
+            else value
+            for name, value in observation.items()
+        }
+
+    def _sample(self, out: PolicyOutput) -> tuple[Tensor, Tensor]:
+        """A continuous action (B, c) and minus the entropy estimate of the whole action (B,)."""
+        noise = torch.randn(out.mean.shape, generator=self._generator, device=self.device)
+        raw = out.mean + out.log_std.exp() * noise
+        neg_entropy = losses.tanh_gaussian_log_prob(noise, out.log_std, raw)
+        if out.gripper_logit is not None:
+            neg_entropy = neg_entropy - losses.gripper_entropy(out.gripper_logit)
+        return torch.tanh(raw), neg_entropy
+
+    def _subset(self, q: Tensor) -> Tensor:
+        if self.config.target_subset == len(q):
+            return q
+        chosen = torch.randperm(len(q), generator=self._generator, device=self.device)[: self.config.target_subset]
+        return q[chosen]
+
+    @staticmethod
+    def _expected(q: Tensor, out: PolicyOutput) -> Tensor:
+        if out.gripper_logit is None:
+            return q[..., 0]
+        return losses.expected_over_gripper(q, out.gripper_logit)
+
+    @staticmethod
+    def _chosen(q: Tensor, is_open: Tensor | None) -> Tensor:
+        if is_open is None:
+            return q[..., 0]
+        return q[..., 0] + is_open * (q[..., 1] - q[..., 0])
+
+    @staticmethod
+    @torch.no_grad()
+    def _follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
+        ours, theirs = list(follower.parameters()), list(leader.parameters())
+        if ours:
+            torch._foreach_lerp_(ours, theirs, rate)
+
+
+def imitation_mask(source: Tensor) -> Tensor:
+    """1 for demonstrations and corrections, else 0. Shape (B,)."""
+    return ((source == Source.DEMO) | (source == Source.HUMAN)).to(torch.float32)

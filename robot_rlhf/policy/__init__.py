@@ -1,0 +1,1 @@
+"""What wishes actions: networks, learned and scripted policies, and the features they see."""

@@ -1,0 +1,138 @@
+"""From an Observation to the numbers a network sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Array, Observation, RobotSpec
+from robot_rlhf.errors import ConfigError
+
+LEAD_GAIN = 25.0
+"""Per metre: how strongly the distance from tool to commanded target enters."""
+TURN_GAIN = 4.0
+"""Per radian: how strongly rotations enter."""
+FORCE_SCALE = 20.0
+"""Newton at which the force feature reaches tanh(1)."""
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What of an observation a policy sees."""
+
+    cameras: tuple[str, ...] = ()
+    """Camera names whose pictures are given to the network."""
+    scene: bool = True
+    """Give the poses that perception reports."""
+    force: bool = False
+    """Give the tool's contact force."""
+    fine: float = 0.01
+    """Metres: relative positions enter once more, divided by this and clipped to [-1, 1], so that a last millimetre
+    is still visible. 0 leaves that out."""
+    near: float = 0.125
+    """Metres of relative position that make 1.0."""
+
+
+class Features:
+    """Encodes observations of one robot into {'state': (D,) float32, camera: (H, W, 3) uint8}.
+
+    The state vector is put together from the action layout: positions for a robot that translates, rotation vectors
+    for one that turns, the opening for one with a gripper. Every relative position is given in the base frame, in
+    which the actions are. A robot with a 'direct' command layout gives its scene vectors as they are.
+    """
+
+    def __init__(self, spec: RobotSpec, config: FeatureConfig) -> None:
+        missing = [name for name in config.cameras if name not in spec.cameras]
+        if missing:
+            raise ConfigError(f"features.cameras: robot has no camera {missing}; it has {sorted(spec.cameras)}")
+        self.spec = spec
+        self.config = config
+        self.cartesian = spec.command.kind == "tool_pose"
+        names = spec.action.names
+        self.turns = any(name in names for name in ("rx", "ry", "rz"))
+        self.grips = "gripper" in names
+        self._center = 0.5 * (spec.command.lower[:3] + spec.command.upper[:3])
+        self._half = np.maximum(0.5 * (spec.command.upper[:3] - spec.command.lower[:3]), 1e-6)
+        self.size = self._count()
+        self.cameras: dict[str, tuple[int, int]] = {name: spec.cameras[name] for name in config.cameras}
+
+    def _count(self) -> int:
+        if not self.cartesian:
+            return sum(self.spec.scene.values()) if self.config.scene else 0
+        size = 9 + (3 if self.turns else 0) * 3 + (2 if self.grips else 0) + (3 if self.config.force else 0)
+        if self.config.scene:
+            per_pose = 6 + (3 if self.config.fine else 0) + (3 if self.turns else 0)
+            size += per_pose * len(self.spec.scene)
+        return size
+
+    def __call__(self, observation: Observation) -> Mapping[str, NDArray[Any]]:
+        """'state' (D,) and the configured pictures."""
+        return {"state": self.state(observation), **{name: observation.images[name] for name in self.cameras}}
+
+    def state(self, o: Observation) -> Array:
+        """The flat state vector. Shape (D,)."""
+        if not self.cartesian:
+            parts = [o.scene[name] for name in self.spec.scene] if self.config.scene else []
+            return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
+        tool = o.tool_pose_in_base.astype(np.float64)
+        target = o.tool_target_in_base.astype(np.float64)
+        position = tool[:3]
+        parts = [
+            (position - self._center) / self._half,
+            (target[:3] - position) * LEAD_GAIN,
+            o.tool_velocity[:3] * 2.0,
+        ]
+        if self.turns:
+            parts += [
+                turn_from_down(tool[3:]) * TURN_GAIN,
+                turn_between(tool[3:], target[3:]) * TURN_GAIN * 2.0,
+                o.tool_velocity[3:] * 0.5,
+            ]
+        if self.grips:
+            parts.append(np.array([o.gripper, o.gripper_target]) * 2.0 - 1.0)
+        if self.config.force:
+            parts.append(np.tanh(o.tool_wrench[:3] / FORCE_SCALE))
+        if self.config.scene:
+            for name in self.spec.scene:
+                parts += self._pose_features(o.scene[name].astype(np.float64), tool)
+        return np.concatenate(parts).astype(np.float32)
+
+    def _pose_features(self, pose: NDArray[np.float64], tool: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        away = pose[:3] - tool[:3]
+        parts = [(pose[:3] - self._center) / self._half, away / self.config.near]
+        if self.config.fine:
+            parts.append(np.clip(away / self.config.fine, -1.0, 1.0))
+        if self.turns:
+            parts.append(turn_between(tool[3:], flip(pose[3:])) * TURN_GAIN)
+        return parts
+
+
+def flip(q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orientation of a tool pointing straight down onto a thing of orientation q: q times a half turn about x."""
+    w, x, y, z = q
+    return np.array([-x, w, z, -y])
+
+
+def turn_from_down(q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation vector, base frame, from pointing straight down to q, rad. Shape (3,)."""
+    return turn_between(np.array([0.0, 1.0, 0.0, 0.0]), q)
+
+
+def turn_between(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation vector r in the base frame with exp(r) * start = end, rad, shortest way. Shape (3,)."""
+    aw, ax, ay, az = start.tolist()
+    bw, bx, by, bz = end.tolist()
+    # end * conjugate(start)
+    w = bw * aw + bx * ax + by * ay + bz * az
+    x = -bw * ax + bx * aw - by * az + bz * ay
+    y = -bw * ay + bx * az + by * aw - bz * ax
+    z = -bw * az - bx * ay + by * ax + bz * aw
+    sign = -1.0 if w < 0.0 else 1.0
+    sine = (x * x + y * y + z * z) ** 0.5
+    if sine < 1e-9:
+        return np.array([x, y, z]) * 2.0 * sign
+    return np.array([x, y, z]) * (sign * 2.0 * np.arctan2(sine, w * sign) / sine)

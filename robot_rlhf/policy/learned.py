@@ -1,0 +1,99 @@
+"""A policy whose weights come from a learner."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from robot_rlhf.datatypes import Action, Observation, RobotSpec, WeightSnapshot
+from robot_rlhf.errors import CheckpointError, InvalidValueError
+from robot_rlhf.policy.features import Features
+from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, join_action
+
+
+def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
+    """The shapes that networks of this robot need."""
+    names = spec.action.names
+    return Shapes(
+        state=features.size,
+        action=spec.action.size,
+        gripper=names.index("gripper") if "gripper" in names else None,
+        cameras=features.cameras,
+    )
+
+
+class LearnedPolicy:
+    """Acts by the actor network; weights are swapped by `load` between steps.
+
+    Sampling (for practice) draws its noise from the generator given to `act`; otherwise the mean action is taken, and
+    the likelier gripper state.
+    """
+
+    def __init__(
+        self, spec: RobotSpec, features: Features, config: NetworkConfig, *, sample: bool, device: str = "cpu"
+    ) -> None:
+        self.sample = sample
+        self._features = features
+        self._shapes = shapes_of(spec, features)
+        self._device = torch.device(device)
+        self._discrete = has_discrete_gripper(self._shapes, config)
+        self._actor = Actor(self._shapes, config, torch.Generator()).to(self._device).requires_grad_(False)
+        self._version = -1
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    def reset(self) -> None:
+        """Nothing is carried from step to step."""
+
+    def load(self, snapshot: WeightSnapshot) -> None:
+        """Take over new weights.
+
+        Raises:
+            CheckpointError: names or shapes are those of another architecture.
+        """
+        own = self._actor.state_dict()
+        check_same_shapes(
+            {k: tuple(v.shape) for k, v in snapshot.arrays.items()}, {k: tuple(v.shape) for k, v in own.items()}
+        )
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(torch.from_numpy(np.array(snapshot.arrays[name])))
+        self._version = snapshot.version
+
+    @torch.no_grad()
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        """Raises InvalidValueError when the network gives NaN."""
+        del instruction
+        encoded = {
+            name: torch.as_tensor(np.asarray(value), device=self._device).unsqueeze(0)
+            for name, value in self._features(observation).items()
+        }
+        out = self._actor(encoded)
+        raw = out.mean
+        is_open = None
+        if self._discrete:
+            assert out.gripper_logit is not None
+            chance = torch.sigmoid(out.gripper_logit)
+            threshold = float(rng.random()) if self.sample else 0.5
+            is_open = (chance > threshold).to(raw.dtype)
+        if self.sample:
+            noise = torch.from_numpy(rng.standard_normal(raw.shape[1]).astype(np.float32)).to(self._device)
+            raw = raw + out.log_std.exp() * noise
+        action = join_action(torch.tanh(raw), is_open, self._shapes.gripper if self._discrete else None)
+        values = action[0].cpu().numpy()
+        if not np.isfinite(values).all():
+            raise InvalidValueError(f"policy (version {self._version}) action", values.tolist(), "finite numbers")
+        return Action(values)
+
+
+def check_same_shapes(given: dict[str, tuple[int, ...]], own: dict[str, tuple[int, ...]]) -> None:
+    """Raises CheckpointError naming the first weight that is missing, unknown, or of another shape."""
+    for name in sorted(own.keys() | given.keys()):
+        if name not in given:
+            raise CheckpointError(f"weights lack {name!r} {own[name]}: made by another architecture")
+        if name not in own:
+            raise CheckpointError(f"weights have {name!r} {given[name]}, which this architecture lacks")
+        if given[name] != own[name]:
+            raise CheckpointError(f"weight {name!r} has shape {given[name]}, this architecture needs {own[name]}")

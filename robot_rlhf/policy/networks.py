@@ -1,0 +1,217 @@
+"""The networks: a tanh-Gaussian actor with an optional gripper head, and a vectorised ensemble of critics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LOG_STD_MIN = -5.0
+LOG_STD_MAX = 1.0
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shapes of actor and critics."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Units per hidden layer."""
+    critics: int = 2
+    """Size of the critic ensemble."""
+    critic_layer_norm: bool = True
+    """LayerNorm after each hidden layer of the critics; without it the prototype learned slowly and chattered."""
+    actor_layer_norm: bool = True
+    gripper: Literal["discrete", "continuous"] = "discrete"
+    """'discrete': a Bernoulli head and one critic output per gripper state; 'continuous': one more Gaussian entry."""
+    image_latent: int = 50
+    """Size of the vector each camera's picture becomes."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What goes in and out of the networks of one robot."""
+
+    state: int
+    """Length D of the state vector."""
+    action: int
+    """Length m of an action, gripper included."""
+    gripper: int | None
+    """Index of the gripper in the action, or None."""
+    cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class PolicyOutput(NamedTuple):
+    """Parameters of the policy's distribution for B observations."""
+
+    mean: Tensor
+    """Before the tanh. Shape (B, c), c continuous entries."""
+    log_std: Tensor
+    """Shape (B, c)."""
+    gripper_logit: Tensor | None
+    """Log odds of opening. Shape (B,), or None without a discrete gripper."""
+
+
+class EnsembleLinear(nn.Module):
+    """E linear layers side by side: (E, B, in) -> (E, B, out)."""
+
+    def __init__(self, members: int, size_in: int, size_out: int, generator: torch.Generator) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(size_in)
+        weight = torch.empty(members, size_in, size_out).uniform_(-bound, bound, generator=generator)
+        bias = torch.empty(members, 1, size_out).uniform_(-bound, bound, generator=generator)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class EnsembleNorm(nn.Module):
+    """LayerNorm whose gain and offset each member has for itself."""
+
+    def __init__(self, members: int, size: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(members, 1, size))
+        self.offset = nn.Parameter(torch.zeros(members, 1, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.offset, functional.layer_norm(x, x.shape[-1:]), self.gain)
+
+
+class ImageEncoder(nn.Module):
+    """A picture (B, H, W, 3) uint8 to a vector (B, latent): four strided convolutions, LayerNorm, tanh (DrQ family)."""
+
+    def __init__(self, size: tuple[int, int], latent: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for width in (32, 32, 64, 64):
+            layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.ReLU()]
+            channels = width
+        self.convolutions = nn.Sequential(*layers)
+        with torch.no_grad():
+            flat = self.convolutions(torch.zeros(1, 3, *size)).numel()
+        self.project = nn.Linear(flat, latent)
+        self.norm = nn.LayerNorm(latent)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = image.permute(0, 3, 1, 2).float().div(255.0).sub(0.5)  # (B, 3, H, W)
+        return torch.tanh(self.norm(self.project(self.convolutions(x).flatten(1))))
+
+
+class ObservationEncoder(nn.Module):
+    """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state passes through."""
+
+    def __init__(self, shapes: Shapes, latent: int) -> None:
+        super().__init__()
+        self.names = sorted(shapes.cameras)
+        self.images = nn.ModuleDict({name: ImageEncoder(shapes.cameras[name], latent) for name in self.names})
+        self.size = shapes.state + latent * len(self.names)
+
+    def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
+        if not self.names:
+            return observation["state"]
+        return torch.cat([observation["state"], *(self.images[n](observation[n]) for n in self.names)], dim=1)
+
+
+class Critic(nn.Module):
+    """E independent Q functions of one encoded observation and action.
+
+    With a discrete gripper the continuous part of the action goes in, and two values come out: Q of closing and of
+    opening.
+    """
+
+    def __init__(self, shapes: Shapes, config: NetworkConfig, features: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.members = config.critics
+        self.discrete = has_discrete_gripper(shapes, config)
+        size = features + shapes.action - (1 if self.discrete else 0)
+        layers: list[nn.Module] = []
+        for width in config.hidden:
+            layers.append(EnsembleLinear(self.members, size, width, generator))
+            if config.critic_layer_norm:
+                layers.append(EnsembleNorm(self.members, width))
+            layers.append(nn.ReLU())
+            size = width
+        layers.append(EnsembleLinear(self.members, size, 2 if self.discrete else 1, generator))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor, action: Tensor) -> Tensor:
+        """Features (B, F), action (B, c) -> Q (E, B, 2), entries closing and opening, or (E, B, 1)."""
+        x = torch.cat([features, action], dim=1)
+        return self.layers(x.expand(self.members, *x.shape))
+
+
+class ActorHead(nn.Module):
+    """Encoded observation to the parameters of the policy."""
+
+    def __init__(self, shapes: Shapes, config: NetworkConfig, features: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.discrete = has_discrete_gripper(shapes, config)
+        self.continuous = shapes.action - (1 if self.discrete else 0)
+        size = features
+        layers: list[nn.Module] = []
+        for width in config.hidden:
+            linear = nn.Linear(size, width)
+            _uniform_(linear, generator)
+            layers.append(linear)
+            if config.actor_layer_norm:
+                layers.append(nn.LayerNorm(width))
+            layers.append(nn.ReLU())
+            size = width
+        last = nn.Linear(size, 2 * self.continuous + (1 if self.discrete else 0))
+        _uniform_(last, generator, gain=0.1)  # near-zero wishes at the start
+        layers.append(last)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> PolicyOutput:
+        out = self.layers(features)
+        c = self.continuous
+        log_std = out[:, c : 2 * c].clamp(LOG_STD_MIN, LOG_STD_MAX)
+        return PolicyOutput(out[:, :c], log_std, out[:, 2 * c] if self.discrete else None)
+
+
+class Actor(nn.Module):
+    """The whole policy network: encoder and head. Its weights are what a WeightSnapshot carries."""
+
+    def __init__(self, shapes: Shapes, config: NetworkConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.shapes = shapes
+        self.encoder = ObservationEncoder(shapes, config.image_latent)
+        self.head = ActorHead(shapes, config, self.encoder.size, generator)
+
+    def forward(self, observation: Mapping[str, Tensor]) -> PolicyOutput:
+        return self.head(self.encoder(observation))
+
+
+def has_discrete_gripper(shapes: Shapes, config: NetworkConfig) -> bool:
+    """Whether the gripper is a choice of two, with a head of its own."""
+    return shapes.gripper is not None and config.gripper == "discrete"
+
+
+def _uniform_(linear: nn.Linear, generator: torch.Generator, gain: float = 1.0) -> None:
+    bound = gain / math.sqrt(linear.in_features)
+    with torch.no_grad():
+        linear.weight.uniform_(-bound, bound, generator=generator)
+        linear.bias.uniform_(-bound, bound, generator=generator)
+
+
+def split_action(action: Tensor, gripper: int | None) -> tuple[Tensor, Tensor | None]:
+    """Split (B, m) into its continuous part (B, m - 1) and whether the gripper is open, (B,) 0 or 1."""
+    if gripper is None:
+        return action, None
+    rest = torch.cat([action[:, :gripper], action[:, gripper + 1 :]], dim=1)
+    return rest, (action[:, gripper] >= 0).to(action.dtype)
+
+
+def join_action(continuous: Tensor, is_open: Tensor | None, gripper: int | None) -> Tensor:
+    """The inverse of split_action, with the gripper as -1 or 1."""
+    if gripper is None or is_open is None:
+        return continuous
+    grip = (is_open * 2.0 - 1.0).unsqueeze(1)
+    return torch.cat([continuous[:, :gripper], grip, continuous[:, gripper:]], dim=1)

@@ -1,0 +1,1 @@
+"""The loop that runs the ring, and what feeds the learner from it."""

@@ -1,0 +1,112 @@
+"""Success of a policy without help, with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.ports import Subscriber
+from robot_rlhf.runtime.loop import Station, run_episode
+from robot_rlhf.runtime.seeds import episode_seed, generators
+
+
+def wilson_interval(successes: int, episodes: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson score interval of a success rate (Wilson 1927), 95 % by default.
+
+    Raises:
+        InvalidValueError: no episodes, or more successes than episodes.
+    """
+    if episodes < 1 or not 0 <= successes <= episodes:
+        raise InvalidValueError("wilson_interval", f"{successes} of {episodes}", "0 <= successes <= episodes, >= 1")
+    rate = successes / episodes
+    scale = 1.0 + z * z / episodes
+    center = (rate + z * z / (2 * episodes)) / scale
+    half = z / scale * math.sqrt(rate * (1 - rate) / episodes + z * z / (4 * episodes * episodes))
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a policy did in unaided episodes."""
+
+    successes: tuple[bool, ...]
+    lengths: tuple[int, ...]
+    """Steps per episode."""
+    gold_returns: tuple[float, ...]
+    """Sum of the true reward per episode; only ever used to report."""
+    policy_version: int
+
+    @property
+    def episodes(self) -> int:
+        return len(self.successes)
+
+    @property
+    def success_rate(self) -> float:
+        return sum(self.successes) / len(self.successes)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the success rate."""
+        return wilson_interval(sum(self.successes), len(self.successes))
+
+    @property
+    def cycle_steps(self) -> float:
+        """Mean length of the successful episodes; NaN when there is none."""
+        good = [n for n, success in zip(self.lengths, self.successes, strict=True) if success]
+        return sum(good) / len(good) if good else math.nan
+
+
+@dataclass
+class _GoldReturn:
+    """Adds up the true reward of an episode."""
+
+    total: float = 0.0
+    returns: list[float] = field(default_factory=list[float])
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self.total = 0.0
+
+    def on_step(self, step: Step) -> None:
+        self.total += step.gold_reward
+
+    def on_event(self, event: Event) -> None:
+        """Nothing to add."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        self.returns.append(self.total)
+
+
+def evaluate(
+    station: Station, *, episodes: int, seed: int, first: int = 0, subscribers: Sequence[Subscriber] = ()
+) -> Evaluation:
+    """Run the station's policy without a person.
+
+    Args:
+        seed: The run's seed; together with `first` it fixes the starts, which no other kind of episode shares.
+        first: Number of the first evaluation episode.
+        subscribers: Told of the episodes; the station's own (journal, learner) are not.
+    """
+    gold = _GoldReturn()
+    alone = replace(station, teleop=None, operator="none", subscribers=(gold, *subscribers))
+    ends: list[EpisodeEnd] = []
+    for number in range(first, first + episodes):
+        episode = episode_seed(seed, EpisodeKind.EVALUATION, number)
+        meta = EpisodeMeta(
+            f"evaluation-{number:06d}",
+            station.task.name,
+            EpisodeKind.EVALUATION,
+            episode,
+            "none",
+            station.reward.source,
+        )
+        rng, reset_rng = generators(episode)
+        ends.append(run_episode(alone, meta, rng, reset_rng))
+    return Evaluation(
+        successes=tuple(end.outcome is Outcome.SUCCESS for end in ends),
+        lengths=tuple(end.steps for end in ends),
+        gold_returns=tuple(gold.returns),
+        policy_version=station.policy.version,
+    )

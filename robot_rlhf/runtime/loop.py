@@ -1,0 +1,230 @@
+"""THE loop: observe, act, arbitrate, guard, send, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robot_rlhf.datatypes import (
+    Action,
+    Button,
+    Driver,
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    GuardEvent,
+    Observation,
+    Outcome,
+    Segment,
+    Step,
+)
+from robot_rlhf.errors import FaultLatchedError, InvalidValueError
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.ports import GoldTask, Policy, Subscriber, Task, Teleop
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.timing import Clock, Rate
+
+FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
+"""Faults the policy is to learn to avoid: they end an episode like a failure, with no future."""
+
+
+@dataclass
+class Station:
+    """Everything an episode needs, put together by an app."""
+
+    guard: GuardedRobot
+    task: Task
+    policy: Policy
+    arbiter: Arbiter
+    reward: SparseReward
+    clock: Clock
+    teleop: Teleop | None = None
+    operator: str = "none"
+    subscribers: Sequence[Subscriber] = ()
+    """Told of everything, in this order: the journal comes first."""
+    pace: Rate | None = None
+    """Keeps the control period in real time; None lets a simulated robot run as fast as it can."""
+    may_move: Callable[[], bool] = field(default=lambda: True)
+    """Asked before each step; while False the robot holds still (for example while the learner is gone)."""
+
+
+class StopRequestedError(Exception):
+    """The person pressed stop: the session ends once the episode has been closed."""
+
+
+def run_episode(
+    station: Station, meta: EpisodeMeta, rng: np.random.Generator, reset_rng: np.random.Generator
+) -> EpisodeEnd:
+    """Run one episode of the station's task and tell every subscriber.
+
+    Args:
+        rng: For the policy's exploration.
+        reset_rng: For the start of the episode.
+
+    Raises:
+        StopRequestedError: the person pressed stop; the episode has been closed and the robot stopped before.
+    """
+    episode = _RunningEpisode(station, meta)
+    try:
+        end = episode.run(rng, reset_rng)
+    except BaseException:
+        station.guard.stop()
+        episode.close(Outcome.STOPPED, "interrupted")
+        raise
+    if end.outcome is Outcome.STOPPED:
+        station.guard.stop()
+        raise StopRequestedError(end.detail)
+    return end
+
+
+class _RunningEpisode:
+    """The state of one episode while it runs."""
+
+    def __init__(self, station: Station, meta: EpisodeMeta) -> None:
+        self.station = station
+        self.meta = meta
+        self.steps = 0
+        self.started = False
+        self.takeover_at: int | None = None
+
+    def run(self, rng: np.random.Generator, reset_rng: np.random.Generator) -> EpisodeEnd:
+        station = self.station
+        station.guard.release()
+        station.task.reset(reset_rng)
+        station.guard.anchor()
+        station.arbiter.reset()
+        station.policy.reset()
+        observation = station.guard.observe()
+        station.guard.take_events()
+        self.started = True
+        for subscriber in station.subscribers:
+            subscriber.on_episode_start(self.meta, observation)
+        if station.pace:
+            station.pace.restart()
+        while True:
+            self._wait_until_allowed()
+            step, outcome, detail = self._step(observation, rng)
+            if step is not None:
+                observation = step.next_observation
+            if outcome is not None:
+                return self.close(outcome, detail)
+            if station.pace:
+                station.pace.wait()
+
+    def _step(self, observation: Observation, rng: np.random.Generator) -> tuple[Step | None, Outcome | None, str]:
+        station, instruction = self.station, self.station.task.instruction
+        human = station.teleop.read() if station.teleop else None
+        buttons = human.buttons if human else frozenset[Button]()
+        try:
+            proposed = station.policy.act(observation, instruction, rng)
+        except InvalidValueError as error:
+            station.guard.fault("policy", str(error))
+            self._tell(station.guard.take_events())
+            return None, Outcome.FAULT, str(error)
+        choice = station.arbiter.choose(proposed, human, station.clock.now())
+        try:
+            executed = station.guard.act(choice.action).executed
+        except FaultLatchedError as error:
+            self._tell(station.guard.take_events())
+            return None, Outcome.FAULT, str(error)
+        next_observation = station.guard.observe()
+        events = station.guard.take_events()
+        outcome, detail = self._outcome(next_observation, buttons, events)
+        step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
+        self._tell(events)
+        self._judgements(buttons, next_observation.stamp)
+        self._follow_takeover(choice.driver, next_observation.stamp)
+        return step, outcome, detail
+
+    def _outcome(
+        self, observation: Observation, buttons: frozenset[Button], events: Sequence[GuardEvent]
+    ) -> tuple[Outcome | None, str]:
+        fault = next((event for event in events if event.latched), None)
+        if Button.STOP in buttons:
+            return Outcome.STOPPED, "stop pressed"
+        if Button.DISCARD in buttons:
+            return Outcome.DISCARDED, "discard pressed"
+        if fault is not None:
+            kind = Outcome.FAILURE if fault.rule in FORCE_FAULTS else Outcome.FAULT
+            return kind, f"{fault.rule}: {fault.detail}"
+        if self.station.reward.succeeded(self.station.task, observation, buttons):
+            return Outcome.SUCCESS, ""
+        if Button.FAILURE in buttons:
+            return Outcome.FAILURE, "failure pressed"
+        if self.steps + 1 >= self.station.task.time_limit:
+            return Outcome.TIME_LIMIT, ""
+        return None, ""
+
+    def _record(
+        self,
+        observation: Observation,
+        proposed: Action,
+        executed: Action,
+        driver: Driver,
+        next_observation: Observation,
+        outcome: Outcome | None,
+    ) -> Step:
+        station = self.station
+        succeeded = outcome is Outcome.SUCCESS
+        step = Step(
+            index=self.steps,
+            observation=observation,
+            proposed=proposed,
+            executed=executed,
+            driver=driver,
+            reward=station.reward.value(succeeded, observation, next_observation),
+            gold_reward=station.task.gold_reward(next_observation) if isinstance(station.task, GoldTask) else 0.0,
+            terminated=outcome in (Outcome.SUCCESS, Outcome.FAILURE),
+            truncated=outcome is not None and outcome not in (Outcome.SUCCESS, Outcome.FAILURE),
+            policy_version=station.policy.version,
+            instruction=station.task.instruction,
+            next_observation=next_observation,
+        )
+        for subscriber in station.subscribers:
+            subscriber.on_step(step)
+        self.steps += 1
+        return step
+
+    def _wait_until_allowed(self) -> None:
+        while not self.station.may_move():
+            self.station.guard.hold()
+            if self.station.pace:
+                self.station.pace.wait()
+
+    def _judgements(self, buttons: frozenset[Button], stamp: float) -> None:
+        for button, kind in ((Button.SUCCESS, FeedbackKind.SUCCESS), (Button.FAILURE, FeedbackKind.FAILURE)):
+            if button in buttons:
+                whole = Segment(self.meta.id, 0, self.steps)
+                self._tell([Feedback(kind, self.station.operator, stamp, whole)])
+
+    def _follow_takeover(self, driver: Driver, stamp: float) -> None:
+        """One intervention event per span of steps that a person drove, told when it ends."""
+        driving = driver is Driver.HUMAN
+        if driving and self.takeover_at is None:
+            self.takeover_at = self.steps - 1
+        elif not driving and self.takeover_at is not None:
+            span = Segment(self.meta.id, self.takeover_at, self.steps - 1 - self.takeover_at)
+            self.takeover_at = None
+            self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            for subscriber in self.station.subscribers:
+                subscriber.on_event(event)
+
+    def close(self, outcome: Outcome, detail: str) -> EpisodeEnd:
+        end = EpisodeEnd(self.meta.id, outcome, self.steps, detail)
+        if self.started:
+            self.started = False
+            if self.takeover_at is not None and self.steps > self.takeover_at:
+                span = Segment(self.meta.id, self.takeover_at, self.steps - self.takeover_at)
+                stamp = self.station.clock.now()
+                self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
+            for subscriber in self.station.subscribers:
+                subscriber.on_episode_end(end)
+        return end

@@ -1,0 +1,102 @@
+"""Counts what a session cost: steps, who drove, how episodes ended."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    GuardEvent,
+    Observation,
+    Outcome,
+    Step,
+)
+
+
+@dataclass
+class EpisodeCount:
+    """One practice episode, in numbers."""
+
+    steps: int = 0
+    human_steps: int = 0
+    reward: float = 0.0
+    success: bool = False
+
+
+@dataclass
+class Tally:
+    """A Subscriber that counts. Active human time is the time a person's hands drove, demonstrations included."""
+
+    control_period: float
+    demonstration_steps: int = 0
+    demonstrations: int = 0
+    steps: int = 0
+    """Practice steps, the person's included."""
+    human_steps: int = 0
+    """Practice steps that a person drove."""
+    episodes: int = 0
+    """Practice episodes that ended."""
+    human_episodes: int = 0
+    """Of those, the ones in which a person drove at least one step."""
+    guard_events: int = 0
+    faults: int = 0
+    recent: deque[EpisodeCount] = field(default_factory=lambda: deque[EpisodeCount](maxlen=20))
+    """The last 20 practice episodes."""
+    history: list[EpisodeCount] = field(default_factory=list[EpisodeCount])
+    started: dict[EpisodeKind, int] = field(default_factory=dict[EpisodeKind, int])
+    """Episodes begun, by kind: the number of the next one."""
+    _kind: EpisodeKind = EpisodeKind.PRACTICE
+    _episode: EpisodeCount = field(default_factory=EpisodeCount)
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self._kind = meta.kind
+        self._episode = EpisodeCount()
+        self.started[meta.kind] = self.started.get(meta.kind, 0) + 1
+
+    def on_step(self, step: Step) -> None:
+        by_human = step.driver is Driver.HUMAN
+        self._episode.steps += 1
+        self._episode.human_steps += by_human
+        self._episode.reward += step.reward
+        if self._kind is EpisodeKind.DEMONSTRATION:
+            self.demonstration_steps += 1
+        elif self._kind is EpisodeKind.PRACTICE:
+            self.steps += 1
+            self.human_steps += by_human
+
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, GuardEvent):
+            self.guard_events += 1
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        self.faults += end.outcome is Outcome.FAULT
+        if self._kind is EpisodeKind.DEMONSTRATION:
+            self.demonstrations += end.outcome is Outcome.SUCCESS
+        if self._kind is not EpisodeKind.PRACTICE:
+            return
+        self._episode.success = end.outcome is Outcome.SUCCESS
+        self.episodes += 1
+        self.human_episodes += self._episode.human_steps > 0
+        self.recent.append(self._episode)
+        self.history.append(self._episode)
+
+    @property
+    def human_seconds(self) -> float:
+        """Active human time: steps that a person drove, demonstrations included, in seconds of robot time."""
+        return (self.demonstration_steps + self.human_steps) * self.control_period
+
+    @property
+    def recent_human_share(self) -> float:
+        """Share of steps that a person drove over the last 20 practice episodes."""
+        steps = sum(e.steps for e in self.recent)
+        return sum(e.human_steps for e in self.recent) / steps if steps else 0.0
+
+    @property
+    def recent_success(self) -> float:
+        """Share of the last 20 practice episodes that succeeded, help included."""
+        return sum(e.success for e in self.recent) / len(self.recent) if self.recent else 0.0

@@ -1,0 +1,186 @@
+"""The learner's side of the ring: takes in what happens, fills replay, and updates as the governor allows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
+from robot_rlhf.ports import Learner
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.runtime.governor import Governor
+
+Mix = Mapping[str, float]
+
+
+class WarmLearner(Learner, Protocol):
+    """A learner that can begin from demonstrations."""
+
+    def warm_start(self, batches: Iterable[Batch]) -> float:
+        """Imitate before any practice; returns the last loss."""
+        ...
+
+    def warm_critic(self, batches: Iterable[Batch]) -> None:
+        """Learn values alone, before the policy follows them."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How much is learned from each step."""
+
+    batch_size: int = 256
+    updates_per_step: float = 4.0
+    """Updates per practice step (UTD)."""
+    start_after: int = 100
+    """Practice steps before the first update."""
+    warm_start_updates: int = 1_000
+    """Updates that imitate the demonstrations before practice."""
+    warm_critic_updates: int = 500
+    """Updates of the critics alone, when practice updates begin."""
+    prior_share: float = 0.5
+    """Share of each batch drawn from demonstrations and corrections; the rest from all practice."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.prior_share <= 1.0:
+            raise ConfigError(f"trainer.prior_share: got {self.prior_share}, allowed 0 to 1")
+        if self.batch_size < 1:
+            raise ConfigError(f"trainer.batch_size: got {self.batch_size}, allowed >= 1")
+
+
+class Trainer:
+    """A Subscriber that learns. `work` does the updates that are due; nothing else takes long."""
+
+    def __init__(
+        self,
+        learner: WarmLearner,
+        buffer: ReplayBuffer,
+        feed: ReplayFeed,
+        config: TrainerConfig,
+        *,
+        on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
+        log_every: int = 200,
+    ) -> None:
+        self.learner = learner
+        self.buffer = buffer
+        self.config = config
+        self.governor = Governor(config.updates_per_step, config.start_after)
+        self.steps = 0
+        """Practice steps seen."""
+        self.updates = 0
+        """Governed updates done."""
+        self.staleness: deque[int] = deque(maxlen=1000)
+        """Updates between the weights that proposed a step and the newest, per step."""
+        self._feed = feed
+        self._practising = False
+        self._warm = False
+        self._critic_warm = False
+        self._on_metrics = on_metrics
+        self._log_every = log_every
+        self._recent: dict[str, list[torch.Tensor]] = {}
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self._practising = meta.kind is EpisodeKind.PRACTICE
+        self._feed.on_episode_start(meta, observation)
+
+    def on_step(self, step: Step) -> None:
+        self._feed.on_step(step)
+        if self._practising:
+            self.steps += 1
+            if step.policy_version >= 0:
+                self.staleness.append(self.updates - step.policy_version)
+
+    def on_event(self, event: Event) -> None:
+        self._feed.on_event(event)
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        self._feed.on_episode_end(end)
+
+    # -- learning ------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Imitate the demonstrations, once, before practice; nothing when there are none."""
+        if self._warm or len(self.buffer) == 0:
+            return
+        self._warm = True
+        if self.config.warm_start_updates:
+            self.learner.warm_start(self._batches(self.config.warm_start_updates, {"prior": 1.0}))
+
+    def work(self, limit: int) -> int:
+        """Do up to `limit` of the updates that are due; returns how many were done."""
+        due = min(limit, self.governor.due(self.steps, self.updates))
+        if due <= 0:
+            return 0
+        self.prepare()
+        mix = {"prior": self.config.prior_share, "online": 1.0 - self.config.prior_share}
+        if not self._critic_warm:
+            self._critic_warm = True
+            self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
+        for batch in self._batches(due, mix):
+            self._note(self.learner.update(batch))
+            self.updates += 1
+            if self.updates % self._log_every == 0:
+                self._report()
+        return due
+
+    def status(self) -> str:
+        """Why nothing is being learned right now, in words; empty while learning."""
+        if len(self.buffer) == 0:
+            return "waiting for the first recorded step"
+        return self.governor.waiting_for(self.steps, self.updates)
+
+    def _batches(self, count: int, mix: Mix) -> Iterable[Batch]:
+        for _ in range(count):
+            yield self.buffer.sample(self.config.batch_size, mix)
+
+    def _note(self, metrics: Mapping[str, torch.Tensor]) -> None:
+        for name, value in metrics.items():
+            self._recent.setdefault(name, []).append(value)
+
+    def _report(self) -> None:
+        means = {name: float(torch.stack(values).mean()) for name, values in self._recent.items()}
+        self._recent.clear()
+        if self.staleness:
+            means["staleness_updates"] = sum(self.staleness) / len(self.staleness)
+        means["update_to_step_ratio"] = self.updates / max(1, self.steps)
+        means["replay_rows"] = float(len(self.buffer))
+        self._on_metrics(self.steps, means)
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write everything the learner needs to go on; replay is rebuilt from the journal."""
+        facts = {
+            "updates": self.updates,
+            "steps": self.steps,
+            "warm": self._warm,
+            "critic_warm": self._critic_warm,
+        }
+        tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
+        tensors |= {f"replay.{name}": value for name, value in self.buffer.state().items()}
+        write_checkpoint(path, tensors, facts)
+
+    def load(self, path: Path) -> None:
+        """Take up a saved learner; call it after the journal has been fed in.
+
+        Raises:
+            CheckpointError: corrupt, or made by another architecture.
+        """
+        tensors, facts = read_checkpoint(path)
+        try:
+            updates, warm, critic_warm = int(str(facts["updates"])), bool(facts["warm"]), bool(facts["critic_warm"])
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{path}: no learner state ({error})") from error
+        self.learner.load_state({k[8:]: v for k, v in tensors.items() if k.startswith("learner.")})
+        self.buffer.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("replay.")})
+        self.updates, self._warm, self._critic_warm = updates, warm, critic_warm

@@ -1,0 +1,77 @@
+"""Compares what the critic promised with what episodes really returned."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Array, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+
+
+class ValueCheck:
+    """A Subscriber: mean of Q(s, a) minus the discounted return that followed, over finished practice episodes.
+
+    An episode cut by the time limit counts what it returned until then; with a discount of 0.97 and 100 steps the
+    missing rest is at most 5 % of a success at the episode's start. HIL-SERL warns that long corrections that end in
+    success make the value function over-estimate; this measures it.
+    """
+
+    def __init__(
+        self,
+        q_values: Callable[[list[Observation], Array], NDArray[np.float32]],
+        discount: float,
+        *,
+        alarm_above: float = 0.3,
+        episodes: int = 10,
+    ) -> None:
+        self._q_values = q_values
+        self._discount = discount
+        self._alarm_above = alarm_above
+        self._gaps: deque[float] = deque(maxlen=episodes)
+        self._steps: list[Step] = []
+        self._active = False
+        self.last: tuple[float, float] | None = None
+        """Mean Q and mean return of the last episode."""
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self._active = meta.kind is EpisodeKind.PRACTICE
+        self._steps = []
+
+    def on_step(self, step: Step) -> None:
+        if self._active:
+            self._steps.append(step)
+
+    def on_event(self, event: Event) -> None:
+        """Nothing to compare."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        if not self._steps:
+            return
+        returns = discounted_returns(np.array([s.reward for s in self._steps]), self._discount)
+        actions = np.stack([s.executed.values for s in self._steps])
+        q = self._q_values([s.observation for s in self._steps], actions)
+        self.last = float(q.mean()), float(returns.mean())
+        self._gaps.append(self.last[0] - self.last[1])
+
+    @property
+    def over_estimation(self) -> float:
+        """Mean gap over the last episodes; 0 before the first."""
+        return sum(self._gaps) / len(self._gaps) if self._gaps else 0.0
+
+    @property
+    def alarm(self) -> bool:
+        """True when the critic promises clearly more than episodes return."""
+        return len(self._gaps) == self._gaps.maxlen and self.over_estimation > self._alarm_above
+
+
+def discounted_returns(rewards: NDArray[np.floating], discount: float) -> NDArray[np.float64]:
+    """G_t = r_t + discount * G_{t+1}. Shape (T,) -> (T,)."""
+    returns = np.zeros(len(rewards))
+    total = 0.0
+    for t in range(len(rewards) - 1, -1, -1):
+        total = float(rewards[t]) + discount * total
+        returns[t] = total
+    return returns

@@ -1,0 +1,258 @@
+"""A simulated person: watches the robot, takes over when it goes wrong, corrects briefly, gives back."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from robot_rlhf.datatypes import (
+    Action,
+    Button,
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    HumanInput,
+    Observation,
+    RobotSpec,
+    Step,
+)
+from robot_rlhf.errors import InvalidValueError
+from sim.eyes import Remaining
+
+
+@dataclass(frozen=True)
+class PersonConfig:
+    """What kind of person it is. Times in seconds of robot time, noise as a spread of actions in [-1, 1]."""
+
+    reaction_delay: float = 0.25
+    """From seeing a reason to take over to having the hands on the controls."""
+    attention: float = 0.5
+    """Chance per control period of noticing a reason that is there."""
+    patience: float = 1.0
+    """How long no progress is watched before it is a reason."""
+    burst: float | None = 0.6
+    """Length of a correction; None: to the end of the episode."""
+    skill_noise: float = 0.1
+    """Wobble of the hand."""
+    pause_rate: float = 0.0
+    """Chance per control period of stopping for a moment while driving."""
+    pause: float = 0.3
+    """Mean length of such a stop."""
+    error_rate: float = 0.0
+    """Chance that a correction begins in a wrong direction, and that a judgement is pressed wrongly."""
+    fatigue: float = 0.0
+    """Growth of delay and wobble per minute of active driving: 0.5 makes both 1.5 times as large after one minute."""
+    budget: float | None = None
+    """Active seconds after which the person only watches; None: no end."""
+    alarm_force: float = 40.0
+    """Contact force, N, that is a reason to take over."""
+
+    def __post_init__(self) -> None:
+        for name in ("attention", "pause_rate", "error_rate"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InvalidValueError(f"PersonConfig.{name}", getattr(self, name), "0 to 1")
+        for name in ("reaction_delay", "patience", "skill_noise", "pause", "fatigue", "alarm_force"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0.0):
+                raise InvalidValueError(f"PersonConfig.{name}", getattr(self, name), "a number >= 0")
+        for name in ("burst", "budget"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0.0:
+                raise InvalidValueError(f"PersonConfig.{name}", value, "None, or seconds >= 0")
+
+
+PEOPLE: dict[str, PersonConfig] = {
+    "attentive": PersonConfig(),
+    "lazy": PersonConfig(attention=0.05, patience=2.5),
+    "late": PersonConfig(reaction_delay=1.5, patience=2.0),
+    "clumsy": PersonConfig(skill_noise=0.25, pause_rate=0.04, error_rate=0.15, fatigue=0.2),
+    "thorough": PersonConfig(burst=None),
+    "absent": PersonConfig(attention=0.0),
+}
+"""Presets. 'thorough' corrects to the end of the episode, which HIL-SERL advises against; 'absent' is never there."""
+
+
+class Expert(Protocol):
+    """The skill of a person: how to go on from any state."""
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action: ...
+
+    def reset(self) -> None: ...
+
+
+class Mode(enum.Enum):
+    """What the person is doing."""
+
+    WATCHING = "watching"
+    REACTING = "reacting"
+    DRIVING = "driving"
+
+
+class SimulatedPerson:
+    """A Teleop and a Subscriber: sees each step as it happens, and answers `read` with hands and buttons.
+
+    Takes over after a reaction delay when there has been no progress for `patience`, when the robot moves away from
+    what it was near, presses hard, or nears a joint limit. In a demonstration the person drives all the time. Everything random
+    comes from the seed of the episode.
+    """
+
+    PROGRESS = 0.005
+    """Metres that count as progress."""
+    AWAY = 0.04
+    """Metres of going back that are a reason to take over at once."""
+    NEAR_LIMIT = 0.05
+    """Radians from a joint limit that are a reason to take over."""
+
+    def __init__(
+        self,
+        config: PersonConfig,
+        spec: RobotSpec,
+        make_expert: Callable[[float], Expert],
+        remaining: Remaining,
+        succeeded: Callable[[Observation], bool],
+    ) -> None:
+        """
+        Args:
+            make_expert: the task's scripted expert with a given wobble.
+            remaining: how far the person thinks it still is.
+            succeeded: what the person's eyes tell.
+        """
+        self.config = config
+        self.driven = 0.0
+        """Active seconds so far."""
+        self._period = spec.control_period
+        self._layout = spec.action
+        self._make_expert = make_expert
+        self._remaining = remaining
+        self._succeeded = succeeded
+        self._joint_lower = spec.position_lower + self.NEAR_LIMIT
+        self._joint_upper = spec.position_upper - self.NEAR_LIMIT
+        self._begin(np.random.default_rng(0), demonstrating=False)
+        self._seen: Observation | None = None
+
+    # -- seeing --------------------------------------------------------------------------------------------------
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self._begin(np.random.default_rng([meta.seed, 2]), meta.kind is EpisodeKind.DEMONSTRATION)
+        self._see(observation)
+
+    def on_step(self, step: Step) -> None:
+        if step.driver is Driver.HUMAN:
+            self.driven += self._period
+        self._see(step.next_observation)
+
+    def on_event(self, event: Event) -> None:
+        """The person looks at the robot, not at messages."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        self._seen = None
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    def read(self) -> HumanInput | None:
+        if self._seen is None:
+            return HumanInput()
+        buttons = self._judge(self._seen)
+        if not self._demonstrating:
+            self._decide(self._seen)
+            if self._mode is not Mode.DRIVING:
+                return HumanInput(None, buttons)
+        return HumanInput(self._drive(self._seen), buttons)
+
+    def _begin(self, rng: np.random.Generator, demonstrating: bool) -> None:
+        self._rng = rng
+        self._demonstrating = demonstrating
+        self._mode = Mode.DRIVING if demonstrating else Mode.WATCHING
+        self._expert = self._make_expert(min(1.0, self.config.skill_noise * self._tiredness()))
+        self._expert.reset()
+        self._best = math.inf
+        self._since_progress = 0.0
+        self._countdown = 0.0
+        self._pause_left = 0.0
+        self._wrong_left = 0.0
+        self._wrong_way = np.zeros(self._layout.size, np.float32)
+        self._judged = False
+
+    def _tiredness(self) -> float:
+        return 1.0 + self.config.fatigue * self.driven / 60.0
+
+    def _see(self, observation: Observation) -> None:
+        self._seen = observation
+        self._left = self._remaining(observation)
+        if self._left < self._best - self.PROGRESS:
+            self._best = self._left
+            self._since_progress = 0.0
+        else:
+            self._since_progress += self._period
+
+    def _reason(self, observation: Observation) -> bool:
+        force = float(np.linalg.norm(observation.tool_wrench[:3]))
+        joints = observation.joint_position
+        at_limit = bool((joints < self._joint_lower).any() or (joints > self._joint_upper).any())
+        return (
+            self._since_progress >= self.config.patience
+            or self._left > self._best + self.AWAY
+            or force > self.config.alarm_force
+            or at_limit
+        )
+
+    def _decide(self, observation: Observation) -> None:
+        config = self.config
+        if self._mode is Mode.WATCHING and self._reason(observation):
+            tired = config.budget is not None and self.driven >= config.budget
+            if not tired and self._rng.random() < config.attention:
+                self._mode = Mode.REACTING
+                self._countdown = config.reaction_delay * self._tiredness()
+        if self._mode is Mode.REACTING:
+            if self._countdown <= 0.0:
+                self._take_over()
+            self._countdown -= self._period
+        elif self._mode is Mode.DRIVING:
+            self._countdown -= self._period
+            if self._countdown <= 0.0:
+                self._mode = Mode.WATCHING
+                self._best = self._left
+                self._since_progress = 0.0
+
+    def _take_over(self) -> None:
+        self._mode = Mode.DRIVING
+        self._countdown = math.inf if self.config.burst is None else self.config.burst + self._period
+        self._expert.reset()
+        if self._rng.random() < self.config.error_rate:
+            self._wrong_left = 4 * self._period
+            self._wrong_way = self._rng.uniform(-0.7, 0.7, self._layout.size).astype(np.float32)
+
+    def _drive(self, observation: Observation) -> Action:
+        if self._pause_left > 0.0:
+            self._pause_left -= self._period
+            return self._resting(observation)
+        if self._rng.random() < self.config.pause_rate:
+            self._pause_left = float(self._rng.exponential(self.config.pause))
+        action = self._expert.act(observation, "", self._rng)
+        if self._wrong_left > 0.0:
+            self._wrong_left -= self._period
+            return self._with_gripper_of(self._wrong_way, observation)
+        return action
+
+    def _resting(self, observation: Observation) -> Action:
+        return self._with_gripper_of(np.zeros(self._layout.size, np.float32), observation)
+
+    def _with_gripper_of(self, values: np.ndarray, observation: Observation) -> Action:
+        """The motion given, with the gripper kept as it is commanded."""
+        values = values.copy()
+        if "gripper" in self._layout.names:
+            values[self._layout.names.index("gripper")] = 1.0 if observation.gripper_target > 0.5 else -1.0
+        return Action(values)
+
+    def _judge(self, observation: Observation) -> frozenset[Button]:
+        if self._judged or not self._succeeded(observation):
+            return frozenset()
+        self._judged = True
+        wrong = self._rng.random() < self.config.error_rate
+        return frozenset({Button.FAILURE if wrong else Button.SUCCESS})
