@@ -1,0 +1,1 @@
+"""Who drives, and what a person says: arbitration and feedback."""

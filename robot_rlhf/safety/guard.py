@@ -1,0 +1,326 @@
+"""GuardedRobot: the only way to a Robot."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from robot_rlhf.datatypes import Action, Command, GuardEvent, Observation, RobotSpec
+from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError, ShapeError, StaleError
+from robot_rlhf.ports import Robot
+from robot_rlhf.safety import rotation
+from robot_rlhf.safety.checks import Finding, ObservationChecks
+from robot_rlhf.safety.limits import Limits
+from robot_rlhf.safety.motion import length
+from robot_rlhf.safety.movers import ToolMover, mover_for
+from robot_rlhf.safety.tool_target import pose_of
+from robot_rlhf.timing import Clock
+
+QUIET_PERIODS = 10
+"""A rule that binds again within so many commands is still the same event: it is reported when it starts to bind."""
+
+_WORDS = {
+    "workspace": "the target would leave the workspace",
+    "tool_speed": "the target would move too fast",
+    "tool_acceleration": "the target's velocity would change too fast",
+    "turn_rate": "the target would turn too fast",
+    "turn_acceleration": "the target's turning would change too fast",
+    "leash": "the target would be too far from the measured tool",
+    "leash_angle": "the target would be turned too far from the measured tool",
+    "tilt": "the tool would tilt too far from straight down",
+    "force_soft": "the target would push on against the measured force",
+    "rate": "the command would change too fast",
+    "robot_limit": "the robot accepted another command than it was sent",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Guarded:
+    """What became of a wish."""
+
+    executed: Action
+    """What was really commanded, in the action's own coordinates; gripper -1 or 1."""
+    command: Command
+    """What the robot accepted."""
+    events: tuple[GuardEvent, ...]
+    """What the guard reported while doing so."""
+    rules: frozenset[str] = frozenset[str]()
+    """Every rule that changed the wish in this period, also those reported before."""
+
+
+class GuardedRobot:
+    """A robot that obeys limits, whoever drives.
+
+    Faults are latched: the robot is stopped at once, and nothing is sent until `release`. `stop`, `fault` and
+    `faults` may be used from any thread, everything else from the thread of the control loop.
+    """
+
+    def __init__(
+        self, robot: Robot, limits: Limits, clock: Clock, on_event: Callable[[GuardEvent], None] | None = None
+    ) -> None:
+        """Tie limits to a robot.
+
+        Args:
+            robot: nobody else may send to it.
+            limits: ToolLimits for 'tool_pose' commands, DirectLimits for 'direct' ones.
+            clock: the clock that also stamps the robot's observations.
+            on_event: called with each event at once, in the thread that caused it; `take_events` gives them too.
+
+        Raises:
+            ConfigError: the limits do not fit the robot.
+        """
+        self._robot = robot
+        self._spec = robot.spec
+        self._clock = clock
+        self._on_event = on_event
+        self._validity = limits.command_validity
+        if not self._validity > self._spec.control_period:
+            raise ConfigError(
+                f"command_validity {self._validity:g} s must be above the control period, "
+                f"{self._spec.control_period:g} s: the robot would stop between two commands"
+            )
+        self._mover = mover_for(self._spec, limits)
+        self._checks = ObservationChecks(self._spec, limits)
+        self._lock = threading.Lock()
+        self._faults: list[GuardEvent] = []
+        # An application that only uses on_event never takes the events: they must not pile up.
+        self._events: deque[GuardEvent] = deque(maxlen=4096)
+        self._news: list[GuardEvent] = []
+        self._seen: Observation | None = None
+        self._anchored = False
+        self._expires: float | None = None
+        self._stops = 0
+        self._commands = 0
+        self._bound: dict[str, int] = {}
+
+    def __enter__(self) -> GuardedRobot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def spec(self) -> RobotSpec:
+        return self._spec
+
+    @property
+    def faults(self) -> tuple[GuardEvent, ...]:
+        """The latched faults, oldest first; empty when the robot may move."""
+        with self._lock:
+            return tuple(self._faults)
+
+    def take_events(self) -> tuple[GuardEvent, ...]:
+        """The events since the last call, oldest first."""
+        taken: list[GuardEvent] = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return tuple(taken)
+
+    def observe(self) -> Observation:
+        """The newest observation; what is wrong with it latches a fault, and it is returned all the same.
+
+        Raises:
+            FaultLatchedError: nothing can be observed: the robot is gone, or what it says is no observation (NaN).
+        """
+        try:
+            observation = self._robot.observe()
+        except (InvalidValueError, ShapeError) as error:
+            raise self._latched("nan", f"unusable observation, {error}") from error
+        except (RobotError, StaleError) as error:
+            raise self._latched("robot", str(error)) from error
+        now = self._clock.now()
+        self._notice_expiry(now)
+        self._latch(self._checks.findings(observation, self._seen, now))
+        self._seen = observation
+        return observation
+
+    def act(self, action: Action) -> Guarded:
+        """Do what is wished for one control period, as far as the limits allow.
+
+        Raises:
+            FaultLatchedError: a fault is latched, or is found now; the robot has been stopped.
+            ShapeError: the action has another length than spec.action.
+        """
+        self._refuse_when_faulted()
+        size = self._spec.action.size
+        if action.values.shape != (size,):
+            raise ShapeError("Action.values", action.values.shape, (size,))
+        values: list[float] = action.values.tolist()
+        if not all(-1.001 <= value <= 1.001 for value in values):
+            raise self._latched("nan", f"action {values}, allowed are numbers in [-1, 1]")
+        observation = self._seen if self._seen is not None else self.observe()
+        self._latch(self._checks.age(observation.stamp, self._clock.now()))
+        return self._command(lambda: self._mover.advance(values, observation), observation)
+
+    def hold(self) -> Guarded:
+        """Command the present target again, at rest. Raises FaultLatchedError as `act` does."""
+
+        def halt() -> list[str]:
+            self._mover.halt()
+            return []
+
+        return self._command(halt, self.observe())
+
+    def move_to(
+        self,
+        pose: Sequence[float],
+        opening: float,
+        *,
+        timeout: float,
+        tolerance: float = 0.005,
+        tolerance_angle: float = 0.05,
+    ) -> bool:
+        """Move the tool to a pose, within the same limits as everything else; for resets.
+
+        Args:
+            pose: x, y, z m, and quaternion w, x, y, z, in the base frame. Shape (7,).
+            opening: commanded opening of the gripper, 0 to 1; not waited for.
+            timeout: seconds of the session's clock.
+            tolerance: largest distance of the measured tool on arrival, m.
+            tolerance_angle: largest angle of the measured tool on arrival, rad.
+
+        Returns:
+            True on arrival, False when the time ran out; the robot then holds still where it is.
+
+        Raises:
+            InvalidValueError: the goal is outside the workspace or tilted too far.
+            FaultLatchedError: a fault came up on the way.
+        """
+        mover = self._mover
+        if not isinstance(mover, ToolMover):
+            raise ConfigError("move_to: only a robot with 'tool_pose' commands can be moved to a pose")
+        if not 0.0 <= opening <= 1.0:
+            raise InvalidValueError("opening", opening, "0 (closed) to 1 (open)")
+        mover.check_goal(pose)
+        goal, goal_orientation = pose_of(pose)
+        self.anchor()
+        tick = self._clock.now()
+        deadline = tick + timeout
+        while tick < deadline:
+            observation = self.observe()
+            self._command(lambda seen=observation: mover.approach(pose, opening, seen), observation)
+            tick = max(tick + self._spec.control_period, self._clock.now())
+            self._clock.sleep_until(tick)
+            position, orientation = pose_of(self.observe().tool_pose_in_base.tolist())
+            self._refuse_when_faulted()
+            if (
+                math.dist(mover.tool.position, goal) < 1e-6
+                and math.dist(position, goal) <= tolerance
+                and length(rotation.difference(orientation, goal_orientation)) <= tolerance_angle
+            ):
+                return True
+        self.hold()
+        return False
+
+    def anchor(self) -> None:
+        """Forget the motion so far: the next command starts at rest at what is measured then.
+
+        To be called after a reset, which may have moved the robot by another way (a simulator's).
+        """
+        self._seen = None
+        self._anchored = False
+        self._expires = None
+        self._bound.clear()
+
+    def fault(self, rule: str, detail: str) -> None:
+        """Latch a fault and stop the robot; for whoever finds something wrong outside the guard."""
+        self._latch([(rule, detail)])
+
+    def release(self) -> None:
+        """Clear the latched faults. Whatever still holds latches again with the next observation."""
+        with self._lock:
+            released = bool(self._faults)
+            self._faults.clear()
+        if released:
+            self.anchor()
+
+    def stop(self) -> None:
+        """Hold still now. A later `act` starts again, at rest, from where the robot is then."""
+        self._stops += 1
+        self._anchored = False
+        self._expires = None
+        self._robot.stop()
+
+    def _command(self, change: Callable[[], list[str]], observation: Observation) -> Guarded:
+        """Change the target, send it, and tell what became of it."""
+        stops = self._stops
+        self._refuse_when_faulted()
+        now = self._clock.now()
+        self._news = []
+        self._notice_expiry(now)
+        if not self._anchored:
+            self._mover.anchor(observation)
+            self._anchored = True
+        rules = change()
+        target = self._mover.target()
+        command = Command(np.array(target), now + self._validity)
+        try:
+            sent = self._robot.send(command)
+        except (RobotError, StaleError) as error:
+            raise self._latched("robot", str(error)) from error
+        if self._stops != stops:
+            # A stop from another thread came while the command was on its way: it must win.
+            self._robot.stop()
+            self._anchored = False
+        else:
+            self._expires = command.valid_until
+        if sent is not command and np.abs(sent.target - command.target).max() > 1e-9:
+            self._mover.adopt(sent.target.tolist())
+            rules.append("robot_limit")
+        self._commands += 1
+        if rules:
+            self._report(rules, now)
+        executed = Action(np.array(self._mover.executed(), np.float32))
+        return Guarded(executed, sent, tuple(self._news), frozenset(rules))
+
+    def _refuse_when_faulted(self) -> None:
+        for first in self._faults[:1]:  # a copy: another thread may add to it
+            raise _refusal(first.rule, first.detail)
+
+    def _latched(self, rule: str, detail: str) -> FaultLatchedError:
+        """Latch a fault; returns the error to raise."""
+        self._latch([(rule, detail)])
+        return _refusal(rule, detail)
+
+    def _latch(self, findings: Sequence[Finding]) -> None:
+        if not findings:
+            return
+        with self._lock:
+            held = {event.rule for event in self._faults}
+            new = [GuardEvent(self._clock.now(), *found, latched=True) for found in findings if found[0] not in held]
+            self._faults.extend(new)
+        self.stop()
+        for event in new:
+            self._emit(event)
+
+    def _notice_expiry(self, now: float) -> None:
+        if self._expires is not None and now > self._expires:
+            late = now - self._expires
+            self._expires = None
+            # The robot stopped by itself: what it was told is no longer where it is.
+            self._anchored = False
+            self._emit(GuardEvent(now, "stale_command", f"no command for {late:.3f} s after the last one expired"))
+
+    def _report(self, rules: Sequence[str], now: float) -> None:
+        for rule in rules:
+            if self._commands - self._bound.get(rule, -QUIET_PERIODS - 1) > QUIET_PERIODS:
+                self._emit(GuardEvent(now, rule, _WORDS[rule]))
+            self._bound[rule] = self._commands
+
+    def _emit(self, event: GuardEvent) -> None:
+        self._events.append(event)
+        self._news.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+
+def _refusal(rule: str, detail: str) -> FaultLatchedError:
+    return FaultLatchedError(f"robot held by fault {rule!r} ({detail}): call release() to go on")
