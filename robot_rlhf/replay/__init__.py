@@ -1,0 +1,1 @@
+"""What the learner draws from: a device-resident ring of transitions, its mixing by source, and augmentation."""

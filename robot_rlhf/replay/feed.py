@@ -1,0 +1,92 @@
+"""Brings the steps of the loop, or of a journal played again, into the replay buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Observation,
+    Outcome,
+    Source,
+    Step,
+)
+from robot_rlhf.errors import ReplayError
+from robot_rlhf.replay.buffer import ReplayBuffer
+
+Encode = Callable[[Observation], Mapping[str, NDArray[Any]]]
+"""Observation to 'state' (D,) and pictures by camera name."""
+
+SOURCE_OF_DRIVER: Mapping[Driver, Source] = {
+    Driver.POLICY: Source.POLICY,
+    Driver.HUMAN: Source.HUMAN,
+    Driver.REFLEX: Source.OTHER,
+}
+
+
+class ReplayFeed:
+    """A Subscriber that fills a buffer with demonstrations and practice; evaluation is left out.
+
+    The steps of a discarded episode are not sampled again. The true reward of a simulator is never read.
+    """
+
+    def __init__(self, buffer: ReplayBuffer, encode: Encode) -> None:
+        self.buffer = buffer
+        self._encode = encode
+        self._meta: EpisodeMeta | None = None
+        self._newest: Observation | None = None
+        self._first = 0
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        """Begin; an episode that never ended (a killed run) is closed as truncated."""
+        self.buffer.end()
+        self._meta = meta
+        self._first = self.buffer.written
+        if meta.kind is not EpisodeKind.EVALUATION:
+            self._begin(meta, observation)
+
+    def on_step(self, step: Step) -> None:
+        """Raises ReplayError when no episode was started."""
+        if self._meta is None:
+            raise ReplayError(f"replay: step {step.index} came outside an episode; on_episode_start comes first")
+        if self._meta.kind is EpisodeKind.EVALUATION:
+            return
+        # After a jump, for example a rewind, a row must not be paired with what came from elsewhere.
+        if not (self.buffer.recording and self._continues(step.observation)):
+            self._begin(self._meta, step.observation)
+        self.buffer.add(
+            step.executed.values,
+            step.reward,
+            step.terminated,
+            step.truncated,
+            SOURCE_OF_DRIVER[step.driver],
+            self._encode(step.next_observation),
+            policy_version=step.policy_version,
+        )
+        self._newest = step.next_observation
+
+    def on_event(self, event: Event) -> None:
+        """Judgements reach the buffer through rewards and outcomes, not here."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """Close the episode, or take it out when it was discarded."""
+        if self._meta is not None and end.outcome is Outcome.DISCARDED:
+            self.buffer.discard(self._first)
+        self.buffer.end()
+        self._meta = None
+        self._newest = None
+
+    def _begin(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self.buffer.begin(self._encode(observation), demonstration=meta.kind is EpisodeKind.DEMONSTRATION)
+        self._newest = observation
+
+    def _continues(self, observation: Observation) -> bool:
+        """The observation is the newest row: the same object, or read back from a journal with the same stamp."""
+        return observation is self._newest or (self._newest is not None and observation.stamp == self._newest.stamp)

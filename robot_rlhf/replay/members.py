@@ -1,0 +1,77 @@
+"""The sampleable rows of one group, oldest first, mirrored on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Members:
+    """A queue of row numbers in rising order: rows enter at the back, and leave the front as the ring overwrites.
+
+    What it holds depends on the ring's content alone, never on when the group was first asked for, so that a buffer
+    rebuilt from a journal draws the same batches. Relabelling and discarding concern the newest rows only, hence
+    they cut the back.
+    """
+
+    def __init__(self, capacity: int, device: torch.device, numbers: Iterable[int] = ()) -> None:
+        self._capacity = capacity
+        self._host = np.zeros(capacity, np.int64)
+        shared = torch.as_tensor(self._host)
+        self._device = shared if device.type == "cpu" else shared.to(device)
+        self._mirrored = device.type == "cpu"
+        # Positions count up for ever; the slot of a position is its remainder by the capacity.
+        self._front = 0
+        self._back = 0
+        self._synced = 0
+        for number in numbers:
+            self.push(number)
+
+    def __len__(self) -> int:
+        return self._back - self._front
+
+    def push(self, number: int) -> None:
+        """Append a row; its number is larger than all others."""
+        self._host[self._back % self._capacity] = number
+        self._back += 1
+
+    def drop_before(self, number: int) -> None:
+        """Forget rows older than number."""
+        while self._front < self._back and self._host[self._front % self._capacity] < number:
+            self._front += 1
+
+    def drop_from(self, number: int) -> None:
+        """Forget the row with this number and all newer ones."""
+        while self._front < self._back and self._host[(self._back - 1) % self._capacity] >= number:
+            self._back -= 1
+        self._synced = min(self._synced, self._back)
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Row numbers drawn uniformly with replacement, int64, on the device."""
+        self._sync()
+        place = torch.randint(len(self), shape, generator=generator, device=self._device.device)
+        start = self._front % self._capacity
+        if start:
+            place = place.add_(start).remainder_(self._capacity)
+        return self._device.take(place)
+
+    def numbers(self) -> Tensor:
+        """All row numbers, oldest first, int64, on the device."""
+        self._sync()
+        places = torch.arange(self._front, self._back, device=self._device.device)
+        return self._device.take(places.remainder_(self._capacity))
+
+    def _sync(self) -> None:
+        """Bring what changed since the last draw to the device, in at most two copies."""
+        if self._mirrored:
+            return
+        first = max(self._synced, self._front)
+        while first < self._back:
+            slot = first % self._capacity
+            length = min(self._back - first, self._capacity - slot)
+            self._device[slot : slot + length] = torch.as_tensor(self._host[slot : slot + length])
+            first += length
+        self._synced = self._back

@@ -1,0 +1,129 @@
+"""The rows of the ring on the device: one per observation, with the transition that leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robot_rlhf.datatypes import Array, Source
+from robot_rlhf.errors import InvalidValueError, ShapeError
+
+ALIGNMENT = 4
+"""A row's width in floats is a multiple of this: 16 bytes, what a GPU loads at once."""
+FLOAT_BYTES = 4
+
+
+class Rows:
+    """Two kinds of storage of equal length: one float32 matrix, and one uint8 matrix per camera.
+
+    The float row is [state (D) | action (m) | reward | leaves | goes_on | weight | source | padding], so that one
+    gather brings everything but the pictures. `leaves` is 1 where a transition leaves the observation, 0 on the last
+    observation of an episode; `goes_on` is 1 - terminated. Pictures lie as (capacity, H * W * 3), each frame once.
+    """
+
+    def __init__(
+        self, capacity: int, state_size: int, action_size: int, cameras: Mapping[str, tuple[int, int]], device: str
+    ) -> None:
+        self.state_size = state_size
+        self.action_size = action_size
+        self.cameras = dict(cameras)
+        self.device = torch.device(device)
+        self.reward = state_size + action_size
+        self.leaves, self.goes_on = self.reward + 1, self.reward + 2
+        self.weight, self.source = self.reward + 3, self.reward + 4
+        width = float_width(state_size, action_size)
+        self.floats = torch.zeros((capacity, width), dtype=torch.float32, device=self.device)
+        self.images = {
+            name: torch.zeros((capacity, height * breadth * 3), dtype=torch.uint8, device=self.device)
+            for name, (height, breadth) in self.cameras.items()
+        }
+        # A CPU tensor shares its memory with an array, which is faster to write one row at a time.
+        self._views: dict[str, NDArray[np.uint8]] = {}
+        self._float_view: Array | None = None
+        if self.device.type == "cpu":
+            self._float_view = self.floats.numpy()
+            self._views = {name: images.numpy() for name, images in self.images.items()}
+
+    def check_observation(self, observation: Mapping[str, NDArray[Any] | Tensor]) -> Array:
+        """The state vector as an array, after all entries were found to have the right names, shapes and types."""
+        if set(observation) != {"state", *self.cameras}:
+            raise InvalidValueError(
+                "replay observation", sorted(observation), f"exactly the entries {sorted({'state', *self.cameras})}"
+            )
+        state = as_vector("observation[state]", observation["state"], self.state_size)
+        for name, (height, width) in self.cameras.items():
+            image = observation[name]
+            if tuple(image.shape) != (height, width, 3):
+                raise ShapeError(f"replay observation[{name}]", tuple(image.shape), (height, width, 3))
+            if image.dtype not in (np.uint8, torch.uint8):
+                raise InvalidValueError(f"replay observation[{name}]", f"dtype {image.dtype}", "uint8")
+        return state
+
+    def write_observation(self, row: int, state: Array, observation: Mapping[str, NDArray[Any] | Tensor]) -> None:
+        """Begin a row: an observation that no transition leaves yet."""
+        values = np.zeros(self.floats.shape[1], np.float32)
+        values[: self.state_size] = state
+        self._write(row, 0, values)
+        for name, store in self.images.items():
+            image = observation[name]
+            if isinstance(image, Tensor):
+                store[row].copy_(image.reshape(-1))
+            elif name in self._views:
+                self._views[name][row] = image.reshape(-1)
+            else:
+                store[row].copy_(torch.as_tensor(np.array(image).reshape(-1)))
+
+    def write_transition(
+        self, row: int, action: Array, reward: float, terminated: bool, weight: float, source: Source
+    ) -> None:
+        """Complete a row with the transition that leaves its observation."""
+        tail = np.array((reward, 1.0, 0.0 if terminated else 1.0, weight, float(source)), np.float32)
+        self._write(row, self.state_size, np.concatenate((action, tail)))
+
+    def write_column(self, rows: Tensor, column: int, values: Tensor) -> None:
+        """Set one column of some rows; both tensors have shape (N,)."""
+        self.floats[rows, column] = values
+
+    def _write(self, row: int, start: int, values: Array) -> None:
+        if self._float_view is not None:
+            self._float_view[row, start : start + len(values)] = values
+        else:
+            self.floats[row, start : start + len(values)] = torch.as_tensor(values)
+
+    def observation(self, floats: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """'state' (N, D) as a view of gathered float rows, and freshly gathered pictures (N, H, W, 3)."""
+        result = {"state": floats[:, : self.state_size]}
+        for name, (height, width) in self.cameras.items():
+            result[name] = self.images[name].index_select(0, rows).view(-1, height, width, 3)
+        return result
+
+
+def float_width(state_size: int, action_size: int) -> int:
+    """Floats per row, padding included."""
+    return -(-(state_size + action_size + 5) // ALIGNMENT) * ALIGNMENT
+
+
+def row_bytes(state_size: int, action_size: int, cameras: Mapping[str, tuple[int, int]]) -> int:
+    """Bytes one row takes on the device."""
+    return FLOAT_BYTES * float_width(state_size, action_size) + sum(3 * h * w for h, w in cameras.values())
+
+
+def as_vector(name: str, value: NDArray[Any] | Tensor, size: int) -> Array:
+    """A finite float32 vector on the host.
+
+    Raises:
+        ShapeError: another shape than (size,).
+        InvalidValueError: NaN or infinite entries.
+    """
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    if array.shape != (size,):
+        raise ShapeError(f"replay {name}", array.shape, (size,))
+    array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise InvalidValueError(f"replay {name}", array.tolist(), "finite numbers")
+    return array
