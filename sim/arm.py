@@ -36,6 +36,8 @@ _WRENCH = slice(8, 14)
 _GRASPED = 14
 _HELD = 15
 _OWN = 16
+_FORCE_SAMPLES = 5
+"""Times per control period that contact forces are read; their mean is the wrench."""
 
 SCENE_FILE = Path(__file__).parent / "scenes" / "arm.xml"
 
@@ -49,12 +51,8 @@ class Stage(Protocol):
     @property
     def privileged_sizes(self) -> Mapping[str, int]: ...
 
-    def perceive(self, arm: SimArm) -> Mapping[str, Array]:
-        """Entries of Observation.scene."""
-        ...
-
-    def truth(self, arm: SimArm) -> Mapping[str, Array]:
-        """Entries of Observation.privileged."""
+    def sense(self, arm: SimArm) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """What perception reports (Observation.scene), and the truth (Observation.privileged)."""
         ...
 
     def paint(self, arm: SimArm) -> None:
@@ -112,7 +110,7 @@ class SimArm:
         self._site: int = self.model.site("tool").id
         self._hand: int = self.model.body("hand").id
         self._contacts = ContactSense(self.model, self._site, graspable)
-        self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
+        self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep / _FORCE_SAMPLES)
         self._joint_step = SPEED_MAX.astype(np.float64) * CONTROL_PERIOD
         self._state_size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
         self._renderer = Renderer(self.model, cameras)
@@ -228,6 +226,7 @@ class SimArm:
         left, right = data.qpos[JOINTS : JOINTS + 2].tolist()
         if self._images is None:
             self._images = self._take_pictures()
+        scene, privileged = self._stage.sense(self)
         return Observation(
             stamp=stamp,
             joint_position=joints[:JOINTS],
@@ -239,8 +238,8 @@ class SimArm:
             gripper=min(1.0, max(0.0, (left + right) / (2.0 * FINGER_TRAVEL))),
             gripper_target=user[_OPENING],
             images=self._images,
-            scene=self._stage.perceive(self),
-            privileged=self._stage.truth(self),
+            scene=scene,
+            privileged=privileged,
         )
 
     def _take_pictures(self) -> Mapping[str, NDArray[np.uint8]]:
@@ -260,13 +259,17 @@ class SimArm:
             user = data.userdata
             user[: _OPENING + 1] = target
             user[_HELD] = 0.0
-            mujoco.mj_step(self.model, data, nstep=self._substeps)
+            user[_WRENCH] = 0.0
+            grasped = False
+            for _ in range(_FORCE_SAMPLES):  # the mean of several, as a filtered sensor gives it, without spikes
+                mujoco.mj_step(self.model, data, nstep=self._substeps)
+                grasped = self._contacts.measure(data, user[_WRENCH], 1.0 / _FORCE_SAMPLES)
+            user[_GRASPED] = grasped
             if isinstance(self.clock, FakeClock):
                 self.clock.advance(CONTROL_PERIOD)
             if not math.isfinite(float(data.qacc.sum())):
                 self._fault = f"the simulation diverged at {data.time:.2f} s: reset the task"
                 raise RobotError(self._fault)
-            user[_GRASPED] = self._contacts.measure(data, user[_WRENCH])
             self._derive()
             return Command(np.array(target), command.valid_until)
 

@@ -24,24 +24,28 @@ class ContactSense:
         if graspable is not None and graspable not in names:
             raise UnknownNameError("geom", graspable, [n for n in names if n])
         self._object = -1 if graspable is None else names.index(graspable)
+        self._tool_and_object = self._tool | {self._object}
         self._force = np.zeros(6)
 
-    def measure(self, data: mujoco.MjData, wrench: NDArray[np.float64]) -> bool:
-        """Write force (N), then torque about the tool point (N m), in the base frame; shape (6,).
+    def measure(self, data: mujoco.MjData, wrench: NDArray[np.float64], share: float = 1.0) -> bool:
+        """Add force (N), then torque about the tool point (N m), in the base frame and times `share`; shape (6,).
 
         Returns:
             Whether both pads touch the graspable object; it then counts as part of the tool.
         """
-        wrench[:] = 0.0
         if not data.ncon:
             return False
         pairs: list[list[int]] = data.contact.geom.tolist()
-        touching = {a if b == self._object else b for a, b in pairs if self._object in (a, b)}
-        grasped = self._left in touching and self._right in touching
-        tool = self._tool | {self._object} if grasped else self._tool
+        tool = self._tool
+        grasped = False
+        if self._object >= 0:
+            touching = {a if b == self._object else b for a, b in pairs if self._object in (a, b)}
+            grasped = self._left in touching and self._right in touching
+            if grasped:
+                tool = self._tool_and_object
         for i, (a, b) in enumerate(pairs):
             if (a in tool) != (b in tool):
-                self._add(data, i, 1.0 if b in tool else -1.0, wrench)
+                self._add(data, i, share if b in tool else -share, wrench)
         return grasped
 
     def _add(self, data: mujoco.MjData, index: int, sign: float, wrench: NDArray[np.float64]) -> None:

@@ -72,7 +72,7 @@ class ScriptedExpert:
 class ReachExpert(ScriptedExpert):
     """Goes straight to the target."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:  # noqa: ARG002
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
         x, y, z, *_ = observation.privileged["target"].tolist()
         return self._towards(observation, (x, y, z), POINTING_DOWN, rng)
 
@@ -86,7 +86,7 @@ class PickCubeExpert(ScriptedExpert):
     AT_CUBE = 0.012
     TURN_LIMIT = math.radians(70.0)
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:  # noqa: ARG002
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
         cube, tool = observation.privileged["cube"].tolist(), observation.tool_pose_in_base.tolist()
         cx, cy, cz = cube[:3]
         x, y, z = tool[:3]
@@ -113,3 +113,46 @@ class PickCubeExpert(ScriptedExpert):
         """Of the four equivalent grasps, the one nearest to how the tool is turned, within the wrist's range."""
         nearest = tool + wrap(cube - tool, math.pi / 2.0)
         return nearest if abs(nearest) < self.TURN_LIMIT else cube
+
+
+class PegInsertExpert(ScriptedExpert):
+    """Aligns the peg above the hole, lowers it the more slowly the tighter the hole, then pushes it straight down."""
+
+    HOVER = 0.008
+    FUNNEL = 6.0
+    """Height kept above the mouth per metre of misalignment that is left."""
+    LOST = 0.004
+    """Misalignment at which to go back up, m."""
+    LEVER = 0.02
+    """What a radian of misalignment counts, m."""
+    CLEAR = 0.02
+    """Distance from the hole beyond which the peg first rises, lest it catches the block, m."""
+    STEADY_RANGE = 0.05
+    """Within this distance of the mouth, m, a person moves the more carefully the nearer it is."""
+    STEADIEST = 0.06
+
+    def __init__(self, layout: ActionLayout, noise: float, clearance: float) -> None:
+        super().__init__(layout, noise)
+        self._tolerance = 0.4 * clearance
+        self._entry_step = 1.5 * clearance
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        hole, tool = observation.privileged["hole"].tolist(), observation.tool_pose_in_base.tolist()
+        hx, hy, hz = hole[:3]
+        upright = multiply(about_z(yaw(hole[3:])), POINTING_DOWN)
+        aside = math.hypot(hx - tool[0], hy - tool[1])
+        height = tool[2] - hz
+        misaligned = aside + self.LEVER * math.hypot(*difference(upright, tool[3:]))
+        z_now = _TRUST_TARGET * float(observation.tool_target_in_base[2]) + (1.0 - _TRUST_TARGET) * tool[2]
+        floor = min(self.FUNNEL * max(misaligned - self._tolerance, 0.0), self.HOVER)
+        if observation.privileged["depth"][0] > 0.001:
+            goal = (hx, hy, hz - 0.03)
+        elif aside > self.CLEAR and height < self.HOVER:
+            goal = (tool[0], tool[1], hz + 2.0 * self.HOVER)
+        elif misaligned > self.LOST or (misaligned > self._tolerance and z_now < hz):
+            goal = (hx, hy, hz + self.HOVER)
+        else:  # down as far as the funnel allows, else wait: going up again would stir what has to settle
+            step = self._entry_step if height < self.HOVER else 0.01
+            goal = (hx, hy, min(z_now, max(hz + floor, z_now - step)) if floor else z_now - step)
+        steadiness = min(max(math.hypot(aside, height) / self.STEADY_RANGE, self.STEADIEST), 1.0)
+        return self._towards(observation, goal, upright, rng, steadiness=steadiness)
