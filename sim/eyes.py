@@ -1,4 +1,4 @@
-"""How far a task still is from done, as a person who watches would judge; not a reward, and never given to a learner."""
+"""How far a task still is from done, as a person who watches would judge; never given to a learner."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Remaining = Callable[[Observation], float]
 
 LIFT = 0.10
 """How far a grasped cube is lifted, m."""
+DEPTH = 0.025
+"""How deep the peg goes, m."""
 
 
 def remaining_to_reach(observation: Observation) -> float:
@@ -28,8 +30,9 @@ def remaining_to_lift(observation: Observation) -> float:
 
 
 def remaining_to_insert(observation: Observation) -> float:
-    """Distance to the mouth of the hole, then the depth that is left."""
-    return _distance(observation, "hole")
+    """Distance from the peg's tip to where it has to go, inside the hole."""
+    goal = observation.privileged["hole"][:3] - (0.0, 0.0, DEPTH)
+    return float(np.linalg.norm(goal - observation.tool_pose_in_base[:3]))
 
 
 REMAINING: dict[str, Remaining] = {

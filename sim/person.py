@@ -98,8 +98,8 @@ class SimulatedPerson:
     """A Teleop and a Subscriber: sees each step as it happens, and answers `read` with hands and buttons.
 
     Takes over after a reaction delay when there has been no progress for `patience`, when the robot moves away from
-    what it was near, presses hard, or nears a joint limit. In a demonstration the person drives all the time. Everything random
-    comes from the seed of the episode.
+    what it was near, presses hard, or nears a joint limit. In a demonstration the person drives all the time.
+    Everything random comes from the seed of the episode.
     """
 
     PROGRESS = 0.005

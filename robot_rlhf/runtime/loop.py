@@ -39,7 +39,8 @@ class Station:
 
     guard: GuardedRobot
     task: Task
-    policy: Policy
+    policy: Policy | None
+    """None while a person demonstrates."""
     arbiter: Arbiter
     reward: SparseReward
     clock: Clock
@@ -49,6 +50,8 @@ class Station:
     """Told of everything, in this order: the journal comes first."""
     pace: Rate | None = None
     """Keeps the control period in real time; None lets a simulated robot run as fast as it can."""
+    release_faults: bool = False
+    """Release latched faults when an episode begins: for simulations only, where nobody is at risk."""
     may_move: Callable[[], bool] = field(default=lambda: True)
     """Asked before each step; while False the robot holds still (for example while the learner is gone)."""
 
@@ -94,11 +97,13 @@ class _RunningEpisode:
 
     def run(self, rng: np.random.Generator, reset_rng: np.random.Generator) -> EpisodeEnd:
         station = self.station
-        station.guard.release()
+        if station.release_faults:
+            station.guard.release()
         station.task.reset(reset_rng)
         station.guard.anchor()
         station.arbiter.reset()
-        station.policy.reset()
+        if station.policy:
+            station.policy.reset()
         observation = station.guard.observe()
         station.guard.take_events()
         self.started = True
@@ -121,18 +126,15 @@ class _RunningEpisode:
         human = station.teleop.read() if station.teleop else None
         buttons = human.buttons if human else frozenset[Button]()
         try:
-            proposed = station.policy.act(observation, instruction, rng)
-        except InvalidValueError as error:
-            station.guard.fault("policy", str(error))
-            self._tell(station.guard.take_events())
-            return None, Outcome.FAULT, str(error)
-        choice = station.arbiter.choose(proposed, human, station.clock.now())
-        try:
+            proposed = station.policy.act(observation, instruction, rng) if station.policy else None
+            choice = station.arbiter.choose(proposed, human, station.clock.now())
             executed = station.guard.act(choice.action).executed
-        except FaultLatchedError as error:
+            next_observation = station.guard.observe()
+        except (InvalidValueError, FaultLatchedError) as error:
+            if isinstance(error, InvalidValueError):
+                station.guard.fault("policy", str(error))
             self._tell(station.guard.take_events())
             return None, Outcome.FAULT, str(error)
-        next_observation = station.guard.observe()
         events = station.guard.take_events()
         outcome, detail = self._outcome(next_observation, buttons, events)
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
@@ -163,7 +165,7 @@ class _RunningEpisode:
     def _record(
         self,
         observation: Observation,
-        proposed: Action,
+        proposed: Action | None,
         executed: Action,
         driver: Driver,
         next_observation: Observation,
@@ -181,7 +183,7 @@ class _RunningEpisode:
             gold_reward=station.task.gold_reward(next_observation) if isinstance(station.task, GoldTask) else 0.0,
             terminated=outcome in (Outcome.SUCCESS, Outcome.FAILURE),
             truncated=outcome is not None and outcome not in (Outcome.SUCCESS, Outcome.FAILURE),
-            policy_version=station.policy.version,
+            policy_version=station.policy.version if station.policy else -1,
             instruction=station.task.instruction,
             next_observation=next_observation,
         )

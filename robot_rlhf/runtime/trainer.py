@@ -16,9 +16,8 @@ from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
 from robot_rlhf.ports import Learner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
 from robot_rlhf.runtime.governor import Governor
-
-Mix = Mapping[str, float]
 
 
 class WarmLearner(Learner, Protocol):
@@ -114,7 +113,7 @@ class Trainer:
             return
         self._warm = True
         if self.config.warm_start_updates:
-            self.learner.warm_start(self._batches(self.config.warm_start_updates, {"prior": 1.0}))
+            self.learner.warm_start(self._batches(self.config.warm_start_updates, {PRIOR: 1.0}))
 
     def work(self, limit: int) -> int:
         """Do up to `limit` of the updates that are due; returns how many were done."""
@@ -122,7 +121,7 @@ class Trainer:
         if due <= 0:
             return 0
         self.prepare()
-        mix = {"prior": self.config.prior_share, "online": 1.0 - self.config.prior_share}
+        mix = {PRIOR: self.config.prior_share, ONLINE: 1.0 - self.config.prior_share}
         if not self._critic_warm:
             self._critic_warm = True
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))

@@ -1,0 +1,147 @@
+"""Puts the ring together from a run's settings."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robot_rlhf.apps.config import TASKS, TrainConfig, known
+from robot_rlhf.datatypes import Array, Observation, RobotSpec
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.learner.cloning import CloningLearner
+from robot_rlhf.learner.sac import SacLearner
+from robot_rlhf.policy.features import Features
+from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
+from robot_rlhf.ports import GoldTask
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.runtime.loop import Station
+from robot_rlhf.runtime.trainer import Trainer
+from robot_rlhf.runtime.value_check import ValueCheck
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf.timing import Clock, FakeClock
+from sim.arm import SimArm
+from sim.experts import ScriptedExpert
+from sim.eyes import REMAINING
+from sim.person import PersonConfig, SimulatedPerson
+
+GIVE_BACK_AFTER = 0.1
+"""Seconds of hands off after which the policy drives again."""
+
+
+class SimTask(GoldTask, Protocol):
+    """A simulated task and the arm it built."""
+
+    @property
+    def arm(self) -> SimArm: ...
+
+    @property
+    def limits(self) -> ToolLimits: ...
+
+    def expert(self, noise: float = 0.0) -> ScriptedExpert: ...
+
+
+@dataclass
+class World:
+    """One simulated robot with its task, behind a guard."""
+
+    task: SimTask
+    guard: GuardedRobot
+    clock: Clock
+
+    @property
+    def spec(self) -> RobotSpec:
+        return self.guard.spec
+
+
+def build_world(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> World:
+    """The task's scene, arm and guard.
+
+    Raises:
+        ConfigError: a task option that the task does not have.
+    """
+    size = (config.image_size, config.image_size)
+    pictures = dict.fromkeys(config.cameras, size) if cameras else {}
+    make = known(config.task, TASKS, "task")
+    try:
+        task: SimTask = make(clock, cameras=pictures, **config.task_options)
+    except TypeError as error:
+        raise ConfigError(f"task_options {config.task_options}: {config.task} does not take them ({error})") from error
+    return World(task, GuardedRobot(task.arm, task.limits, clock), clock)
+
+
+def build_person(world: World, config: PersonConfig) -> SimulatedPerson:
+    """A person who knows the task and watches this robot."""
+    return SimulatedPerson(
+        config, world.spec, world.task.expert, REMAINING[world.task.name], succeeded=world.task.success
+    )
+
+
+def build_policy(config: TrainConfig, spec: RobotSpec, *, sample: bool) -> LearnedPolicy:
+    """The policy network, without weights yet."""
+    return LearnedPolicy(spec, Features(spec, config.features), config.network, sample=sample)
+
+
+def build_station(config: TrainConfig, world: World, policy: LearnedPolicy | None = None) -> Station:
+    """Robot, task and policy; person and subscribers are added by the app."""
+    return Station(
+        guard=world.guard,
+        task=world.task,
+        policy=policy,
+        arbiter=Arbiter(world.spec.action, give_back_after=GIVE_BACK_AFTER),
+        reward=config.reward,
+        clock=world.clock,
+        release_faults=True,  # simulated: nobody stands beside this robot
+    )
+
+
+def evaluation_station(config: TrainConfig, policy: LearnedPolicy) -> Station:
+    """A robot of its own, in simulated time, for unaided evaluation; it takes the pictures the policy looks at."""
+    return build_station(config, build_world(config, FakeClock(), cameras=bool(config.features.cameras)), policy)
+
+
+def build_trainer(
+    config: TrainConfig, spec: RobotSpec, on_metrics: Callable[[int, Mapping[str, float]], None]
+) -> tuple[Trainer, ValueCheck | None]:
+    """The learner with its replay, and what compares its values with real returns (None without a critic)."""
+    features = Features(spec, config.features)
+    shapes = shapes_of(spec, features)
+    buffer = ReplayBuffer(
+        config.replay.rows,
+        state_size=shapes.state,
+        action_size=shapes.action,
+        cameras=shapes.cameras,
+        n_step=config.replay.n_step,
+        discount=config.replay.discount,
+        pre_intervention=config.replay.pre_intervention,
+        device=config.device,
+        seed=config.seed,
+    )
+    feed = ReplayFeed(buffer, features)
+    if config.algorithm != "sac":
+        cloner = CloningLearner(shapes, config.network, config.cloning, seed=config.seed, device=config.device)
+        return Trainer(cloner, buffer, feed, config.trainer, on_metrics=on_metrics), None
+    learner = SacLearner(shapes, config.network, config.sac, seed=config.seed, device=config.device)
+
+    def q_values(observations: list[Observation], actions: Array) -> NDArray[np.float32]:
+        rows = [features(o) for o in observations]
+        stacked = {name: torch.as_tensor(np.stack([r[name] for r in rows]), device=config.device) for name in rows[0]}
+        return learner.q_values(stacked, torch.as_tensor(actions, device=config.device)).cpu().numpy()
+
+    trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics)
+    return trainer, ValueCheck(q_values, config.replay.discount)
+
+
+def software_versions() -> dict[str, str]:
+    """What a result depends on."""
+    names = ("robot-rlhf", "mujoco", "numpy", "torch")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

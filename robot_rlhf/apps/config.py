@@ -1,0 +1,222 @@
+"""Settings of a run, the names that may stand in them, and their defaults per task."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.learner.cloning import CloningConfig
+from robot_rlhf.learner.sac import SacConfig
+from robot_rlhf.policy.features import FeatureConfig
+from robot_rlhf.policy.networks import NetworkConfig
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.trainer import TrainerConfig
+from sim.person import PEOPLE, PersonConfig
+from sim.tasks import PegInsert, PickCube, Reach
+
+TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
+"""Every task by name; another one is one more entry."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """What is remembered."""
+
+    rows: int = 100_000
+    """Observations kept; the oldest go first."""
+    discount: float = 0.97
+    """Weight of the next step's value (gamma)."""
+    n_step: int = 1
+    """Rewards summed before the value is asked."""
+    pre_intervention: int = 0
+    """Policy steps before a takeover that are marked as having led to it (Sirius: 15); 0 marks none."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How a policy is measured, always without help."""
+
+    every: int = 500
+    """Practice steps between evaluations."""
+    episodes: int = 50
+    """Episodes of each of them."""
+    final_episodes: int = 100
+    """Episodes of the last one, on starts that were used for nothing else."""
+    stop_at: float | None = None
+    """End practice when two evaluations in a row reach this success rate; None practises all steps."""
+
+
+@dataclass(frozen=True)
+class AsyncConfig:
+    """The asynchronous mode: the learner in its own process, the robot in real time."""
+
+    publish_every: int = 50
+    """Learner updates between two sets of weights."""
+    without_learner: Literal["hold", "continue"] = "continue"
+    """What the robot does while the learner is gone: hold still, or go on with its last policy."""
+    heartbeat_timeout: float = 5.0
+    """Seconds of silence after which the learner counts as gone."""
+    restarts: int = 5
+    """Times a dead learner is started again before the run ends."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run: a robot practises a task, a person corrects, a learner learns."""
+
+    task: str = "pick_cube"
+    """Which skill: reach, pick_cube or peg_insert."""
+    task_options: dict[str, float] = field(default_factory=dict[str, float])
+    """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
+    out: Path = Path("runs")
+    """Folder in which the run's own folder is made."""
+    name: str | None = None
+    """Name of the run's folder; None makes one from task, algorithm and seed."""
+    seed: int = 0
+    algorithm: Literal["sac", "cloning", "dagger"] = "sac"
+    """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger."""
+    mode: Literal["synchronous", "asynchronous"] = "synchronous"
+    """synchronous: collect a step, then learn, as fast as possible and reproducibly; asynchronous: real time."""
+    operator: str = "attentive"
+    """Who supervises practice: attentive, lazy, late, clumsy, thorough or absent."""
+    person: PersonConfig | None = None
+    """A person of your own making instead of a preset."""
+    demonstrator: str = "clumsy"
+    """Who gives the demonstrations."""
+    demonstrations: int = 5
+    """Successful demonstrations before practice."""
+    steps: int = 5_000
+    """Practice steps, the person's included."""
+    cameras: tuple[str, ...] = ()
+    """Cameras to record and to give to the policy: front, wrist."""
+    image_size: int = 128
+    """Height and width of the pictures."""
+    device: str = "cpu"
+    """Where the learner and its replay live: cpu or cuda."""
+    threads: int = 1
+    """Threads of the learner; one is fastest for policies from state."""
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    sac: SacConfig = field(default_factory=SacConfig)
+    cloning: CloningConfig = field(default_factory=CloningConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    reward: SparseReward = field(default_factory=SparseReward)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    asynchronous: AsyncConfig = field(default_factory=AsyncConfig)
+    video_episodes: int = 9
+    """Evaluation episodes in rollouts.mp4; 0 renders none."""
+    checkpoint_every: int = 1_000
+    """Practice steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        known(self.task, TASKS, "task")
+        known(self.operator, PEOPLE, "operator")
+        known(self.demonstrator, PEOPLE, "demonstrator")
+        for name in ("steps", "demonstrations", "video_episodes"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 0")
+        for name in ("checkpoint_every", "threads", "image_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
+        if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
+            raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
+        if self.mode == "asynchronous" and self.algorithm == "cloning":
+            raise ConfigError("mode asynchronous: cloning does not learn while the robot practises; use sac or dagger")
+
+    @property
+    def supervisor(self) -> PersonConfig:
+        """The person who watches practice."""
+        return self.person or PEOPLE[self.operator]
+
+
+def known(name: str, names: typing.Mapping[str, T], what: str) -> T:
+    """Look a name up; raises UnknownNameError with the nearest known one."""
+    if name not in names:
+        raise UnknownNameError(what, name, names)
+    return names[name]
+
+
+def defaults_for(task: str) -> TrainConfig:
+    """The settings that work for a task."""
+    base = TrainConfig(task=task)
+    if task == "reach":
+        return replace(base, steps=2_000, demonstrations=2)
+    if task == "peg_insert":
+        return replace(
+            base,
+            steps=15_000,
+            features=replace(base.features, fine=0.005, force=True),
+            sac=replace(base.sac, cloning_weight=1.0, cloning_weight_end=0.2, cloning_updates=30_000),
+        )
+    return base
+
+
+# -- config.yaml -----------------------------------------------------------------------------------------------------
+
+
+def write_yaml(config: TrainConfig, path: Path) -> None:
+    """Write every setting."""
+    path.write_text(yaml.safe_dump(_plain(config), sort_keys=False))
+
+
+def read_yaml(path: Path) -> TrainConfig:
+    """The inverse of write_yaml.
+
+    Raises:
+        ConfigError: missing, not YAML, or a setting of the wrong type.
+        UnknownNameError: a setting that does not exist.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; is it a run's folder?") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    return _build(TrainConfig, data, str(path))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _build(cls: type[T], data: object, where: str) -> T:
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: got {type(data).__name__}, allowed: settings by name")
+    hints = typing.get_type_hints(cls)
+    for name in data:
+        if name not in hints:
+            raise UnknownNameError(f"setting in {where}", str(name), hints)
+    return cls(**{name: _convert(hints[name], value, f"{where}: {name}") for name, value in data.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    hint = next(option for option in options if option is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast("type[Any]", hint), value, where)
+    if typing.get_origin(hint) is tuple:
+        return tuple(value)
+    if hint is Path:
+        return Path(value)
+    if hint is float and isinstance(value, int):
+        return float(value)
+    plain = typing.get_origin(hint) or hint
+    if isinstance(plain, type) and (not isinstance(value, plain) or (plain is int and isinstance(value, bool))):
+        raise ConfigError(f"{where}: got {value!r}, allowed: {plain.__name__}")
+    return value

@@ -1,0 +1,97 @@
+"""The folder of a run: where everything of it lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from robot_rlhf.errors import ConfigError
+
+
+class RunFolder:
+    """config.yaml, journal/, checkpoints/, exchange/, evaluations.jsonl, metrics.jsonl, summary.json and pictures."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.journal = path / "journal"
+        self.checkpoints = path / "checkpoints"
+        self.latest = self.checkpoints / "learner.safetensors"
+        self.policy = self.checkpoints / "policy.safetensors"
+        self.best = self.checkpoints / "best_policy.safetensors"
+        self.exchange = path / "exchange"
+        self.evaluations = path / "evaluations.jsonl"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.curves = path / "curves.png"
+        self.video = path / "rollouts.mp4"
+        self.tensorboard = path / "tensorboard"
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> RunFolder:
+        """A new folder; a name that is taken gets a number, so that no run overwrites another.
+
+        Raises:
+            ConfigError: the folder cannot be made.
+        """
+        for number in range(1, 10_000):
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise ConfigError(f"out {path}: the run's folder cannot be made ({error.strerror})") from error
+            run = cls(path)
+            run.checkpoints.mkdir()
+            run.exchange.mkdir()
+            return run
+        raise ConfigError(f"out {parent / name}: 9999 runs of that name are there already")
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """The folder of an earlier run; raises ConfigError when it is none."""
+        run = cls(path)
+        if not run.config.is_file():
+            raise ConfigError(f"{path}: no run's folder (it has no config.yaml)")
+        return run
+
+
+class MetricsLog:
+    """Scalars over practice steps, to metrics.jsonl and TensorBoard."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._path = run.metrics
+        self._writer = SummaryWriter(str(run.tensorboard))
+
+    def __call__(self, step: int, metrics: Mapping[str, float], group: str = "learner") -> None:
+        append_json(self._path, {"step": step, "group": group, **metrics})
+        for name, value in metrics.items():
+            self._writer.add_scalar(f"{group}/{name}", value, step)
+
+    def close(self) -> None:
+        """Write out what is still held."""
+        self._writer.close()
+
+
+def append_json(path: Path, row: Mapping[str, Any]) -> None:
+    """Append one line of JSON."""
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Every whole line; a last line cut by a crash is passed over. Empty when there is no file."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows

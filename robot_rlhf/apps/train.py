@@ -1,0 +1,375 @@
+"""`robot-rlhf train`: demonstrations, practice with corrections, evaluation without help, and a report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robot_rlhf.apps.build import (
+    World,
+    build_person,
+    build_policy,
+    build_station,
+    build_trainer,
+    build_world,
+    evaluation_station,
+    software_versions,
+)
+from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, write_yaml
+from robot_rlhf.apps.learner import learner_command
+from robot_rlhf.apps.progress import Progress
+from robot_rlhf.apps.report import write_report
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_json, read_json_lines
+from robot_rlhf.datatypes import EpisodeKind, WeightSnapshot
+from robot_rlhf.errors import LinkError
+from robot_rlhf.journal.reader import replay_into
+from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
+from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import Subscriber
+from robot_rlhf.runtime.evaluation import Evaluation, evaluate
+from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox
+from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.inline_learner import InlineLearner
+from robot_rlhf.runtime.learner_process import LearnerProcess
+from robot_rlhf.runtime.loop import Station, StopRequestedError
+from robot_rlhf.runtime.session import Session
+from robot_rlhf.runtime.tally import Tally
+from robot_rlhf.runtime.trainer import Trainer
+from robot_rlhf.runtime.value_check import ValueCheck
+from robot_rlhf.timing import Clock, FakeClock, MonotonicClock, Rate
+
+log = logging.getLogger(__name__)
+
+FIRST_WEIGHTS_TIMEOUT = 180.0
+"""Seconds to wait for a new learner process: imports, recovery of the journal, imitation."""
+FINAL_FIRST = 1_000_000
+"""Number of the first final evaluation episode: far from those that chose the policy."""
+
+
+def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = False) -> dict[str, Any]:
+    """Run a training; returns what summary.json holds.
+
+    Args:
+        config: of a new run; ignored for a resumed one, which keeps its own.
+        resume: folder of a run to go on with.
+    """
+    run = RunFolder.existing(resume) if resume else RunFolder.create(config.out, config.name or default_name(config))
+    if not resume:
+        write_yaml(config, run.config)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    return _Training(run, config, resumed=resume is not None, quiet=quiet).run()
+
+
+def default_name(config: TrainConfig) -> str:
+    """Folder name of a run: task, algorithm, operator, seed."""
+    return f"{config.task}-{config.algorithm}-{config.operator}-seed{config.seed}"
+
+
+class _Training:
+    """One run, from its first demonstration to its summary."""
+
+    def __init__(self, run_folder: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -> None:
+        self.folder = run_folder
+        self.config = config
+        self.resumed = resumed
+        self.synchronous = config.mode == "synchronous"
+        self.clock: Clock = FakeClock() if self.synchronous else MonotonicClock()
+        self.world: World = build_world(config, self.clock)
+        self.policy = build_policy(config, self.world.spec, sample=True)
+        self.judged_policy = build_policy(config, self.world.spec, sample=False)
+        self.tally = Tally(self.world.spec.control_period)
+        self.metrics = MetricsLog(run_folder)
+        self.progress = Progress(config, self.tally, quiet=quiet)
+        self.evaluation_seconds = 0.0
+        self.evaluations = read_json_lines(run_folder.evaluations) if resumed else []
+        self.trainer: Trainer | None = None
+        self.value_check: ValueCheck | None = None
+        self.learner: LearnerProcess | None = None
+        self.inbox: WeightsInbox | None = None
+        self.recovered_steps = 0
+
+    def run(self) -> dict[str, Any]:
+        started = time.monotonic()
+        interrupted = False
+        with ExitStack() as stack:
+            stack.callback(self.metrics.close)
+            stack.callback(self.world.guard.stop)
+            session = self._open(stack)
+            practice_started = time.monotonic()
+            try:
+                with self.progress:
+                    self._demonstrate(session)
+                    self._practise(session)
+            except (KeyboardInterrupt, StopRequestedError) as reason:
+                interrupted = True
+                log.warning("stopping (%s): everything is saved", type(reason).__name__)
+            train_seconds = time.monotonic() - practice_started - self.evaluation_seconds
+            self._save()
+        return self._finish(started, train_seconds, interrupted)
+
+    # -- setting up ------------------------------------------------------------------------------------------------
+
+    def _open(self, stack: ExitStack) -> Session:
+        config = self.config
+        versions = software_versions()
+        person = build_person(self.world, config.supervisor)
+        listeners: list[Subscriber] = [person, self.tally, self.progress]
+        if self.synchronous:
+            self.trainer, self.value_check = build_trainer(config, self.world.spec, self.metrics)
+            listeners.append(self.trainer)
+        if self.resumed:
+            self._recover(listeners)
+        if self.trainer is not None:
+            listeners.append(
+                InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every)
+            )
+            if self.resumed and self.policy.version < 0 and self.folder.latest.exists():
+                self.policy.load(self.trainer.learner.snapshot())
+        if self.value_check is not None:
+            listeners.append(self.value_check)
+        offset = 0 if self.synchronous else time.time_ns() - time.monotonic_ns()
+        journal = stack.enter_context(
+            JournalWriter(self.folder.journal, self.world.spec, metadata=versions, epoch_offset_ns=offset)
+        )
+        station = replace(
+            build_station(config, self.world, self.policy),
+            teleop=person,
+            operator=config.operator if config.person is None else "custom",
+            subscribers=(journal, *listeners),
+        )
+        if not self.synchronous:
+            station = self._start_learner(stack, station)
+        return Session(station, self.tally, config.seed, versions)
+
+    def _recover(self, listeners: list[Subscriber]) -> None:
+        """Take up the journal, then the learner's checkpoint."""
+        counts = replay_into(self.folder.journal, FanOut(listeners))
+        self.recovered_steps = counts.steps
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))
+        if self.trainer is not None and self.folder.latest.exists():
+            self.trainer.load(self.folder.latest)
+        self.progress.note(f"resumed: {counts.steps} steps in {counts.episodes} episodes recovered from the journal")
+
+    def _start_learner(self, stack: ExitStack, station: Station) -> Station:
+        config, settings = self.config, self.config.asynchronous
+        learner = LearnerProcess(
+            learner_command(self.folder.path),
+            self.folder.exchange,
+            self.clock,
+            heartbeat_timeout=settings.heartbeat_timeout,
+            restarts=settings.restarts,
+            log_file=self.folder.path / "learner.log",
+        )
+        self.learner = stack.enter_context(learner)
+        self.inbox = stack.enter_context(WeightsInbox(self.folder.exchange))
+        may_move = (lambda: learner.healthy) if settings.without_learner == "hold" else (lambda: True)
+        return replace(
+            station,
+            policy=FreshPolicy(self.policy, self.inbox),
+            pace=Rate(self.clock, self.world.spec.control_period),
+            may_move=may_move,
+        )
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def _demonstrate(self, session: Session) -> None:
+        config = self.config
+        if self.tally.demonstrations >= config.demonstrations:
+            return
+        person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
+        subscribers = (*session.station.subscribers, person)
+        session.station = replace(session.station, subscribers=subscribers)
+        try:
+            session.demonstrate(config.demonstrations, person, config.demonstrator)
+        finally:
+            session.station = replace(session.station, subscribers=subscribers[:-1])
+
+    def _practise(self, session: Session) -> None:
+        config = self.config
+        if self.learner is not None:
+            self._await_first_weights(self.learner)
+        if config.algorithm == "cloning":
+            assert self.trainer is not None
+            self.trainer.prepare()
+            self.policy.load(self.trainer.learner.snapshot())
+            self._evaluate()
+            return
+        self._next_evaluation = (self.tally.steps // config.evaluation.every + 1) * config.evaluation.every
+        self._next_checkpoint = self.tally.steps + config.checkpoint_every
+        session.practise(config.steps, self._after_episode)
+
+    def _await_first_weights(self, learner: LearnerProcess) -> None:
+        assert self.inbox is not None
+        deadline = self.clock.now() + FIRST_WEIGHTS_TIMEOUT
+        while (snapshot := self.inbox.take()) is None:
+            learner.check()
+            if self.clock.now() > deadline:
+                raise LinkError(f"no weights from the learner within {FIRST_WEIGHTS_TIMEOUT:.0f} s; see learner.log")
+            self.clock.sleep_until(self.clock.now() + 0.05)
+        self.policy.load(snapshot)
+
+    def _after_episode(self) -> bool:
+        self.metrics(
+            self.tally.steps,
+            {
+                "human_share": self.tally.recent_human_share,
+                "success_with_help": self.tally.recent_success,
+                "episode_reward": self.tally.history[-1].reward if self.tally.history else 0.0,
+            },
+            group="practice",
+        )
+        self._watch_learner()
+        if self.tally.steps >= self._next_checkpoint:
+            self._next_checkpoint = self.tally.steps + self.config.checkpoint_every
+            self._save()
+        if self.tally.steps < self._next_evaluation:
+            return False
+        self._next_evaluation += self.config.evaluation.every
+        self._evaluate()
+        goal = self.config.evaluation.stop_at
+        rates = [row["success_rate"] for row in self.evaluations[-2:]]
+        return goal is not None and len(rates) == 2 and min(rates) >= goal
+
+    def _watch_learner(self) -> None:
+        step = self.tally.steps
+        if self.value_check is not None and self.value_check.last is not None:
+            q, returned = self.value_check.last
+            gap = self.value_check.over_estimation
+            self.metrics(step, {"q": q, "return": returned, "over_estimation": gap}, group="value")
+            self.progress.alarm(self.value_check.alarm, gap)
+        if self.learner is not None:
+            self.learner.check()
+            news = self.learner.news
+            if news is not None:
+                self.progress.learner_says(news.state, news.updates)
+                self.progress.alarm(news.alarm, news.over_estimation)
+                latency = {"latency_ms": news.latency_ms, "latency_p99_ms": news.latency_p99_ms}
+                self.metrics(step, {**latency, "policy_age_updates": news.updates - self.policy.version}, group="link")
+        elif self.trainer is not None:
+            self.progress.learner_says(self.trainer.status(), self.trainer.updates)
+
+    def _newest(self) -> WeightSnapshot:
+        if self.trainer is not None:
+            return self.trainer.learner.snapshot()
+        return read_snapshot(self.folder.exchange / "weights.safetensors")[0]
+
+    def _evaluate(self) -> None:
+        """Measure the newest policy without help, and keep it when two measurements in a row make it the best."""
+        begun = time.monotonic()
+        settings = self.config.evaluation
+        snapshot = self._newest()
+        self.judged_policy.load(snapshot)
+        number = len(self.evaluations)
+        result = evaluate(
+            evaluation_station(self.config, self.judged_policy),
+            episodes=settings.episodes,
+            seed=self.config.seed,
+            first=number * settings.episodes,
+        )
+        previous = self.evaluations[-1]["success_rate"] if self.evaluations else result.success_rate
+        row = {**describe(result), "step": self.tally.steps, "human_seconds": self.tally.human_seconds}
+        row["two_in_a_row"] = min(previous, result.success_rate)
+        best = max((r["two_in_a_row"] for r in self.evaluations), default=-1.0)
+        self.evaluations.append(row)
+        append_json(self.folder.evaluations, row)
+        if row["two_in_a_row"] >= best:
+            write_snapshot(self.folder.best, snapshot, {"task": self.config.task, "steps": self.tally.steps})
+        self.metrics(self.tally.steps, {"success_rate": result.success_rate}, group="evaluation")
+        self.progress.evaluated(result.success_rate)
+        self.evaluation_seconds += time.monotonic() - begun
+
+    def _save(self) -> None:
+        if self.trainer is not None:
+            self.trainer.save(self.folder.latest)
+            write_snapshot(self.folder.policy, self.trainer.learner.snapshot(), {"task": self.config.task})
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def _finish(self, started: float, train_seconds: float, interrupted: bool) -> dict[str, Any]:
+        config, tally = self.config, self.tally
+        final: Evaluation | None = None
+        chosen = self.folder.best if self.folder.best.exists() else self.folder.policy
+        snapshot = read_snapshot(chosen)[0] if chosen.exists() else None
+        if snapshot is not None and not interrupted:
+            self.judged_policy.load(snapshot)
+            final = final_evaluation(config, self.judged_policy)
+        steps = max(1, tally.steps)
+        summary: dict[str, Any] = {
+            "task": config.task,
+            "task_options": dict(config.task_options),
+            "seed": config.seed,
+            "algorithm": config.algorithm,
+            "operator": config.operator,
+            "mode": config.mode,
+            "interrupted": interrupted,
+            "recovered_steps": self.recovered_steps,
+            "env_steps": tally.steps,
+            "demonstrations": tally.demonstrations,
+            "demonstration_steps": tally.demonstration_steps,
+            "updates": self.trainer.updates if self.trainer else (self.learner.news.updates if self.learner and self.learner.news else 0),
+            "train_s": round(train_seconds, 1),
+            "human_steps": tally.human_steps,
+            "human_seconds": round(tally.human_seconds, 2),
+            "human_minutes": round(tally.human_seconds / 60.0, 4),
+            "human_episodes_share": round(tally.human_episodes / max(1, tally.episodes), 4),
+            "human_step_share": round(tally.human_steps / steps, 4),
+            "human_step_share_last_20": round(tally.recent_human_share, 4),
+            "episodes": tally.episodes,
+            "guard_events": tally.guard_events,
+            "faults": tally.faults,
+            "over_estimation": round(self.value_check.over_estimation, 4) if self.value_check else None,
+            "steps_to_97_twice": steps_until(self.evaluations, 0.97),
+            "steps_to_95_twice": steps_until(self.evaluations, 0.95),
+            "policy_version": snapshot.version if snapshot else None,
+            "policy_checksum": snapshot.checksum if snapshot else None,
+            "versions": software_versions(),
+        }
+        if final is not None:
+            summary |= {f"eval_{k}" if k in ("episodes", "successes") else k: v for k, v in describe(final).items()}
+        summary["wall_s"] = round(time.monotonic() - started, 1)
+        write_report(self.folder, config, summary, self.tally, self.evaluations, self.judged_policy if final else None)
+        self.progress.done(self.folder.path, summary)
+        return summary
+
+
+def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:
+    """The measurement that counts: unaided, on starts that were used for nothing else."""
+    return evaluate(
+        evaluation_station(config, policy),
+        episodes=config.evaluation.final_episodes,
+        seed=config.seed,
+        first=FINAL_FIRST,
+    )
+
+
+def describe(result: Evaluation) -> dict[str, Any]:
+    """An evaluation in the words of summary.json."""
+    low, high = result.interval
+    gold = sum(result.gold_returns) / len(result.gold_returns)
+    return {
+        "episodes": result.episodes,
+        "successes": sum(result.successes),
+        "success_rate": round(result.success_rate, 4),
+        "wilson_low": round(low, 4),
+        "wilson_high": round(high, 4),
+        "gold_return_mean": round(gold, 4),
+        "cycle_steps": None if result.cycle_steps != result.cycle_steps else round(result.cycle_steps, 2),
+    }
+
+
+def steps_until(evaluations: list[dict[str, Any]], rate: float) -> int | None:
+    """Practice steps at the second of the first two evaluations in a row that reach a rate; None when none did."""
+    for before, after in zip(evaluations, evaluations[1:], strict=False):
+        if before["success_rate"] >= rate and after["success_rate"] >= rate:
+            return int(after["step"])
+    return None

@@ -1,0 +1,31 @@
+"""One Subscriber that tells several, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.ports import Subscriber
+
+
+class FanOut:
+    """Tells each of its subscribers everything, first to last."""
+
+    def __init__(self, subscribers: Sequence[Subscriber]) -> None:
+        self._subscribers = tuple(subscribers)
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        for subscriber in self._subscribers:
+            subscriber.on_episode_start(meta, observation)
+
+    def on_step(self, step: Step) -> None:
+        for subscriber in self._subscribers:
+            subscriber.on_step(step)
+
+    def on_event(self, event: Event) -> None:
+        for subscriber in self._subscribers:
+            subscriber.on_event(event)
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        for subscriber in self._subscribers:
+            subscriber.on_episode_end(end)

@@ -1,0 +1,48 @@
+"""The synchronous link: learn after each step, in the same process."""
+
+from __future__ import annotations
+
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.runtime.trainer import Trainer
+
+UNLIMITED = 1_000_000_000
+
+
+class InlineLearner:
+    """A Subscriber, to be told after the trainer: does the updates that are due and hands the weights to the policy."""
+
+    def __init__(self, trainer: Trainer, policy: LearnedPolicy, *, publish_every: int) -> None:
+        self._trainer = trainer
+        self._policy = policy
+        self._publish_every = publish_every
+        self._published = -publish_every
+        self._practising = False
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self._practising = meta.kind is EpisodeKind.PRACTICE
+        if self._practising and self._policy.version < 0:
+            self.begin()
+
+    def on_step(self, step: Step) -> None:
+        if not self._practising:
+            return
+        self._trainer.work(UNLIMITED)
+        if self._trainer.updates - self._published >= self._publish_every:
+            self.publish()
+
+    def on_event(self, event: Event) -> None:
+        """Learning goes by steps."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """Learning goes by steps."""
+
+    def begin(self) -> None:
+        """Imitate the demonstrations, then act."""
+        self._trainer.prepare()
+        self.publish()
+
+    def publish(self) -> None:
+        """Give the newest weights to the policy, between steps."""
+        self._published = self._trainer.updates
+        self._policy.load(self._trainer.learner.snapshot())

@@ -1,0 +1,65 @@
+"""Runs episodes one after the other: demonstrations, then practice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta
+from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.ports import Teleop
+from robot_rlhf.runtime.loop import Station, run_episode
+from robot_rlhf.runtime.seeds import episode_seed, generators
+from robot_rlhf.runtime.tally import Tally
+
+TRIES_PER_DEMONSTRATION = 10
+
+
+class Session:
+    """Numbers and seeds the episodes of a run, so that a resumed run goes on where the first one broke off."""
+
+    def __init__(self, station: Station, tally: Tally, seed: int, versions: dict[str, str]) -> None:
+        self.station = station
+        self.tally = tally
+        self._seed = seed
+        self._versions = versions
+
+    def episode(self, kind: EpisodeKind, station: Station | None = None) -> EpisodeEnd:
+        """Run the next episode of its kind."""
+        station = station or self.station
+        number = self.tally.started.get(kind, 0)
+        seed = episode_seed(self._seed, kind, number)
+        meta = EpisodeMeta(
+            id=f"{kind.value}-{number:06d}",
+            task=station.task.name,
+            kind=kind,
+            seed=seed,
+            operator=station.operator,
+            reward_source=station.reward.source,
+            versions=self._versions,
+        )
+        rng, reset_rng = generators(seed)
+        return run_episode(station, meta, rng, reset_rng)
+
+    def demonstrate(self, count: int, demonstrator: Teleop, name: str) -> None:
+        """Record demonstrations until `count` succeeded.
+
+        Raises:
+            RobotRlhfError: the demonstrator fails again and again.
+        """
+        station = replace(self.station, policy=None, teleop=demonstrator, operator=name)
+        tries = 0
+        while self.tally.demonstrations < count:
+            tries += 1
+            if tries > TRIES_PER_DEMONSTRATION * count:
+                raise RobotRlhfError(
+                    f"demonstrations: {self.tally.demonstrations} of {count} succeeded in {tries - 1} tries"
+                )
+            self.episode(EpisodeKind.DEMONSTRATION, station)
+
+    def practise(self, until_steps: int, after_episode: Callable[[], bool]) -> None:
+        """Practise until the steps are done or `after_episode` says that it is enough."""
+        while self.tally.steps < until_steps:
+            self.episode(EpisodeKind.PRACTICE)
+            if after_episode():
+                return
