@@ -1,0 +1,41 @@
+"""Columns of an episode as every export names and orders them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Outcome, RobotSpec
+from robot_rlhf.episode import OBSERVATION_ARRAYS, Episode
+
+STATE_COLUMNS = (*OBSERVATION_ARRAYS, "gripper", "gripper_target")
+"""What a robot senses of itself, in the order of every exported state vector; the scene comes behind it."""
+
+
+def column_names(spec: RobotSpec, column: str, size: int) -> list[str]:
+    """A name per entry of an observation column, for example 'joint_position.elbow' or 'tool_wrench.2'."""
+    if column in ("joint_position", "joint_velocity"):
+        return [f"{column}.{name}" for name in spec.joint_names]
+    return [column] if size == 1 else [f"{column.replace('/', '.')}.{i}" for i in range(size)]
+
+
+def state_columns(episode: Episode, *, include_privileged: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Name and values (T + 1, size) of every low-dimensional observation, images excepted."""
+    prefixes = ("scene/", "privileged/") if include_privileged else ("scene/",)
+    extra = (name for name in episode.observations if name.startswith(prefixes))
+    for name in (*STATE_COLUMNS, *extra):
+        column = np.asarray(episode.observations[name], np.float32)
+        yield name, column if column.ndim == 2 else column[:, None]
+
+
+def cameras(episode: Episode) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Camera name and pictures (T + 1, H, W, 3)."""
+    for name, column in episode.observations.items():
+        if name.startswith("images/"):
+            yield name.removeprefix("images/"), column
+
+
+def succeeded(episode: Episode) -> bool:
+    return episode.end is not None and episode.end.outcome is Outcome.SUCCESS

@@ -1,0 +1,311 @@
+"""Exports episodes as a LeRobotDataset v3.0: parquet tables, JSON descriptions, and one video per camera."""
+
+# pyarrow carries no types: what comes from it is unknown to pyright.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.episode import Episode
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.columns import cameras, column_names, state_columns, succeeded
+
+CODEBASE_VERSION = "v3.0"
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+EPISODES_PATH = "meta/episodes/chunk-000/file-000.parquet"
+_QUALITY = "18"
+"""x264's constant rate factor: visually lossless. The journal itself stays exact."""
+
+Json = dict[str, Any]
+Statistics = dict[str, NDArray[Any]]
+
+
+class Video:
+    """The pictures of one camera over all episodes, as one MP4 file."""
+
+    def __init__(self, path: Path, fps: int, height: int, width: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.frames = 0
+        self._container = av.open(str(path), "w")
+        stream: Any = self._container.add_stream("libx264", rate=fps, options={"crf": _QUALITY, "g": "2"})
+        stream.width, stream.height = width, height
+        # Halved colour planes need even sides.
+        self.pixel_format = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
+        stream.pix_fmt = self.pixel_format
+        stream.time_base = Fraction(1, fps)
+        self._stream = stream
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame.pts = self.frames
+        self.frames += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def statistics(values: NDArray[Any]) -> Statistics:
+    """Per-feature minimum, maximum, mean, standard deviation and count. Args: values (T, size); NaN is left out."""
+    numbers = values.astype(np.float64)
+    known = np.isfinite(numbers)
+    count = np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, numbers, 0.0)
+    mean = filled.sum(axis=0) / count
+    deviation = np.where(known, numbers - mean, 0.0)
+    some = known.any(axis=0)
+    return {
+        "min": np.where(some, np.where(known, numbers, np.inf).min(axis=0), 0.0),
+        "max": np.where(some, np.where(known, numbers, -np.inf).max(axis=0), 0.0),
+        "mean": mean,
+        "std": np.sqrt((deviation**2).sum(axis=0) / count),
+        "count": np.array([len(values)]),
+    }
+
+
+def picture_statistics(pictures: NDArray[np.uint8]) -> Statistics:
+    """Per channel, in [0, 1], shaped (3, 1, 1). Args: pictures (T, H, W, 3)."""
+    channels = statistics(pictures.reshape(-1, 3) / 255.0)
+    shaped = {name: value.reshape(3, 1, 1) for name, value in channels.items() if name != "count"}
+    return {**shaped, "count": np.array([len(pictures)])}
+
+
+def merged(parts: list[Statistics]) -> Statistics:
+    """Statistics of the union, from those of the parts (Chan et al. 1979, pairwise variance)."""
+    counts = np.array([part["count"][0] for part in parts], np.float64)
+    weights = (counts / counts.sum()).reshape(-1, *[1] * parts[0]["mean"].ndim)
+    means = np.stack([part["mean"] for part in parts])
+    mean = (weights * means).sum(axis=0)
+    variance = (weights * (np.stack([part["std"] for part in parts]) ** 2 + (means - mean) ** 2)).sum(axis=0)
+    return {
+        "min": np.min([part["min"] for part in parts], axis=0),
+        "max": np.max([part["max"] for part in parts], axis=0),
+        "mean": mean,
+        "std": np.sqrt(variance),
+        "count": np.array([int(counts.sum())]),
+    }
+
+
+def frames_of(episode: Episode, include_privileged: bool) -> dict[str, NDArray[Any]]:
+    """The features of an episode's T frames by name, without the indices. Each (T, size)."""
+    length = len(episode)
+    groups: dict[str, list[NDArray[np.float32]]] = {}
+    for name, column in state_columns(episode, include_privileged=include_privileged):
+        group = "observation.privileged" if name.startswith("privileged/") else "observation.state"
+        groups.setdefault(group, []).append(column[:length])
+    last = np.zeros(length, bool)
+    last[-1] = True
+    features: dict[str, NDArray[Any]] = {name: np.concatenate(parts, axis=1) for name, parts in groups.items()}
+    features["action"] = episode.executed
+    features["policy_action"] = episode.proposed
+    features["is_intervention"] = episode.by_human[:, None]
+    features["driver"] = episode.driver.astype(np.int64)[:, None]
+    features["next.reward"] = episode.reward[:, None]
+    features["next.done"] = (episode.terminated | episode.truncated | last)[:, None]
+    features["next.success"] = (last & succeeded(episode))[:, None]
+    if include_privileged:
+        features["gold_reward"] = episode.gold_reward[:, None]
+    return features
+
+
+class DatasetWriter:
+    """Writes one episode after another into a new folder."""
+
+    def __init__(self, spec: RobotSpec, target: Path, *, include_privileged: bool) -> None:
+        rate = 1.0 / spec.control_period
+        self._fps = round(rate)
+        if self._fps < 1 or abs(rate - self._fps) > 1e-3 * rate:
+            raise ConfigError(f"a LeRobot dataset wants whole frames per second, the control period gives {rate:g}")
+        self._spec = spec
+        self._target = target
+        self._include_privileged = include_privileged
+        self._features: Json = {}
+        self._tasks: dict[str, int] = {}
+        self._videos: dict[str, Video] = {}
+        self._table: pq.ParquetWriter | None = None
+        self._rows: list[Json] = []
+        self._statistics: dict[str, list[Statistics]] = {}
+        self.frames = 0
+
+    @property
+    def episodes(self) -> int:
+        return len(self._rows)
+
+    def add(self, episode: Episode) -> None:
+        length = len(episode)
+        columns = frames_of(episode, self._include_privileged)
+        index = np.arange(length)
+        tasks = [self._tasks.setdefault(text, len(self._tasks)) for text in episode.instructions]
+        columns["timestamp"] = (index / self._fps).astype(np.float32)[:, None]
+        columns["frame_index"] = index[:, None]
+        columns["episode_index"] = np.full((length, 1), self.episodes)
+        columns["index"] = (index + self.frames)[:, None]
+        columns["task_index"] = np.array(tasks, np.int64)[:, None]
+        if not self._features:
+            self._features = {name: self._describe(name, column, episode) for name, column in columns.items()}
+        self._write_rows(columns)
+        computed = {name: statistics(column) for name, column in columns.items()}
+        row: Json = {
+            "episode_index": self.episodes,
+            "tasks": list(dict.fromkeys(episode.instructions)),
+            "length": length,
+            "episode_id": episode.meta.id,
+            "success": succeeded(episode),
+            "kind": episode.meta.kind.value,
+            "data/chunk_index": 0,
+            "data/file_index": 0,
+            "dataset_from_index": self.frames,
+            "dataset_to_index": self.frames + length,
+            "meta/episodes/chunk_index": 0,
+            "meta/episodes/file_index": 0,
+        }
+        for camera, pictures in cameras(episode):
+            key = f"observation.images.{camera}"
+            row |= self._add_pictures(key, pictures[:length])
+            computed[key] = picture_statistics(pictures[:length])
+        for name, values in computed.items():
+            self._statistics.setdefault(name, []).append(values)
+            row |= {f"stats/{name}/{statistic}": value.tolist() for statistic, value in values.items()}
+        self._rows.append(row)
+        self.frames += length
+
+    def close(self) -> None:
+        """Write what is known only at the end; without it there is no dataset."""
+        for video in self._videos.values():
+            video.close()
+        if self._table is not None:
+            self._table.close()
+        episodes = self._target / EPISODES_PATH
+        episodes.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(self._rows), episodes)
+        pq.write_table(_task_table(self._tasks), self._target / "meta/tasks.parquet")
+        overall = {
+            name: {statistic: value.tolist() for statistic, value in merged(parts).items()}
+            for name, parts in self._statistics.items()
+        }
+        _write_json(self._target / "meta/stats.json", overall)
+        _write_json(self._target / "meta/info.json", self._info())
+
+    def _describe(self, name: str, column: NDArray[Any], episode: Episode) -> Json:
+        names: list[str] | None = None
+        if name in ("action", "policy_action"):
+            names = list(self._spec.action.names)
+        elif name.startswith("observation."):
+            private = name == "observation.privileged"
+            names = [
+                entry
+                for part, values in state_columns(episode, include_privileged=self._include_privileged)
+                if part.startswith("privileged/") == private
+                for entry in column_names(self._spec, part, values.shape[1])
+            ]
+        return {"dtype": str(column.dtype), "shape": [column.shape[1]], "names": names}
+
+    def _write_rows(self, columns: dict[str, NDArray[Any]]) -> None:
+        arrays: dict[str, pa.Array] = {}
+        for name, column in columns.items():
+            flat = pa.array(column.reshape(-1))
+            size = column.shape[1]
+            # What is declared with shape (1,) is read as plain values.
+            arrays[name] = flat if size == 1 else pa.FixedSizeListArray.from_arrays(flat, size)
+        table = pa.table(arrays)
+        if self._table is None:
+            path = self._target / DATA_PATH.format(chunk_index=0, file_index=0)
+            path.parent.mkdir(parents=True)
+            self._table = pq.ParquetWriter(path, table.schema)
+        self._table.write_table(table)
+
+    def _add_pictures(self, key: str, pictures: NDArray[np.uint8]) -> Json:
+        _, height, width, _ = pictures.shape
+        if key not in self._videos:
+            path = self._target / VIDEO_PATH.format(video_key=key, chunk_index=0, file_index=0)
+            self._videos[key] = Video(path, self._fps, height, width)
+            self._features[key] = {
+                "dtype": "video",
+                "shape": [height, width, 3],
+                "names": ["height", "width", "channels"],
+                "info": {
+                    "video.height": height,
+                    "video.width": width,
+                    "video.codec": "h264",
+                    "video.pix_fmt": self._videos[key].pixel_format,
+                    "video.is_depth_map": False,
+                    "video.fps": self._fps,
+                    "video.channels": 3,
+                    "has_audio": False,
+                },
+            }
+        video = self._videos[key]
+        begin = video.frames
+        for picture in pictures:
+            video.add(picture)
+        return {
+            f"videos/{key}/chunk_index": 0,
+            f"videos/{key}/file_index": 0,
+            f"videos/{key}/from_timestamp": begin / self._fps,
+            f"videos/{key}/to_timestamp": video.frames / self._fps,
+        }
+
+    def _info(self) -> Json:
+        return {
+            "codebase_version": CODEBASE_VERSION,
+            "robot_type": "robot_rlhf",
+            "total_episodes": self.episodes,
+            "total_frames": self.frames,
+            "total_tasks": len(self._tasks),
+            "chunks_size": 1000,
+            "data_files_size_in_mb": 100,
+            "video_files_size_in_mb": 200,
+            "fps": self._fps,
+            "splits": {"train": f"0:{self.episodes}"},
+            "data_path": DATA_PATH,
+            "video_path": VIDEO_PATH if self._videos else None,
+            "features": self._features,
+        }
+
+
+def _task_table(tasks: dict[str, int]) -> pa.Table:
+    """Tasks as pandas writes them with the text as index: readers look them up by text."""
+
+    def column(name: str, kind: str, numpy_kind: str) -> Json:
+        return {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy_kind, "metadata": None}
+
+    description = {
+        "index_columns": ["task"],
+        "column_indexes": [],
+        "columns": [column("task_index", "int64", "int64"), column("task", "unicode", "object")],
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+        "pandas_version": "2.0.0",
+    }
+    table = pa.table({"task_index": pa.array(tasks.values(), pa.int64()), "task": pa.array(tasks.keys(), pa.string())})
+    return table.replace_schema_metadata({"pandas": json.dumps(description)})
+
+
+def _write_json(path: Path, value: Json) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=4, ensure_ascii=False) + "\n")
+
+
+def write_lerobot(
+    told: Iterable[Episode], spec: RobotSpec, target: Path, *, include_privileged: bool
+) -> tuple[int, int]:
+    """A dataset folder with data, meta and, where there are cameras, videos."""
+    writer = DatasetWriter(spec, target, include_privileged=include_privileged)
+    for episode in told:
+        writer.add(episode)
+    writer.close()
+    return writer.episodes, writer.frames

@@ -1,0 +1,131 @@
+"""What a journal holds, counted: the content of `robot-rlhf journal info`."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_rlhf.datatypes import EpisodeEnd, Feedback, Step
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.format import JOURNAL_VERSION
+from robot_rlhf.journal.reader import JournalTail, check_journal
+from robot_rlhf.journal.writer import journal_files
+
+BROKEN_OFF = "broken off"
+"""In place of an outcome where an episode's end was not recorded."""
+
+
+@dataclass(frozen=True)
+class JournalSummary:
+    """A journal in numbers."""
+
+    path: Path
+    files: int
+    bytes: int
+    journal_version: int
+    metadata: Mapping[str, str]
+    """Session metadata of the newest file."""
+    versions: Mapping[str, tuple[str, ...]]
+    """Software versions that the episodes name, by package."""
+    tasks: Mapping[str, int]
+    """Episodes by task."""
+    episodes: Mapping[str, Mapping[str, int]]
+    """Number of episodes by kind, then by outcome; 'broken off' for one without an end."""
+    steps: int
+    steps_by_driver: Mapping[str, int]
+    duration: float
+    """Seconds from first to last observation, summed over the episodes."""
+    human_seconds: float
+    """The part of it in which a person drove."""
+    events: Mapping[str, int]
+    """Feedback by kind, guard events as 'guard: <rule>'."""
+    topics: Mapping[str, int]
+    """Messages by topic."""
+
+    @property
+    def total_episodes(self) -> int:
+        return sum(sum(outcomes.values()) for outcomes in self.episodes.values())
+
+    @property
+    def broken_off(self) -> int:
+        """Episodes whose end was not recorded."""
+        return sum(outcomes.get(BROKEN_OFF, 0) for outcomes in self.episodes.values())
+
+    @property
+    def human_share(self) -> float:
+        """Share of the steps that a person drove; 0 for an empty journal."""
+        return self.steps_by_driver.get("human", 0) / self.steps if self.steps else 0.0
+
+
+class _Count:
+    """Running totals while a journal is read."""
+
+    def __init__(self) -> None:
+        self.tasks: Counter[str] = Counter()
+        self.outcomes: dict[str, Counter[str]] = {}
+        self.drivers: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.versions: dict[str, set[str]] = {}
+        self.duration = 0.0
+        self.human_seconds = 0.0
+        self._open: str | None = None
+
+    def end_episode(self, outcome: str) -> None:
+        if self._open is not None:
+            self.outcomes.setdefault(self._open, Counter())[outcome] += 1
+        self._open = None
+
+    def add(self, record: object) -> None:
+        if isinstance(record, EpisodeStarted):
+            self.end_episode(BROKEN_OFF)
+            self._open = record.meta.kind.value
+            self.tasks[record.meta.task] += 1
+            for package, version in record.meta.versions.items():
+                self.versions.setdefault(package, set()).add(version)
+        elif isinstance(record, Step):
+            seconds = record.next_observation.stamp - record.observation.stamp
+            driver = record.driver.name.lower()
+            self.drivers[driver] += 1
+            self.duration += seconds
+            self.human_seconds += seconds if driver == "human" else 0.0
+        elif isinstance(record, EpisodeEnd):
+            self.end_episode(record.outcome.value)
+        elif isinstance(record, Feedback):
+            self.events[record.kind.value] += 1
+        else:
+            self.events[f"guard: {getattr(record, 'rule', '')}"] += 1
+
+
+def describe(path: str | os.PathLike[str]) -> JournalSummary:
+    """Read a journal once and count.
+
+    Raises:
+        JournalError: no journal, a foreign or damaged file, or one of another version.
+    """
+    where = check_journal(path)
+    count = _Count()
+    with JournalTail(where) as tail:
+        for record in tail.records():
+            count.add(record)
+        count.end_episode(BROKEN_OFF)
+        topics, metadata = tail.topics, dict(tail.metadata)
+    files = journal_files(where) if where.is_dir() else [where]
+    return JournalSummary(
+        path=where,
+        files=len(files),
+        bytes=sum(file.stat().st_size for file in files),
+        journal_version=JOURNAL_VERSION,
+        metadata=metadata,
+        versions={package: tuple(sorted(found)) for package, found in sorted(count.versions.items())},
+        tasks=dict(count.tasks),
+        episodes={kind: dict(outcomes) for kind, outcomes in count.outcomes.items()},
+        steps=sum(count.drivers.values()),
+        steps_by_driver=dict(count.drivers),
+        duration=count.duration,
+        human_seconds=count.human_seconds,
+        events=dict(count.events),
+        topics=dict(sorted(topics.items())),
+    )
