@@ -212,11 +212,11 @@ class FakeRobot:
         return Observation(
             stamp=self._clock.now(),
             joint_position=np.array([*self._position, *turned]),
-            joint_velocity=self._velocity,
+            joint_velocity=self._velocity.astype(np.float32),
             tool_pose_in_base=np.array([*self._position, *self._orientation]),
-            tool_target_in_base=self._target[:7],
-            tool_velocity=self._velocity,
-            tool_wrench=self._wrench,
+            tool_target_in_base=self._target[:7].astype(np.float32),
+            tool_velocity=self._velocity.astype(np.float32),
+            tool_wrench=self._wrench.astype(np.float32),
             gripper=min(max(self._opening, 0.0), 1.0),
             gripper_target=float(self._target[7]),
         )

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from robot_rlhf.datatypes import Action, Command
+from robot_rlhf.errors import ConfigError, RobotError
+from robot_rlhf.ports import GoldTask, Robot, Task
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.safety.limits import DirectLimits
+from robot_rlhf.timing import FakeClock
+from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from tests.conformance import RobotConformance, TaskConformance
+
+
+class Corridor(gym.Env[dict[str, Any], np.ndarray]):
+    """A dot on a line, seen as numbers and as a picture; ends at 1 (good) or at -1 (bad)."""
+
+    metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012  the declared type of gymnasium
+
+    def __init__(self, tells_success: bool) -> None:
+        self.action_space = gym.spaces.Box(-0.5, 0.5, (1,), np.float32)
+        self.observation_space = gym.spaces.Dict(
+            {
+                "place": gym.spaces.Box(-2.0, 2.0, (1,), np.float64),
+                "picture": gym.spaces.Box(0, 255, (4, 6, 3), np.uint8),
+                "aim": gym.spaces.Box(-2.0, 2.0, (2,), np.float32),
+            }
+        )
+        self._tells_success = tells_success
+        self._place = 0.0
+
+    def _seen(self) -> dict[str, Any]:
+        picture = np.full((4, 6, 3), 7, np.uint8)
+        return {"place": np.array([self._place]), "picture": picture, "aim": np.array([1.0, 0.0], np.float32)}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict]:
+        super().reset(seed=seed)
+        self._place = float(self.np_random.uniform(-0.1, 0.1))
+        return self._seen(), {}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        self._place += float(action[0])
+        info = {"is_success": self._place >= 1.0} if self._tells_success else {}
+        return self._seen(), self._place, abs(self._place) >= 1.0, False, info
+
+
+def pendulum() -> tuple[GymnasiumRobot, GymnasiumTask]:
+    robot = GymnasiumRobot(gym.make("Pendulum-v1"), FakeClock())
+    return robot, GymnasiumTask(robot, name="pendulum", instruction="swing up", time_limit=200)
+
+
+def corridor(tells_success: bool = True) -> tuple[GymnasiumRobot, GymnasiumTask]:
+    robot = GymnasiumRobot(Corridor(tells_success), FakeClock())
+    task = GymnasiumTask(robot, name="corridor", instruction="go right", time_limit=20)
+    task.reset(np.random.default_rng(0))
+    return robot, task
+
+
+class TestPendulumRobot(RobotConformance):
+    def make_robot(self) -> Robot:
+        robot, task = pendulum()
+        task.reset(np.random.default_rng(0))
+        return robot
+
+
+class TestPendulumTask(TaskConformance):
+    def make_task(self) -> tuple[Task, Robot]:
+        robot, task = pendulum()
+        return task, robot
+
+
+class TestCorridorRobot(RobotConformance):
+    def make_robot(self) -> Robot:
+        return corridor()[0]
+
+
+def test_same_as_the_environment_itself() -> None:
+    robot, task = pendulum()
+    guard = GuardedRobot(robot, DirectLimits(np.array([np.inf]), 1.0, 1.0), robot._clock)
+    task.reset(np.random.default_rng(3))
+    guard.anchor()
+    env = gym.make("Pendulum-v1")
+    expected, _ = env.reset(seed=int(np.random.default_rng(3).integers(2**31)))
+    np.testing.assert_allclose(guard.observe().scene["state"], expected, atol=1e-6)
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        wish = rng.uniform(-1, 1, 1).astype(np.float32)
+        expected, reward, *_ = env.step(2.0 * wish)
+        guarded = guard.act(Action(wish))
+        np.testing.assert_allclose(guarded.executed.values, wish, atol=1e-6)
+        seen = guard.observe()
+        np.testing.assert_allclose(seen.scene["state"], expected, atol=1e-5)
+        assert task.gold_reward(seen) == pytest.approx(float(reward), abs=1e-5)
+
+
+def test_dict_observations_become_a_state_and_cameras() -> None:
+    robot, task = corridor()
+    seen = robot.observe()
+    assert isinstance(task, GoldTask)
+    assert dict(robot.spec.cameras) == {"picture": (4, 6)}
+    assert dict(robot.spec.scene) == {"state": 3}
+    assert robot.spec.control_period == pytest.approx(0.1)
+    assert (seen.images["picture"] == 7).all()
+    np.testing.assert_allclose(seen.scene["state"][:2], [1.0, 0.0])  # a Dict space sorts its names
+
+
+@pytest.mark.parametrize(("tells", "push", "success"), [(True, 0.5, True), (True, -0.5, False), (False, -0.5, True)])
+def test_success_is_what_the_environment_tells(tells: bool, push: float, success: bool) -> None:
+    robot, task = corridor(tells)
+    assert not task.success(robot.observe())
+    for _ in range(3):
+        robot.send(Command(np.array([push]), 1e6))
+    seen = robot.observe()
+    assert task.success(seen) is success
+    assert seen.privileged["over"][0] == 1.0
+    robot.send(Command(np.array([-push]), 1e6))
+    after = robot.observe()
+    np.testing.assert_array_equal(after.scene["state"], seen.scene["state"])
+    assert task.gold_reward(after) == 0.0
+    assert task.success(after) is success
+    task.reset(np.random.default_rng(1))
+    assert robot.observe().privileged["over"][0] == 0.0
+
+
+def test_send_clips_to_the_action_space_and_says_so() -> None:
+    robot, _ = corridor()
+    sent = robot.send(Command(np.array([3.0]), 1e6))
+    assert sent.target[0] == 0.5
+
+
+def test_names_what_cannot_be_a_robot() -> None:
+    with pytest.raises(ConfigError, match=r"Discrete.*Box"):
+        GymnasiumRobot(gym.make("CartPole-v1"), FakeClock())
+    env = Corridor(True)
+    env.observation_space = gym.spaces.Dict({"key": gym.spaces.Discrete(3)})
+    with pytest.raises(ConfigError, match=r"'key'.*Discrete"):
+        GymnasiumRobot(env, FakeClock())
+    env = Corridor(True)
+    env.metadata = {}
+    with pytest.raises(ConfigError, match="render_fps"):
+        GymnasiumRobot(env, FakeClock())
+    env = Corridor(True)
+    env.action_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    with pytest.raises(ConfigError, match="finite"):
+        GymnasiumRobot(env, FakeClock())
+
+
+def test_needs_a_reset_first() -> None:
+    robot, _ = pendulum()
+    with pytest.raises(RobotError, match="reset"):
+        robot.observe()
