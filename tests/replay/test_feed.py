@@ -1,0 +1,160 @@
+"""From the steps of the loop to the rows of the buffer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robot_rlhf.datatypes import (
+    Action,
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Observation,
+    Outcome,
+    Source,
+    Step,
+)
+from robot_rlhf.errors import ReplayError
+from robot_rlhf.ports import Subscriber
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+
+POSE = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
+
+
+def see(stamp: float) -> Observation:
+    return Observation(
+        stamp=stamp,
+        joint_position=np.full(2, stamp, np.float32),
+        joint_velocity=np.zeros(2, np.float32),
+        tool_pose_in_base=POSE,
+        tool_target_in_base=POSE,
+        tool_velocity=np.zeros(6, np.float32),
+        tool_wrench=np.zeros(6, np.float32),
+        gripper=0.0,
+        gripper_target=0.0,
+    )
+
+
+def step(index: int, before: Observation, after: Observation, driver: Driver = Driver.POLICY, **more: Any) -> Step:
+    values: dict[str, Any] = {"reward": 0.0, "terminated": False, "truncated": False, "gold_reward": 1e6, **more}
+    action = Action(np.array([0.1 * index], np.float32))
+    return Step(
+        index=index,
+        observation=before,
+        proposed=None,
+        executed=action,
+        driver=driver,
+        policy_version=7,
+        instruction="",
+        next_observation=after,
+        **values,
+    )
+
+
+class Recorder:
+    """Counts how often each observation is encoded."""
+
+    def __init__(self) -> None:
+        self.stamps: list[float] = []
+
+    def __call__(self, observation: Observation) -> dict[str, np.ndarray[Any, Any]]:
+        self.stamps.append(observation.stamp)
+        return {"state": observation.joint_position}
+
+
+def meta(kind: EpisodeKind, name: str = "e0") -> EpisodeMeta:
+    return EpisodeMeta(name, "task", kind, 0, "none", "task_success@1")
+
+
+def feed(**settings: Any) -> tuple[ReplayFeed, ReplayBuffer, Recorder]:
+    recorder = Recorder()
+    buffer = ReplayBuffer(50, state_size=2, action_size=1, discount=0.9, **settings)
+    return ReplayFeed(buffer, recorder), buffer, recorder
+
+
+def play(
+    to: ReplayFeed, drivers: list[Driver], kind: EpisodeKind = EpisodeKind.PRACTICE, end: Outcome = Outcome.TIME_LIMIT
+) -> None:
+    seen = [see(float(t)) for t in range(len(drivers) + 1)]
+    to.on_episode_start(meta(kind), seen[0])
+    for t, driver in enumerate(drivers):
+        to.on_step(step(t, seen[t], seen[t + 1], driver, truncated=t == len(drivers) - 1))
+    to.on_episode_end(EpisodeEnd("e0", end, len(drivers)))
+
+
+P, H, R = Driver.POLICY, Driver.HUMAN, Driver.REFLEX
+
+
+def test_drivers_become_sources_and_each_observation_is_encoded_once() -> None:
+    to, buffer, recorder = feed()
+    assert isinstance(to, Subscriber)
+    play(to, [P, H, R])
+    batch = buffer.gather(buffer.indices())
+    assert batch.source.tolist() == [Source.POLICY, Source.HUMAN, Source.OTHER]
+    assert recorder.stamps == [0.0, 1.0, 2.0, 3.0]
+    assert batch.next_observation["state"][:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert batch.reward.tolist() == [0.0, 0.0, 0.0]  # not the gold reward of a million
+    assert buffer.columns(batch.index)["policy_version"].tolist() == [7, 7, 7]
+
+
+def test_demonstrations_are_demo_evaluations_are_left_out() -> None:
+    to, buffer, recorder = feed()
+    play(to, [H, H], EpisodeKind.DEMONSTRATION)
+    encoded = len(recorder.stamps)
+    play(to, [P, P], EpisodeKind.EVALUATION)
+    assert buffer.counts[Source.DEMO] == len(buffer) == 2
+    assert len(recorder.stamps) == encoded
+
+
+def test_a_discarded_episode_is_not_sampled_and_the_one_before_stays() -> None:
+    to, buffer, _ = feed(pre_intervention=1)
+    play(to, [P, P, H])
+    play(to, [P, H], end=Outcome.DISCARDED)
+    assert len(buffer) == 3
+    assert buffer.counts[Source.PRE_INTERVENTION] == 1
+    play(to, [P])
+    assert len(buffer) == 4
+
+
+def test_observations_read_back_from_a_journal_are_recognised_by_their_stamp() -> None:
+    to, buffer, recorder = feed()
+    to.on_episode_start(meta(EpisodeKind.PRACTICE), see(0.0))
+    to.on_step(step(0, see(0.0), see(1.0)))
+    to.on_step(step(1, see(1.0), see(2.0)))
+    assert recorder.stamps == [0.0, 1.0, 2.0]
+    assert buffer.written == 3
+
+
+def test_a_jump_inside_an_episode_pairs_nothing_across_it() -> None:
+    to, buffer, _ = feed(n_step=3)
+    to.on_episode_start(meta(EpisodeKind.PRACTICE), see(0.0))
+    to.on_step(step(0, see(0.0), see(1.0)))
+    to.on_step(step(1, see(8.0), see(9.0)))
+    batch = buffer.gather(buffer.indices())
+    assert batch.observation["state"][:, 0].tolist() == [0.0, 8.0]
+    assert batch.next_observation["state"][:, 0].tolist() == [1.0, 9.0]
+    np.testing.assert_allclose(batch.discount, [0.9, 0.9], rtol=1e-6)
+    to.on_episode_end(EpisodeEnd("e0", Outcome.DISCARDED, 2))
+    assert len(buffer) == 0
+
+
+def test_an_episode_that_never_ended_counts_as_truncated() -> None:
+    to, buffer, _ = feed()
+    to.on_episode_start(meta(EpisodeKind.PRACTICE), see(0.0))
+    to.on_step(step(0, see(0.0), see(1.0)))
+    play(to, [P])
+    columns = buffer.columns(buffer.indices())
+    assert columns["truncated"].tolist() == [True, True]
+    assert columns["terminated"].tolist() == [False, False]
+    assert columns["episode"].tolist() == [0, 1]
+
+
+def test_a_step_outside_an_episode_is_refused() -> None:
+    to, _, _ = feed()
+    with pytest.raises(ReplayError, match="outside an episode"):
+        to.on_step(step(0, see(0.0), see(1.0)))
