@@ -42,6 +42,11 @@ _FORCE_SAMPLES = 5
 SCENE_FILE = Path(__file__).parent / "scenes" / "arm.xml"
 
 
+def load_world() -> mujoco.MjSpec:
+    """The arm on its table, for a task to add its bodies to."""
+    return mujoco.MjSpec.from_file(str(SCENE_FILE))
+
+
 class Stage(Protocol):
     """What stands around the arm, as a task built it: what perception reports of it and what is true of it."""
 

@@ -12,7 +12,7 @@ from robot_rlhf.datatypes import ActionLayout, Array, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from sim.arm import SCENE_FILE, SimArm
+from sim.arm import SimArm, load_world
 from sim.experts import PegInsertExpert
 from sim.rotation import POINTING_DOWN, about_z, conjugate, exp, multiply, rotate, yaw
 
@@ -37,7 +37,7 @@ _STIFF = {"solref": [0.004, 1.0], "solimp": [0.95, 0.99, 0.0005, 0.5, 2.0]}
 
 
 class PegInsert:
-    """Insert the 20 mm peg 25 mm deep. Actions: x, y, z (1 cm per step), rx, ry, rz (0.08 rad per step).
+    """Insert the 20 mm peg 25 mm deep. Actions: x, y, z (1 cm per step), rx, ry, rz (0.05 rad per step).
 
     The tool point is the middle of the peg's tip. scene['hole'] is the pose of the hole's mouth as perception
     reports it, wrong by up to `hole_error`; privileged['hole'] is the true one and privileged['depth'] how deep the
@@ -53,15 +53,15 @@ class PegInsert:
         workspace_lower=np.array([0.32, -0.18, 0.003]),
         workspace_upper=np.array([0.68, 0.18, 0.22]),
         tool_speed=0.35,
-        turn_rate=2.8,
-        tool_acceleration=8.0,
-        turn_acceleration=56.0,
-        leash=0.02,
-        leash_angle=0.25,
+        turn_rate=1.8,
+        tool_acceleration=12.0,
+        turn_acceleration=60.0,
+        leash=0.022,
+        leash_angle=0.12,
         joint_margin=0.01,
         force_soft=40.0,
-        force_hard=150.0,
-        torque_hard=20.0,
+        force_hard=300.0,
+        torque_hard=40.0,
         tilt_max=0.35,
         command_validity=0.15,
         observation_age_max=0.25,
@@ -91,10 +91,10 @@ class PegInsert:
         self.clearance = clearance
         self.hole_error = hole_error
         self._hole_half_width = PEG_HALF_WIDTH + 0.5 * clearance
-        world = mujoco.MjSpec.from_file(str(SCENE_FILE))
+        world = load_world()
         self._add_peg(world)
         self._add_block(world)
-        layout = ActionLayout(("x", "y", "z", "rx", "ry", "rz"), np.array([0.01] * 3 + [0.08] * 3, np.float32))
+        layout = ActionLayout(("x", "y", "z", "rx", "ry", "rz"), np.array([0.01] * 3 + [0.05] * 3, np.float32))
         self.arm = SimArm(self, world, layout, clock, cameras or {}, memory=2)
 
     def _add_peg(self, world: mujoco.MjSpec) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from robot_rlhf.datatypes import ActionLayout, Array, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from sim.arm import SCENE_FILE, SimArm
+from sim.arm import SimArm, load_world
 from sim.experts import PickCubeExpert
 from sim.rotation import POINTING_DOWN, about_z, wrap, yaw
 
@@ -43,9 +43,9 @@ class PickCube:
         workspace_upper=np.array([0.68, 0.20, 0.34]),
         tool_speed=0.70,
         turn_rate=3.1,
-        tool_acceleration=16.0,
-        turn_acceleration=62.0,
-        leash=0.04,
+        tool_acceleration=24.0,
+        turn_acceleration=100.0,
+        leash=0.06,
         leash_angle=0.4,
         joint_margin=0.01,
         force_soft=30.0,
@@ -58,7 +58,7 @@ class PickCube:
     )
 
     def __init__(self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
-        world = mujoco.MjSpec.from_file(str(SCENE_FILE))
+        world = load_world()
         body = world.worldbody.add_body(name="cube", pos=[*_CENTRE, HALF_SIDE])
         body.add_freejoint(name="cube")
         body.add_geom(

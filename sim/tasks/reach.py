@@ -11,7 +11,7 @@ import numpy as np
 from robot_rlhf.datatypes import ActionLayout, Array, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from sim.arm import SCENE_FILE, SimArm
+from sim.arm import SimArm, load_world
 from sim.experts import ReachExpert
 from sim.rotation import POINTING_DOWN
 
@@ -38,9 +38,9 @@ class Reach:
         workspace_upper=np.array([0.68, 0.24, 0.36]),
         tool_speed=0.70,
         turn_rate=1.0,
-        tool_acceleration=16.0,
+        tool_acceleration=24.0,
         turn_acceleration=20.0,
-        leash=0.04,
+        leash=0.06,
         leash_angle=0.2,
         joint_margin=0.01,
         force_soft=30.0,
@@ -53,7 +53,7 @@ class Reach:
     )
 
     def __init__(self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
-        world = mujoco.MjSpec.from_file(str(SCENE_FILE))
+        world = load_world()
         marker = world.worldbody.add_body(name="target", mocap=True, pos=[0.5, 0.0, 0.1])
         marker.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.012] * 3, contype=0, conaffinity=0, rgba=[0.15, 0.75, 0.35, 1.0]
