@@ -44,8 +44,9 @@ class McapFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
-        self._size = 0
         self._crc = 0
+        self._summed = 0
+        """Bytes that the checksum covers: fewer than the file has when Ctrl-C fell between a write and its counting."""
         self._failure: JournalError | None = None
         self._schemas: list[Schema] = []
         self._channels: list[Channel] = []
@@ -116,20 +117,21 @@ class McapFile:
             raise self._failure
         if self.closed:
             raise JournalError(f"{self.path}: the journal is closed")
+        start = self._position()
         try:
             rest = memoryview(block)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
-            # A record cut in half would hide what a later writer appends; the error itself is what counts.
+            # What is behind the last whole record is of use to nobody; the error itself is what counts.
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self._size)
+                os.ftruncate(self._descriptor, start)
             self._failure = JournalError(
                 f"{self.path}: cannot append to the journal: {error.strerror}; "
-                f"the {self._size} bytes recorded before stay readable"
+                f"the {start} bytes recorded before stay readable"
             )
             raise self._failure from error
-        self._size += len(block)
+        self._summed += len(block)
         self._crc = zlib.crc32(block, self._crc)
         if messages:
             self._first_ns = time_ns if self._first_ns is None else min(self._first_ns, time_ns)
@@ -160,9 +162,15 @@ class McapFile:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _position(self) -> int:
+        """The file's own answer to how much it holds; a count kept here could miss a write that Ctrl-C followed."""
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
+
     def _summary(self) -> bytes:
-        end = serialized(DataEnd(self._crc))
-        start = self._size + len(end)
+        size = self._position()
+        # 0 stands for a checksum that is not known.
+        end = serialized(DataEnd(self._crc if self._summed == size else 0))
+        start = size + len(end)
         # JSON channels are left out: rosbag tools list topics from here and know ROS schemas only. Readers that
         # know JSON read unchunked files from the front, where every channel is.
         listed = [c for c in self._channels if c.message_encoding == "cdr"]

@@ -195,6 +195,8 @@ class ReplayCounts:
     human_steps: int
     broken_off: int
     """Episodes without a recorded end."""
+    last_stamp: float
+    """Clock time of the last observation, seconds; 0 for an empty journal. A simulated clock goes on from here."""
 
 
 def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayCounts:
@@ -205,6 +207,7 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayC
     count: Counter[str] = Counter()
     episode: str | None = None
     steps = 0
+    last_stamp = 0.0
 
     def break_off() -> None:
         if episode is not None:
@@ -215,10 +218,12 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayC
         if isinstance(record, EpisodeStarted):
             break_off()
             episode, steps = record.meta.id, 0
+            last_stamp = record.observation.stamp
             count["episodes"] += 1
             subscriber.on_episode_start(record.meta, record.observation)
         elif isinstance(record, Step):
             steps += 1
+            last_stamp = record.next_observation.stamp
             count["steps"] += 1
             count["human_steps"] += record.driver is Driver.HUMAN
             subscriber.on_step(record)
@@ -228,4 +233,4 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayC
         else:
             subscriber.on_event(record)
     break_off()
-    return ReplayCounts(count["episodes"], count["steps"], count["human_steps"], count["broken_off"])
+    return ReplayCounts(count["episodes"], count["steps"], count["human_steps"], count["broken_off"], last_stamp)

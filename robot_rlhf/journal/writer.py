@@ -34,7 +34,11 @@ from robot_rlhf.journal.sensors import SensorTopics, message_definition
 
 def journal_files(folder: Path) -> list[Path]:
     """The numbered files of a journal folder, in the order in which they were written."""
-    return sorted((p for p in folder.glob("*.mcap") if p.stem.isdecimal()), key=lambda p: int(p.stem))
+    try:
+        stems = [name.removesuffix(".mcap") for name in os.listdir(folder) if name.endswith(".mcap")]
+    except FileNotFoundError:
+        return []
+    return [folder / f"{stem}.mcap" for stem in sorted(filter(str.isdecimal, stems), key=int)]
 
 
 class JournalWriter:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 
 from benchmarks.journal_crash import crash
 from robot_rlhf.datatypes import Step
@@ -195,3 +196,28 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert list(read_journal(tmp_path)) == []
     with pytest.raises(JournalError, match="broke off before it described its robot"):
         journal_spec(tmp_path)
+
+
+def test_ctrl_c_right_behind_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = make_spec()
+    episode = make_episode(spec, 1, 2)
+    first, second = episode.steps()
+    real_write = os.write
+
+    def interrupted_write(descriptor: int, data: bytes) -> int:
+        real_write(descriptor, data)
+        raise KeyboardInterrupt
+
+    assert episode.end is not None
+    with JournalWriter(tmp_path, spec) as writer:
+        writer.on_episode_start(episode.meta, first.observation)
+        writer.on_step(first)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("robot_rlhf.journal.mcapfile.os.write", interrupted_write)
+            writer.on_step(second)
+        writer.on_episode_end(episode.end)
+    (read,) = episodes(tmp_path)
+    assert len(read) == 2
+    assert read.end == episode.end
+    with writer.path.open("rb") as file:
+        assert list(make_reader(file, validate_crcs=True).iter_messages(topics="/robot_rlhf/step"))

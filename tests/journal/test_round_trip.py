@@ -128,7 +128,7 @@ def test_a_replayed_journal_is_the_same_journal(tmp_path: Path) -> None:
     with JournalWriter(tmp_path / "b", spec, metadata={"robot_rlhf": "0.1.0"}) as writer:
         counts = replay_into(tmp_path / "a", writer)
     human = sum(int(episode.by_human.sum()) for episode in told)
-    assert counts == ReplayCounts(episodes=2, steps=7, human_steps=human, broken_off=0)
+    assert counts == ReplayCounts(episodes=2, steps=7, human_steps=human, broken_off=0, last_stamp=40.1)
     assert first.read_bytes() == writer.path.read_bytes()
 
 
