@@ -227,7 +227,7 @@ class ReplayBuffer:
         """Relabel the policy's last steps before the step about to be added; they are the newest of every group."""
         end = self.written - 1
         first = end
-        earliest = max(self.oldest, end - self.pre_intervention, end - self._step)
+        earliest = max(self.oldest, end - self.pre_intervention)
         while first > earliest and self._source[(first - 1) % self.capacity_rows] == Source.POLICY:
             first -= 1
         for members in self._members.values():

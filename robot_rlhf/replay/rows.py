@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Array, Source
 from robot_rlhf.errors import InvalidValueError, ShapeError
+from robot_rlhf.replay.pool import Pool
 
 ALIGNMENT = 4
 """A row's width in floats is a multiple of this: 16 bytes, what a GPU loads at once."""
@@ -42,6 +43,7 @@ class Rows:
             name: torch.zeros((capacity, height * breadth * 3), dtype=torch.uint8, device=self.device)
             for name, (height, breadth) in self.cameras.items()
         }
+        self._pool = Pool()
         # A CPU tensor shares its memory with an array, which is faster to write one row at a time.
         self._views: dict[str, NDArray[np.uint8]] = {}
         self._float_view: Array | None = None
@@ -99,7 +101,12 @@ class Rows:
         """'state' (N, D) as a view of gathered float rows, and freshly gathered pictures (N, H, W, 3)."""
         result = {"state": floats[:, : self.state_size]}
         for name, (height, width) in self.cameras.items():
-            result[name] = self.images[name].index_select(0, rows).view(-1, height, width, 3)
+            images = self.images[name]
+            if self.device.type == "cpu":  # a GPU's allocator keeps its blocks by itself
+                gathered = torch.index_select(images, 0, rows, out=self._pool.take(len(rows), images.shape[1]))
+            else:
+                gathered = images.index_select(0, rows)
+            result[name] = gathered.view(-1, height, width, 3)
         return result
 
 
