@@ -1,0 +1,112 @@
+"""The command line `robot-rlhf`: finds the subcommand, and turns every expected error into one line."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from robot_rlhf import __version__
+from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
+from sim.graphics import prepare_graphics
+
+COMMANDS = {
+    "train": "demonstrations, practice with corrections, evaluation, report",
+    "eval": "measure a trained policy without help",
+    "record": "record demonstrations into a journal",
+    "journal": "look at a journal, replay it, export it",
+    "doctor": "what works on this machine",
+}
+MODULES = {
+    "train": "robot_rlhf.apps.train_command",
+    "eval": "robot_rlhf.apps.evaluate",
+    "record": "robot_rlhf.apps.record",
+    "journal": "robot_rlhf.apps.journal",
+    "doctor": "robot_rlhf.apps.doctor",
+}
+"""Imported only when asked for: torch and MuJoCo take seconds."""
+SIMULATING = ("train", "eval", "record")
+"""Commands that import MuJoCo."""
+INTERRUPTED = 130
+FAILED = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand; returns the exit code: 0 done, 1 a check failed, 2 an error, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.WARNING, handlers=[_OneLine()])
+    try:
+        return _dispatch(arguments)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, for example `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RobotRlhfError as error:
+        _say(f"error: {error}")
+    except OSError as error:
+        _say(f"error: {error.filename or 'system'}: {error.strerror or error}")
+    except SystemExit as end:  # --help
+        return end.code if isinstance(end.code, int) else 0
+    return FAILED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        _print(usage())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        _print(f"robot-rlhf {__version__}")
+        return 0
+    name, *rest = arguments
+    if name.startswith("-"):
+        raise ConfigError(f"{name}: a command comes first: {', '.join(COMMANDS)}")
+    if name not in MODULES:
+        raise UnknownNameError("command", name, COMMANDS)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to end is treated like Ctrl-C
+    if name in SIMULATING:
+        prepare_graphics()  # what is missing is said by whoever needs a picture
+    return int(importlib.import_module(MODULES[name]).run(rest))
+
+
+def usage() -> str:
+    """The overview of all subcommands."""
+    lines = [f"  {name:<9}{what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: robot-rlhf COMMAND [options]",
+            "",
+            "Teach a robot a skill, live: it practises, you take over, and it learns while it runs.",
+            "",
+            *lines,
+            "",
+            "robot-rlhf COMMAND --help lists a command's options. First steps: robot-rlhf doctor, then",
+            "robot-rlhf train --task pick_cube",
+        ]
+    )
+
+
+class _OneLine(logging.Handler):
+    """Warnings as one line on stderr, looked up when needed so that a live display can move it out of the way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write("robot-rlhf: " + " ".join(text.split()) + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,81 @@
+"""Options of a subcommand: read by tyro, with one-line errors that name the likely option."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from robot_rlhf.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None) -> T:
+    """Read options into a frozen dataclass whose field docstrings are its --help.
+
+    Raises:
+        ConfigError: an option that does not exist, a value of the wrong type, or one that is missing.
+    """
+    noise = io.StringIO()
+    wants_help = any(word in ("-h", "--help") for word in argv)
+    try:
+        with contextlib.nullcontext() if wants_help else contextlib.redirect_stderr(noise):
+            options, unknown = tyro.cli(
+                cls,
+                prog=f"robot-rlhf {name}",
+                args=list(argv),
+                default=default,
+                return_unknown_args=True,
+                config=(tyro.conf.AvoidSubcommands,),
+            )
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise ConfigError(f"{name}: {_first_sentence(noise.getvalue())}; see robot-rlhf {name} --help") from None
+    if unknown:
+        raise _unknown(cls, name, unknown[0])
+    return typing.cast("T", options)
+
+
+def _unknown(cls: type[Any], name: str, word: str) -> ConfigError:
+    if not word.startswith("-"):
+        return ConfigError(f"{name}: {word!r} stands where an option is expected; see robot-rlhf {name} --help")
+    word = word.split("=")[0]
+    near = difflib.get_close_matches(word, ("--help", *option_names(cls)), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return ConfigError(f"{name} has no option {word}; {hint}see robot-rlhf {name} --help")
+
+
+def option_names(cls: type[Any], prefix: str = "") -> Iterator[str]:
+    """Every option of a settings dataclass, as it is written on the command line."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        extras = typing.get_args(hint)[1:] if typing.get_origin(hint) is typing.Annotated else ()
+        if extras:
+            hint = typing.get_args(hint)[0]
+        if tyro.conf.Positional in extras:
+            continue
+        own = "" if any(getattr(extra, "name", None) == "" for extra in extras) else field.name.replace("_", "-") + "."
+        if dataclasses.is_dataclass(hint):
+            yield from option_names(typing.cast("type[Any]", hint), prefix + own)
+        elif not any(dataclasses.is_dataclass(option) for option in typing.get_args(hint)):
+            yield "--" + prefix + own.rstrip(".")
+
+
+def _first_sentence(box: str) -> str:
+    """What tyro says inside its frame, without the frame."""
+    lines = [re.sub(r"\s+", " ", line.strip("│╭╮╰╯─ \t")).strip() for line in box.splitlines()]
+    text = " ".join(line for line in lines if line and not set(line) <= {"─", "-"})
+    text = re.sub(r"^Parsing error\s*", "", text)
+    text = re.split(r"\s+(?:Argument helptext:|For full helptext)", text)[0]
+    text = re.sub(r"^Value error\s+Error parsing", "error in", text)
+    return text.strip().rstrip(".") or "options cannot be read"

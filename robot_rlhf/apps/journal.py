@@ -1,0 +1,192 @@
+"""`robot-rlhf journal`: info, replay, export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from robot_rlhf.apps.command import parse
+from robot_rlhf.datatypes import Driver, Feedback
+from robot_rlhf.episode import Episode
+from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
+from robot_rlhf.journal.export import export
+from robot_rlhf.journal.reader import episodes
+from robot_rlhf.journal.summary import BROKEN_OFF, describe
+
+HUMAN_COLOUR = (245, 158, 11)
+"""Frames the pictures of steps that a person drove."""
+
+
+@dataclass(frozen=True)
+class InfoOptions:
+    """What a journal holds, counted."""
+
+    path: tyro.conf.Positional[Path]
+    """A journal's folder, one of its files, or a run's folder."""
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Go through the recorded episodes, one line each."""
+
+    path: tyro.conf.Positional[Path]
+    """A journal's folder, one of its files, or a run's folder."""
+    speed: float = 0.0
+    """1: at the recorded pace, 2: twice as fast; 0: without waiting."""
+    video: Path | None = None
+    """Also write the recorded pictures to this mp4; an orange frame marks steps that a person drove."""
+    camera: str | None = None
+    """Which camera's pictures; the first one when left out."""
+    rate: int = 20
+    """Pictures per second in the video: the control rate of the robot."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write the recorded episodes in a format that others train on."""
+
+    path: tyro.conf.Positional[Path]
+    """A journal's folder, one of its files, or a run's folder."""
+    out: Path
+    """What to make: a folder for lerobot, a file for robomimic and csv. Must not exist."""
+    format: str = "lerobot"
+    """lerobot (LeRobotDataset v3.0), robomimic (HDF5) or csv."""
+    include_privileged: bool = False
+    """Also write the simulator's truth: privileged state and gold reward."""
+    include_discarded: bool = False
+    """Also write episodes that a person discarded."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run info, replay or export; returns the exit code."""
+    actions = {"info": _info, "replay": _replay, "export": _export}
+    if not argv or argv[0] in ("-h", "--help"):
+        Console().print(
+            "usage: robot-rlhf journal {info,replay,export} PATH [options]\n\n"
+            "  info    what a journal holds, counted\n  replay  go through its episodes, make a video\n"
+            "  export  write them as lerobot, robomimic or csv",
+            markup=False,
+            highlight=False,
+        )
+        return 0
+    if argv[0] not in actions:
+        raise UnknownNameError("journal command", argv[0], actions)
+    actions[argv[0]](argv[1:])
+    return 0
+
+
+def journal_path(path: Path) -> Path:
+    """The journal inside a run's folder, or the path itself."""
+    return path / "journal" if (path / "config.yaml").is_file() else path
+
+
+# -- info ------------------------------------------------------------------------------------------------------------
+
+
+def _info(argv: Sequence[str]) -> None:
+    options = parse(InfoOptions, "journal info", argv)
+    summary = describe(journal_path(options.path))
+    table = Table(title=str(summary.path), title_justify="left", title_style="bold", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("files", f"{summary.files}, {summary.bytes / 1e6:.2f} MB, journal version {summary.journal_version}")
+    table.add_row("tasks", _counts(summary.tasks))
+    for kind, outcomes in summary.episodes.items():
+        table.add_row(f"{kind} episodes", f"{sum(outcomes.values())}: {_counts(outcomes)}")
+    table.add_row("steps", f"{summary.steps}: {_counts(summary.steps_by_driver)}")
+    table.add_row("duration", f"{summary.duration:.1f} s of robot time")
+    minutes = f"{summary.human_seconds / 60:.2f} active minutes"
+    table.add_row("[bold]human[/]", f"[bold]{minutes}[/] ({summary.human_share:.1%} of the steps)")
+    table.add_row("events", _counts(summary.events))
+    table.add_row("software", ", ".join(f"{name} {'/'.join(v)}" for name, v in summary.versions.items()) or "-")
+    table.add_row("topics", "\n".join(f"{name}  {count}" for name, count in summary.topics.items()) or "-")
+    Console().print(table)
+    if summary.broken_off:
+        Console().print(f"{summary.broken_off} episode(s) {BROKEN_OFF}: the recording stopped inside them")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "-"
+
+
+# -- replay ----------------------------------------------------------------------------------------------------------
+
+
+def _replay(argv: Sequence[str]) -> None:
+    options = parse(ReplayOptions, "journal replay", argv)
+    if not options.speed >= 0.0:
+        raise ConfigError(f"--speed: got {options.speed}, allowed >= 0")
+    path = journal_path(options.path)
+    told = _told(episodes(path), options.speed)
+    if options.video is None:
+        for _ in told:
+            pass
+        return
+    from robot_rlhf.apps.video import write_video
+
+    count = write_video(options.video, _pictures(told, options.camera, path), options.rate)
+    Console().print(f"{options.video}: {count} pictures", highlight=False, soft_wrap=True)
+
+
+def _told(recorded: Iterator[Episode], speed: float) -> Iterator[Episode]:
+    """Pass the episodes on, each with a line for people, at the given pace."""
+    console = Console()
+    for episode in recorded:
+        stamps = episode.observations["stamp"]
+        seconds = float(stamps[-1] - stamps[0])
+        if speed > 0.0:
+            time.sleep(seconds / speed)
+        outcome = episode.end.outcome.value if episode.end else BROKEN_OFF
+        takeovers = sum(isinstance(e, Feedback) and e.kind.value == "intervention" for e in episode.events)
+        console.print(
+            f"{episode.meta.id}  {episode.meta.task}  {outcome:<11} {len(episode):4d} steps  {seconds:5.1f} s  "
+            f"human {episode.by_human.mean():4.0%}  takeovers {takeovers}  reward {float(episode.reward.sum()):6.2f}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        yield episode
+
+
+def _pictures(recorded: Iterator[Episode], camera: str | None, path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of one camera, framed where a person drove; with the same size throughout.
+
+    Raises:
+        RenderError: no pictures were recorded.
+        UnknownNameError: not by this camera.
+    """
+    for episode in recorded:
+        cameras = [name.removeprefix("images/") for name in episode.observations if name.startswith("images/")]
+        if not cameras:
+            raise RenderError(f"{path}: episode {episode.meta.id} has no pictures; record with --cameras front")
+        camera = camera or cameras[0]
+        if camera not in cameras:
+            raise UnknownNameError("camera", camera, cameras)
+        for t, picture in enumerate(episode.observations[f"images/{camera}"]):
+            picture = picture.copy()
+            if t < len(episode) and episode.driver[t] == Driver.HUMAN:
+                picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = (HUMAN_COLOUR,) * 4
+            yield picture
+
+
+# -- export ----------------------------------------------------------------------------------------------------------
+
+
+def _export(argv: Sequence[str]) -> None:
+    options = parse(ExportOptions, "journal export", argv)
+    report = export(
+        journal_path(options.path),
+        options.out,
+        options.format,
+        include_privileged=options.include_privileged,
+        include_discarded=options.include_discarded,
+    )
+    text = f"{report.target}: {report.episodes} episodes, {report.steps} steps as {options.format}"
+    Console().print(text, highlight=False, soft_wrap=True)

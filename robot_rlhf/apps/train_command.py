@@ -1,0 +1,66 @@
+"""The options of `robot-rlhf train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, known, read_yaml
+from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.train import train
+from robot_rlhf.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Train: a robot practises a task, a person corrects, a learner learns.
+
+    Defaults are those of the task. Everything lands in a folder of its own under --out.
+    """
+
+    settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    config: Path | None = None
+    """Take the settings from a config.yaml, as every run's folder holds one; other options come on top."""
+    resume: Path | None = None
+    """Folder of a run to go on with; it keeps its own settings."""
+    quiet: bool = False
+    """Show neither progress nor result."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Train; returns the exit code."""
+    options = parse(TrainOptions, "train", argv, TrainOptions(_defaults(argv)))
+    config = options.settings
+    if options.resume is not None:
+        others = sorted({word.split("=")[0] for word in argv if word.startswith("--")} - {"--resume", "--quiet"})
+        if others:
+            raise ConfigError(f"--resume: a resumed run keeps its own settings; leave out {', '.join(others)}")
+        config = read_yaml(RunFolder.existing(options.resume).config)
+    summary = train(config, resume=options.resume, quiet=options.quiet)
+    return 130 if summary["interrupted"] else 0
+
+
+def _defaults(argv: Sequence[str]) -> TrainConfig:
+    """The defaults to show and to start from: a given file's, or the task's own."""
+    file = _value(argv, "--config")
+    if file is not None:
+        return read_yaml(Path(file))
+    task = _value(argv, "--task") or TrainConfig().task
+    known(task, TASKS, "task")
+    return defaults_for(task)
+
+
+def _value(argv: Sequence[str], option: str) -> str | None:
+    """The value of an option before all options are read; None when it is not given."""
+    found: str | None = None
+    for position, word in enumerate(argv):
+        if word == option and position + 1 < len(argv):
+            found = argv[position + 1]
+        elif word.startswith(option + "="):
+            found = word.partition("=")[2]
+    return found
