@@ -45,6 +45,9 @@ class ToolTarget:
         self._period = period
         self._lower: Vector = tuple(limits.workspace_lower.tolist())
         self._upper: Vector = tuple(limits.workspace_upper.tolist())
+        # All three axes may have to brake at once, and share one limit.
+        self._share = limits.tool_acceleration / math.sqrt(3.0)
+        self._far = limits.tool_speed * (period + limits.tool_speed / (2.0 * self._share))
         self.position: Vector = ZERO
         """m, base frame."""
         self.orientation: Quaternion = rotation.POINTING_DOWN
@@ -123,12 +126,15 @@ class ToolTarget:
 
     def _room(self) -> tuple[Vector, Vector]:
         """Lowest and highest velocity per axis from which the target still stops inside the box."""
-        # All three axes may have to brake at once, and share one limit.
-        share = self._limits.tool_acceleration / math.sqrt(3.0)
         lower, upper = self._box()
-        down = tuple(-braking_speed(self.position[i] - lower[i], share, self._period) for i in range(3))
-        up = tuple(braking_speed(upper[i] - self.position[i], share, self._period) for i in range(3))
-        return (down[0], down[1], down[2]), (up[0], up[1], up[2])
+        dx, dy, dz = subtract(self.position, lower)
+        ux, uy, uz = subtract(upper, self.position)
+        brake = self._brake
+        return (-brake(dx), -brake(dy), -brake(dz)), (brake(ux), brake(uy), brake(uz))
+
+    def _brake(self, distance: float) -> float:
+        """Largest speed along one axis at that distance from a wall; no bound where the speed limit is the lower one."""
+        return math.inf if distance >= self._far else braking_speed(distance, self._share, self._period)
 
     def _unpressed(self, velocity: Vector, pressed: Vector | None, rules: list[str]) -> Vector:
         """Without the component that pushes against the measured force."""
@@ -161,14 +167,14 @@ class ToolTarget:
         lag = length(rotation.difference(self.orientation, facing))
         if turn == ZERO == self.turning and lag <= limits.leash_angle:
             return
-        wanted = self._leashed_turn(scaled(turn, 1.0 / period), facing, limits.leash_angle, rules)
+        wanted = self._leashed_turn(scaled(turn, 1.0 / period), facing, lag, limits.leash_angle, rules)
         wanted = _bounded(wanted, limits.turn_rate, "turn_rate", rules)
         turning = approached(self.turning, self.turning, wanted, limits.turn_acceleration * period)
         if turning != wanted:
             rules.append("turn_acceleration")
         slowest = length(turning)
         longest = max(limits.leash_angle, lag)
-        last = self._leashed_turn(self._untilted(turning, rules), facing, longest, rules)
+        last = self._leashed_turn(self._untilted(turning, rules), facing, lag, longest, rules)
         if last != turning:
             # Rotations do not add like vectors: what the two rules left is checked, and refused when in doubt.
             after = self._turned(last)
@@ -187,8 +193,12 @@ class ToolTarget:
         step = rotation.exp(scaled(turning, self._period))
         return rotation.normalise(rotation.multiply(step, self.orientation))
 
-    def _leashed_turn(self, turning: Vector, facing: Quaternion, longest: float, rules: list[str]) -> Vector:
+    def _leashed_turn(
+        self, turning: Vector, facing: Quaternion, lag: float, longest: float, rules: list[str]
+    ) -> Vector:
         """The angular velocity that leads no farther than `longest` from the measured orientation."""
+        if lag + length(turning) * self._period <= longest:  # spares most periods the exact angle
+            return turning
         away = rotation.difference(self._turned(turning), facing)
         angle = length(away)
         if angle <= longest + _SLACK:
@@ -199,7 +209,10 @@ class ToolTarget:
 
     def _untilted(self, turning: Vector, rules: list[str]) -> Vector:
         """Without what would tilt the tool beyond its limit, or further beyond it."""
-        steepest = max(self._limits.tilt_max, rotation.tilt(self.orientation))
+        tilt = rotation.tilt(self.orientation)
+        steepest = max(self._limits.tilt_max, tilt)
+        if tilt + length(turning) * self._period <= steepest:
+            return turning
         excess = rotation.tilt(self._turned(turning)) - steepest
         if excess <= _SLACK:
             return turning
