@@ -1,0 +1,56 @@
+# Every target makes what it needs, .venv included, on a machine with Python >= 3.11, pip and make.
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
+PIP_FLAGS ?=
+BIN := .venv/bin
+RUN := .venv/.installed
+DEV := .venv/.installed-dev
+TESTS := OMP_NUM_THREADS=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m pytest -q
+
+.PHONY: help demo test slow check bench setup clean
+
+help:
+	@echo "make demo    install, then train pick_cube, measure it without help, and say where to look"
+	@echo "make test    all tests but the slow ones"
+	@echo "make slow    the longer learning runs"
+	@echo "make check   format, lint, types, tests: what CI runs"
+	@echo "make bench   the measurements behind benchmarks/RESULTS.md"
+	@echo "make setup   only install, into .venv"
+	@echo "make clean   remove .venv and caches; runs stay"
+
+demo: $(RUN)
+	OMP_NUM_THREADS=1 $(BIN)/robot-rlhf train --task pick_cube --evaluation.stop-at 0.97
+
+test: $(DEV)
+	$(TESTS) -n 2
+
+slow: $(DEV)
+	$(TESTS) -m slow --timeout 3600
+
+check: $(DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(MAKE) test
+
+bench: $(DEV)
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+setup: $(DEV)
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 found; install python3.11, or say make PYTHON=/path/to/it"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(RUN): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
+	@touch $@
