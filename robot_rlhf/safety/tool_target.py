@@ -133,7 +133,7 @@ class ToolTarget:
         return (-brake(dx), -brake(dy), -brake(dz)), (brake(ux), brake(uy), brake(uz))
 
     def _brake(self, distance: float) -> float:
-        """Largest speed along one axis at that distance from a wall; no bound where the speed limit is the lower one."""
+        """Largest speed along one axis at that distance from a wall; inf where the speed limit is lower."""
         return math.inf if distance >= self._far else braking_speed(distance, self._share, self._period)
 
     def _unpressed(self, velocity: Vector, pressed: Vector | None, rules: list[str]) -> Vector:
