@@ -204,7 +204,9 @@ def _build(cls: type[T], data: object, where: str) -> T:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    options: tuple[Any, ...] = (
+        typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    )
     if value is None and type(None) in options:
         return None
     hint = next(option for option in options if option is not type(None))

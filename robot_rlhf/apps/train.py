@@ -35,7 +35,7 @@ from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate
-from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox
+from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, WeightsInbox
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import InlineLearner
 from robot_rlhf.runtime.learner_process import LearnerProcess
@@ -129,9 +129,7 @@ class _Training:
         if self.resumed:
             self._recover(listeners)
         if self.trainer is not None:
-            listeners.append(
-                InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every)
-            )
+            listeners.append(InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every))
             if self.resumed and self.policy.version < 0 and self.folder.latest.exists():
                 self.policy.load(self.trainer.learner.snapshot())
         if self.value_check is not None:
@@ -260,8 +258,8 @@ class _Training:
 
     def _newest(self) -> WeightSnapshot:
         if self.trainer is not None:
-            return self.trainer.learner.snapshot()
-        return read_snapshot(self.folder.exchange / "weights.safetensors")[0]
+            return self.trainer.learner.averaged()
+        return read_snapshot(self.folder.exchange / AVERAGED)[0]
 
     def _evaluate(self) -> None:
         """Measure the newest policy without help, and keep it when two measurements in a row make it the best."""
@@ -291,7 +289,7 @@ class _Training:
     def _save(self) -> None:
         if self.trainer is not None:
             self.trainer.save(self.folder.latest)
-            write_snapshot(self.folder.policy, self.trainer.learner.snapshot(), {"task": self.config.task})
+            write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
 
     # -- ending ----------------------------------------------------------------------------------------------------
 
@@ -316,7 +314,9 @@ class _Training:
             "env_steps": tally.steps,
             "demonstrations": tally.demonstrations,
             "demonstration_steps": tally.demonstration_steps,
-            "updates": self.trainer.updates if self.trainer else (self.learner.news.updates if self.learner and self.learner.news else 0),
+            "updates": self.trainer.updates
+            if self.trainer
+            else (self.learner.news.updates if self.learner and self.learner.news else 0),
             "train_s": round(train_seconds, 1),
             "human_steps": tally.human_steps,
             "human_seconds": round(tally.human_seconds, 2),

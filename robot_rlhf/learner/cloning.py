@@ -45,7 +45,7 @@ class CloningLearner:
         """One step on the human rows of the batch."""
         action, is_open = split_action(batch.action, self._gripper)
         observation = {
-            name: random_shift(value, self.config.shift_pixels, self._generator)
+            name: random_shift(value, self._generator, self.config.shift_pixels)
             if name in self.shapes.cameras and self.config.shift_pixels
             else value
             for name, value in batch.observation.items()
@@ -63,13 +63,17 @@ class CloningLearner:
         for batch in batches:
             last = self.update(batch)["cloning_loss"]
         self.updates = 0
-        return float(last)
+        return float(last.detach())
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
         """A cloned policy has no critic."""
 
     def snapshot(self) -> WeightSnapshot:
         return snapshot_of(self.actor, self.updates)
+
+    def averaged(self) -> WeightSnapshot:
+        """What is evaluated and deployed: the newest weights."""
+        return self.snapshot()
 
     def state(self) -> Mapping[str, Tensor]:
         tensors = {"updates": torch.tensor(self.updates), "generator": self._generator.get_state()}

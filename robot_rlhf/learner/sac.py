@@ -52,8 +52,8 @@ class SacConfig:
     cloning_updates: int = 12_000
     """Updates over which the weight goes linearly from the one to the other."""
     average_rate: float = 0.002
-    """Share of the actor that flows into its running average per actor update; the average is what acts.
-    1 acts with the newest weights."""
+    """Share of the actor that flows into its running average per actor update; the newest weights practise, the
+    average is evaluated and deployed. 1 deploys the newest weights."""
     shift_pixels: int = 4
     """Largest random shift of pictures (DrQ)."""
 
@@ -168,7 +168,7 @@ class SacLearner:
             policy.step(last + 0.05 * losses.spread_loss(out.mean, out.log_std, action, mask))
         self._follow(self.average, self.actor, 1.0)
         self._follow(self.target_encoder, self.actor.encoder, 1.0)
-        return float(last)
+        return float(last.detach())
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
         """Update the critics alone, so that the actor does not follow a raw one."""
@@ -192,6 +192,11 @@ class SacLearner:
         return self._chosen(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
 
     def snapshot(self) -> WeightSnapshot:
+        """The newest actor: what practises, so that mistakes of the critic are met and mended."""
+        return snapshot_of(self.actor, self.updates)
+
+    def averaged(self) -> WeightSnapshot:
+        """The running average of the actor: what is evaluated and deployed, free of the newest one's swings."""
         return snapshot_of(self.average, self.updates)
 
     def state(self) -> Mapping[str, Tensor]:
@@ -231,7 +236,7 @@ class SacLearner:
         if not self.shapes.cameras or not self.config.shift_pixels:
             return observation
         return {
-            name: random_shift(value, self.config.shift_pixels, self._generator)
+            name: random_shift(value, self._generator, self.config.shift_pixels)
             if name in self.shapes.cameras
             else value
             for name, value in observation.items()
@@ -267,7 +272,8 @@ class SacLearner:
     @staticmethod
     @torch.no_grad()
     def _follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
-        ours, theirs = list(follower.parameters()), list(leader.parameters())
+        ours: list[Tensor] = list(follower.parameters())
+        theirs: list[Tensor] = list(leader.parameters())
         if ours:
             torch._foreach_lerp_(ours, theirs, rate)
 

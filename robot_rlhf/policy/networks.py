@@ -86,7 +86,7 @@ class EnsembleNorm(nn.Module):
 class ImageEncoder(nn.Module):
     """A picture (B, H, W, 3) uint8 to a vector (B, latent): four strided convolutions, LayerNorm, tanh (DrQ family)."""
 
-    def __init__(self, size: tuple[int, int], latent: int) -> None:
+    def __init__(self, size: tuple[int, int], latent: int, generator: torch.Generator) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3
@@ -98,6 +98,9 @@ class ImageEncoder(nn.Module):
             flat = self.convolutions(torch.zeros(1, 3, *size)).numel()
         self.project = nn.Linear(flat, latent)
         self.norm = nn.LayerNorm(latent)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                _uniform_(module, generator)
 
     def forward(self, image: Tensor) -> Tensor:
         x = image.permute(0, 3, 1, 2).float().div(255.0).sub(0.5)  # (B, 3, H, W)
@@ -107,10 +110,12 @@ class ImageEncoder(nn.Module):
 class ObservationEncoder(nn.Module):
     """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state passes through."""
 
-    def __init__(self, shapes: Shapes, latent: int) -> None:
+    def __init__(self, shapes: Shapes, latent: int, generator: torch.Generator) -> None:
         super().__init__()
         self.names = sorted(shapes.cameras)
-        self.images = nn.ModuleDict({name: ImageEncoder(shapes.cameras[name], latent) for name in self.names})
+        self.images = nn.ModuleDict(
+            {name: ImageEncoder(shapes.cameras[name], latent, generator) for name in self.names}
+        )
         self.size = shapes.state + latent * len(self.names)
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
@@ -182,7 +187,7 @@ class Actor(nn.Module):
     def __init__(self, shapes: Shapes, config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.shapes = shapes
-        self.encoder = ObservationEncoder(shapes, config.image_latent)
+        self.encoder = ObservationEncoder(shapes, config.image_latent, generator)
         self.head = ActorHead(shapes, config, self.encoder.size, generator)
 
     def forward(self, observation: Mapping[str, Tensor]) -> PolicyOutput:
@@ -194,11 +199,12 @@ def has_discrete_gripper(shapes: Shapes, config: NetworkConfig) -> bool:
     return shapes.gripper is not None and config.gripper == "discrete"
 
 
-def _uniform_(linear: nn.Linear, generator: torch.Generator, gain: float = 1.0) -> None:
-    bound = gain / math.sqrt(linear.in_features)
+def _uniform_(layer: nn.Linear | nn.Conv2d, generator: torch.Generator, gain: float = 1.0) -> None:
+    bound = gain / math.sqrt(layer.weight[0].numel())
     with torch.no_grad():
-        linear.weight.uniform_(-bound, bound, generator=generator)
-        linear.bias.uniform_(-bound, bound, generator=generator)
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        if layer.bias is not None:
+            layer.bias.uniform_(-bound, bound, generator=generator)
 
 
 def split_action(action: Tensor, gripper: int | None) -> tuple[Tensor, Tensor | None]:

@@ -108,5 +108,5 @@ def evaluate(
         successes=tuple(end.outcome is Outcome.SUCCESS for end in ends),
         lengths=tuple(end.steps for end in ends),
         gold_returns=tuple(gold.returns),
-        policy_version=station.policy.version,
+        policy_version=station.policy.version if station.policy else -1,
     )

@@ -21,6 +21,9 @@ from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
 
 WEIGHTS = "weights.safetensors"
+"""The newest weights, which practise."""
+AVERAGED = "averaged.safetensors"
+"""The weights to evaluate and deploy."""
 NEWS = "learner.json"
 
 
@@ -64,9 +67,10 @@ def read_news(folder: Path) -> LearnerNews | None:
         raise LinkError(f"{folder / NEWS}: not what a learner writes ({error})") from error
 
 
-def publish(folder: Path, snapshot: WeightSnapshot, facts: Mapping[str, object] | None = None) -> None:
+def publish(folder: Path, newest: WeightSnapshot, averaged: WeightSnapshot, facts: Mapping[str, object]) -> None:
     """Replace the weights."""
-    write_snapshot(folder / WEIGHTS, snapshot, facts)
+    write_snapshot(folder / AVERAGED, averaged, facts)
+    write_snapshot(folder / WEIGHTS, newest, facts)
 
 
 class WeightsInbox:

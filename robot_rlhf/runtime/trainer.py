@@ -10,7 +10,7 @@ from typing import Protocol
 
 import torch
 
-from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
 from robot_rlhf.ports import Learner
@@ -19,12 +19,19 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
 from robot_rlhf.runtime.governor import Governor
 
+BATCHES_AT_ONCE = 4
+"""Batches drawn in one gather; a third cheaper per batch than one by one, from state."""
+
 
 class WarmLearner(Learner, Protocol):
     """A learner that can begin from demonstrations."""
 
     def warm_start(self, batches: Iterable[Batch]) -> float:
         """Imitate before any practice; returns the last loss."""
+        ...
+
+    def averaged(self) -> WeightSnapshot:
+        """The weights to evaluate and deploy."""
         ...
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
@@ -139,8 +146,8 @@ class Trainer:
         return self.governor.waiting_for(self.steps, self.updates)
 
     def _batches(self, count: int, mix: Mix) -> Iterable[Batch]:
-        for _ in range(count):
-            yield self.buffer.sample(self.config.batch_size, mix)
+        for done in range(0, count, BATCHES_AT_ONCE):
+            yield from self.buffer.sample_many(min(BATCHES_AT_ONCE, count - done), self.config.batch_size, mix)
 
     def _note(self, metrics: Mapping[str, torch.Tensor]) -> None:
         for name, value in metrics.items():
@@ -166,7 +173,7 @@ class Trainer:
             "critic_warm": self._critic_warm,
         }
         tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
-        tensors |= {f"replay.{name}": value for name, value in self.buffer.state().items()}
+        tensors |= {f"replay.{name}": torch.from_numpy(value) for name, value in self.buffer.state().items()}
         write_checkpoint(path, tensors, facts)
 
     def load(self, path: Path) -> None:

@@ -1,0 +1,178 @@
+"""The learner's own process: follows the journal, learns, publishes weights. Started by `train`, ended by SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import statistics
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+import torch
+
+from robot_rlhf.apps.build import build_trainer
+from robot_rlhf.apps.config import TrainConfig, read_yaml
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.reader import JournalTail
+from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
+from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.trainer import Trainer
+from robot_rlhf.runtime.value_check import ValueCheck
+
+log = logging.getLogger(__name__)
+
+UPDATES_AT_ONCE = 8
+"""Updates between two looks at the journal: few, so that a step is taken in within 100 ms."""
+IDLE = 0.005
+NEWS_EVERY = 0.2
+CHECKPOINT_EVERY = 20.0
+"""Seconds."""
+
+
+def learner_command(run: Path) -> list[str]:
+    """How to start this process."""
+    return [sys.executable, "-m", "robot_rlhf.apps.learner", str(run), "--parent", str(os.getpid())]
+
+
+class _Learner:
+    def __init__(self, run: RunFolder, config: TrainConfig) -> None:
+        self.run = run
+        self.config = config
+        self.metrics = MetricsLog(run)
+        self.tail = JournalTail(run.journal)
+        self.trainer: Trainer | None = None
+        self.value_check: ValueCheck | None = None
+        self.stopped = False
+        self.demonstrations = 0
+        self.published = -1
+        self.latencies: deque[float] = deque(maxlen=500)
+        self._kind = EpisodeKind.PRACTICE
+        self._last_news = self._last_checkpoint = 0.0
+
+    def stop(self, *_: object) -> None:
+        self.stopped = True
+
+    def main(self, parent: int) -> None:
+        self._say("waiting for the journal")
+        while not self.stopped and os.getppid() == parent:
+            took = self._take_in()
+            if self.trainer is None:
+                time.sleep(IDLE)
+                continue
+            done = self._learn(self.trainer)
+            if not took and not done:
+                time.sleep(IDLE)
+        if self.trainer is not None:
+            self._save(self.trainer)
+        self.metrics.close()
+
+    # -- steps in --------------------------------------------------------------------------------------------------
+
+    def _take_in(self) -> int:
+        """Read what the journal has gained, and pass it on; returns the number of records."""
+        records = self.tail.poll()
+        if self.trainer is None and self.tail.spec is not None:
+            self.trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
+            self._recover(self.trainer)
+        if self.trainer is None:
+            return 0
+        listeners = FanOut([self.trainer, *([self.value_check] if self.value_check else [])])
+        for record in records:
+            self._pass_on(record, listeners)
+        return len(records)
+
+    def _pass_on(self, record: object, listeners: FanOut) -> None:
+        if isinstance(record, EpisodeStarted):
+            self._kind = record.meta.kind
+            listeners.on_episode_start(record.meta, record.observation)
+        elif isinstance(record, Step):
+            listeners.on_step(record)
+            self.latencies.append(time.monotonic() - record.next_observation.stamp)
+        elif isinstance(record, EpisodeEnd):
+            listeners.on_episode_end(record)
+            if self._kind is EpisodeKind.DEMONSTRATION and record.outcome is Outcome.SUCCESS:
+                self.demonstrations += 1
+        else:
+            listeners.on_event(record)  # type: ignore[arg-type]  # a Record is one of four, three are handled above
+
+    def _recover(self, trainer: Trainer) -> None:
+        """A learner that died goes on from its checkpoint; replay refills from the journal by itself."""
+        if self.run.latest.exists():
+            trainer.load(self.run.latest)
+            log.info("checkpoint taken up at %d updates", trainer.updates)
+
+    # -- weights out -----------------------------------------------------------------------------------------------
+
+    def _learn(self, trainer: Trainer) -> int:
+        if self.demonstrations < self.config.demonstrations:
+            self._say("waiting for demonstrations")
+            return 0
+        if self.published < 0:
+            trainer.prepare()
+            self._publish(trainer)
+        done = trainer.work(UPDATES_AT_ONCE)
+        if trainer.updates - self.published >= self.config.asynchronous.publish_every:
+            self._publish(trainer)
+        self._say("learning" if done else trainer.status())
+        if time.monotonic() - self._last_checkpoint > CHECKPOINT_EVERY:
+            self._save(trainer)
+        return done
+
+    def _publish(self, trainer: Trainer) -> None:
+        self.published = trainer.updates
+        learner = trainer.learner
+        publish(self.run.exchange, learner.snapshot(), learner.averaged(), {"task": self.config.task})
+
+    def _save(self, trainer: Trainer) -> None:
+        self._last_checkpoint = time.monotonic()
+        trainer.save(self.run.latest)
+        write_snapshot(self.run.policy, trainer.learner.averaged(), {"task": self.config.task})
+
+    def _say(self, state: str) -> None:
+        now = time.monotonic()
+        if now - self._last_news < NEWS_EVERY:
+            return
+        self._last_news = now
+        times = sorted(self.latencies)
+        check = self.value_check
+        news = LearnerNews(
+            pid=os.getpid(),
+            stamp=now,
+            steps=self.trainer.steps if self.trainer else 0,
+            updates=self.trainer.updates if self.trainer else 0,
+            version=self.published,
+            state=state,
+            latency_ms=1e3 * statistics.median(times) if times else 0.0,
+            latency_p99_ms=1e3 * times[int(0.99 * (len(times) - 1))] if times else 0.0,
+            over_estimation=check.over_estimation if check else 0.0,
+            alarm=check.alarm if check else False,
+        )
+        write_news(self.run.exchange, news)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Learn for one run until SIGTERM, or until the process that started this one is gone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--parent", type=int, required=True, help="process id after whose end this one ends too")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    run = RunFolder.existing(arguments.run)
+    config = read_yaml(run.config)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    learner = _Learner(run, config)
+    signal.signal(signal.SIGTERM, learner.stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
+    learner.main(arguments.parent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The off-policy learner: conformance, determinism, and that it solves a small problem exactly known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from robot_rlhf.datatypes import Batch, Source
+from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
+from robot_rlhf.learner.sac import SacConfig, SacLearner
+from robot_rlhf.policy.networks import NetworkConfig, Shapes
+from tests.conformance import LearnerConformance
+
+SHAPES = Shapes(state=3, action=3, gripper=2)
+SMALL = NetworkConfig(hidden=(32, 32))
+
+
+def batch_of(size: int, seed: int, shapes: Shapes = SHAPES, source: Source | None = None) -> Batch:
+    """Random transitions of the given shapes."""
+    g = torch.Generator().manual_seed(seed)
+
+    def observation() -> dict[str, torch.Tensor]:
+        pictures = {
+            name: torch.randint(0, 256, (size, *hw, 3), generator=g, dtype=torch.uint8)
+            for name, hw in shapes.cameras.items()
+        }
+        return {"state": torch.randn(size, shapes.state, generator=g), **pictures}
+
+    sources = torch.randint(0, 4, (size,), generator=g) if source is None else torch.full((size,), int(source))
+    return Batch(
+        observation=observation(),
+        action=torch.rand(size, shapes.action, generator=g) * 2 - 1,
+        reward=(torch.rand(size, generator=g) > 0.8).float(),
+        discount=torch.full((size,), 0.97),
+        next_observation=observation(),
+        source=sources,
+        weight=torch.ones(size),
+        index=torch.arange(size),
+    )
+
+
+class TestSacLearner(LearnerConformance):
+    def make_learner(self) -> SacLearner:
+        return SacLearner(SHAPES, SMALL, SacConfig(), seed=0)
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
+
+
+class TestCloningLearner(LearnerConformance):
+    def make_learner(self) -> CloningLearner:
+        return CloningLearner(SHAPES, SMALL, CloningConfig(), seed=0)
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
+
+
+VARIANTS = {
+    "discrete gripper": (SHAPES, SMALL, SacConfig()),
+    "continuous gripper": (SHAPES, NetworkConfig(hidden=(32, 32), gripper="continuous"), SacConfig()),
+    "no gripper": (Shapes(3, 3, None), SMALL, SacConfig()),
+    "subset of ten": (SHAPES, NetworkConfig(hidden=(16,), critics=10), SacConfig(target_subset=2)),
+    "backup entropy": (SHAPES, SMALL, SacConfig(backup_entropy=True)),
+    "pictures": (Shapes(3, 3, 2, {"front": (32, 32), "wrist": (32, 32)}), SMALL, SacConfig()),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_same_seed_gives_equal_parameters_and_every_part_moves(variant: str) -> None:
+    shapes, network, config = VARIANTS[variant]
+    learners = [SacLearner(shapes, network, config, seed=3) for _ in range(2)]
+    before = learners[0].state()
+    for step in range(4):
+        for learner in learners:
+            learner.update(batch_of(16, step, shapes))
+    first, second = (learner.state() for learner in learners)
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+    still = [
+        n
+        for n in before
+        if n.startswith(("actor.", "critic.", "target.", "average.")) and torch.equal(before[n], first[n])
+    ]
+    assert still == []
+
+
+def test_another_seed_gives_other_parameters() -> None:
+    a, b = (SacLearner(SHAPES, SMALL, SacConfig(), seed=s).snapshot() for s in (0, 1))
+    assert a.checksum != b.checksum
+
+
+def test_state_of_another_architecture_is_refused_by_name() -> None:
+    small, large = (SacLearner(SHAPES, NetworkConfig(hidden=(h, h)), SacConfig(), seed=0) for h in (16, 32))
+    with pytest.raises(CheckpointError, match=r"actor\.head.*\(16.*\(32|actor\.head"):
+        large.load_state(small.state())
+
+
+def test_settings_that_cannot_hold_are_refused() -> None:
+    with pytest.raises(ConfigError, match="target_subset"):
+        SacLearner(SHAPES, SMALL, SacConfig(target_subset=3), seed=0)
+    with pytest.raises(ConfigError, match="target_rate"):
+        SacConfig(target_rate=0.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": 1e-3},
+        {"target_rate": 0.1},
+        {"temperature": 0.5},
+        {"target_entropy": -5.0},
+        {"backup_entropy": True},
+        {"target_subset": 1},
+        {"actor_every": 1},
+        {"return_bounds": (0.0, 0.1)},
+        {"cloning_weight": 5.0},
+        {"cloning_weight_end": 0.4},
+        {"cloning_updates": 5},
+        {"average_rate": 0.5},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_setting_changes_what_is_learned(change: dict[str, object]) -> None:
+    def learned(config: SacConfig) -> str:
+        learner = SacLearner(SHAPES, SMALL, config, seed=0)
+        for step in range(6):
+            learner.update(batch_of(32, step))
+        state = learner.state()
+        return "".join(str(float(state[n].double().sum())) for n in sorted(state) if state[n].is_floating_point())
+
+    assert learned(SacConfig()) != learned(dataclasses.replace(SacConfig(), **change))  # type: ignore[arg-type]  # names above
+
+
+def test_critic_finds_the_value_of_a_two_step_problem() -> None:
+    """s0 -> s1 (reward 0), s1 -> end (reward 1): Q(s1) = 1, Q(s0) = gamma, whatever the action."""
+    shapes = Shapes(state=2, action=2, gripper=1)
+    learner = SacLearner(shapes, SMALL, SacConfig(target_rate=0.05, learning_rate=3e-3, cloning_weight=0.0), seed=0)
+    g = torch.Generator().manual_seed(0)
+    eye = torch.eye(2)
+    for _ in range(600):
+        first = (torch.rand(64, generator=g) > 0.5).long()  # which state each row is in
+        batch = Batch(
+            observation={"state": eye[first]},
+            action=torch.rand(64, 2, generator=g) * 2 - 1,
+            reward=first.float(),
+            discount=0.9 * (1.0 - first.float()),
+            next_observation={"state": eye[torch.ones_like(first)]},
+            source=torch.zeros(64, dtype=torch.long),
+            weight=torch.ones(64),
+            index=torch.arange(64),
+        )
+        learner.update(batch)
+    q = learner.q_values({"state": eye}, torch.zeros(2, 2))
+    np.testing.assert_allclose(q.numpy(), [0.9, 1.0], atol=0.05)
+
+
+def test_actor_climbs_to_the_rewarded_action_and_gripper() -> None:
+    """A one-step problem whose reward is highest at x = 0.5 with the gripper closed."""
+    shapes = Shapes(state=1, action=2, gripper=1)
+    learner = SacLearner(shapes, SMALL, SacConfig(learning_rate=3e-3, cloning_weight=0.0, average_rate=1.0), seed=0)
+    g = torch.Generator().manual_seed(0)
+    for _ in range(500):
+        action = torch.rand(64, 2, generator=g) * 2 - 1
+        reward = 1.0 - (action[:, 0] - 0.5).abs() - 0.3 * (action[:, 1] >= 0).float()
+        state = {"state": torch.ones(64, 1)}
+        learner.update(
+            Batch(
+                state, action, reward, torch.zeros(64), state, torch.zeros(64).long(), torch.ones(64), torch.arange(64)
+            )
+        )
+    out = learner.actor({"state": torch.ones(1, 1)})
+    assert abs(float(torch.tanh(out.mean)) - 0.5) < 0.15
+    assert out.gripper_logit is not None
+    assert float(out.gripper_logit) < 0.0
+
+
+def test_warm_start_imitates_only_people() -> None:
+    learner = SacLearner(SHAPES, SMALL, SacConfig(), seed=0)
+    human, policy = batch_of(64, 1, source=Source.DEMO), batch_of(64, 2, source=Source.POLICY)
+    both = Batch(
+        observation={"state": torch.cat([human.observation["state"], policy.observation["state"]])},
+        action=torch.cat([human.action, policy.action]),
+        reward=torch.cat([human.reward, policy.reward]),
+        discount=torch.cat([human.discount, policy.discount]),
+        next_observation={"state": torch.cat([human.next_observation["state"], policy.next_observation["state"]])},
+        source=torch.cat([human.source, policy.source]),
+        weight=torch.ones(128),
+        index=torch.arange(128),
+    )
+    learner.warm_start([both] * 400)
+    wish = torch.tanh(learner.actor(human.observation).mean)
+    error_human = (wish - human.action[:, :2]).square().mean()
+    error_policy = (torch.tanh(learner.actor(policy.observation).mean) - policy.action[:, :2]).square().mean()
+    assert float(error_human) < 0.1 < float(error_policy)
