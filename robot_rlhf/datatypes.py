@@ -429,7 +429,7 @@ class Batch:
     weight: Tensor
     """Weight in the loss. Shape (B,)."""
     index: Tensor
-    """Row in the replay buffer, int64. Shape (B,)."""
+    """Number of the row since the replay buffer was made, int64; its slot is index % capacity. Shape (B,)."""
 
 
 def weights_checksum(arrays: Mapping[str, NDArray[Any]]) -> str:

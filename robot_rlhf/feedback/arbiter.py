@@ -26,7 +26,8 @@ class Arbiter:
     """Chooses between a policy's wish and a person's.
 
     A take-over is immediate. After it the person has the lead until their hands have been off for `give_back_after`;
-    meanwhile the tool rests and the gripper keeps its state. When the device vanishes while the person has the lead,
+    meanwhile the tool rests and the gripper keeps its state (driver REFLEX: nobody chose to rest, so nobody is to be
+    imitated). When the device vanishes while the person has the lead,
     the tool rests too (driver REFLEX), and the policy gets the lead back only after the device has come back and the
     hands have been off it. That no switch jumps is the guard's work: it limits every change of velocity.
     """
@@ -78,7 +79,7 @@ class Arbiter:
                 self._hands_off_since = now
             # Half a microsecond of slack: sums of control periods are not exact.
             if now - self._hands_off_since < self._give_back_after - 5e-7:
-                return self._rest(Driver.HUMAN)
+                return self._rest(Driver.REFLEX)
             self._human_leads = False
             switch = "handback"
         if proposed is None:

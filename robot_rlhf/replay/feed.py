@@ -32,7 +32,7 @@ SOURCE_OF_DRIVER: Mapping[Driver, Source] = {
 
 
 class ReplayFeed:
-    """A Subscriber that fills a buffer with demonstrations and practice; evaluation is left out.
+    """A Subscriber that fills a buffer with successful demonstrations and practice; evaluation is left out.
 
     The steps of a discarded episode are not sampled again. The true reward of a simulator is never read.
     """
@@ -76,9 +76,11 @@ class ReplayFeed:
         """Judgements reach the buffer through rewards and outcomes, not here."""
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        """Close the episode, or take it out when it was discarded."""
-        if self._meta is not None and end.outcome is Outcome.DISCARDED:
-            self.buffer.discard(self._first)
+        """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed."""
+        if self._meta is not None:
+            failed = self._meta.kind is EpisodeKind.DEMONSTRATION and end.outcome is not Outcome.SUCCESS
+            if failed or end.outcome is Outcome.DISCARDED:
+                self.buffer.discard(self._first)
         self.buffer.end()
         self._meta = None
         self._newest = None

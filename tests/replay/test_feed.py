@@ -104,11 +104,18 @@ def test_drivers_become_sources_and_each_observation_is_encoded_once() -> None:
 
 def test_demonstrations_are_demo_evaluations_are_left_out() -> None:
     to, buffer, recorder = feed()
-    play(to, [H, H], EpisodeKind.DEMONSTRATION)
+    play(to, [H, H], EpisodeKind.DEMONSTRATION, end=Outcome.SUCCESS)
     encoded = len(recorder.stamps)
     play(to, [P, P], EpisodeKind.EVALUATION)
     assert buffer.counts[Source.DEMO] == len(buffer) == 2
     assert len(recorder.stamps) == encoded
+
+
+def test_a_demonstration_that_failed_is_not_sampled() -> None:
+    to, buffer, _ = feed()
+    play(to, [H, H], EpisodeKind.DEMONSTRATION, end=Outcome.SUCCESS)
+    play(to, [H, H, H], EpisodeKind.DEMONSTRATION, end=Outcome.TIME_LIMIT)
+    assert buffer.counts[Source.DEMO] == len(buffer) == 2
 
 
 def test_a_discarded_episode_is_not_sampled_and_the_one_before_stays() -> None:
