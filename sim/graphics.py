@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 
 from robot_rlhf.errors import UnknownNameError
@@ -30,3 +32,13 @@ def prepare_graphics() -> str:
 
         return f"MUJOCO_GL={wished} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0]})"
     return ""
+
+
+def load_before_opengl() -> None:
+    """Load the compiler that torch uses, where it is installed, before Mesa loads its own.
+
+    Both carry LLVM. Once Mesa's software renderer is in the process, loading triton crashes it (measured with triton
+    3.9 and Mesa's llvmpipe: the first torch optimizer made after the first picture ends in a segmentation fault).
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.errors import InvalidValueError, RenderError, UnknownNameError
+from sim.graphics import load_before_opengl
 
 
 class Renderer:
@@ -52,6 +53,7 @@ class Renderer:
         return image
 
     def _make(self, size: tuple[int, int]) -> mujoco.Renderer:
+        load_before_opengl()
         try:
             renderer = mujoco.Renderer(self._model, height=size[0], width=size[1], max_geom=256)
         except Exception as error:  # each OpenGL loader fails with a type of its own

@@ -159,10 +159,15 @@ class Progress:
             (self._eta(), "left"),
         ]
 
+    @property
+    def _learning(self) -> bool:
+        """Also when all updates that are due were done a moment ago."""
+        return self._state in ("", "learning") or self._state.startswith("up to date")
+
     def _word(self) -> str:
         if self._kind is EpisodeKind.DEMONSTRATION:
             return f"demonstration {self._tally.demonstrations + 1} of {self._config.demonstrations}"
-        return self._state or "learning"
+        return "learning" if self._learning else self._state
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
@@ -171,7 +176,7 @@ class Progress:
         text = Text(no_wrap=True, overflow="ellipsis")
         for value, name in self._figures():
             text.append(value, "bold").append(f" {name}  ", "dim")
-        text.append(self._word(), "yellow" if self._state else "green")
+        text.append(self._word(), "green" if self._learning else "yellow")
         line = Table.grid(padding=(0, 1))
         line.add_column(no_wrap=True)
         line.add_column(no_wrap=True, width=16)

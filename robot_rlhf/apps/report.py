@@ -55,9 +55,10 @@ def write_report(
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys; a reader sees the old file or the whole new one."""
+    text = json.dumps(dict(value), indent=2, sort_keys=True) + "\n"
     scratch = path.with_name(path.name + ".part")
     with scratch.open("w") as file:
-        file.write(json.dumps(dict(value), indent=2, sort_keys=True) + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
@@ -136,7 +137,7 @@ def _human_panel(panel: Axes, tally: Tally) -> None:
     ends = _episode_ends(tally)
     lengths = np.array([max(1, e.steps) for e in tally.history], np.float64)
     human = np.array([e.human_steps for e in tally.history], np.float64)
-    panel.plot(ends, human / lengths, ".", color=GREY, alpha=0.35, markersize=4, label="per episode")
+    panel.plot(ends, human / lengths, ".", color=GREY, alpha=0.35, markersize=4, clip_on=False, label="per episode")
     share = rolling_sum(human) / rolling_sum(lengths)
     panel.plot(ends, share, color=ORANGE, linewidth=2, label=f"last {ROLLING} episodes")
     panel.set_ylim(-0.02, max(0.1, 1.08 * float((human / lengths).max())))
@@ -150,7 +151,7 @@ def _return_panel(panel: Axes, tally: Tally) -> None:
         return
     ends = _episode_ends(tally)
     returns = np.array([e.reward for e in tally.history], np.float64)
-    panel.plot(ends, returns, ".", color=GREY, alpha=0.35, markersize=4, label="per episode")
+    panel.plot(ends, returns, ".", color=GREY, alpha=0.35, markersize=4, clip_on=False, label="per episode")
     mean = rolling_sum(returns) / rolling_sum(np.ones(len(returns)))
     panel.plot(ends, mean, color=GREEN, linewidth=2, label=f"last {ROLLING} episodes")
     panel.legend(loc="lower right", frameon=False, fontsize=8)
