@@ -8,6 +8,8 @@ RUN := .venv/.installed
 DEV := .venv/.installed-dev
 TESTS := OMP_NUM_THREADS=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m pytest -q
 
+BENCHMARKS := simulation replay journal_crash
+
 .PHONY: help demo test slow check bench setup clean
 
 help:
@@ -35,7 +37,8 @@ check: $(DEV)
 	$(MAKE) test
 
 bench: $(DEV)
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	set -e; for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name; done
+	$(BIN)/python -m benchmarks.learning run --suite headline
 
 setup: $(DEV)
 
