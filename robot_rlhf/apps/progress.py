@@ -173,14 +173,14 @@ class Progress:
 
     def _line(self) -> Table:
         bar = ProgressBar(total=max(1, self._config.steps), completed=self._tally.steps, width=16)
-        text = Text(no_wrap=True, overflow="ellipsis")
+        text = Text()
         for value, name in self._figures():
             text.append(value, "bold").append(f" {name}  ", "dim")
         text.append(self._word(), "green" if self._learning else "yellow")
         line = Table.grid(padding=(0, 1))
-        line.add_column(no_wrap=True)
+        line.add_column(no_wrap=True, min_width=len(self._config.task))
         line.add_column(no_wrap=True, width=16)
-        line.add_column(no_wrap=True, overflow="ellipsis")
+        line.add_column()
         line.add_row(Text(self._config.task, "bold cyan"), bar, text)
         return line
 
