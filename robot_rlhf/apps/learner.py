@@ -18,7 +18,7 @@ from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
-from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
@@ -55,6 +55,7 @@ class _Learner:
         self.latencies: deque[float] = deque(maxlen=500)
         self._kind = EpisodeKind.PRACTICE
         self._last_news = self._last_checkpoint = 0.0
+        self._began = time.monotonic()
 
     def stop(self, *_: object) -> None:
         self.stopped = True
@@ -80,6 +81,7 @@ class _Learner:
         records = self.tail.poll()
         if self.trainer is None and self.tail.spec is not None:
             self.trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
+            self.trainer.heartbeat = self._between_batches
             self._recover(self.trainer)
         if self.trainer is None:
             return 0
@@ -88,19 +90,25 @@ class _Learner:
             self._pass_on(record, listeners)
         return len(records)
 
-    def _pass_on(self, record: object, listeners: FanOut) -> None:
+    def _between_batches(self) -> None:
+        """Long preparations neither keep steps waiting nor make this process look dead."""
+        self._take_in()
+        self._say("learning")
+
+    def _pass_on(self, record: Record, listeners: FanOut) -> None:
         if isinstance(record, EpisodeStarted):
             self._kind = record.meta.kind
             listeners.on_episode_start(record.meta, record.observation)
         elif isinstance(record, Step):
             listeners.on_step(record)
-            self.latencies.append(time.monotonic() - record.next_observation.stamp)
+            if record.next_observation.stamp > self._began:  # not what an earlier learner took in already
+                self.latencies.append(time.monotonic() - record.next_observation.stamp)
         elif isinstance(record, EpisodeEnd):
             listeners.on_episode_end(record)
             if self._kind is EpisodeKind.DEMONSTRATION and record.outcome is Outcome.SUCCESS:
                 self.demonstrations += 1
         else:
-            listeners.on_event(record)  # type: ignore[arg-type]  # a Record is one of four, three are handled above
+            listeners.on_event(record)
 
     def _recover(self, trainer: Trainer) -> None:
         """A learner that died goes on from its checkpoint; replay refills from the journal by itself."""

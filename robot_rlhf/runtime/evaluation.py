@@ -82,7 +82,7 @@ class _GoldReturn:
 def evaluate(
     station: Station, *, episodes: int, seed: int, first: int = 0, subscribers: Sequence[Subscriber] = ()
 ) -> Evaluation:
-    """Run the station's policy without a person.
+    """Run the station's policy without a person; the task's predicate judges, as nobody is there to press a button.
 
     Args:
         seed: The run's seed; together with `first` it fixes the starts, which no other kind of episode shares.
@@ -90,7 +90,8 @@ def evaluate(
         subscribers: Told of the episodes; the station's own (journal, learner) are not.
     """
     gold = _GoldReturn()
-    alone = replace(station, teleop=None, operator="none", subscribers=(gold, *subscribers))
+    reward = replace(station.reward, judge="task")
+    alone = replace(station, teleop=None, operator="none", reward=reward, subscribers=(gold, *subscribers))
     ends: list[EpisodeEnd] = []
     for number in range(first, first + episodes):
         episode = episode_seed(seed, EpisodeKind.EVALUATION, number)
@@ -100,7 +101,7 @@ def evaluate(
             EpisodeKind.EVALUATION,
             episode,
             "none",
-            station.reward.source,
+            reward.source,
         )
         rng, reset_rng = generators(episode)
         ends.append(run_episode(alone, meta, rng, reset_rng))

@@ -77,8 +77,11 @@ class LearnerProcess:
             raise LinkError(self.failure)
 
     def _start(self) -> None:
-        self._output = self._log_file.open("ab")
-        self._process = subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)
+        try:
+            self._output = self._log_file.open("ab")
+            self._process = subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise LinkError(f"the learner cannot be started: {error}") from error
         self._started_at = self._clock.now()
         self.starts += 1
 
@@ -114,8 +117,11 @@ class LearnerProcess:
         log.warning("learner is gone (%s): starting it again", why)
         if self._output is not None:
             self._output.close()
-        self._start()
-        return True
+        try:
+            self._start()
+        except LinkError as error:
+            self.failure = str(error)
+        return not self.failure
 
     def _end(self) -> None:
         process = self._process

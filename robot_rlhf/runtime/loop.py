@@ -53,7 +53,8 @@ class Station:
     release_faults: bool = False
     """Release latched faults when an episode begins: for simulations only, where nobody is at risk."""
     may_move: Callable[[], bool] = field(default=lambda: True)
-    """Asked before each step; while False the robot holds still (for example while the learner is gone)."""
+    """Asked after each step and before each episode: False cuts the episode, and the robot holds still before the
+    next one (for example while the learner is gone)."""
 
 
 class StopRequestedError(Exception):
@@ -79,7 +80,7 @@ def run_episode(
         station.guard.stop()
         episode.close(Outcome.STOPPED, "interrupted")
         raise
-    if end.outcome is Outcome.STOPPED:
+    if episode.stop_pressed:
         station.guard.stop()
         raise StopRequestedError(end.detail)
     return end
@@ -93,6 +94,7 @@ class _RunningEpisode:
         self.meta = meta
         self.steps = 0
         self.started = False
+        self.stop_pressed = False
         self.takeover_at: int | None = None
 
     def run(self, rng: np.random.Generator, reset_rng: np.random.Generator) -> EpisodeEnd:
@@ -101,25 +103,25 @@ class _RunningEpisode:
             station.guard.release()
         station.task.reset(reset_rng)
         station.guard.anchor()
-        station.arbiter.reset()
         if station.policy:
             station.policy.reset()
+        if station.pace:
+            station.pace.restart()
+        self._wait_until_allowed()
         observation = station.guard.observe()
-        station.guard.take_events()
+        station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)
         self.started = True
         for subscriber in station.subscribers:
             subscriber.on_episode_start(self.meta, observation)
+        self._tell(station.guard.take_events())  # what the reset met
         if station.pace:
             station.pace.restart()
         while True:
-            self._wait_until_allowed()
             step, outcome, detail = self._step(observation, rng)
             if step is not None:
                 observation = step.next_observation
             if outcome is not None:
                 return self.close(outcome, detail)
-            if station.pace:
-                station.pace.wait()
 
     def _step(self, observation: Observation, rng: np.random.Generator) -> tuple[Step | None, Outcome | None, str]:
         station, instruction = self.station, self.station.task.instruction
@@ -129,6 +131,8 @@ class _RunningEpisode:
             proposed = station.policy.act(observation, instruction, rng) if station.policy else None
             choice = station.arbiter.choose(proposed, human, station.clock.now())
             executed = station.guard.act(choice.action).executed
+            if station.pace:
+                station.pace.wait()  # what follows an action is seen at the end of its period
             next_observation = station.guard.observe()
         except (InvalidValueError, FaultLatchedError) as error:
             if isinstance(error, InvalidValueError):
@@ -148,6 +152,7 @@ class _RunningEpisode:
     ) -> tuple[Outcome | None, str]:
         fault = next((event for event in events if event.latched), None)
         if Button.STOP in buttons:
+            self.stop_pressed = True
             return Outcome.STOPPED, "stop pressed"
         if Button.DISCARD in buttons:
             return Outcome.DISCARDED, "discard pressed"
@@ -160,6 +165,8 @@ class _RunningEpisode:
             return Outcome.FAILURE, "failure pressed"
         if self.steps + 1 >= self.station.task.time_limit:
             return Outcome.TIME_LIMIT, ""
+        if not self.station.may_move():
+            return Outcome.STOPPED, "the robot may not move on"
         return None, ""
 
     def _record(
@@ -187,16 +194,28 @@ class _RunningEpisode:
             instruction=station.task.instruction,
             next_observation=next_observation,
         )
+        self.steps += 1  # first: the journal has the step even when a later subscriber is interrupted
         for subscriber in station.subscribers:
             subscriber.on_step(step)
-        self.steps += 1
         return step
 
     def _wait_until_allowed(self) -> None:
-        while not self.station.may_move():
-            self.station.guard.hold()
-            if self.station.pace:
-                self.station.pace.wait()
+        """Hold still; a fault ends the wait, and the first step meets it again.
+
+        Raises:
+            StopRequestedError: the person pressed stop meanwhile.
+        """
+        station = self.station
+        while not station.may_move() and not station.guard.faults:
+            human = station.teleop.read() if station.teleop else None
+            if human is not None and Button.STOP in human.buttons:
+                raise StopRequestedError("stop pressed")
+            try:
+                station.guard.hold()
+            except FaultLatchedError:
+                return
+            if station.pace:
+                station.pace.wait()
 
     def _judgements(self, buttons: frozenset[Button], stamp: float) -> None:
         for button, kind in ((Button.SUCCESS, FeedbackKind.SUCCESS), (Button.FAILURE, FeedbackKind.FAILURE)):

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta
-from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.errors import RobotError, RobotRlhfError
 from robot_rlhf.ports import Teleop
 from robot_rlhf.runtime.loop import Station, run_episode
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.runtime.tally import Tally
 
 TRIES_PER_DEMONSTRATION = 10
+IDLE_EPISODES = 3
+"""Practice episodes in a row without a single step after which something is broken for good."""
 
 
 class Session:
@@ -47,7 +49,7 @@ class Session:
         Raises:
             RobotRlhfError: the demonstrator fails again and again.
         """
-        station = replace(self.station, policy=None, teleop=demonstrator, operator=name)
+        station = replace(self.station, policy=None, teleop=demonstrator, operator=name, may_move=lambda: True)
         tries = 0
         while self.tally.demonstrations < count:
             tries += 1
@@ -58,8 +60,16 @@ class Session:
             self.episode(EpisodeKind.DEMONSTRATION, station)
 
     def practise(self, until_steps: int, after_episode: Callable[[], bool]) -> None:
-        """Practise until the steps are done or `after_episode` says that it is enough."""
+        """Practise until the steps are done or `after_episode` says that it is enough.
+
+        Raises:
+            RobotError: episode after episode ends before its first step.
+        """
+        idle = 0
         while self.tally.steps < until_steps:
-            self.episode(EpisodeKind.PRACTICE)
+            end = self.episode(EpisodeKind.PRACTICE)
+            idle = 0 if end.steps else idle + 1
+            if idle >= IDLE_EPISODES:
+                raise RobotError(f"practice: {idle} episodes in a row ended before their first step ({end.detail})")
             if after_episode():
                 return

@@ -85,6 +85,8 @@ class Trainer:
         """Governed updates done."""
         self.staleness: deque[int] = deque(maxlen=1000)
         """Updates between the weights that proposed a step and the newest, per step."""
+        self.heartbeat: Callable[[], None] = lambda: None
+        """Called before every few batches, also in long preparations; a process shows with it that it lives."""
         self._feed = feed
         self._practising = False
         self._warm = False
@@ -147,6 +149,7 @@ class Trainer:
 
     def _batches(self, count: int, mix: Mix) -> Iterable[Batch]:
         for done in range(0, count, BATCHES_AT_ONCE):
+            self.heartbeat()
             yield from self.buffer.sample_many(min(BATCHES_AT_ONCE, count - done), self.config.batch_size, mix)
 
     def _note(self, metrics: Mapping[str, torch.Tensor]) -> None:
@@ -173,7 +176,7 @@ class Trainer:
             "critic_warm": self._critic_warm,
         }
         tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
-        tensors |= {f"replay.{name}": torch.from_numpy(value) for name, value in self.buffer.state().items()}
+        tensors |= {f"replay.{name}": torch.as_tensor(value) for name, value in self.buffer.state().items()}
         write_checkpoint(path, tensors, facts)
 
     def load(self, path: Path) -> None:
@@ -190,3 +193,4 @@ class Trainer:
         self.learner.load_state({k[8:]: v for k, v in tensors.items() if k.startswith("learner.")})
         self.buffer.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("replay.")})
         self.updates, self._warm, self._critic_warm = updates, warm, critic_warm
+        self.staleness.clear()  # steps played again were proposed by weights of another count

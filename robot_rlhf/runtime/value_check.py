@@ -8,7 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Array, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import Array, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+
+FINISHED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
+"""Outcomes of episodes that were not broken off."""
 
 
 class ValueCheck:
@@ -48,7 +51,7 @@ class ValueCheck:
         """Nothing to compare."""
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        if not self._steps:
+        if not self._steps or end.outcome not in FINISHED:
             return
         returns = discounted_returns(np.array([s.reward for s in self._steps]), self._discount)
         actions = np.stack([s.executed.values for s in self._steps])
