@@ -72,6 +72,8 @@ class _Learner:
                 time.sleep(IDLE)
         if self.trainer is not None:
             self._save(self.trainer)
+        self._last_news = 0.0  # the last word is always said
+        self._say("ended")
         self.metrics.close()
 
     # -- steps in --------------------------------------------------------------------------------------------------

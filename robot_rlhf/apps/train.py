@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from robot_rlhf.apps.build import (
     evaluation_station,
     software_versions,
 )
-from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, write_yaml
+from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml, write_yaml
 from robot_rlhf.apps.learner import learner_command
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_json, read_json_lines
-from robot_rlhf.datatypes import EpisodeKind, WeightSnapshot
+from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
@@ -62,7 +62,9 @@ def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = Fals
         resume: folder of a run to go on with.
     """
     run = RunFolder.existing(resume) if resume else RunFolder.create(config.out, config.name or default_name(config))
-    if not resume:
+    if resume:
+        config = read_yaml(run.config)
+    else:
         write_yaml(config, run.config)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -159,7 +161,7 @@ class _Training:
         self.progress.note(f"resumed: {counts.steps} steps in {counts.episodes} episodes recovered from the journal")
 
     def _start_learner(self, stack: ExitStack, station: Station) -> Station:
-        config, settings = self.config, self.config.asynchronous
+        settings = self.config.asynchronous
         learner = LearnerProcess(
             learner_command(self.folder.path),
             self.folder.exchange,
@@ -170,7 +172,13 @@ class _Training:
         )
         self.learner = stack.enter_context(learner)
         self.inbox = stack.enter_context(WeightsInbox(self.folder.exchange))
-        may_move = (lambda: learner.healthy) if settings.without_learner == "hold" else (lambda: True)
+
+        def may_move() -> bool:
+            if settings.without_learner == "continue":
+                return True
+            learner.check()  # one that will not come back ends the wait
+            return learner.healthy
+
         return replace(
             station,
             policy=FreshPolicy(self.policy, self.inbox),
@@ -291,6 +299,10 @@ class _Training:
             self.trainer.save(self.folder.latest)
             write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
 
+    def _over_estimation(self) -> float | None:
+        check = self.value_check or (self.learner.news if self.learner else None)
+        return None if check is None else round(check.over_estimation, 4)
+
     # -- ending ----------------------------------------------------------------------------------------------------
 
     def _finish(self, started: float, train_seconds: float, interrupted: bool) -> dict[str, Any]:
@@ -327,7 +339,7 @@ class _Training:
             "episodes": tally.episodes,
             "guard_events": tally.guard_events,
             "faults": tally.faults,
-            "over_estimation": round(self.value_check.over_estimation, 4) if self.value_check else None,
+            "over_estimation": self._over_estimation(),
             "steps_to_97_twice": steps_until(self.evaluations, 0.97),
             "steps_to_95_twice": steps_until(self.evaluations, 0.95),
             "policy_version": snapshot.version if snapshot else None,
@@ -369,7 +381,7 @@ def describe(result: Evaluation) -> dict[str, Any]:
 
 def steps_until(evaluations: list[dict[str, Any]], rate: float) -> int | None:
     """Practice steps at the second of the first two evaluations in a row that reach a rate; None when none did."""
-    for before, after in zip(evaluations, evaluations[1:], strict=False):
+    for before, after in itertools.pairwise(evaluations):
         if before["success_rate"] >= rate and after["success_rate"] >= rate:
             return int(after["step"])
     return None

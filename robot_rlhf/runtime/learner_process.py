@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import subprocess
@@ -63,6 +64,8 @@ class LearnerProcess:
         self._stop.set()
         self._thread.join(timeout=5.0)
         self._end()
+        with contextlib.suppress(LinkError):
+            self.news = read_news(self._folder) or self.news  # its last words
 
     @property
     def pid(self) -> int:

@@ -53,8 +53,8 @@ class Station:
     release_faults: bool = False
     """Release latched faults when an episode begins: for simulations only, where nobody is at risk."""
     may_move: Callable[[], bool] = field(default=lambda: True)
-    """Asked after each step and before each episode: False cuts the episode, and the robot holds still before the
-    next one (for example while the learner is gone)."""
+    """Asked before each step and each episode: False makes the step the episode's last, and the robot holds still
+    before the next episode (for example while the learner is gone)."""
 
 
 class StopRequestedError(Exception):
@@ -125,6 +125,7 @@ class _RunningEpisode:
 
     def _step(self, observation: Observation, rng: np.random.Generator) -> tuple[Step | None, Outcome | None, str]:
         station, instruction = self.station, self.station.task.instruction
+        last = not station.may_move()
         human = station.teleop.read() if station.teleop else None
         buttons = human.buttons if human else frozenset[Button]()
         try:
@@ -140,7 +141,7 @@ class _RunningEpisode:
             self._tell(station.guard.take_events())
             return None, Outcome.FAULT, str(error)
         events = station.guard.take_events()
-        outcome, detail = self._outcome(next_observation, buttons, events)
+        outcome, detail = self._outcome(next_observation, buttons, events, last)
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
         self._tell(events)
         self._judgements(buttons, next_observation.stamp)
@@ -148,7 +149,7 @@ class _RunningEpisode:
         return step, outcome, detail
 
     def _outcome(
-        self, observation: Observation, buttons: frozenset[Button], events: Sequence[GuardEvent]
+        self, observation: Observation, buttons: frozenset[Button], events: Sequence[GuardEvent], last: bool
     ) -> tuple[Outcome | None, str]:
         fault = next((event for event in events if event.latched), None)
         if Button.STOP in buttons:
@@ -165,7 +166,7 @@ class _RunningEpisode:
             return Outcome.FAILURE, "failure pressed"
         if self.steps + 1 >= self.station.task.time_limit:
             return Outcome.TIME_LIMIT, ""
-        if not self.station.may_move():
+        if last:
             return Outcome.STOPPED, "the robot may not move on"
         return None, ""
 
@@ -179,14 +180,13 @@ class _RunningEpisode:
         outcome: Outcome | None,
     ) -> Step:
         station = self.station
-        succeeded = outcome is Outcome.SUCCESS
         step = Step(
             index=self.steps,
             observation=observation,
             proposed=proposed,
             executed=executed,
             driver=driver,
-            reward=station.reward.value(succeeded, observation, next_observation),
+            reward=station.reward.value(outcome, observation, next_observation),
             gold_reward=station.task.gold_reward(next_observation) if isinstance(station.task, GoldTask) else 0.0,
             terminated=outcome in (Outcome.SUCCESS, Outcome.FAILURE),
             truncated=outcome is not None and outcome not in (Outcome.SUCCESS, Outcome.FAILURE),
