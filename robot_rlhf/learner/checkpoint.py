@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from robot_rlhf.datatypes import WeightSnapshot
@@ -47,9 +47,10 @@ def read_checkpoint(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor],
         CheckpointError: missing, truncated, altered, or not a checkpoint of this format.
     """
     try:
-        with safe_open(str(path), framework="pt", device=device) as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open has no __iter__)
+        # One read: safe_open opens the file twice, and a writer may have replaced it in between.
+        data = path.read_bytes()
+        tensors = {name: tensor.to(device) for name, tensor in load(data).items()}
+        metadata = _metadata(data)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
     except (SafetensorError, OSError) as error:
@@ -74,6 +75,12 @@ def read_snapshot(path: Path) -> tuple[WeightSnapshot, dict[str, object]]:
     if not isinstance(version, int) or not isinstance(checksum, str):
         raise CheckpointError(f"{path}: holds no policy weights (facts {sorted(facts)})")
     return WeightSnapshot(version, {k: v.numpy() for k, v in tensors.items()}, checksum), facts
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """What a safetensors file, found whole, says of itself: 8 bytes of length, then a JSON header."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return header.get("__metadata__", {})
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

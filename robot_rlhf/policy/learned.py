@@ -67,7 +67,7 @@ class LearnedPolicy:
         """Raises InvalidValueError when the network gives NaN."""
         del instruction
         encoded = {
-            name: torch.as_tensor(np.asarray(value), device=self._device).unsqueeze(0)
+            name: torch.as_tensor(np.array(value), device=self._device).unsqueeze(0)
             for name, value in self._features(observation).items()
         }
         out = self._actor(encoded)
