@@ -26,6 +26,9 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.errors import InvalidValueError
 from sim.eyes import Remaining
 
+_SLACK = 1e-6
+"""Seconds: sums of control periods are not exact."""
+
 
 @dataclass(frozen=True)
 class PersonConfig:
@@ -37,6 +40,8 @@ class PersonConfig:
     """Chance per control period of noticing a reason that is there."""
     patience: float = 1.0
     """How long no progress is watched before it is a reason."""
+    indulgence: float = 0.4
+    """How long going back is watched before it is a reason."""
     burst: float | None = 0.6
     """Length of a correction; None: to the end of the episode."""
     skill_noise: float = 0.1
@@ -58,7 +63,7 @@ class PersonConfig:
         for name in ("attention", "pause_rate", "error_rate"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"PersonConfig.{name}", getattr(self, name), "0 to 1")
-        for name in ("reaction_delay", "patience", "skill_noise", "pause", "fatigue", "alarm_force"):
+        for name in ("reaction_delay", "patience", "indulgence", "skill_noise", "pause", "fatigue", "alarm_force"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0.0):
                 raise InvalidValueError(f"PersonConfig.{name}", getattr(self, name), "a number >= 0")
         for name in ("burst", "budget"):
@@ -105,7 +110,7 @@ class SimulatedPerson:
     PROGRESS = 0.005
     """Metres that count as progress."""
     AWAY = 0.04
-    """Metres of going back that are a reason to take over at once."""
+    """Metres of going back that are a reason to take over."""
     NEAR_LIMIT = 0.05
     """Radians from a joint limit that are a reason to take over."""
 
@@ -173,6 +178,7 @@ class SimulatedPerson:
         self._expert.reset()
         self._best = math.inf
         self._since_progress = 0.0
+        self._away_for = 0.0
         self._countdown = 0.0
         self._pause_left = 0.0
         self._wrong_left = 0.0
@@ -190,14 +196,15 @@ class SimulatedPerson:
             self._since_progress = 0.0
         else:
             self._since_progress += self._period
+        self._away_for = self._away_for + self._period if self._left > self._best + self.AWAY else 0.0
 
     def _reason(self, observation: Observation) -> bool:
         force = float(np.linalg.norm(observation.tool_wrench[:3]))
         joints = observation.joint_position
         at_limit = bool((joints < self._joint_lower).any() or (joints > self._joint_upper).any())
         return (
-            self._since_progress >= self.config.patience
-            or self._left > self._best + self.AWAY
+            self._since_progress > self.config.patience - _SLACK
+            or self._away_for > self.config.indulgence + _SLACK
             or force > self.config.alarm_force
             or at_limit
         )
@@ -210,19 +217,22 @@ class SimulatedPerson:
                 self._mode = Mode.REACTING
                 self._countdown = config.reaction_delay * self._tiredness()
         if self._mode is Mode.REACTING:
-            if self._countdown <= 0.0:
+            if self._countdown > _SLACK:
+                self._countdown -= self._period
+            elif self._reason(observation):
                 self._take_over()
-            self._countdown -= self._period
+            else:  # it has mended itself meanwhile
+                self._mode = Mode.WATCHING
         elif self._mode is Mode.DRIVING:
             self._countdown -= self._period
-            if self._countdown <= 0.0:
+            if self._countdown < _SLACK:
                 self._mode = Mode.WATCHING
                 self._best = self._left
-                self._since_progress = 0.0
+                self._since_progress = self._away_for = 0.0
 
     def _take_over(self) -> None:
         self._mode = Mode.DRIVING
-        self._countdown = math.inf if self.config.burst is None else self.config.burst + self._period
+        self._countdown = math.inf if self.config.burst is None else self.config.burst
         self._expert.reset()
         if self._rng.random() < self.config.error_rate:
             self._wrong_left = 4 * self._period
@@ -235,7 +245,7 @@ class SimulatedPerson:
         if self._rng.random() < self.config.pause_rate:
             self._pause_left = float(self._rng.exponential(self.config.pause))
         action = self._expert.act(observation, "", self._rng)
-        if self._wrong_left > 0.0:
+        if self._wrong_left > _SLACK:
             self._wrong_left -= self._period
             return self._with_gripper_of(self._wrong_way, observation)
         return action

@@ -156,7 +156,7 @@ def defaults_for(task: str) -> TrainConfig:
             base,
             steps=15_000,
             features=replace(base.features, fine=0.005, force=True),
-            sac=replace(base.sac, cloning_weight=1.0, cloning_weight_end=0.2, cloning_updates=30_000),
+            sac=replace(base.sac, cloning_weight=1.0, cloning_weight_end=0.5, cloning_updates=12_000),
         )
     return base
 
@@ -213,12 +213,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast("type[Any]", hint), value, where)
     if typing.get_origin(hint) is tuple:
-        return tuple(value)
+        return tuple(_expect(list, value, where))
     if hint is Path:
-        return Path(value)
+        return Path(_expect(str, value, where))
     if hint is float and isinstance(value, int):
         return float(value)
     plain = typing.get_origin(hint) or hint
-    if isinstance(plain, type) and (not isinstance(value, plain) or (plain is int and isinstance(value, bool))):
-        raise ConfigError(f"{where}: got {value!r}, allowed: {plain.__name__}")
+    return _expect(plain, value, where) if isinstance(plain, type) else value
+
+
+def _expect(kind: type[T], value: Any, where: str) -> T:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: got {value!r}, allowed: {kind.__name__}")
     return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
@@ -36,7 +37,8 @@ class SacConfig:
     temperature: float = 0.01
     """Initial entropy temperature. From 1.0 the entropy bonus drowns a sparse reward: 0 % success, measured."""
     target_entropy: float | None = None
-    """Nats; None means minus half the number of action entries."""
+    """Nats; None means minus the number of action entries. HIL-SERL takes half of it; the tidier practice of this one
+    makes a person take over less."""
     backup_entropy: bool = False
     """Count the entropy of the next action in the TD target."""
     target_subset: int = 2
@@ -47,11 +49,11 @@ class SacConfig:
     """Possible returns, to which TD targets are clipped. None leaves them free."""
     cloning_weight: float = 0.5
     """Initial weight of imitating demonstrations and corrections beside maximising Q."""
-    cloning_weight_end: float = 0.0
+    cloning_weight_end: float = 0.25
     """Weight after cloning_updates."""
     cloning_updates: int = 12_000
     """Updates over which the weight goes linearly from the one to the other."""
-    average_rate: float = 0.002
+    average_rate: float = 0.001
     """Share of the actor that flows into its running average per actor update; the newest weights practise, the
     average is evaluated and deployed. 1 deploys the newest weights."""
     shift_pixels: int = 4
@@ -82,7 +84,7 @@ class SacLearner:
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_encoder = copy.deepcopy(self.actor.encoder).requires_grad_(False)
         self.log_temperature = nn.Parameter(torch.tensor(config.temperature, device=self.device).log())
-        self.target_entropy = -0.5 * shapes.action if config.target_entropy is None else config.target_entropy
+        self.target_entropy = -float(shapes.action) if config.target_entropy is None else config.target_entropy
         self.updates = 0
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
@@ -275,7 +277,7 @@ class SacLearner:
         ours: list[Tensor] = list(follower.parameters())
         theirs: list[Tensor] = list(leader.parameters())
         if ours:
-            torch._foreach_lerp_(ours, theirs, rate)
+            get_ema_multi_avg_fn(1.0 - rate)(ours, theirs, None)
 
 
 def imitation_mask(source: Tensor) -> Tensor:

@@ -33,6 +33,9 @@ class FeatureConfig:
     fine: float = 0.01
     """Metres: relative positions enter once more, divided by this and clipped to [-1, 1], so that a last millimetre
     is still visible. 0 leaves that out."""
+    absolute: bool = False
+    """Give where in the workspace tool and things are, not only where they are from each other. Without it what is
+    learned at one place holds at every other; height is always given."""
     near: float = 0.125
     """Metres of relative position that make 1.0."""
 
@@ -63,9 +66,10 @@ class Features:
     def _count(self) -> int:
         if not self.cartesian:
             return sum(self.spec.scene.values()) if self.config.scene else 0
-        size = 9 + (3 if self.turns else 0) * 3 + (2 if self.grips else 0) + (3 if self.config.force else 0)
+        place = 3 if self.config.absolute else 1
+        size = place + 6 + (3 if self.turns else 0) * 3 + (2 if self.grips else 0) + (3 if self.config.force else 0)
         if self.config.scene:
-            per_pose = 6 + (3 if self.config.fine else 0) + (3 if self.turns else 0)
+            per_pose = place + 3 + (3 if self.config.fine else 0) + (3 if self.turns else 0)
             size += per_pose * len(self.spec.scene)
         return size
 
@@ -82,7 +86,7 @@ class Features:
         target = o.tool_target_in_base.astype(np.float64)
         position = tool[:3]
         parts = [
-            (position - self._center) / self._half,
+            self._place(position),
             (target[:3] - position) * LEAD_GAIN,
             o.tool_velocity[:3] * 2.0,
         ]
@@ -103,12 +107,17 @@ class Features:
 
     def _pose_features(self, pose: NDArray[np.float64], tool: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         away = pose[:3] - tool[:3]
-        parts = [(pose[:3] - self._center) / self._half, away / self.config.near]
+        parts = [self._place(pose[:3]), away / self.config.near]
         if self.config.fine:
             parts.append(np.clip(away / self.config.fine, -1.0, 1.0))
         if self.turns:
             parts.append(turn_between(tool[3:], flip(pose[3:])) * TURN_GAIN)
         return parts
+
+    def _place(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where in the workspace; height alone unless the absolute place is asked for. Shape (3,) or (1,)."""
+        place = (position - self._center) / self._half
+        return place if self.config.absolute else place[2:]
 
 
 def flip(q: NDArray[np.float64]) -> NDArray[np.float64]:

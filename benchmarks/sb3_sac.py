@@ -1,0 +1,88 @@
+"""Stock Stable-Baselines3 SAC on the same task, behind the same guard, with the same reward, from scratch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3 import SAC
+
+from robot_rlhf.apps.build import build_policy, build_world, evaluation_station
+from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.train import FINAL_FIRST, describe
+from robot_rlhf.datatypes import Action, EpisodeKind, Observation, Outcome
+from robot_rlhf.errors import FaultLatchedError
+from robot_rlhf.policy.features import Features
+from robot_rlhf.runtime.evaluation import evaluate
+from robot_rlhf.runtime.seeds import episode_seed, generators
+from robot_rlhf.timing import FakeClock
+
+
+class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """The task as a Gymnasium environment: the same features, sparse reward, guard and time limit as ours."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.world = build_world(config, FakeClock())
+        self.config = config
+        self.features = Features(self.world.spec, config.features)
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (self.features.size,), np.float32)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.world.spec.action.size,), np.float32)
+        self.episode = self.steps = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        super().reset(seed=seed)
+        _, rng = generators(episode_seed(self.config.seed, EpisodeKind.PRACTICE, self.episode))
+        self.episode += 1
+        self.steps = 0
+        self.world.guard.release()
+        self.world.task.reset(rng)
+        self.world.guard.anchor()
+        self.seen = self.world.guard.observe()
+        return self.features.state(self.seen), {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        before = self.seen
+        self.steps += 1
+        try:
+            self.world.guard.act(Action(np.clip(action, -1.0, 1.0)))
+            self.seen = self.world.guard.observe()
+        except FaultLatchedError:
+            return self.features.state(before), 0.0, True, False, {}
+        success = self.world.task.success(self.seen)
+        faulted = bool(self.world.guard.faults)
+        outcome = Outcome.FAILURE if faulted else Outcome.SUCCESS if success else None
+        reward = self.config.reward.value(outcome, before, self.seen)
+        return self.features.state(self.seen), reward, success or faulted, self.steps >= self.world.task.time_limit, {}
+
+
+class _Predictor:
+    """An SB3 model as a Policy."""
+
+    version = -1
+
+    def __init__(self, model: SAC, features: Features) -> None:
+        self._model, self._features = model, features
+
+    def reset(self) -> None:
+        """Nothing is carried."""
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        values, _ = self._model.predict(self._features.state(observation), deterministic=True)
+        return Action(np.clip(values, -1.0, 1.0))
+
+
+def train_sb3(config: TrainConfig) -> dict[str, Any]:
+    """Default SAC for the same number of steps; then the same final evaluation as ours."""
+    environment = TaskEnv(config)
+    model = SAC("MlpPolicy", environment, seed=config.seed, device="cpu")
+    begun = time.monotonic()
+    model.learn(config.steps)
+    seconds = time.monotonic() - begun
+    station = evaluation_station(config, build_policy(config, environment.world.spec, sample=False))
+    station.policy = _Predictor(model, environment.features)
+    result = evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
+    row = {f"eval_{k}" if k in ("episodes", "successes") else k: v for k, v in describe(result).items()}
+    return {**row, "env_steps": config.steps, "train_s": round(seconds, 1), "human_seconds": 0.0}
