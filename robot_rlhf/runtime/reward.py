@@ -1,4 +1,4 @@
-"""The reward of this loop: 1 at success, told by the task or by the person, minus costs of failing and of gripper chatter."""
+"""The reward of this loop: 1 at success, as the task or the person tells, minus costs of failing and of chatter."""
 
 from __future__ import annotations
 
