@@ -70,6 +70,7 @@ class _Learner:
             done = self._learn(self.trainer)
             if not took and not done:
                 time.sleep(IDLE)
+        self._take_in()
         if self.trainer is not None:
             self._save(self.trainer)
         self._last_news = 0.0  # the last word is always said

@@ -1,0 +1,37 @@
+"""It learns: whole runs with the default person, judged without help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.apps.train import train
+
+
+def test_reach_is_learned(tmp_path: Path) -> None:
+    """In 20 unaided episodes, after a thousand steps or fewer; imitation of one demonstration alone is far below."""
+    base = defaults_for("reach")
+    config = replace(
+        base,
+        out=tmp_path,
+        steps=1_000,
+        demonstrations=1,
+        video_episodes=0,
+        trainer=replace(base.trainer, batch_size=128, updates_per_step=2.0),
+        evaluation=replace(base.evaluation, every=250, episodes=20, final_episodes=20, stop_at=0.95),
+    )
+    summary = train(config, quiet=True)
+    assert summary["success_rate"] >= 0.8
+    assert summary["env_steps"] <= 1_100
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_pick_cube_is_learned_from_state(tmp_path: Path) -> None:
+    """With the defaults: five clumsy demonstrations, sparse reward, an attentive person."""
+    summary = train(replace(defaults_for("pick_cube"), out=tmp_path, video_episodes=0), quiet=True)
+    assert summary["success_rate"] >= 0.9
+    assert summary["human_minutes"] < 2.0
