@@ -36,7 +36,7 @@ class Evaluation:
     lengths: tuple[int, ...]
     """Steps per episode."""
     gold_returns: tuple[float, ...]
-    """Sum of the true reward per episode; only ever used to report."""
+    """Sum of the true reward per episode, a success holding its last one; only ever used to report."""
     policy_version: int
 
     @property
@@ -61,22 +61,29 @@ class Evaluation:
 
 @dataclass
 class _GoldReturn:
-    """Adds up the true reward of an episode."""
+    """Adds up the true reward of an episode. A success holds its last reward until the time limit.
 
+    Without that a policy that hovers near the goal until the time runs out would be worth more than one that is done.
+    """
+
+    time_limit: int
     total: float = 0.0
+    last: float = 0.0
     returns: list[float] = field(default_factory=list[float])
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self.total = 0.0
 
     def on_step(self, step: Step) -> None:
-        self.total += step.gold_reward
+        self.last = step.gold_reward
+        self.total += self.last
 
     def on_event(self, event: Event) -> None:
         """Nothing to add."""
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        self.returns.append(self.total)
+        left = self.time_limit - end.steps if end.outcome is Outcome.SUCCESS else 0
+        self.returns.append(self.total + left * self.last)
 
 
 def evaluate(
@@ -89,7 +96,7 @@ def evaluate(
         first: Number of the first evaluation episode.
         subscribers: Told of the episodes; the station's own (journal, learner) are not.
     """
-    gold = _GoldReturn()
+    gold = _GoldReturn(station.task.time_limit)
     reward = replace(station.reward, judge="task")
     alone = replace(station, teleop=None, operator="none", reward=reward, subscribers=(gold, *subscribers))
     ends: list[EpisodeEnd] = []

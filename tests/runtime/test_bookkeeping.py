@@ -278,7 +278,8 @@ def test_evaluation_is_unaided_and_told_to_nobody_else() -> None:
     assert result.episodes == 4
     assert result.successes == tuple(end.outcome is Outcome.SUCCESS for end in watcher.told("end"))
     assert result.lengths == tuple(end.steps for end in watcher.told("end"))
-    assert result.gold_returns == pytest.approx([0.25 * n for n in result.lengths])
+    held = [rig.task.time_limit if ok else n for n, ok in zip(result.lengths, result.successes, strict=True)]
+    assert result.gold_returns == pytest.approx([0.25 * n for n in held]), "a success holds its last reward"
     assert result.policy_version == 7
     good = [n for n, ok in zip(result.lengths, result.successes, strict=True) if ok]
     assert result.cycle_steps == pytest.approx(sum(good) / len(good))
