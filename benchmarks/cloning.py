@@ -9,7 +9,7 @@ from typing import Any
 
 from robot_rlhf.apps.build import build_policy, build_trainer, build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.train import describe, final_evaluation
+from robot_rlhf.apps.judge import describe_final, final_evaluation
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.replay.mixing import PRIOR
 from robot_rlhf.runtime.tally import Tally
@@ -33,5 +33,9 @@ def clone_same_data(config: TrainConfig, journal: Path) -> dict[str, Any]:
     policy = build_policy(config, spec, sample=False)
     policy.load(trainer.learner.snapshot())
     result = final_evaluation(config, policy)
-    row = {f"eval_{k}" if k in ("episodes", "successes") else k: v for k, v in describe(result).items()}
-    return {**row, "env_steps": tally.steps, "train_s": round(seconds, 1), "human_seconds": tally.human_seconds}
+    return {
+        **describe_final(result),
+        "env_steps": tally.steps,
+        "train_s": round(seconds, 1),
+        "human_seconds": tally.human_seconds,
+    }

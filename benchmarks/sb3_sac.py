@@ -12,7 +12,7 @@ from stable_baselines3 import SAC
 
 from robot_rlhf.apps.build import build_policy, build_world, evaluation_station
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.train import FINAL_FIRST, describe
+from robot_rlhf.apps.judge import FINAL_FIRST, describe_final
 from robot_rlhf.datatypes import Action, EpisodeKind, Observation, Outcome
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.policy.features import Features
@@ -84,5 +84,4 @@ def train_sb3(config: TrainConfig) -> dict[str, Any]:
     station = evaluation_station(config, build_policy(config, environment.world.spec, sample=False))
     station.policy = _Predictor(model, environment.features)
     result = evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
-    row = {f"eval_{k}" if k in ("episodes", "successes") else k: v for k, v in describe(result).items()}
-    return {**row, "env_steps": config.steps, "train_s": round(seconds, 1), "human_seconds": 0.0}
+    return {**describe_final(result), "env_steps": config.steps, "train_s": round(seconds, 1), "human_seconds": 0.0}

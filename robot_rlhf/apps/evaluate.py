@@ -16,9 +16,9 @@ from rich.table import Table
 from robot_rlhf.apps.build import build_policy, build_world
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import read_yaml
+from robot_rlhf.apps.judge import describe, final_evaluation
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.run_folder import RunFolder
-from robot_rlhf.apps.train import describe, final_evaluation
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.learner.checkpoint import read_snapshot

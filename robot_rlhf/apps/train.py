@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from contextlib import ExitStack
@@ -19,22 +18,21 @@ from robot_rlhf.apps.build import (
     build_station,
     build_trainer,
     build_world,
-    evaluation_station,
     software_versions,
 )
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml, write_yaml
+from robot_rlhf.apps.judge import Judge, final_evaluation
 from robot_rlhf.apps.learner import learner_command
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
-from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_json, read_json_lines
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.summary import summarise
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
-from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.runtime.evaluation import Evaluation, evaluate
 from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, WeightsInbox
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import InlineLearner
@@ -50,8 +48,6 @@ log = logging.getLogger(__name__)
 
 FIRST_WEIGHTS_TIMEOUT = 180.0
 """Seconds to wait for a new learner process: imports, recovery of the journal, imitation."""
-FINAL_FIRST = 1_000_000
-"""Number of the first final evaluation episode: far from those that chose the policy."""
 
 
 def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = False) -> dict[str, Any]:
@@ -87,12 +83,11 @@ class _Training:
         self.clock: Clock = FakeClock() if self.synchronous else MonotonicClock()
         self.world: World = build_world(config, self.clock)
         self.policy = build_policy(config, self.world.spec, sample=True)
-        self.judged_policy = build_policy(config, self.world.spec, sample=False)
+        judged = build_policy(config, self.world.spec, sample=False)
+        self.judge = Judge(config, run_folder, judged, resumed=resumed)
         self.tally = Tally(self.world.spec.control_period)
         self.metrics = MetricsLog(run_folder)
         self.progress = Progress(config, self.tally, quiet=quiet)
-        self.evaluation_seconds = 0.0
-        self.evaluations = read_json_lines(run_folder.evaluations) if resumed else []
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
         self.learner: LearnerProcess | None = None
@@ -114,7 +109,7 @@ class _Training:
             except (KeyboardInterrupt, StopRequestedError) as reason:
                 interrupted = True
                 log.warning("stopping (%s): everything is saved", type(reason).__name__)
-            train_seconds = time.monotonic() - practice_started - self.evaluation_seconds
+            train_seconds = time.monotonic() - practice_started - self.judge.seconds
             self._save()
         return self._finish(started, train_seconds, interrupted)
 
@@ -242,9 +237,7 @@ class _Training:
             return False
         self._next_evaluation += self.config.evaluation.every
         self._evaluate()
-        goal = self.config.evaluation.stop_at
-        rates = [row["success_rate"] for row in self.evaluations[-2:]]
-        return goal is not None and len(rates) == 2 and min(rates) >= goal
+        return self.judge.satisfied
 
     def _watch_learner(self) -> None:
         step = self.tally.steps
@@ -270,34 +263,19 @@ class _Training:
         return read_snapshot(self.folder.exchange / AVERAGED)[0]
 
     def _evaluate(self) -> None:
-        """Measure the newest policy without help, and keep it when two measurements in a row make it the best."""
-        begun = time.monotonic()
-        settings = self.config.evaluation
-        snapshot = self._newest()
-        self.judged_policy.load(snapshot)
-        number = len(self.evaluations)
-        result = evaluate(
-            evaluation_station(self.config, self.judged_policy),
-            episodes=settings.episodes,
-            seed=self.config.seed,
-            first=number * settings.episodes,
-        )
-        previous = self.evaluations[-1]["success_rate"] if self.evaluations else result.success_rate
-        row = {**describe(result), "step": self.tally.steps, "human_seconds": self.tally.human_seconds}
-        row["two_in_a_row"] = min(previous, result.success_rate)
-        best = max((r["two_in_a_row"] for r in self.evaluations), default=-1.0)
-        self.evaluations.append(row)
-        append_json(self.folder.evaluations, row)
-        if row["two_in_a_row"] >= best:
-            write_snapshot(self.folder.best, snapshot, {"task": self.config.task, "steps": self.tally.steps})
-        self.metrics(self.tally.steps, {"success_rate": result.success_rate}, group="evaluation")
-        self.progress.evaluated(result.success_rate)
-        self.evaluation_seconds += time.monotonic() - begun
+        rate = self.judge.measure(self._newest(), self.tally.steps, self.tally.human_seconds)
+        self.metrics(self.tally.steps, {"success_rate": rate}, group="evaluation")
+        self.progress.evaluated(rate)
 
     def _save(self) -> None:
         if self.trainer is not None:
             self.trainer.save(self.folder.latest)
             write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
+
+    def _updates(self) -> int:
+        if self.trainer is not None:
+            return self.trainer.updates
+        return self.learner.news.updates if self.learner and self.learner.news else 0
 
     def _over_estimation(self) -> float | None:
         check = self.value_check or (self.learner.news if self.learner else None)
@@ -306,82 +284,21 @@ class _Training:
     # -- ending ----------------------------------------------------------------------------------------------------
 
     def _finish(self, started: float, train_seconds: float, interrupted: bool) -> dict[str, Any]:
-        config, tally = self.config, self.tally
-        final: Evaluation | None = None
         chosen = self.folder.best if self.folder.best.exists() else self.folder.policy
         snapshot = read_snapshot(chosen)[0] if chosen.exists() else None
+        final = None
         if snapshot is not None and not interrupted:
-            self.judged_policy.load(snapshot)
-            final = final_evaluation(config, self.judged_policy)
-        steps = max(1, tally.steps)
-        summary: dict[str, Any] = {
-            "task": config.task,
-            "task_options": dict(config.task_options),
-            "seed": config.seed,
-            "algorithm": config.algorithm,
-            "operator": config.operator,
-            "mode": config.mode,
+            self.judge.policy.load(snapshot)
+            final = final_evaluation(self.config, self.judge.policy)
+        summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final) | {
             "interrupted": interrupted,
             "recovered_steps": self.recovered_steps,
-            "env_steps": tally.steps,
-            "demonstrations": tally.demonstrations,
-            "demonstration_steps": tally.demonstration_steps,
-            "updates": self.trainer.updates
-            if self.trainer
-            else (self.learner.news.updates if self.learner and self.learner.news else 0),
-            "train_s": round(train_seconds, 1),
-            "human_steps": tally.human_steps,
-            "human_seconds": round(tally.human_seconds, 2),
-            "human_minutes": round(tally.human_seconds / 60.0, 4),
-            "human_episodes_share": round(tally.human_episodes / max(1, tally.episodes), 4),
-            "human_step_share": round(tally.human_steps / steps, 4),
-            "human_step_share_last_20": round(tally.recent_human_share, 4),
-            "episodes": tally.episodes,
-            "guard_events": tally.guard_events,
-            "faults": tally.faults,
+            "updates": self._updates(),
             "over_estimation": self._over_estimation(),
-            "steps_to_97_twice": steps_until(self.evaluations, 0.97),
-            "steps_to_95_twice": steps_until(self.evaluations, 0.95),
-            "policy_version": snapshot.version if snapshot else None,
-            "policy_checksum": snapshot.checksum if snapshot else None,
-            "versions": software_versions(),
+            "train_s": round(train_seconds, 1),
+            "wall_s": round(time.monotonic() - started, 1),
         }
-        if final is not None:
-            summary |= {f"eval_{k}" if k in ("episodes", "successes") else k: v for k, v in describe(final).items()}
-        summary["wall_s"] = round(time.monotonic() - started, 1)
-        write_report(self.folder, config, summary, self.tally, self.evaluations, self.judged_policy if final else None)
+        shown = self.judge.policy if final else None
+        write_report(self.folder, self.config, summary, self.tally, self.judge.rows, shown)
         self.progress.done(self.folder.path, summary)
         return summary
-
-
-def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:
-    """The measurement that counts: unaided, on starts that were used for nothing else."""
-    return evaluate(
-        evaluation_station(config, policy),
-        episodes=config.evaluation.final_episodes,
-        seed=config.seed,
-        first=FINAL_FIRST,
-    )
-
-
-def describe(result: Evaluation) -> dict[str, Any]:
-    """An evaluation in the words of summary.json."""
-    low, high = result.interval
-    gold = sum(result.gold_returns) / len(result.gold_returns)
-    return {
-        "episodes": result.episodes,
-        "successes": sum(result.successes),
-        "success_rate": round(result.success_rate, 4),
-        "wilson_low": round(low, 4),
-        "wilson_high": round(high, 4),
-        "gold_return_mean": round(gold, 4),
-        "cycle_steps": None if result.cycle_steps != result.cycle_steps else round(result.cycle_steps, 2),
-    }
-
-
-def steps_until(evaluations: list[dict[str, Any]], rate: float) -> int | None:
-    """Practice steps at the second of the first two evaluations in a row that reach a rate; None when none did."""
-    for before, after in itertools.pairwise(evaluations):
-        if before["success_rate"] >= rate and after["success_rate"] >= rate:
-            return int(after["step"])
-    return None

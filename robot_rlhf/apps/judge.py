@@ -1,0 +1,89 @@
+"""Measures policies without help, and keeps the best."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from typing import Any
+
+from robot_rlhf.apps.build import evaluation_station
+from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.run_folder import RunFolder, append_json, read_json_lines
+from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.runtime.evaluation import Evaluation, evaluate
+
+FINAL_FIRST = 1_000_000
+"""Number of the first final evaluation episode: far from those that chose the policy."""
+
+
+class Judge:
+    """The evaluations of a run, in order; the best policy by two in a row lies in the run's folder."""
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, policy: LearnedPolicy, *, resumed: bool) -> None:
+        self._config = config
+        self._folder = folder
+        self.policy = policy
+        """Takes the likeliest action; loaded with what is being measured."""
+        self.rows: list[dict[str, Any]] = read_json_lines(folder.evaluations) if resumed else []
+        self.seconds = 0.0
+        """Time spent measuring."""
+
+    def measure(self, snapshot: WeightSnapshot, step: int, human_seconds: float) -> float:
+        """Measure a policy on new starts; returns its success rate."""
+        begun = time.monotonic()
+        self.policy.load(snapshot)
+        count = self._config.evaluation.episodes
+        station = evaluation_station(self._config, self.policy)
+        result = evaluate(station, episodes=count, seed=self._config.seed, first=len(self.rows) * count)
+        rate = result.success_rate
+        twice = min(rate, self.rows[-1]["success_rate"]) if self.rows else rate
+        best = max((row["two_in_a_row"] for row in self.rows), default=-1.0)
+        row = {**describe(result), "step": step, "human_seconds": human_seconds, "two_in_a_row": twice}
+        self.rows.append(row)
+        append_json(self._folder.evaluations, row)
+        if twice >= best:
+            write_snapshot(self._folder.best, snapshot, {"task": self._config.task, "steps": step})
+        self.seconds += time.monotonic() - begun
+        return rate
+
+    @property
+    def satisfied(self) -> bool:
+        """Two measurements in a row reached what the settings ask for."""
+        goal = self._config.evaluation.stop_at
+        return goal is not None and len(self.rows) >= 2 and self.rows[-1]["two_in_a_row"] >= goal
+
+
+def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:
+    """The measurement that counts: unaided, on starts that were used for nothing else."""
+    station = evaluation_station(config, policy)
+    return evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
+
+
+def describe(result: Evaluation) -> dict[str, Any]:
+    """An evaluation in the words of evaluations.jsonl."""
+    low, high = result.interval
+    return {
+        "episodes": result.episodes,
+        "successes": sum(result.successes),
+        "success_rate": round(result.success_rate, 4),
+        "wilson_low": round(low, 4),
+        "wilson_high": round(high, 4),
+        "gold_return_mean": round(sum(result.gold_returns) / len(result.gold_returns), 4),
+        "cycle_steps": None if math.isnan(result.cycle_steps) else round(result.cycle_steps, 2),
+    }
+
+
+def describe_final(result: Evaluation) -> dict[str, Any]:
+    """An evaluation in the words of summary.json."""
+    return {f"eval_{k}" if k in ("episodes", "successes") else k: v for k, v in describe(result).items()}
+
+
+def steps_until(rows: list[dict[str, Any]], rate: float) -> int | None:
+    """Practice steps at the second of the first two evaluations in a row that reach a rate; None when none did."""
+    for before, after in itertools.pairwise(rows):
+        if before["success_rate"] >= rate and after["success_rate"] >= rate:
+            return int(after["step"])
+    return None

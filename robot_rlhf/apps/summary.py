@@ -1,0 +1,48 @@
+"""What summary.json says of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from robot_rlhf.apps.build import software_versions
+from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.judge import describe_final, steps_until
+from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.runtime.evaluation import Evaluation
+from robot_rlhf.runtime.tally import Tally
+
+
+def summarise(
+    config: TrainConfig,
+    tally: Tally,
+    evaluations: list[dict[str, Any]],
+    snapshot: WeightSnapshot | None,
+    final: Evaluation | None,
+) -> dict[str, Any]:
+    """The settings that matter, what was spent, and what came out."""
+    summary: dict[str, Any] = {
+        "task": config.task,
+        "task_options": dict(config.task_options),
+        "seed": config.seed,
+        "algorithm": config.algorithm,
+        "operator": config.operator if config.person is None else "custom",
+        "mode": config.mode,
+        "env_steps": tally.steps,
+        "demonstrations": tally.demonstrations,
+        "demonstration_steps": tally.demonstration_steps,
+        "human_steps": tally.human_steps,
+        "human_seconds": round(tally.human_seconds, 2),
+        "human_minutes": round(tally.human_seconds / 60.0, 4),
+        "human_episodes_share": round(tally.human_episodes / max(1, tally.episodes), 4),
+        "human_step_share": round(tally.human_steps / max(1, tally.steps), 4),
+        "human_step_share_last_20": round(tally.recent_human_share, 4),
+        "episodes": tally.episodes,
+        "guard_events": tally.guard_events,
+        "faults": tally.faults,
+        "steps_to_97_twice": steps_until(evaluations, 0.97),
+        "steps_to_95_twice": steps_until(evaluations, 0.95),
+        "policy_version": snapshot.version if snapshot else None,
+        "policy_checksum": snapshot.checksum if snapshot else None,
+        "versions": software_versions(),
+    }
+    return summary if final is None else summary | describe_final(final)
