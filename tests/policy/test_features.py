@@ -25,6 +25,7 @@ CONFIGS = [
     FeatureConfig(force=True, fine=0.005),
     FeatureConfig(fine=0.0),
     FeatureConfig(scene=False),
+    FeatureConfig(absolute=True),
 ]
 
 angles = st.floats(-3.0, 3.0)
@@ -145,26 +146,32 @@ def moved(o: Observation, by: np.ndarray, scene: str) -> Observation:
     )
 
 
-def test_moving_tool_and_cube_together_changes_only_absolute_entries() -> None:
-    """A shift by powers of two is exact in float32 near one another, so the rest is nearly equal."""
+@pytest.mark.parametrize("absolute", [False, True])
+def test_moving_tool_and_cube_together_changes_only_absolute_entries(absolute: bool) -> None:
+    """Height is always given, the place in the plane only when it is asked for."""
     made = PickCube(FakeClock())
-    features = Features(made.arm.spec, FeatureConfig(force=True))
+    features = Features(made.arm.spec, FeatureConfig(force=True, absolute=absolute))
+    place = 3 if absolute else 1
     turns = {"turn": 3, "turn_lead": 3, "turning": 3} if features.turns else {}
     where = entries(
         features,
         {
-            **{"position": 3, "lead": 3, "velocity": 3, **turns, "grip": 2, "force": 3},
-            **{"cube": 3, "away": 3, "fine": 3, **({"cube_turn": 3} if features.turns else {})},
+            **{"place": place, "lead": 3, "velocity": 3, **turns, "grip": 2, "force": 3},
+            **{"cube": place, "away": 3, "fine": 3, **({"cube_turn": 3} if features.turns else {})},
         },
     )
     made.reset(np.random.default_rng(0))
     before = made.arm.observe()
+    along, up = np.array([0.03125, -0.0625, 0.0]), np.array([0.0, 0.0, 0.015625])
     a = features.state(before)
-    b = features.state(moved(before, np.array([0.03125, -0.0625, 0.015625]), "cube"))
-    absolute = np.zeros(features.size, bool)
-    absolute[where["position"]] = absolute[where["cube"]] = True
-    assert (np.abs(a - b)[absolute] > 1e-3).all()
-    np.testing.assert_allclose(a[~absolute], b[~absolute], atol=1e-4)
+    changed = np.zeros(features.size, bool)
+    for shift, entry in ((along, slice(0, place - 1)), (up, slice(place - 1, place))):
+        b = features.state(moved(before, shift, "cube"))
+        changed[:] = False
+        for name in ("place", "cube"):
+            changed[where[name]][entry] = True
+        assert (np.abs(a - b)[changed] > 1e-3).all()
+        np.testing.assert_allclose(a[~changed], b[~changed], atol=1e-4)
 
 
 def test_moving_only_the_cube_is_seen() -> None:

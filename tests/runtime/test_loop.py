@@ -139,9 +139,9 @@ def test_time_limit_truncates() -> None:
     assert ends_with(Rig()) == (Outcome.TIME_LIMIT, False, True, 0.0)
 
 
-def test_failure_button_terminates_without_reward() -> None:
-    rig = Rig(hands=[None, None, Button.FAILURE])
-    assert ends_with(rig) == (Outcome.FAILURE, True, False, 0.0)
+def test_failure_button_terminates_at_a_cost() -> None:
+    rig = Rig(hands=[None, None, Button.FAILURE], reward=SparseReward(failure_cost=0.25))
+    assert ends_with(rig) == (Outcome.FAILURE, True, False, -0.25)
     (said,) = rig.listener.feedback
     assert (said.kind, said.author, said.span) == (FeedbackKind.FAILURE, "tester", Segment("practice-0", 0, 3))
 
@@ -171,7 +171,7 @@ def test_stop_button_closes_the_episode_and_stops_the_robot() -> None:
 def test_too_much_force_is_a_failure_to_learn_from() -> None:
     rig = Rig()
     rig.station.subscribers = (rig.listener, Act(2, lambda: rig.robot.force((90.0, 0.0, 0.0))))
-    assert ends_with(rig) == (Outcome.FAILURE, True, False, 0.0)
+    assert ends_with(rig) == (Outcome.FAILURE, True, False, -rig.reward.failure_cost)
     assert "force_hard" in rig.listener.told("end")[0].detail
     assert [e.rule for e in rig.listener.told("event") if isinstance(e, GuardEvent)] == ["force_hard"]
     assert rig.stops > 0
