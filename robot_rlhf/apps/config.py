@@ -156,7 +156,7 @@ def defaults_for(task: str) -> TrainConfig:
             base,
             steps=15_000,
             features=replace(base.features, fine=0.005, force=True),
-            sac=replace(base.sac, cloning_weight=1.0, cloning_weight_end=0.5, cloning_updates=12_000),
+            sac=replace(base.sac, cloning_weight_end=0.5),
         )
     return base
 

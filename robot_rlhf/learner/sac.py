@@ -47,7 +47,7 @@ class SacConfig:
     """Critic updates per update of actor and temperature."""
     return_bounds: tuple[float, float] | None = (-1.0, 1.0)
     """Possible returns, to which TD targets are clipped. None leaves them free."""
-    cloning_weight: float = 0.5
+    cloning_weight: float = 1.5
     """Initial weight of imitating demonstrations and corrections beside maximising Q."""
     cloning_weight_end: float = 0.25
     """Weight after cloning_updates."""
