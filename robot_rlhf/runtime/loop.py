@@ -128,6 +128,10 @@ class _RunningEpisode:
         last = not station.may_move()
         human = station.teleop.read() if station.teleop else None
         buttons = human.buttons if human else frozenset[Button]()
+        if Button.STOP in buttons:
+            station.guard.stop()  # before anything else is asked or sent
+            self.stop_pressed = True
+            return None, Outcome.STOPPED, "stop pressed"
         try:
             proposed = station.policy.act(observation, instruction, rng) if station.policy else None
             choice = station.arbiter.choose(proposed, human, station.clock.now())
@@ -152,9 +156,6 @@ class _RunningEpisode:
         self, observation: Observation, buttons: frozenset[Button], events: Sequence[GuardEvent], last: bool
     ) -> tuple[Outcome | None, str]:
         fault = next((event for event in events if event.latched), None)
-        if Button.STOP in buttons:
-            self.stop_pressed = True
-            return Outcome.STOPPED, "stop pressed"
         if Button.DISCARD in buttons:
             return Outcome.DISCARDED, "discard pressed"
         if fault is not None:

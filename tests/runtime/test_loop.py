@@ -158,13 +158,13 @@ def test_success_button_counts_only_where_the_person_judges() -> None:
     assert len(rig.listener.steps) == 2
 
 
-def test_stop_button_closes_the_episode_and_stops_the_robot() -> None:
+def test_stop_button_stops_the_robot_before_anything_more_is_sent() -> None:
     rig = Rig(hands=[None, Button.STOP])
     with pytest.raises(StopRequestedError, match="stop pressed"):
         rig.run()
     (end,) = rig.listener.told("end")
-    assert (end.outcome, end.steps) == (Outcome.STOPPED, 2)
-    assert rig.listener.steps[-1].truncated
+    assert (end.outcome, end.steps) == (Outcome.STOPPED, 1)
+    assert len(rig.robot.received) == 1
     assert rig.stops > 0
 
 
