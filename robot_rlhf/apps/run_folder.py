@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,13 @@ class MetricsLog:
 
 
 def append_json(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one line of JSON."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    """Append one line of JSON, on a line of its own even after a line that a crash cut."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps(row).encode() + b"\n")
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
