@@ -156,7 +156,6 @@ def defaults_for(task: str) -> TrainConfig:
             base,
             steps=15_000,
             features=replace(base.features, fine=0.005, force=True),
-            sac=replace(base.sac, cloning_weight_end=0.5),
         )
     return base
 

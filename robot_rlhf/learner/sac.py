@@ -49,7 +49,7 @@ class SacConfig:
     """Possible returns, to which TD targets are clipped. None leaves them free."""
     cloning_weight: float = 1.5
     """Initial weight of imitating demonstrations and corrections beside maximising Q."""
-    cloning_weight_end: float = 0.25
+    cloning_weight_end: float = 0.5
     """Weight after cloning_updates."""
     cloning_updates: int = 12_000
     """Updates over which the weight goes linearly from the one to the other."""
