@@ -39,7 +39,7 @@ class Judge:
         station = evaluation_station(self._config, self.policy)
         result = evaluate(station, episodes=count, seed=self._config.seed, first=len(self.rows) * count)
         rate = result.success_rate
-        twice = min(rate, self.rows[-1]["success_rate"]) if self.rows else rate
+        twice = min(rate, self.rows[-1]["success_rate"]) if self.rows else 0.0
         best = max((row["two_in_a_row"] for row in self.rows), default=-1.0)
         row = {**describe(result), "step": step, "human_seconds": human_seconds, "two_in_a_row": twice}
         self.rows.append(row)
@@ -48,6 +48,10 @@ class Judge:
             write_snapshot(self._folder.best, snapshot, {"task": self._config.task, "steps": step})
         self.seconds += time.monotonic() - begun
         return rate
+
+    def is_due_at_the_end(self, step: int) -> bool:
+        """Practice has gone on since the last measurement, so that its last policy has not been looked at."""
+        return not self.rows or step > self.rows[-1]["step"]
 
     @property
     def satisfied(self) -> bool:

@@ -208,6 +208,8 @@ class _Training:
         self._next_evaluation = (self.tally.steps // config.evaluation.every + 1) * config.evaluation.every
         self._next_checkpoint = self.tally.steps + config.checkpoint_every
         session.practise(config.steps, self._after_episode)
+        if self.judge.is_due_at_the_end(self.tally.steps):
+            self._evaluate()
 
     def _await_first_weights(self, learner: LearnerProcess) -> None:
         assert self.inbox is not None
