@@ -38,7 +38,8 @@ check: $(DEV)
 
 bench: $(DEV)
 	set -e; for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name; done
-	$(BIN)/python -m benchmarks.learning run --suite headline
+	$(BIN)/python -m benchmarks.learning run --suite headline baselines people hard gripper
+	$(BIN)/python -m benchmarks.learning report
 
 setup: $(DEV)
 

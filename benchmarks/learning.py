@@ -115,7 +115,7 @@ def run_suite(names: list[str], workers: int) -> None:
     jobs = [(case, seed) for name in names for case in SUITES[name] for seed in case.seeds]
     jobs = [(case, seed) for case, seed in jobs if not (RESULTS / f"{case.name(seed)}.json").exists()]
 
-    def work(job: tuple[Case, int]) -> None:
+    def work(job: tuple[Case, int]) -> bool:
         case, seed = job
         begun = time.monotonic()
         command = [
@@ -131,9 +131,11 @@ def run_suite(names: list[str], workers: int) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         outcome = "done" if done.returncode == 0 else f"FAILED: {done.stderr.strip().splitlines()[-1:]}"
         print(f"{case.name(seed)}: {outcome} in {time.monotonic() - begun:.0f} s", flush=True)
+        return done.returncode == 0
 
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, jobs))
+        if not all(list(pool.map(work, jobs))):
+            sys.exit("some runs failed")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from robot_rlhf.datatypes import (
     Event,
     HumanInput,
     Observation,
+    Outcome,
     RobotSpec,
     Segment,
     Step,
@@ -87,6 +88,15 @@ class GoldTask(Task, Protocol):
 
     def gold_reward(self, observation: Observation) -> float:
         """For evaluation only; never a training signal unless a run asks for it by name."""
+        ...
+
+
+@runtime_checkable
+class EndingTask(Task, Protocol):
+    """A task whose world may end an episode by itself: something fell, or an environment says that it is over."""
+
+    def ended(self, observation: Observation) -> Outcome | None:
+        """FAILURE or TIME_LIMIT when the world will not go on; None while it does. Success is told by `success`."""
         ...
 
 

@@ -9,12 +9,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import ActionLayout, Command, CommandLayout, Observation, RobotSpec
+from robot_rlhf.datatypes import ActionLayout, Command, CommandLayout, Observation, Outcome, RobotSpec
 from robot_rlhf.errors import ConfigError, RobotError, ShapeError, StaleError
 from robot_rlhf.timing import Clock, FakeClock
 
 _IDENTITY = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
-_TRUTH = {"reward": 1, "success": 1, "over": 1}
+_TRUTH = {"reward": 1, "success": 1, "terminated": 1, "truncated": 1}
 
 
 class GymnasiumRobot:
@@ -105,7 +105,7 @@ class GymnasiumRobot:
         if self._seen is None:
             raise RobotError("Gymnasium robot: cannot move before the task's first reset")
         target = np.clip(command.target, self._spec.command.lower, self._spec.command.upper)
-        if self._truth["over"][0] > 0:
+        if self._truth["terminated"][0] > 0 or self._truth["truncated"][0] > 0:
             self._truth = {**self._truth, "reward": np.zeros(1, np.float32)}
         else:
             self._step(target)
@@ -120,8 +120,8 @@ class GymnasiumRobot:
         action = target.reshape(self._space.shape).astype(self._space.dtype)
         self._seen, reward, terminated, truncated, info = self.env.step(action)
         told = next((info[key] for key in ("is_success", "success") if key in info), terminated)
-        values = {"reward": float(reward), "success": float(told), "over": float(terminated or truncated)}
-        self._truth = {name: np.array([value], np.float32) for name, value in values.items()}
+        values = {"reward": reward, "success": told, "terminated": terminated, "truncated": truncated}
+        self._truth = {name: np.array([float(value)], np.float32) for name, value in values.items()}
 
     def _forget(self) -> None:
         self._truth = {name: np.zeros(1, np.float32) for name in _TRUTH}
@@ -142,6 +142,12 @@ class GymnasiumTask:
     def success(self, observation: Observation) -> bool:
         """info['is_success'] or info['success'] where the environment gives one, else that it terminated."""
         return bool(observation.privileged["success"][0] > 0.5)
+
+    def ended(self, observation: Observation) -> Outcome | None:
+        """FAILURE where the environment terminated (without success), TIME_LIMIT where it truncated."""
+        if observation.privileged["terminated"][0] > 0.5:
+            return Outcome.FAILURE
+        return Outcome.TIME_LIMIT if observation.privileged["truncated"][0] > 0.5 else None
 
     def gold_reward(self, observation: Observation) -> float:
         return float(observation.privileged["reward"][0])

@@ -150,6 +150,7 @@ class SimulatedPerson:
     def on_step(self, step: Step) -> None:
         if step.driver is Driver.HUMAN:
             self.driven += self._period
+        self._over = step.terminated or step.truncated
         self._see(step.next_observation)
 
     def on_event(self, event: Event) -> None:
@@ -183,7 +184,7 @@ class SimulatedPerson:
         self._pause_left = 0.0
         self._wrong_left = 0.0
         self._wrong_way = np.zeros(self._layout.size, np.float32)
-        self._judged = False
+        self._judged = self._over = False
 
     def _tiredness(self) -> float:
         return 1.0 + self.config.fatigue * self.driven / 60.0
@@ -261,8 +262,10 @@ class SimulatedPerson:
         return Action(values)
 
     def _judge(self, observation: Observation) -> frozenset[Button]:
-        if self._judged or not self._succeeded(observation):
+        """Success as soon as it is seen, failure when the episode is over without one; now and then the wrong one."""
+        succeeded = self._succeeded(observation)
+        if self._judged or not (succeeded or self._over):
             return frozenset()
         self._judged = True
         wrong = self._rng.random() < self.config.error_rate
-        return frozenset({Button.FAILURE if wrong else Button.SUCCESS})
+        return frozenset({Button.SUCCESS if succeeded != wrong else Button.FAILURE})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import torch
 import yaml
 
 from robot_rlhf.errors import ConfigError, UnknownNameError
@@ -52,7 +53,17 @@ class EvaluationConfig:
     final_episodes: int = 100
     """Episodes of the last one, on starts that were used for nothing else."""
     stop_at: float | None = None
-    """End practice when two evaluations in a row reach this success rate; None practises all steps."""
+    """End practice when two evaluations in a row reach this success rate, and the person has hardly anything left to
+    do; None practises all steps."""
+    stop_human_share: float = 0.05
+    """That is: the person drove less than this share of the steps of the last 20 practice episodes."""
+
+    def __post_init__(self) -> None:
+        for name in ("every", "episodes", "final_episodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"evaluation.{name}: got {getattr(self, name)}, allowed >= 1")
+        if self.stop_at is not None and not 0.0 < self.stop_at <= 1.0:
+            raise ConfigError(f"evaluation.stop_at: got {self.stop_at}, allowed: above 0, up to 1")
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class TrainConfig:
     steps: int = 5_000
     """Practice steps, the person's included."""
     cameras: tuple[str, ...] = ()
-    """Cameras to record and to give to the policy: front, wrist."""
+    """Cameras to record: front, wrist. Those named in features.cameras too are what the policy sees."""
     image_size: int = 128
     """Height and width of the pictures."""
     device: str = "cpu"
@@ -130,6 +141,7 @@ class TrainConfig:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
+        check_device(self.device)
         if self.mode == "asynchronous" and self.algorithm == "cloning":
             raise ConfigError("mode asynchronous: cloning does not learn while the robot practises; use sac or dagger")
 
@@ -137,6 +149,16 @@ class TrainConfig:
     def supervisor(self) -> PersonConfig:
         """The person who watches practice."""
         return self.person or PEOPLE[self.operator]
+
+
+def check_device(name: str) -> None:
+    """Raises ConfigError when torch does not know the device, or this machine does not have it."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device {name!r}: not usable here ({str(error).splitlines()[0]}); allowed: cpu, cuda"
+        ) from error
 
 
 def known(name: str, names: typing.Mapping[str, T], what: str) -> T:
@@ -211,6 +233,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     hint = next(option for option in options if option is not type(None))
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast("type[Any]", hint), value, where)
+    if typing.get_origin(hint) is Literal:
+        return known(str(value), {str(option): option for option in typing.get_args(hint)}, where)
     if typing.get_origin(hint) is tuple:
         return tuple(_expect(list, value, where))
     if hint is Path:

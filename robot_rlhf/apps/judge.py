@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from typing import Any
 
 from robot_rlhf.apps.build import evaluation_station
@@ -28,12 +27,9 @@ class Judge:
         self.policy = policy
         """Takes the likeliest action; loaded with what is being measured."""
         self.rows: list[dict[str, Any]] = read_json_lines(folder.evaluations) if resumed else []
-        self.seconds = 0.0
-        """Time spent measuring."""
 
     def measure(self, snapshot: WeightSnapshot, step: int, human_seconds: float) -> float:
         """Measure a policy on new starts; returns its success rate."""
-        begun = time.monotonic()
         self.policy.load(snapshot)
         count = self._config.evaluation.episodes
         station = evaluation_station(self._config, self.policy)
@@ -46,18 +42,18 @@ class Judge:
         append_json(self._folder.evaluations, row)
         if twice >= best:
             write_snapshot(self._folder.best, snapshot, {"task": self._config.task, "steps": step})
-        self.seconds += time.monotonic() - begun
         return rate
 
     def is_due_at_the_end(self, step: int) -> bool:
         """Practice has gone on since the last measurement, so that its last policy has not been looked at."""
         return not self.rows or step > self.rows[-1]["step"]
 
-    @property
-    def satisfied(self) -> bool:
-        """Two measurements in a row reached what the settings ask for."""
-        goal = self._config.evaluation.stop_at
-        return goal is not None and len(self.rows) >= 2 and self.rows[-1]["two_in_a_row"] >= goal
+    def satisfied(self, human_share: float) -> bool:
+        """Two measurements in a row reached what the settings ask for, and the person is hardly needed any more."""
+        settings = self._config.evaluation
+        if settings.stop_at is None or len(self.rows) < 2:
+            return False
+        return self.rows[-1]["two_in_a_row"] >= settings.stop_at and human_share < settings.stop_human_share
 
 
 def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:

@@ -21,6 +21,7 @@ from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.trainer import Trainer
@@ -82,16 +83,23 @@ class _Learner:
     def _take_in(self) -> int:
         """Read what the journal has gained, and pass it on; returns the number of records."""
         records = self.tail.poll()
-        if self.trainer is None and self.tail.spec is not None:
+        if self.trainer is None:
+            if self.tail.spec is None:
+                return 0
             self.trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
             self.trainer.heartbeat = self._between_batches
+            while more := self.tail.poll():
+                records += more
+            self._pass_all_on(records, [self.trainer])
             self._recover(self.trainer)
-        if self.trainer is None:
-            return 0
-        listeners = FanOut([self.trainer, *([self.value_check] if self.value_check else [])])
+        else:
+            self._pass_all_on(records, [self.trainer, *([self.value_check] if self.value_check else [])])
+        return len(records)
+
+    def _pass_all_on(self, records: list[Record], subscribers: list[Subscriber]) -> None:
+        listeners = FanOut(subscribers)
         for record in records:
             self._pass_on(record, listeners)
-        return len(records)
 
     def _between_batches(self) -> None:
         """Long preparations neither keep steps waiting nor make this process look dead."""
@@ -110,8 +118,17 @@ class _Learner:
             listeners.on_episode_end(record)
             if self._kind is EpisodeKind.DEMONSTRATION and record.outcome is Outcome.SUCCESS:
                 self.demonstrations += 1
+            self._log_values()
         else:
             listeners.on_event(record)
+
+    def _log_values(self) -> None:
+        if self.trainer is None or self.value_check is None or self.value_check.last is None:
+            return
+        q, returned = self.value_check.last
+        self.value_check.last = None
+        gap = self.value_check.over_estimation
+        self.metrics(self.trainer.steps, {"q": q, "return": returned, "over_estimation": gap}, group="value")
 
     def _recover(self, trainer: Trainer) -> None:
         """A learner that died goes on from its checkpoint; replay refills from the journal by itself."""

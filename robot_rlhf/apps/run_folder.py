@@ -28,6 +28,7 @@ class RunFolder:
         self.evaluations = path / "evaluations.jsonl"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
+        self.seconds = path / "seconds.json"
         self.curves = path / "curves.png"
         self.video = path / "rollouts.mp4"
         self.tensorboard = path / "tensorboard"

@@ -26,6 +26,7 @@ from robot_rlhf.apps.learner import learner_command
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
@@ -85,6 +86,7 @@ class _Training:
         self.policy = build_policy(config, self.world.spec, sample=True)
         judged = build_policy(config, self.world.spec, sample=False)
         self.judge = Judge(config, run_folder, judged, resumed=resumed)
+        self.stopwatch = Stopwatch(run_folder.seconds, resumed=resumed)
         self.tally = Tally(self.world.spec.control_period)
         self.metrics = MetricsLog(run_folder)
         self.progress = Progress(config, self.tally, quiet=quiet)
@@ -92,16 +94,16 @@ class _Training:
         self.value_check: ValueCheck | None = None
         self.learner: LearnerProcess | None = None
         self.inbox: WeightsInbox | None = None
+        self.pace: Rate | None = None
         self.recovered_steps = 0
 
     def run(self) -> dict[str, Any]:
-        started = time.monotonic()
         interrupted = False
         with ExitStack() as stack:
             stack.callback(self.metrics.close)
             stack.callback(self.world.guard.stop)
             session = self._open(stack)
-            practice_started = time.monotonic()
+            self.stopwatch.begin_training()
             try:
                 with self.progress:
                     self._demonstrate(session)
@@ -109,9 +111,10 @@ class _Training:
             except (KeyboardInterrupt, StopRequestedError) as reason:
                 interrupted = True
                 log.warning("stopping (%s): everything is saved", type(reason).__name__)
-            train_seconds = time.monotonic() - practice_started - self.judge.seconds
-            self._save()
-        return self._finish(started, train_seconds, interrupted)
+            finally:
+                self._save()
+            self.stopwatch.end_training()
+        return self._finish(interrupted)
 
     # -- setting up ------------------------------------------------------------------------------------------------
 
@@ -174,12 +177,8 @@ class _Training:
             learner.check()  # one that will not come back ends the wait
             return learner.healthy
 
-        return replace(
-            station,
-            policy=FreshPolicy(self.policy, self.inbox),
-            pace=Rate(self.clock, self.world.spec.control_period),
-            may_move=may_move,
-        )
+        self.pace = Rate(self.clock, self.world.spec.control_period)
+        return replace(station, policy=FreshPolicy(self.policy, self.inbox), pace=self.pace, may_move=may_move)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -239,7 +238,7 @@ class _Training:
             return False
         self._next_evaluation += self.config.evaluation.every
         self._evaluate()
-        return self.judge.satisfied
+        return self.judge.satisfied(self.tally.recent_human_share)
 
     def _watch_learner(self) -> None:
         step = self.tally.steps
@@ -254,8 +253,10 @@ class _Training:
             if news is not None:
                 self.progress.learner_says(news.state, news.updates)
                 self.progress.alarm(news.alarm, news.over_estimation)
-                latency = {"latency_ms": news.latency_ms, "latency_p99_ms": news.latency_p99_ms}
-                self.metrics(step, {**latency, "policy_age_updates": news.updates - self.policy.version}, group="link")
+                link = {"latency_ms": news.latency_ms, "latency_p99_ms": news.latency_p99_ms}
+                link |= {"policy_age_updates": float(news.updates - self.policy.version)}
+                link |= {"period_overruns": float(self.pace.overruns if self.pace else 0)}
+                self.metrics(step, link, group="link")
         elif self.trainer is not None:
             self.progress.learner_says(self.trainer.status(), self.trainer.updates)
 
@@ -265,11 +266,13 @@ class _Training:
         return read_snapshot(self.folder.exchange / AVERAGED)[0]
 
     def _evaluate(self) -> None:
-        rate = self.judge.measure(self._newest(), self.tally.steps, self.tally.human_seconds)
+        with self.stopwatch.outside_training():
+            rate = self.judge.measure(self._newest(), self.tally.steps, self.tally.human_seconds)
         self.metrics(self.tally.steps, {"success_rate": rate}, group="evaluation")
         self.progress.evaluated(rate)
 
     def _save(self) -> None:
+        self.stopwatch.save()
         if self.trainer is not None:
             self.trainer.save(self.folder.latest)
             write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
@@ -285,7 +288,7 @@ class _Training:
 
     # -- ending ----------------------------------------------------------------------------------------------------
 
-    def _finish(self, started: float, train_seconds: float, interrupted: bool) -> dict[str, Any]:
+    def _finish(self, interrupted: bool) -> dict[str, Any]:
         chosen = self.folder.best if self.folder.best.exists() else self.folder.policy
         snapshot = read_snapshot(chosen)[0] if chosen.exists() else None
         final = None
@@ -297,9 +300,9 @@ class _Training:
             "recovered_steps": self.recovered_steps,
             "updates": self._updates(),
             "over_estimation": self._over_estimation(),
-            "train_s": round(train_seconds, 1),
-            "wall_s": round(time.monotonic() - started, 1),
+            **self.stopwatch.times(),
         }
+        self.stopwatch.save()
         shown = self.judge.policy if final else None
         write_report(self.folder, self.config, summary, self.tally, self.judge.rows, shown)
         self.progress.done(self.folder.path, summary)

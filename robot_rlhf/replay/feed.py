@@ -45,7 +45,9 @@ class ReplayFeed:
         self._first = 0
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        """Begin; an episode that never ended (a killed run) is closed as truncated."""
+        """Begin; an episode that never ended (a killed run) is closed as truncated, a demonstration is taken out."""
+        if self._meta is not None and self._meta.kind is EpisodeKind.DEMONSTRATION:
+            self.buffer.discard(self._first)
         self.buffer.end()
         self._meta = meta
         self._first = self.buffer.written

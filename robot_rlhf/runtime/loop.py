@@ -24,13 +24,16 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import FaultLatchedError, InvalidValueError
 from robot_rlhf.feedback.arbiter import Arbiter
-from robot_rlhf.ports import GoldTask, Policy, Subscriber, Task, Teleop
+from robot_rlhf.ports import EndingTask, GoldTask, Policy, Subscriber, Task, Teleop
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Clock, Rate
 
 FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
 """Faults the policy is to learn to avoid: they end an episode like a failure, with no future."""
+
+JUDGED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
+"""Outcomes on which the person is asked for a last judgement."""
 
 
 @dataclass
@@ -72,6 +75,7 @@ def run_episode(
 
     Raises:
         StopRequestedError: the person pressed stop; the episode has been closed and the robot stopped before.
+        FaultLatchedError: the episode could not begin.
     """
     episode = _RunningEpisode(station, meta)
     try:
@@ -96,19 +100,19 @@ class _RunningEpisode:
         self.started = False
         self.stop_pressed = False
         self.takeover_at: int | None = None
+        self._gold = station.task.gold_reward if isinstance(station.task, GoldTask) else None
+        self._world_ended = station.task.ended if isinstance(station.task, EndingTask) else None
+        self._outcome_so_far: tuple[Outcome | None, str] = (None, "")
+        self._untold: list[Event] = []
 
     def run(self, rng: np.random.Generator, reset_rng: np.random.Generator) -> EpisodeEnd:
         station = self.station
         if station.release_faults:
             station.guard.release()
-        station.task.reset(reset_rng)
-        station.guard.anchor()
-        if station.policy:
-            station.policy.reset()
         if station.pace:
             station.pace.restart()
         self._wait_until_allowed()
-        observation = station.guard.observe()
+        observation = self._reset(reset_rng)
         station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)
         self.started = True
         for subscriber in station.subscribers:
@@ -122,6 +126,21 @@ class _RunningEpisode:
                 observation = step.next_observation
             if outcome is not None:
                 return self.close(outcome, detail)
+
+    def _reset(self, rng: np.random.Generator) -> Observation:
+        """Bring the episode to its start; raises FaultLatchedError, before anything moves, while a fault is latched."""
+        station = self.station
+        try:
+            if station.guard.faults:
+                station.guard.hold()
+            station.task.reset(rng)
+            station.guard.anchor()
+            if station.policy:
+                station.policy.reset()
+            return station.guard.observe()
+        except FaultLatchedError:
+            self._tell(station.guard.take_events())
+            raise
 
     def _step(self, observation: Observation, rng: np.random.Generator) -> tuple[Step | None, Outcome | None, str]:
         station, instruction = self.station, self.station.task.instruction
@@ -145,10 +164,12 @@ class _RunningEpisode:
             self._tell(station.guard.take_events())
             return None, Outcome.FAULT, str(error)
         events = station.guard.take_events()
-        outcome, detail = self._outcome(next_observation, buttons, events, last)
+        outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, last)
+        self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self.steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
-        self._tell(events)
-        self._judgements(buttons, next_observation.stamp)
+        if outcome in JUDGED and station.teleop and (verdict := station.teleop.read()):
+            self._untold += self._judgements(verdict.buttons - buttons, next_observation.stamp, self.steps)
+        self._tell_untold()
         self._follow_takeover(choice.driver, next_observation.stamp)
         return step, outcome, detail
 
@@ -165,6 +186,9 @@ class _RunningEpisode:
             return Outcome.SUCCESS, ""
         if Button.FAILURE in buttons:
             return Outcome.FAILURE, "failure pressed"
+        ending = self._world_ended(observation) if self._world_ended else None
+        if ending is not None:
+            return ending, "the world ended the episode"
         if self.steps + 1 >= self.station.task.time_limit:
             return Outcome.TIME_LIMIT, ""
         if last:
@@ -188,7 +212,7 @@ class _RunningEpisode:
             executed=executed,
             driver=driver,
             reward=station.reward.value(outcome, observation, next_observation),
-            gold_reward=station.task.gold_reward(next_observation) if isinstance(station.task, GoldTask) else 0.0,
+            gold_reward=self._gold(next_observation) if self._gold else 0.0,
             terminated=outcome in (Outcome.SUCCESS, Outcome.FAILURE),
             truncated=outcome is not None and outcome not in (Outcome.SUCCESS, Outcome.FAILURE),
             policy_version=station.policy.version if station.policy else -1,
@@ -201,7 +225,7 @@ class _RunningEpisode:
         return step
 
     def _wait_until_allowed(self) -> None:
-        """Hold still; a fault ends the wait, and the first step meets it again.
+        """Hold still; a fault ends the wait, and the reset meets it again.
 
         Raises:
             StopRequestedError: the person pressed stop meanwhile.
@@ -218,11 +242,10 @@ class _RunningEpisode:
             if station.pace:
                 station.pace.wait()
 
-    def _judgements(self, buttons: frozenset[Button], stamp: float) -> None:
-        for button, kind in ((Button.SUCCESS, FeedbackKind.SUCCESS), (Button.FAILURE, FeedbackKind.FAILURE)):
-            if button in buttons:
-                whole = Segment(self.meta.id, 0, self.steps)
-                self._tell([Feedback(kind, self.station.operator, stamp, whole)])
+    def _judgements(self, buttons: frozenset[Button], stamp: float, steps: int) -> list[Event]:
+        whole = Segment(self.meta.id, 0, steps)
+        pairs = ((Button.SUCCESS, FeedbackKind.SUCCESS), (Button.FAILURE, FeedbackKind.FAILURE))
+        return [Feedback(kind, self.station.operator, stamp, whole) for button, kind in pairs if button in buttons]
 
     def _follow_takeover(self, driver: Driver, stamp: float) -> None:
         """One intervention event per span of steps that a person drove, told when it ends."""
@@ -234,12 +257,22 @@ class _RunningEpisode:
             self.takeover_at = None
             self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
 
+    def _tell_untold(self) -> None:
+        untold, self._untold = self._untold, []
+        self._tell(untold)
+
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
             for subscriber in self.station.subscribers:
                 subscriber.on_event(event)
 
     def close(self, outcome: Outcome, detail: str) -> EpisodeEnd:
+        """End the episode; an outcome that was known before an interruption stands."""
+        known, words = self._outcome_so_far
+        if known is not None:
+            outcome, detail = known, words
+        if self.started:
+            self._tell_untold()
         end = EpisodeEnd(self.meta.id, outcome, self.steps, detail)
         if self.started:
             self.started = False

@@ -118,11 +118,12 @@ class Trainer:
 
     def prepare(self) -> None:
         """Imitate the demonstrations, once, before practice; nothing when there are none."""
-        if self._warm or len(self.buffer) == 0:
+        counts = self.buffer.counts
+        if self._warm or not any(counts[source] for source in PRIOR):
             return
-        self._warm = True
         if self.config.warm_start_updates:
             self.learner.warm_start(self._batches(self.config.warm_start_updates, {PRIOR: 1.0}))
+        self._warm = True  # only now: an interrupted imitation begins anew when the run is resumed
 
     def work(self, limit: int) -> int:
         """Do up to `limit` of the updates that are due; returns how many were done."""
@@ -132,8 +133,8 @@ class Trainer:
         self.prepare()
         mix = {PRIOR: self.config.prior_share, ONLINE: 1.0 - self.config.prior_share}
         if not self._critic_warm:
-            self._critic_warm = True
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
+            self._critic_warm = True
         for batch in self._batches(due, mix):
             self._note(self.learner.update(batch))
             self.updates += 1

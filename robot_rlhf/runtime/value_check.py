@@ -17,9 +17,9 @@ FINISHED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
 class ValueCheck:
     """A Subscriber: mean of Q(s, a) minus the discounted return that followed, over finished practice episodes.
 
-    An episode cut by the time limit counts what it returned until then; with a discount of 0.97 and 100 steps the
-    missing rest is at most 5 % of a success at the episode's start. HIL-SERL warns that long corrections that end in
-    success make the value function over-estimate; this measures it.
+    What an episode cut by the time limit would still have returned is not known: the critic's own value of its last
+    step stands for it. HIL-SERL warns that long corrections that end in success make the value function
+    over-estimate; this measures it.
     """
 
     def __init__(
@@ -53,9 +53,12 @@ class ValueCheck:
     def on_episode_end(self, end: EpisodeEnd) -> None:
         if not self._steps or end.outcome not in FINISHED:
             return
-        returns = discounted_returns(np.array([s.reward for s in self._steps]), self._discount)
         actions = np.stack([s.executed.values for s in self._steps])
         q = self._q_values([s.observation for s in self._steps], actions)
+        rewards = np.array([s.reward for s in self._steps])
+        if end.outcome is Outcome.TIME_LIMIT:
+            rewards[-1] = q[-1]
+        returns = discounted_returns(rewards, self._discount)
         self.last = float(q.mean()), float(returns.mean())
         self._gaps.append(self.last[0] - self.last[1])
 

@@ -1,13 +1,23 @@
-"""The lines of a run's folder."""
+"""The lines of a run's folder, its times, and which policy is kept as the best."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.apps.judge import Judge, steps_until
 from robot_rlhf.apps.run_folder import RunFolder, append_json, read_json_lines
+from robot_rlhf.apps.stopwatch import Stopwatch
+from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.runtime.evaluation import Evaluation
 
 
 def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
@@ -32,3 +42,51 @@ def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
 def test_a_folder_without_settings_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no config\.yaml"):
         RunFolder.existing(tmp_path)
+
+
+class Blank(LearnedPolicy):
+    """Takes any weights, and is never asked to act."""
+
+    def __init__(self) -> None:
+        pass
+
+    def load(self, snapshot: WeightSnapshot) -> None:
+        pass
+
+
+def test_one_lucky_measurement_is_not_the_best_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = iter([99, 97, 98, 98, 60])
+
+    def measured(*_: object, **__: object) -> Evaluation:
+        good = next(rates)
+        return Evaluation((True,) * good + (False,) * (100 - good), (10,) * 100, (0.0,) * 100, 0)
+
+    monkeypatch.setattr("robot_rlhf.apps.judge.evaluate", measured)
+    base = defaults_for("reach")
+    config = replace(base, evaluation=replace(base.evaluation, episodes=100, stop_at=0.98))
+    folder = RunFolder.create(tmp_path, "run")
+    judge = Judge(config, folder, Blank(), resumed=False)
+    satisfied: list[bool] = []
+    for version in range(5):
+        judge.measure(WeightSnapshot(version, {"w": np.full(1, version, np.float32)}), 500 * version, 0.0)
+        satisfied.append(judge.satisfied(0.0))
+    assert satisfied == [False, False, False, True, False]
+    assert read_snapshot(folder.best)[0].version == 3
+    assert not judge.satisfied(0.5)
+    assert steps_until(judge.rows, 0.97) == 500
+    assert Judge(config, folder, Blank(), resumed=True).rows == judge.rows
+
+
+def test_times_add_up_over_sessions_and_leave_measuring_out(tmp_path: Path) -> None:
+    path = tmp_path / "seconds.json"
+    first = Stopwatch(path, resumed=False)
+    first.begin_training()
+    with first.outside_training():
+        time.sleep(0.3)
+    first.save()
+    assert first.times()["train_s"] < 0.2 < first.times()["wall_s"]
+    second = Stopwatch(path, resumed=True)
+    assert second.times()["wall_s"] >= first.times()["wall_s"] - 0.1
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match=r"seconds\.json"):
+        Stopwatch(path, resumed=True)

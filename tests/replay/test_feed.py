@@ -118,6 +118,15 @@ def test_a_demonstration_that_failed_is_not_sampled() -> None:
     assert buffer.counts[Source.DEMO] == len(buffer) == 2
 
 
+def test_a_demonstration_that_a_crash_broke_off_is_not_sampled() -> None:
+    to, buffer, _ = feed()
+    to.on_episode_start(meta(EpisodeKind.DEMONSTRATION), see(0.0))
+    to.on_step(step(0, see(0.0), see(1.0)))
+    play(to, [P, P])
+    assert buffer.counts[Source.DEMO] == 0
+    assert len(buffer) == 2
+
+
 def test_a_discarded_episode_is_not_sampled_and_the_one_before_stays() -> None:
     to, buffer, _ = feed(pre_intervention=1)
     play(to, [P, P, H])

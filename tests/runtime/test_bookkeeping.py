@@ -96,6 +96,20 @@ def test_an_exact_critic_raises_no_alarm() -> None:
     assert not check.alarm
 
 
+def test_a_time_limit_counts_the_value_that_was_left() -> None:
+    """A critic that is right about a task that never ends by itself is not blamed for the cut."""
+    rig = Rig()
+    rig.task.time_limit = 6
+
+    def exact(observations: list[Observation], actions: Array) -> Array:
+        return np.array([0.9 ** (len(actions) - 1 - t) for t in range(len(actions))], np.float32)
+
+    check = ValueCheck(exact, 0.9, episodes=1)
+    rig.station.subscribers = (check,)
+    rig.run()
+    assert check.over_estimation == pytest.approx(0.0, abs=1e-6)
+
+
 def test_broken_and_other_episodes_are_not_compared() -> None:
     check = q_of(9.0)
     rig = Rig(listeners=(check,))

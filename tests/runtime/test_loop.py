@@ -21,7 +21,7 @@ from robot_rlhf.datatypes import (
     Segment,
     Step,
 )
-from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.errors import FaultLatchedError, InvalidValueError
 from robot_rlhf.runtime.loop import StopRequestedError
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
@@ -218,7 +218,10 @@ def test_nan_from_the_policy_is_a_latched_fault() -> None:
     (event,) = rig.listener.told("event")
     assert (event.rule, event.latched) == ("policy", True)
     received = len(rig.robot.received)
-    assert rig.run(seed=1).outcome is Outcome.FAULT, "latched until released"
+    resets = len(rig.task.resets)
+    with pytest.raises(FaultLatchedError, match="release"):  # latched until released
+        rig.run(seed=1)
+    assert len(rig.task.resets) == resets, "a reset would move the robot"
     assert len(rig.robot.received) == received
     rig.guard.release()
     assert rig.run(seed=2).outcome is Outcome.TIME_LIMIT
@@ -346,8 +349,53 @@ def test_a_person_may_stop_a_robot_that_holds() -> None:
 
 def test_a_fault_ends_the_holding() -> None:
     rig = Rig(may_move=lambda: False)
-    rig.task.on_reset = lambda: rig.robot.force((90.0, 0.0, 0.0))
-    assert rig.run().outcome is Outcome.FAULT
+    rig.robot.force((90.0, 0.0, 0.0))
+    with pytest.raises(FaultLatchedError, match="force_hard"):
+        rig.run()
+    assert rig.task.resets == []
+    assert [e.rule for e in rig.listener.told("event")] == ["force_hard"], "told although no episode began"
+
+
+def test_ctrl_c_while_learning_keeps_what_was_already_known() -> None:
+    """Learning happens inside on_step: an outcome decided before it is not turned into an interruption."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    rig = Rig(hands=[None, Button.DISCARD])
+    rig.station.subscribers = (rig.listener, Act(1, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        rig.run()
+    (end,) = rig.listener.told("end")
+    assert (end.outcome, end.steps) == (Outcome.DISCARDED, 2)
+
+
+def test_the_person_is_asked_once_more_when_the_episode_is_over() -> None:
+    class Spectator:
+        """Judges only what has ended."""
+
+        def __init__(self) -> None:
+            self.over = False
+
+        def read(self) -> HumanInput:
+            return HumanInput(None, frozenset({Button.SUCCESS}) if self.over else frozenset())
+
+    eyes = Spectator()
+    rig = Rig(teleop=eyes)
+    rig.task.succeeds = lambda o: o.stamp > 0.08
+    watching = Act(1, lambda: setattr(eyes, "over", True))
+    rig.station.subscribers = (rig.listener, watching)
+    assert rig.run().outcome is Outcome.SUCCESS
+    (told,) = rig.listener.told("event")
+    assert (told.kind, told.span.length) == (FeedbackKind.SUCCESS, 2)
+
+
+def test_a_world_that_ends_by_itself_ends_the_episode() -> None:
+    rig = Rig()
+    rig.task.ended = lambda o: Outcome.FAILURE if o.stamp > 0.08 else None  # type: ignore[attr-defined]  # an EndingTask
+    end = rig.run()
+    assert (end.outcome, end.steps) == (Outcome.FAILURE, 2)
+    assert rig.listener.steps[-1].terminated
 
 
 # -- the true reward ---------------------------------------------------------------------------------------------------

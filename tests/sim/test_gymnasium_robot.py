@@ -6,9 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Action, Command
+from robot_rlhf.datatypes import Action, Command, Outcome
 from robot_rlhf.errors import ConfigError, RobotError
-from robot_rlhf.ports import GoldTask, Robot, Task
+from robot_rlhf.ports import EndingTask, GoldTask, Robot, Task
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
@@ -116,14 +116,14 @@ def test_success_is_what_the_environment_tells(tells: bool, push: float, success
         robot.send(Command(np.array([push]), 1e6))
     seen = robot.observe()
     assert task.success(seen) is success
-    assert seen.privileged["over"][0] == 1.0
+    assert seen.privileged["terminated"][0] == 1.0
     robot.send(Command(np.array([-push]), 1e6))
     after = robot.observe()
     np.testing.assert_array_equal(after.scene["state"], seen.scene["state"])
     assert task.gold_reward(after) == 0.0
     assert task.success(after) is success
     task.reset(np.random.default_rng(1))
-    assert robot.observe().privileged["over"][0] == 0.0
+    assert robot.observe().privileged["terminated"][0] == 0.0
 
 
 def test_send_clips_to_the_action_space_and_says_so() -> None:
@@ -153,3 +153,17 @@ def test_needs_a_reset_first() -> None:
     robot, _ = pendulum()
     with pytest.raises(RobotError, match="reset"):
         robot.observe()
+
+
+@pytest.mark.parametrize(("tells", "ending"), [(True, Outcome.FAILURE), (False, None)])
+def test_an_environment_that_is_over_ends_the_episode(tells: bool, ending: Outcome | None) -> None:
+    robot, task = corridor(tells)
+    assert isinstance(task, EndingTask)
+    assert task.ended(robot.observe()) is None
+    for _ in range(3):
+        robot.send(Command(np.array([-0.5]), 1e9))
+    seen = robot.observe()
+    if task.success(seen):  # where nothing else is told, that it terminated is the success
+        assert ending is None
+    else:
+        assert task.ended(seen) is ending

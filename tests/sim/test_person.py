@@ -309,6 +309,21 @@ def test_success_is_pressed_once_when_it_is_seen(error_rate: float, button: Butt
     assert not scene.solved, "not before it is there"
 
 
+@pytest.mark.parametrize(("error_rate", "button"), [(0.0, Button.FAILURE), (1.0, Button.SUCCESS)])
+def test_failure_is_pressed_when_the_episode_is_over_without_success(error_rate: float, button: Button) -> None:
+    scene = Scene(replace(STEADY, error_rate=error_rate))
+    read = scene.watch(5)
+    assert all(not r.buttons for r in read)
+    observation = scene.guard.observe()
+    rest = Action(np.zeros(scene.spec.action.size, np.float32))
+    scene.person.on_step(
+        Step(5, observation, rest, rest, Driver.POLICY, 0.0, False, True, -1, "", observation)  # cut by the time limit
+    )
+    verdict = scene.person.read()
+    assert verdict is not None
+    assert verdict.buttons == {button}
+
+
 @pytest.mark.parametrize("task", ["reach", "pick_cube"])
 @pytest.mark.parametrize("preset", sorted(PEOPLE))
 def test_everyone_can_show_the_task(task: str, preset: str) -> None:
