@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         settings = ["--task", "reach", "--steps", str(STEPS), "--out", folder, "--name", "run", "--video-episodes", "0"]
-        settings += ["--evaluation.every", "100000", "--evaluation.final-episodes", "20", "--checkpoint-every", "100"]
+        settings += ["--evaluation.every", "100000", "--evaluation.final-episodes", "20", "--checkpoint-every", "25"]
         first = [*TRAIN, "--quiet", *settings]
         again = [*TRAIN, "--resume", str(run), "--quiet"]
         held: list[int] = []
