@@ -13,7 +13,7 @@ from robot_rlhf.learner import losses
 from robot_rlhf.learner.sac import imitation_mask
 from robot_rlhf.learner.state import AdamState, check_same_tensors, snapshot_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
-from robot_rlhf.replay.augment import random_shift
+from robot_rlhf.replay.augment import shift_pictures
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,7 @@ class CloningLearner:
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One step on the human rows of the batch."""
         action, is_open = split_action(batch.action, self._gripper)
-        observation = {
-            name: random_shift(value, self._generator, self.config.shift_pixels)
-            if name in self.shapes.cameras and self.config.shift_pixels
-            else value
-            for name, value in batch.observation.items()
-        }
+        observation = shift_pictures(batch.observation, self._generator, self.config.shift_pixels)
         out = self.actor(observation)
         mask = imitation_mask(batch.source)
         loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)

@@ -23,7 +23,7 @@ from robot_rlhf.policy.networks import (
     has_discrete_gripper,
     split_action,
 )
-from robot_rlhf.replay.augment import random_shift
+from robot_rlhf.replay.augment import shift_pictures
 
 
 @dataclass(frozen=True)
@@ -235,14 +235,7 @@ class SacLearner:
         }
 
     def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        if not self.shapes.cameras or not self.config.shift_pixels:
-            return observation
-        return {
-            name: random_shift(value, self._generator, self.config.shift_pixels)
-            if name in self.shapes.cameras
-            else value
-            for name, value in observation.items()
-        }
+        return shift_pictures(observation, self._generator, self.config.shift_pixels)
 
     def _sample(self, out: PolicyOutput) -> tuple[Tensor, Tensor]:
         """A continuous action (B, c) and minus the entropy estimate of the whole action (B,)."""

@@ -59,12 +59,14 @@ def augment(batch: Batch, generator: torch.Generator, pad: int = PAD) -> Batch:
     """The batch with every picture shifted, those of observation and next_observation independently."""
     return replace(
         batch,
-        observation=_shift_pictures(batch.observation, generator, pad),
-        next_observation=_shift_pictures(batch.next_observation, generator, pad),
+        observation=shift_pictures(batch.observation, generator, pad),
+        next_observation=shift_pictures(batch.next_observation, generator, pad),
     )
 
 
-def _shift_pictures(observation: Mapping[str, Tensor], generator: torch.Generator, pad: int) -> dict[str, Tensor]:
+def shift_pictures(observation: Mapping[str, Tensor], generator: torch.Generator, pad: int) -> dict[str, Tensor]:
+    """The observation with its pictures (B, H, W, 3) shifted, each on its own; 0 shifts none and draws nothing."""
     return {
-        name: random_shift(value, generator, pad) if value.ndim == 4 else value for name, value in observation.items()
+        name: random_shift(value, generator, pad) if pad and value.ndim == 4 else value
+        for name, value in observation.items()
     }
