@@ -111,7 +111,7 @@ def _disturb(rig: Rig, laws: Laws, trouble: str, value: Any) -> None:
 @given(wishes(FULL_LAYOUT))
 def test_without_a_clip_executed_is_wished(wished: list[list[float]]) -> None:
     rig = Rig(limits=LOOSE)
-    for wish in wished:
+    for wish in wished[:20]:  # some thirty full steps one way reach the end of even the loose workspace: a clip
         guarded = rig.act(*wish)
         np.testing.assert_allclose(guarded.executed.values[:6], wish[:6], atol=1e-5)
         assert guarded.executed.values[6] == (1.0 if wish[6] >= 0 else -1.0)
