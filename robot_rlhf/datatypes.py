@@ -85,8 +85,19 @@ class Button(enum.Enum):
     SUCCESS = "success"
     FAILURE = "failure"
     DISCARD = "discard"
+    """End the episode and learn nothing from it."""
+    RESET = "reset"
+    """End the episode unjudged, and begin the next."""
+    PAUSE = "pause"
+    RESUME = "resume"
     REWIND = "rewind"
+    """Pause, and go back one second along the recorded path; HumanInput.rewind_to names a moment."""
     STOP = "stop"
+    """Stop and hold still until RELEASE."""
+    RELEASE = "release"
+    """Release the latched faults, STOP included."""
+    END = "end"
+    """End the session once the episode has been closed."""
 
 
 class Outcome(enum.Enum):
@@ -98,6 +109,8 @@ class Outcome(enum.Enum):
     DISCARDED = "discarded"
     FAULT = "fault"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    """Only interrupted: the episode named by EpisodeMeta.continues of a later one goes on with it."""
 
 
 class EpisodeKind(enum.Enum):
@@ -118,6 +131,9 @@ class FeedbackKind(enum.Enum):
     FAILURE = "failure"
     SCORE = "score"
     ATTRIBUTE = "attribute"
+    """A span of steps got a name: Feedback.text."""
+    DISCARD = "discard"
+    """The episode of the span does not count: value 1; value 0 takes that back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,12 +299,26 @@ class Command:
             raise InvalidValueError("Command.valid_until", self.valid_until, "finite seconds")
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Something a person said or typed to the robot."""
+
+    text: str
+    began: float
+    """Clock time, seconds, when the person began to say it."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class HumanInput:
-    """What a person does right now: drives (action) or not (None), and presses buttons."""
+    """What a person does right now: drives (action) or not (None), presses buttons, speaks, judges."""
 
     action: Action | None = None
     buttons: frozenset[Button] = frozenset[Button]()
+    sentences: tuple[Sentence, ...] = ()
+    rewind_to: int | None = None
+    """Step of the episode to go back to: the robot pauses, and goes there; None while the person does not ask."""
+    feedback: tuple[Feedback, ...] = ()
+    """Judgements of what was recorded before, for example a label of a pair of clips."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -338,10 +368,16 @@ class EpisodeMeta:
     """Name and version of what makes Step.reward, for example 'task_success@1'."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Software versions by package name."""
+    continues: str = ""
+    """Id of the paused episode that goes on here, without a reset; empty for one that begins with a reset."""
+    continues_at: int = 0
+    """Steps of the whole, over all its parts, before this one: fewer than were recorded after a rewind."""
 
     def __post_init__(self) -> None:
         if not self.id:
             raise InvalidValueError("EpisodeMeta.id", repr(self.id), "a non-empty name")
+        if self.continues_at < 0:
+            raise InvalidValueError("EpisodeMeta.continues_at", self.continues_at, "steps >= 0")
         _set(self, "versions", _frozen_mapping(self.versions))
 
 
@@ -408,6 +444,45 @@ class GuardEvent:
 
 
 Event = Feedback | GuardEvent
+
+
+class Phase(enum.Enum):
+    """What the control loop is doing."""
+
+    RUNNING = "running"
+    RESETTING = "resetting"
+    PAUSED = "paused"
+    REWINDING = "rewinding"
+    STOPPED = "stopped"
+    """A fault is latched, for example by STOP; RELEASE ends it."""
+    WAITING = "waiting"
+    """For something outside, for example the learner; Situation.detail says for what."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Situation:
+    """The present, as it is shown to people: also while nothing is recorded."""
+
+    stamp: float
+    """Clock time, seconds, at which it was put together."""
+    phase: Phase
+    observation: Observation | None
+    """The newest; None when nothing can be sensed."""
+    driver: Driver | None = None
+    """Who decided the last step; None while nobody drives."""
+    action: Action | None = None
+    """What the robot was last told."""
+    episode: str = ""
+    kind: EpisodeKind = EpisodeKind.PRACTICE
+    step: int = 0
+    """Steps of the episode so far, over all its parts."""
+    time_limit: int = 0
+    instruction: str = ""
+    policy_version: int = -1
+    faults: tuple[GuardEvent, ...] = ()
+    """The latched ones."""
+    detail: str = ""
+    """A sentence for people: why it waits, how the last episode ended."""
 
 
 @dataclass(frozen=True, eq=False)

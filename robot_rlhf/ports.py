@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from robot_rlhf.datatypes import (
     Outcome,
     RobotSpec,
     Segment,
+    Situation,
     Step,
     WeightSnapshot,
 )
@@ -168,6 +169,28 @@ class Subscriber(Protocol):
         ...
 
     def on_episode_end(self, end: EpisodeEnd) -> None: ...
+
+
+@runtime_checkable
+class Monitor(Protocol):
+    """Is shown the present in every control period, also while nothing is recorded: paused, resetting, stopped."""
+
+    def show(self, situation: Situation) -> None:
+        """Take a look, and return at once."""
+        ...
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A robot whose whole world can be put back to an earlier moment, as only a simulator can."""
+
+    def snapshot(self) -> object:
+        """This moment, for `restore`."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Go on from a snapshot of this robot."""
+        ...
 
 
 @runtime_checkable

@@ -85,6 +85,8 @@ def encode_episode_start(meta: EpisodeMeta, observation: Observation) -> bytes:
                 "operator": meta.operator,
                 "reward_source": meta.reward_source,
                 "versions": dict(meta.versions),
+                "continues": meta.continues,
+                "continues_at": meta.continues_at,
             },
             "observation": observation_rest(observation),
         },

@@ -1,0 +1,1 @@
+"""The operator's browser console: watch, drive, judge, speak, label, review."""
