@@ -1,0 +1,234 @@
+"""The robot's end of the console: a Teleop and a Monitor that never wait for anybody."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from robot_rlhf.console.live import LiveBlock
+from robot_rlhf.console.wire import (
+    MAX_PACKET,
+    Drive,
+    Label,
+    Lost,
+    Message,
+    Operator,
+    Press,
+    Spoken,
+    Status,
+    decode,
+    encode,
+)
+from robot_rlhf.datatypes import (
+    Action,
+    Button,
+    Feedback,
+    FeedbackKind,
+    HumanInput,
+    RobotSpec,
+    Segment,
+    Sentence,
+    Situation,
+)
+from robot_rlhf.errors import LinkError
+from robot_rlhf.timing import Clock
+
+log = logging.getLogger(__name__)
+
+STALE_AFTER = 0.25
+"""Seconds without a word from the operator's page after which nobody drives: the dead man."""
+MAX_WAITING = 1_000
+"""Presses, sentences and labels that may wait for the loop; more are dropped with a warning."""
+NEWER = b"\x01"
+"""Packet that says: there is a newer situation in the live block."""
+REMEMBERED = 50
+"""Episodes whose length is known, so that a late judgement finds its own."""
+_LATE = {
+    Button.SUCCESS: (FeedbackKind.SUCCESS, None),
+    Button.FAILURE: (FeedbackKind.FAILURE, None),
+    Button.DISCARD: (FeedbackKind.DISCARD, 1.0),
+}
+
+
+class ConsoleLink:
+    """What the operator does, as the last packets of the console's process tell it; and what they are shown.
+
+    A thread takes the packets in, so that `read` and `show` take microseconds. When the operator's page falls silent
+    while it drives, or its process dies, the episode is paused, and only the person's next input goes on with it.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpec,
+        clock: Clock,
+        *,
+        stale_after: float = STALE_AFTER,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make the live block.
+
+        Args:
+            spec: of the robot: the size of its actions and its cameras.
+            clock: of the session.
+            stale_after: seconds of silence after which nobody drives.
+            on_stop: called at once, from the link's own thread, when STOP is pressed: the guard's stop.
+        """
+        self.block = LiveBlock(spec.cameras)
+        self.operator = ""
+        """Name of whoever has the operator's seat; empty while nobody has it."""
+        self.lost = 0
+        """Times that the operator vanished while driving."""
+        self._size = spec.action.size
+        self._clock = clock
+        self._stale_after = stale_after
+        self._on_stop = on_stop
+        self._lock = threading.Lock()
+        self._drive: Drive | None = None
+        self._heard = -1.0
+        self._leading = False
+        self._presses: list[Press] = []
+        self._sentences: list[Sentence] = []
+        self._labels: list[Feedback] = []
+        self._episodes: dict[str, int] = {}
+        self._episode = ""
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    # -- the other process -----------------------------------------------------------------------------------------
+
+    def connect(self) -> socket.socket:
+        """The other end for a new console process; one that was connected before is let go."""
+        self.disconnect()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_PACKET)
+        self._socket = ours
+        self._thread = threading.Thread(target=self._listen, args=(ours,), name="console-link", daemon=True)
+        self._thread.start()
+        return theirs
+
+    def disconnect(self) -> None:
+        """Let the console's process go: nobody drives from now on. Idempotent."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            if self._thread is not None:
+                self._thread.join(timeout=5.0)
+            self._socket.close()
+            self._socket = None
+
+    def close(self) -> None:
+        """Let go of process and memory."""
+        self.disconnect()
+        self.block.close()
+
+    def _listen(self, end: socket.socket) -> None:
+        while True:
+            try:
+                packet = end.recv(2 * MAX_PACKET)
+            except OSError:
+                packet = b""
+            if not packet:
+                break
+            try:
+                self._take(decode(packet))
+            except LinkError as error:
+                log.warning("%s", error)
+        self._take(Lost())
+
+    def _take(self, message: Message) -> None:
+        now = self._clock.now()
+        if isinstance(message, Press) and message.button is Button.STOP:
+            self._on_stop()
+        with self._lock:
+            if isinstance(message, Drive):
+                if message.action is not None and len(message.action) != self._size:
+                    raise LinkError(f"console: an action of {len(message.action)} numbers, expected {self._size}")
+                self._drive, self._heard = message, now
+            elif isinstance(message, Press):
+                self._keep(self._presses, message)
+            elif isinstance(message, Spoken):
+                self._keep(self._sentences, Sentence(message.text, now - message.seconds_ago))
+            elif isinstance(message, Label):
+                self._keep(self._labels, message.feedback)
+            elif isinstance(message, Operator):
+                self.operator = message.name
+                self._drive = None
+            elif isinstance(message, Lost):
+                self._drive = None
+
+    @staticmethod
+    def _keep(waiting: list[Any], item: object) -> None:
+        if len(waiting) >= MAX_WAITING:
+            raise LinkError(f"console: more than {MAX_WAITING} inputs wait for the robot; this one is dropped")
+        waiting.append(item)
+
+    # -- Teleop ------------------------------------------------------------------------------------------------------
+
+    def read(self) -> HumanInput | None:
+        """What the operator does now; None while no page of theirs speaks."""
+        now = self._clock.now()
+        with self._lock:
+            drive = self._drive if now - self._heard <= self._stale_after else None
+            presses, self._presses = self._presses, []
+            sentences, self._sentences = tuple(self._sentences), []
+            labels, self._labels = self._labels, []
+            episode = self._episode
+        buttons: set[Button] = set()
+        for press in presses:
+            if press.episode and press.button in _LATE and _whole(press.episode) != _whole(episode):
+                labels += self._late(press, now)
+            else:
+                buttons.add(press.button)
+        if drive is None and self._leading:
+            self.lost += 1
+            buttons.add(Button.PAUSE)
+            log.warning("the operator's page is gone while it drove: paused")
+        self._leading = drive is not None and drive.action is not None
+        if drive is None and not (buttons or sentences or labels):
+            return None
+        action = None if drive is None or drive.action is None else Action(np.array(drive.action, np.float32))
+        rewind_to = None if drive is None else drive.rewind_to
+        return HumanInput(action, frozenset(buttons), sentences, rewind_to, tuple(labels))
+
+    def _late(self, press: Press, now: float) -> list[Feedback]:
+        """The judgement of an episode that has ended meanwhile belongs to that one, not to the next."""
+        steps = self._episodes.get(press.episode)
+        if not steps:
+            log.warning("console: '%s' for %s, which is not known: dropped", press.button.value, press.episode)
+            return []
+        kind, value = _LATE[press.button]
+        return [Feedback(kind, self.operator or "operator", now, Segment(press.episode, 0, steps), value)]
+
+    # -- Monitor -----------------------------------------------------------------------------------------------------
+
+    def show(self, situation: Situation) -> None:
+        self.block.write(situation)
+        if situation.episode:
+            with self._lock:
+                self._episode = situation.episode
+                self._episodes[situation.episode] = situation.step
+                while len(self._episodes) > REMEMBERED:
+                    del self._episodes[next(iter(self._episodes))]
+        self._send(NEWER)
+
+    def tell(self, values: Mapping[str, Any]) -> None:
+        """What the session says of itself, by name."""
+        self._send(encode(Status(values)))
+
+    def _send(self, packet: bytes) -> None:
+        """Without waiting; a console that does not read misses it."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.send(packet, socket.MSG_DONTWAIT)
+
+
+def _whole(episode: str) -> str:
+    """Id of the episode without the number of its part."""
+    return episode.partition("+")[0]
