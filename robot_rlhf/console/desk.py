@@ -1,0 +1,206 @@
+"""The operator's desk: who sits at it, what their hands do, and what goes to the robot. One per console process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_rlhf.console.controls import Hands, PageInput, View
+from robot_rlhf.console.robotside import RobotSide
+from robot_rlhf.console.settings import ConsoleSettings
+from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
+from robot_rlhf.datatypes import ActionLayout, Button, Feedback
+from robot_rlhf.errors import InvalidValueError, LinkError, RobotRlhfError
+
+log = logging.getLogger(__name__)
+
+REWIND_SPEED = 20.0
+"""Steps per second while the rewind key is held: as fast as they were made."""
+HISTORY = 50
+"""Sentences remembered for the correction box."""
+
+
+class NotTheOperatorError(RobotRlhfError):
+    """Somebody who only watches asked for what the operator alone may do."""
+
+
+@dataclass
+class Visitor:
+    """One browser, known by its cookie; several tabs of it are the same visitor."""
+
+    id: str
+    name: str
+
+
+class Desk:
+    """One operator drives, the others watch. Everything that reaches the robot from a browser comes through here.
+
+    The seat stays with a visitor whose page is gone (a reload takes it up again), until that visitor leaves it or
+    another one takes it over, which is possible at any time: what must not happen is that two drive at once.
+    """
+
+    def __init__(self, settings: ConsoleSettings, robot: RobotSide, layout: ActionLayout) -> None:
+        self.settings = settings
+        self.robot = robot
+        self.hands = Hands(layout)
+        self.operator: Visitor | None = None
+        self.sentences: list[str] = []
+        """What was said, newest first, without repeats."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called when the seat, the controls' settings or the sentences changed, for pages to paint themselves."""
+        self._rewind_to: float | None = None
+        self._chosen_moment: int | None = None
+        self._last = -1.0
+
+    # -- the seat ----------------------------------------------------------------------------------------------------
+
+    def sits(self, visitor: Visitor) -> bool:
+        """Whether the visitor is the operator."""
+        return self.operator is not None and self.operator.id == visitor.id
+
+    def take_seat(self, visitor: Visitor) -> None:
+        """Become the operator; whoever was it watches from now on, and the hands start off."""
+        if self.sits(visitor):
+            return
+        self.hands.let_go()
+        self.operator = visitor
+        self._rewind_to = self._chosen_moment = None
+        self._send(Operator(visitor.name))
+        self._changed()
+
+    def leave_seat(self, visitor: Visitor) -> None:
+        """Give the seat up; nothing when somebody else has it."""
+        if self.sits(visitor):
+            self.hands.let_go()
+            self.operator = None
+            self._rewind_to = self._chosen_moment = None
+            self._send(Operator(""))
+            self._changed()
+
+    def vanish(self) -> None:
+        """The operator's last page is gone: tell the robot at once; the seat stays theirs."""
+        self.hands.let_go()
+        self._rewind_to = None
+        self._send(Lost())
+
+    # -- driving -----------------------------------------------------------------------------------------------------
+
+    def page_input(self, visitor: Visitor, page: PageInput, now: float) -> list[str]:
+        """What the operator's page sends at each change and each heartbeat.
+
+        Returns:
+            Commands for the page itself ('focus_text', 'help'): what a key asks for that the page must do.
+
+        Raises:
+            NotTheOperatorError: somebody else drives.
+        """
+        self._require(visitor)
+        local: list[str] = []
+        for pressed in self.hands.update(page, now):
+            if isinstance(pressed, Button):
+                self.press(visitor, pressed)
+            else:
+                local.append(pressed)
+        self._rewind(now)
+        self._send(Drive(self.hands.wish(self._view()), self._target()))
+        if local:
+            self._changed()
+        return local
+
+    def choose_moment(self, visitor: Visitor, step: int | None) -> None:
+        """Rewind to a step of the running episode, by slider; None lets go of the slider."""
+        self._require(visitor)
+        self._chosen_moment = step
+
+    def _rewind(self, now: float) -> None:
+        elapsed, self._last = min(0.2, max(0.0, now - self._last)), now
+        present = self.robot.present
+        if not self.hands.rewinding or present is None:
+            self._rewind_to = None
+            return
+        if self._rewind_to is None:
+            self._rewind_to = float(present.step)
+        self._rewind_to = max(0.0, self._rewind_to - REWIND_SPEED * elapsed)
+
+    def _target(self) -> int | None:
+        return self._chosen_moment if self._rewind_to is None else int(self._rewind_to)
+
+    def _view(self) -> View:
+        present = self.robot.present
+        if present is None or present.tool_pose is None:
+            return View(tool_pose=(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), camera_rotation=None, gripper_target=1.0)
+        mount = self.settings.mounts.get(self.camera)
+        turned = None
+        if mount is not None:
+            turned = np.array(mount.rotation, np.float64).reshape(3, 3)
+            if mount.parent == "tool":
+                turned = _matrix(present.tool_pose[3:]) @ turned
+        return View(present.tool_pose, turned, present.gripper_target)
+
+    camera: str = ""
+    """The camera whose picture the 'camera' frame goes by."""
+
+    # -- judging and speaking ----------------------------------------------------------------------------------------
+
+    def press(self, visitor: Visitor, button: Button) -> None:
+        """A judgement or request about what the page shows now.
+
+        Raises:
+            NotTheOperatorError: only the operator may; STOP is everybody's.
+            LinkError: the robot's process does not answer.
+        """
+        if button is not Button.STOP:
+            self._require(visitor)
+        present = self.robot.present
+        self.robot.send(Press(button, present.episode if present else ""))
+
+    def speak(self, visitor: Visitor, text: str, seconds_ago: float) -> None:
+        """A sentence to the robot.
+
+        Raises:
+            InvalidValueError: nothing in it, or more than MAX_SENTENCE characters.
+        """
+        self._require(visitor)
+        text = " ".join(text.split())
+        if not text or len(text) > MAX_SENTENCE:
+            raise InvalidValueError("sentence", f"{len(text)} characters", f"1 to {MAX_SENTENCE} characters")
+        self.robot.send(Spoken(text, max(0.0, min(seconds_ago, 600.0))))
+        self.sentences = [text, *(s for s in self.sentences if s != text)][:HISTORY]
+        self._changed()
+
+    def give(self, feedback: Feedback) -> None:
+        """A LabelSink: a judgement of what was recorded, into the journal that the robot's process writes."""
+        self.robot.send(Label(feedback))
+
+    # -- helpers -----------------------------------------------------------------------------------------------------
+
+    def _require(self, visitor: Visitor) -> None:
+        if self.operator is None:
+            raise NotTheOperatorError("nobody has the operator's seat: take it first")
+        if not self.sits(visitor):
+            raise NotTheOperatorError(f"{self.operator.name} has the operator's seat: you are watching")
+
+    def _send(self, message: Drive | Operator | Lost) -> None:
+        try:
+            self.robot.send(message)
+        except LinkError as error:
+            log.warning("%s", error)
+
+    def _changed(self) -> None:
+        for call in self.on_change:
+            call()
+
+
+def _matrix(q: tuple[float, ...]) -> np.ndarray:
+    """Rotation matrix of a unit quaternion w, x, y, z."""
+    w, x, y, z = q
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
