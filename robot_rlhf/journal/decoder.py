@@ -6,6 +6,7 @@ import io
 import json
 import struct
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,40 @@ class EpisodeStarted:
 Record = EpisodeStarted | Step | Event | EpisodeEnd
 
 
+@dataclass(frozen=True, slots=True)
+class PicturePlace:
+    """Where a recorded picture is: the bytes that ImageTopic.decode takes."""
+
+    file: Path
+    offset: int
+    """Bytes from the start of the file."""
+    length: int
+    """Bytes."""
+
+
+Places = Mapping[str, PicturePlace]
+"""Where the pictures of one observation are, by camera name."""
+
+
 class FileDecoder:
     """Decodes one file. Feed it bytes as they come; what is incomplete waits for the next piece."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, pictures: bool = True, steps: bool = True, places: list[Places] | None = None
+    ) -> None:
+        """Args:
+        path: the file, for messages and places.
+        pictures: decode pictures; without them Observation.images is empty.
+        steps: decode steps; without them only starts, events and ends of episodes are returned, some ten times
+            as fast.
+        places: is given where the pictures of each observation are, one entry per EpisodeStarted or Step
+            returned; pictures are then not decoded.
+        """
         self._path = path
+        self._with_pictures = pictures and places is None
+        self._with_steps = steps
+        self._places = places
+        self._pictures: dict[str, PicturePlace] = {}
         self._rest = b""
         self._offset = 0
         self._checked_magic = False
@@ -107,7 +137,7 @@ class FileDecoder:
     def _decode(self, opcode: int, payload: memoryview, offset: int) -> Record | None:
         try:
             if opcode == Opcode.MESSAGE:
-                return self._message(payload)
+                return self._message(payload, offset + _RECORD_HEAD.size + _MESSAGE_FIELDS)
             if opcode == Opcode.HEADER:
                 self._check_header(bytes(payload))
             elif opcode == Opcode.METADATA:
@@ -149,13 +179,18 @@ class FileDecoder:
         index = next((i for i, t in enumerate(self._sensors.topics) if t.topic == channel.topic), -1)
         self._channels[channel.id] = (channel.topic, index)
 
-    def _message(self, payload: memoryview) -> Record | None:
+    def _message(self, payload: memoryview, offset: int) -> Record | None:
+        """Args: offset: where in the file the message's data begin."""
         topic, sensor = self._channels[_MESSAGE_CHANNEL.unpack_from(payload)[0]]
         self.topics[topic] += 1
-        data = bytes(payload[_MESSAGE_FIELDS:])
         if sensor >= 0:
-            self._pending[sensor] = data
+            self._sensor(sensor, payload, offset)
             return None
+        if topic == TOPIC_STEP and not self._with_steps:
+            self._pending.clear()
+            self._pictures = {}
+            return None
+        data = bytes(payload[_MESSAGE_FIELDS:])
         if topic == TOPIC_STEP:
             return self._step(json.loads(data))
         if topic == TOPIC_EPISODE_START:
@@ -168,11 +203,22 @@ class FileDecoder:
             return decode_episode_end(data)
         return None
 
+    def _sensor(self, sensor: int, payload: memoryview, offset: int) -> None:
+        """Keep a message until the record that makes its observation count."""
+        camera = self._sensors.camera(sensor) if self._sensors is not None else None
+        if camera is None or self._with_pictures:
+            self._pending[sensor] = bytes(payload[_MESSAGE_FIELDS:])
+        elif self._places is not None:
+            self._pictures[camera] = PicturePlace(self._path, offset, len(payload) - _MESSAGE_FIELDS)
+
     def _observation(self, rest: Json) -> Observation:
         if self._sensors is None:
             raise JournalError(f"{self._path}: damaged: no session metadata")
         observation = self._sensors.decode(self._pending, rest)
         self._pending.clear()
+        if self._places is not None:
+            self._places.append(self._pictures)
+            self._pictures = {}
         return observation
 
     def _step(self, fields: dict[str, Any]) -> Step:

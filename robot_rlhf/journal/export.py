@@ -95,14 +95,14 @@ def export(
     include_privileged: bool = False,
     include_discarded: bool = False,
 ) -> ExportReport:
-    """Write a journal's episodes in another format.
+    """Write a journal's episodes in another format, with the outcomes as they are labelled today.
 
     Args:
         path: the journal.
         target: the file (csv, robomimic) or folder (lerobot) to make; must not exist.
         to: 'lerobot' (LeRobotDataset v3.0), 'robomimic' (HDF5) or 'csv'.
         include_privileged: also write privileged state and gold reward.
-        include_discarded: also write episodes that a person discarded.
+        include_discarded: also write episodes that a person discarded while they ran, or deleted later.
 
     Raises:
         UnknownNameError: no such format.
@@ -116,7 +116,7 @@ def export(
         raise JournalError(f"{goal}: exists already; an export writes only to a new place")
     chosen = (
         episode
-        for episode in episodes(path)
+        for episode in episodes(path, include_deleted=include_discarded)
         if include_discarded or episode.end is None or episode.end.outcome is not Outcome.DISCARDED
     )
     first = next(chosen, None)

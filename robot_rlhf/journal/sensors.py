@@ -173,6 +173,7 @@ class SensorTopics:
             FixedMessage("/gripper", JOINT_STATE, 2, gripper, "gripper"),
         )
         self.images = {camera: ImageTopic(camera) for camera in spec.cameras}
+        self._cameras = tuple(spec.cameras)
         self._order = np.array(_WXYZ_TO_XYZW, np.intp)
         self._inverse = np.argsort(self._order)
 
@@ -180,6 +181,10 @@ class SensorTopics:
     def topics(self) -> tuple[FixedMessage | ImageTopic, ...]:
         """All topics, in the order in which the messages of an observation are written."""
         return (*self.numbers, *self.images.values())
+
+    def camera(self, index: int) -> str | None:
+        """The camera whose pictures have this index in `topics`; None for numbers."""
+        return self._cameras[index - len(self.numbers)] if index >= len(self.numbers) else None
 
     def encode(self, observation: Observation, time_ns: int) -> list[tuple[int, bytes]]:
         """Messages as (index into `topics`, payload).

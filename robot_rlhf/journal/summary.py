@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_rlhf.datatypes import EpisodeEnd, Feedback, Step
-from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.format import JOURNAL_VERSION
-from robot_rlhf.journal.reader import JournalTail, check_journal
+from robot_rlhf.journal.labels import Labels
+from robot_rlhf.journal.tail import JournalTail, check_journal
 from robot_rlhf.journal.writer import journal_files
 
 BROKEN_OFF = "broken off"
@@ -42,6 +43,12 @@ class JournalSummary:
     """The part of it in which a person drove."""
     events: Mapping[str, int]
     """Feedback by kind, guard events as 'guard: <rule>'."""
+    deleted: int
+    """Episodes that a person deleted later; they are among `episodes` as they were recorded."""
+    relabelled: Mapping[str, int]
+    """Episodes whose outcome a person labelled after their end, by that outcome."""
+    preferences: int
+    """Pairs of segments with a preference that stands."""
     topics: Mapping[str, int]
     """Messages by topic."""
 
@@ -71,14 +78,20 @@ class _Count:
         self.versions: dict[str, set[str]] = {}
         self.duration = 0.0
         self.human_seconds = 0.0
+        self.labels = Labels()
         self._open: str | None = None
+
+    def begin_file(self) -> None:
+        self.end_episode(BROKEN_OFF)
+        self.labels.begin_file()
 
     def end_episode(self, outcome: str) -> None:
         if self._open is not None:
             self.outcomes.setdefault(self._open, Counter())[outcome] += 1
         self._open = None
 
-    def add(self, record: object) -> None:
+    def add(self, record: Record) -> None:
+        self.labels.add(record)
         if isinstance(record, EpisodeStarted):
             self.end_episode(BROKEN_OFF)
             self._open = record.meta.kind.value
@@ -96,7 +109,7 @@ class _Count:
         elif isinstance(record, Feedback):
             self.events[record.kind.value] += 1
         else:
-            self.events[f"guard: {getattr(record, 'rule', '')}"] += 1
+            self.events[f"guard: {record.rule}"] += 1
 
 
 def describe(path: str | os.PathLike[str]) -> JournalSummary:
@@ -107,9 +120,14 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
     """
     where = check_journal(path)
     count = _Count()
-    with JournalTail(where) as tail:
-        for record in tail.records():
-            count.add(record)
+    with JournalTail(where, pictures=False) as tail:
+        before: Path | None = None
+        for file, records in tail.pieces():
+            if file != before:
+                count.begin_file()
+                before = file
+            for record in records:
+                count.add(record)
         count.end_episode(BROKEN_OFF)
         topics, metadata = tail.topics, dict(tail.metadata)
     files = journal_files(where) if where.is_dir() else [where]
@@ -127,5 +145,8 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
         duration=count.duration,
         human_seconds=count.human_seconds,
         events=dict(count.events),
+        deleted=len(count.labels.deleted),
+        relabelled=dict(Counter(outcome.value for outcome in count.labels.relabelled.values())),
+        preferences=len(count.labels.preferences),
         topics=dict(sorted(topics.items())),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ from robot_rlhf.journal.mcapfile import McapFile, message_record
 from robot_rlhf.journal.schemas import JSON_SCHEMAS
 from robot_rlhf.journal.sensors import SensorTopics, message_definition
 
+LOCK_FILE = ".writer.lock"
+"""An empty file in a journal's folder; who holds its lock writes the journal."""
+
 
 def journal_files(folder: Path) -> list[Path]:
     """The numbered files of a journal folder, in the order in which they were written."""
@@ -46,7 +50,8 @@ class JournalWriter:
 
     Each call puts its messages into the operating system in one piece before it returns, so that the death of the
     process at any moment loses nothing that was acknowledged. A background thread syncs the file to disk once per
-    `sync_interval` and at episode ends, so that the death of the machine loses at most that.
+    `sync_interval` and at episode ends, so that the death of the machine loses at most that. While it is open no
+    other writer can open the folder; the kernel lets go of it when the process dies.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class JournalWriter:
         self._channels: dict[str, int] = {}
         self._sensor_channels: list[int] = []
         self._file: McapFile | None = None
+        self._lock = -1
         self._sequence = 0
         self._episode: str | None = None
         self._steps = 0
@@ -100,15 +106,27 @@ class JournalWriter:
         """Create the next file of the folder.
 
         Raises:
-            JournalError: the folder cannot be created or written.
+            JournalError: the folder cannot be created or written, or another writer has it open.
         """
         if self._file is not None:
             raise JournalError(f"{self._file.path}: the journal was opened already")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            numbers = [int(path.stem) for path in journal_files(self.folder)]
         except OSError as error:
             raise JournalError(f"{self.folder}: cannot make the journal folder: {error.strerror}") from error
+        self._lock = _lock_folder(self.folder)
+        try:
+            self._begin_file()
+        except BaseException:
+            self._let_go()
+            raise
+        return self
+
+    def _begin_file(self) -> None:
+        try:
+            numbers = [int(path.stem) for path in journal_files(self.folder)]
+        except OSError as error:
+            raise JournalError(f"{self.folder}: cannot read the journal folder: {error.strerror}") from error
         file = McapFile(self.folder / f"{max(numbers, default=-1) + 1:03d}.mcap")
         session = {
             **self._metadata,
@@ -128,7 +146,6 @@ class JournalWriter:
         _sync_folder(self.folder)
         self._syncer = threading.Thread(target=self._sync_regularly, name="journal-sync", daemon=True)
         self._syncer.start()
-        return self
 
     def __enter__(self) -> JournalWriter:
         return self.open()
@@ -189,7 +206,16 @@ class JournalWriter:
         self._wake.set()
         if self._syncer is not None:
             self._syncer.join()
-        self._file.close()
+        try:
+            self._file.close()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let others write the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _open_file(self) -> McapFile:
         if self._file is None:
@@ -238,6 +264,25 @@ class JournalWriter:
                 except JournalError as error:
                     self._sync_failure = error
                     return
+
+
+def _lock_folder(folder: Path) -> int:
+    """Become the folder's only writer; returns the descriptor whose closing ends that."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise JournalError(f"{folder}: cannot create the journal file: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalError(
+            f"{folder}: a session is writing this journal; end it first, or give labels through it"
+        ) from error
+    except OSError as error:
+        os.close(descriptor)
+        raise JournalError(f"{folder}: this file system cannot lock a journal: {error.strerror}") from error
+    return descriptor
 
 
 def _sync_folder(folder: Path) -> None:
