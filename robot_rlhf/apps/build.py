@@ -23,7 +23,7 @@ from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
-from robot_rlhf.runtime.loop import Station
+from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
 from robot_rlhf.safety.guard import GuardedRobot

@@ -13,8 +13,8 @@ from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.writer import JournalWriter
-from robot_rlhf.runtime.loop import StopRequestedError
 from robot_rlhf.runtime.session import Session
+from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 

@@ -38,8 +38,8 @@ from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, WeightsInbox
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import InlineLearner
 from robot_rlhf.runtime.learner_process import LearnerProcess
-from robot_rlhf.runtime.loop import Station, StopRequestedError
 from robot_rlhf.runtime.session import Session
+from robot_rlhf.runtime.station import Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck

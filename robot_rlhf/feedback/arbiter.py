@@ -57,6 +57,10 @@ class Arbiter:
         self._hands_off_since: float | None = None
         self._grip = 1.0 if gripper_open else -1.0
 
+    def rest(self) -> Choice:
+        """No motion for one control period; the gripper as it was told last, and nobody's lead changes."""
+        return self._rest(Driver.REFLEX)
+
     def choose(self, proposed: Action | None, human: HumanInput | None, now: float) -> Choice:
         """Decide for one control period.
 

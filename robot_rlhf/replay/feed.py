@@ -42,15 +42,21 @@ class ReplayFeed:
         self._encode = encode
         self._meta: EpisodeMeta | None = None
         self._newest: Observation | None = None
+        self._paused: EpisodeMeta | None = None
         self._first = 0
+        """Row at which the present episode began, with its first part."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         """Begin; an episode that never ended (a killed run) is closed as truncated, a demonstration is taken out."""
-        if self._meta is not None and self._meta.kind is EpisodeKind.DEMONSTRATION:
+        open_or_paused = self._meta or self._paused
+        goes_on = bool(meta.continues) and self._paused is not None
+        if open_or_paused is not None and open_or_paused.kind is EpisodeKind.DEMONSTRATION and not goes_on:
             self.buffer.discard(self._first)
         self.buffer.end()
         self._meta = meta
-        self._first = self.buffer.written
+        self._paused = None
+        if not goes_on:
+            self._first = self.buffer.written
         if meta.kind is not EpisodeKind.EVALUATION:
             self._begin(meta, observation)
 
@@ -78,8 +84,12 @@ class ReplayFeed:
         """Judgements reach the buffer through rewards and outcomes, not here."""
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed."""
-        if self._meta is not None:
+        """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed.
+
+        The parts of a paused episode are kept or taken out together.
+        """
+        self._paused = self._meta if end.outcome is Outcome.PAUSED else None
+        if self._meta is not None and self._paused is None:
             failed = self._meta.kind is EpisodeKind.DEMONSTRATION and end.outcome is not Outcome.SUCCESS
             if failed or end.outcome is Outcome.DISCARDED:
                 self.buffer.discard(self._first)

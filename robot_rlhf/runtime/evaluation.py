@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.runtime.loop import Station, run_episode
+from robot_rlhf.runtime.loop import run_episode
 from robot_rlhf.runtime.seeds import episode_seed, generators
+from robot_rlhf.runtime.station import Station
 
 
 def wilson_interval(successes: int, episodes: int, z: float = 1.96) -> tuple[float, float]:

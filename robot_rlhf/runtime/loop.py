@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,17 +17,19 @@ from robot_rlhf.datatypes import (
     Feedback,
     FeedbackKind,
     GuardEvent,
+    HumanInput,
     Observation,
     Outcome,
+    Phase,
     Segment,
+    Situation,
     Step,
 )
 from robot_rlhf.errors import FaultLatchedError, InvalidValueError
-from robot_rlhf.feedback.arbiter import Arbiter
-from robot_rlhf.ports import EndingTask, GoldTask, Policy, Subscriber, Task, Teleop
-from robot_rlhf.runtime.reward import SparseReward
-from robot_rlhf.safety.guard import GuardedRobot
-from robot_rlhf.timing import Clock, Rate
+from robot_rlhf.ports import EndingTask, GoldTask
+from robot_rlhf.runtime.path import Path
+from robot_rlhf.runtime.standstill import Standstill, press_stop
+from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 
 FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
 """Faults the policy is to learn to avoid: they end an episode like a failure, with no future."""
@@ -35,33 +37,8 @@ FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
 JUDGED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
 """Outcomes on which the person is asked for a last judgement."""
 
-
-@dataclass
-class Station:
-    """Everything an episode needs, put together by an app."""
-
-    guard: GuardedRobot
-    task: Task
-    policy: Policy | None
-    """None while a person demonstrates."""
-    arbiter: Arbiter
-    reward: SparseReward
-    clock: Clock
-    teleop: Teleop | None = None
-    operator: str = "none"
-    subscribers: Sequence[Subscriber] = ()
-    """Told of everything, in this order: the journal comes first."""
-    pace: Rate | None = None
-    """Keeps the control period in real time; None lets a simulated robot run as fast as it can."""
-    release_faults: bool = False
-    """Release latched faults when an episode begins: for simulations only, where nobody is at risk."""
-    may_move: Callable[[], bool] = field(default=lambda: True)
-    """Asked before each step and each episode: False makes the step the episode's last, and the robot holds still
-    before the next episode (for example while the learner is gone)."""
-
-
-class StopRequestedError(Exception):
-    """The person pressed stop: the session ends once the episode has been closed."""
+PAUSING = frozenset({Button.PAUSE, Button.REWIND})
+NOBODY = HumanInput()
 
 
 def run_episode(
@@ -69,22 +46,36 @@ def run_episode(
 ) -> EpisodeEnd:
     """Run one episode of the station's task and tell every subscriber.
 
+    A paused episode is told in parts: the first ends with Outcome.PAUSED, and what follows begins as an episode of
+    its own that `continues` it. So the steps of each part follow one another without a gap.
+
     Args:
         rng: For the policy's exploration.
         reset_rng: For the start of the episode.
 
+    Returns:
+        The end of the last part.
+
     Raises:
-        StopRequestedError: the person pressed stop; the episode has been closed and the robot stopped before.
+        StopRequestedError: the person pressed stop, and nobody could release that; the episode has been closed and
+            the robot stopped before.
+        EndRequestedError: the person ended the session.
         FaultLatchedError: the episode could not begin.
     """
     episode = _RunningEpisode(station, meta)
     try:
         end = episode.run(rng, reset_rng)
+    except EndRequestedError:
+        station.guard.stop()
+        raise
     except BaseException:
         station.guard.stop()
         episode.close(Outcome.STOPPED, "interrupted")
         raise
-    if episode.stop_pressed:
+    if Button.END in episode.asked_to_leave:
+        station.guard.stop()
+        raise EndRequestedError(end.detail)
+    if Button.STOP in episode.asked_to_leave and not station.attended:
         station.guard.stop()
         raise StopRequestedError(end.detail)
     return end
@@ -96,33 +87,51 @@ class _RunningEpisode:
     def __init__(self, station: Station, meta: EpisodeMeta) -> None:
         self.station = station
         self.meta = meta
-        self.steps = 0
-        self.started = False
-        self.stop_pressed = False
-        self.takeover_at: int | None = None
+        self.asked_to_leave: frozenset[Button] = frozenset()
+        self._whole = meta
+        self._parts = 1
+        self._before = 0
+        """Steps of the earlier parts."""
+        self._steps = 0
+        """Steps of this part."""
+        self._unaided = 0
+        """Steps of all parts that no person drove."""
+        self._started = False
+        self._takeover_at: int | None = None
+        self._driver: Driver | None = None
         self._gold = station.task.gold_reward if isinstance(station.task, GoldTask) else None
         self._world_ended = station.task.ended if isinstance(station.task, EndingTask) else None
         self._outcome_so_far: tuple[Outcome | None, str] = (None, "")
         self._untold: list[Event] = []
+        self._asked = NOBODY
+        self._path = Path(station.world) if station.attended else None
+        self._standstill = Standstill(station, self._show_still, self._hear)
+
+    # -- one episode -------------------------------------------------------------------------------------------------
 
     def run(self, rng: np.random.Generator, reset_rng: np.random.Generator) -> EpisodeEnd:
         station = self.station
-        if station.release_faults:
-            station.guard.release()
         if station.pace:
             station.pace.restart()
-        self._wait_until_allowed()
-        observation = self._reset(reset_rng)
+        try:
+            self._standstill.until_allowed()
+            observation = self._reset(reset_rng)
+            if station.waits_for_hands:
+                self._standstill.until_hands_on("drive the robot to begin")
+                observation = station.guard.observe()
+        except FaultLatchedError:
+            self._tell(station.guard.take_events())
+            raise
         station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)
-        self.started = True
-        for subscriber in station.subscribers:
-            subscriber.on_episode_start(self.meta, observation)
+        self._begin(observation)
         self._tell(station.guard.take_events())  # what the reset met
-        if station.pace:
-            station.pace.restart()
+        asked: HumanInput | None = None
         while True:
-            step, outcome, detail = self._step(observation, rng)
-            if step is not None:
+            step, outcome, detail = self._step(observation, rng, asked)
+            asked = None
+            if outcome is Outcome.PAUSED:
+                observation, asked, outcome, detail = self._pause(observation)
+            elif step is not None:
                 observation = step.next_observation
             if outcome is not None:
                 return self.close(outcome, detail)
@@ -130,30 +139,48 @@ class _RunningEpisode:
     def _reset(self, rng: np.random.Generator) -> Observation:
         """Bring the episode to its start; raises FaultLatchedError, before anything moves, while a fault is latched."""
         station = self.station
-        try:
-            if station.guard.faults:
-                station.guard.hold()
-            station.task.reset(rng)
-            station.guard.anchor()
-            if station.policy:
-                station.policy.reset()
-            return station.guard.observe()
-        except FaultLatchedError:
-            self._tell(station.guard.take_events())
-            raise
+        if station.guard.faults:
+            station.guard.hold()
+        self._show(Phase.RESETTING, None)
+        station.task.reset(rng)
+        station.guard.anchor()
+        if station.policy:
+            station.policy.reset()
+        return station.guard.observe()
 
-    def _step(self, observation: Observation, rng: np.random.Generator) -> tuple[Step | None, Outcome | None, str]:
+    def _begin(self, observation: Observation) -> None:
+        """Tell the start of the episode, or of a part of it."""
+        self._started = True
+        self._steps = 0
+        if self._path is not None and self._path.end < self._before:
+            self._path.add(observation, self._unaided)
+        self.station.recent.begin(self.meta.id)
+        for subscriber in self.station.subscribers:
+            subscriber.on_episode_start(self.meta, observation)
+        if self.station.pace:
+            self.station.pace.restart()
+
+    def _step(
+        self, observation: Observation, rng: np.random.Generator, asked: HumanInput | None
+    ) -> tuple[Step | None, Outcome | None, str]:
+        """One control period.
+
+        Args:
+            asked: the input that ended a pause; None where the person is to be asked.
+        """
         station, instruction = self.station, self.station.task.instruction
         last = not station.may_move()
-        human = station.teleop.read() if station.teleop else None
-        buttons = human.buttons if human else frozenset[Button]()
-        if Button.STOP in buttons:
-            station.guard.stop()  # before anything else is asked or sent
-            self.stop_pressed = True
-            return None, Outcome.STOPPED, "stop pressed"
         try:
             proposed = station.policy.act(observation, instruction, rng) if station.policy else None
-            choice = station.arbiter.choose(proposed, human, station.clock.now())
+            human = asked or station.read()  # as late as possible: what they do now takes effect now
+            buttons = human.buttons if human else frozenset[Button]()
+            leave = self._leave(human)
+            if leave is not None:
+                return None, *leave
+            if asked is not None and asked.action is None and Button.RESUME not in buttons:
+                choice = station.arbiter.rest()  # judged while paused: nobody moves any more
+            else:
+                choice = station.arbiter.choose(proposed, human, station.clock.now())
             executed = station.guard.act(choice.action).executed
             if station.pace:
                 station.pace.wait()  # what follows an action is seen at the end of its period
@@ -163,19 +190,52 @@ class _RunningEpisode:
                 station.guard.fault("policy", str(error))
             self._tell(station.guard.take_events())
             return None, Outcome.FAULT, str(error)
+        self._driver = choice.driver
         events = station.guard.take_events()
-        outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, last)
-        self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self.steps + 1)]
+        unaided = self._unaided + (choice.driver is not Driver.HUMAN)
+        outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, unaided, last)
+        self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
-        if outcome in JUDGED and station.teleop and (verdict := station.teleop.read()):
-            self._untold += self._judgements(verdict.buttons - buttons, next_observation.stamp, self.steps)
+        if outcome in JUDGED and station.teleop and (verdict := station.read()):
+            judging = frozenset({Button.SUCCESS, Button.FAILURE}) & verdict.buttons
+            self._untold += self._judgements(judging - buttons, next_observation.stamp, self._steps)
+            station.inputs.keep(replace(verdict, buttons=verdict.buttons - judging))
+        if human is not None:
+            self._hear(human)
         self._tell_untold()
         self._follow_takeover(choice.driver, next_observation.stamp)
+        self._show(Phase.RUNNING, next_observation, executed)
         return step, outcome, detail
 
+    def _leave(self, human: HumanInput | None) -> tuple[Outcome, str] | None:
+        """What the person asks for instead of a step."""
+        if human is None:
+            return None
+        if Button.STOP in human.buttons:
+            press_stop(self.station)  # before anything else is sent
+            self.asked_to_leave = human.buttons
+            self._tell(self.station.guard.take_events())
+            return Outcome.STOPPED, "stop pressed"
+        for button, detail in ((Button.END, "session ended"), (Button.RESET, "reset pressed")):
+            if button in human.buttons:
+                self.asked_to_leave = human.buttons
+                self._hear(human)
+                return Outcome.STOPPED, detail
+        if self._path is not None and (human.buttons & PAUSING or human.rewind_to is not None):
+            self._hear(human)
+            self._asked = human
+            return Outcome.PAUSED, "paused"
+        return None
+
     def _outcome(
-        self, observation: Observation, buttons: frozenset[Button], events: Sequence[GuardEvent], last: bool
+        self,
+        observation: Observation,
+        buttons: frozenset[Button],
+        events: Sequence[GuardEvent],
+        unaided: int,
+        last: bool,
     ) -> tuple[Outcome | None, str]:
+        """How the step ends the episode; None when it goes on. `unaided`: steps so far that no person drove."""
         fault = next((event for event in events if event.latched), None)
         if Button.DISCARD in buttons:
             return Outcome.DISCARDED, "discard pressed"
@@ -189,11 +249,17 @@ class _RunningEpisode:
         ending = self._world_ended(observation) if self._world_ended else None
         if ending is not None:
             return ending, "the world ended the episode"
-        if self.steps + 1 >= self.station.task.time_limit:
+        if self._steps_left(self._before + self._steps + 1, unaided) <= 0:
             return Outcome.TIME_LIMIT, ""
         if last:
             return Outcome.STOPPED, "the robot may not move on"
         return None, ""
+
+    def _steps_left(self, steps: int, unaided: int) -> int:
+        """Until the time limit, if the person's hands stay as they are; a person's own steps count only at the end."""
+        limit = self.station.task.time_limit
+        whole = round(limit * self.station.patience) - steps
+        return whole if self.station.policy is None else min(whole, limit - unaided)
 
     def _record(
         self,
@@ -206,7 +272,7 @@ class _RunningEpisode:
     ) -> Step:
         station = self.station
         step = Step(
-            index=self.steps,
+            index=self._steps,
             observation=observation,
             proposed=proposed,
             executed=executed,
@@ -219,28 +285,54 @@ class _RunningEpisode:
             instruction=station.task.instruction,
             next_observation=next_observation,
         )
-        self.steps += 1  # first: the journal has the step even when a later subscriber is interrupted
+        self._steps += 1  # first: the journal has the step even when a later subscriber is interrupted
+        self._unaided += driver is not Driver.HUMAN
         for subscriber in station.subscribers:
             subscriber.on_step(step)
+        station.recent.add(step)
+        if self._path is not None:
+            self._path.add(next_observation, self._unaided)
         return step
 
-    def _wait_until_allowed(self) -> None:
-        """Hold still; a fault ends the wait, and the reset meets it again.
+    # -- pausing -----------------------------------------------------------------------------------------------------
 
-        Raises:
-            StopRequestedError: the person pressed stop meanwhile.
-        """
-        station = self.station
-        while not station.may_move() and not station.guard.faults:
-            human = station.teleop.read() if station.teleop else None
-            if human is not None and Button.STOP in human.buttons:
-                raise StopRequestedError("stop pressed")
-            try:
-                station.guard.hold()
-            except FaultLatchedError:
-                return
-            if station.pace:
-                station.pace.wait()
+    def _pause(self, before: Observation) -> tuple[Observation, HumanInput, Outcome | None, str]:
+        """Hold still until the person goes on, then begin the next part where the robot stands."""
+        assert self._path is not None
+        self._driver = None
+        resumed = self._standstill.pause(self._path, self._asked)
+        self._tell(self.station.guard.take_events())
+        if resumed.outcome is not None:
+            self.asked_to_leave = resumed.human.buttons
+            return before, NOBODY, resumed.outcome, resumed.detail
+        observation = self.station.guard.observe()
+        self.close(Outcome.PAUSED, f"goes on at step {resumed.step}")
+        self.meta = replace(
+            self._whole,
+            id=f"{self._whole.id}+{self._parts:02d}",
+            continues=self.meta.id,
+            continues_at=resumed.step,
+        )
+        self._parts += 1
+        self._before = resumed.step
+        self._unaided = self._path[resumed.step].unaided
+        self._path.cut(resumed.step)
+        self._begin(observation)
+        human = resumed.human
+        return observation, replace(human, buttons=human.buttons - PAUSING, sentences=(), feedback=()), None, ""
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _hear(self, human: HumanInput) -> None:
+        """Sentences become corrections about the steps they mean; judgements of the past are passed on."""
+        for sentence in human.sentences:
+            span = self.station.recent.about(sentence.began)
+            if span is None:  # before the very first step: it waits for one
+                self.station.inputs.keep(HumanInput(sentences=(sentence,)))
+                continue
+            now = self.station.clock.now()
+            self._tell([Feedback(FeedbackKind.CORRECTION, self.station.operator, now, span, text=sentence.text)])
+        self._tell(human.feedback)
 
     def _judgements(self, buttons: frozenset[Button], stamp: float, steps: int) -> list[Event]:
         whole = Segment(self.meta.id, 0, steps)
@@ -250,11 +342,11 @@ class _RunningEpisode:
     def _follow_takeover(self, driver: Driver, stamp: float) -> None:
         """One intervention event per span of steps that a person drove, told when it ends."""
         driving = driver is Driver.HUMAN
-        if driving and self.takeover_at is None:
-            self.takeover_at = self.steps - 1
-        elif not driving and self.takeover_at is not None:
-            span = Segment(self.meta.id, self.takeover_at, self.steps - 1 - self.takeover_at)
-            self.takeover_at = None
+        if driving and self._takeover_at is None:
+            self._takeover_at = self._steps - 1
+        elif not driving and self._takeover_at is not None:
+            span = Segment(self.meta.id, self._takeover_at, self._steps - 1 - self._takeover_at)
+            self._takeover_at = None
             self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
 
     def _tell_untold(self) -> None:
@@ -267,19 +359,56 @@ class _RunningEpisode:
                 subscriber.on_event(event)
 
     def close(self, outcome: Outcome, detail: str) -> EpisodeEnd:
-        """End the episode; an outcome that was known before an interruption stands."""
+        """End the episode, or a part of it; an outcome that was known before an interruption stands."""
         known, words = self._outcome_so_far
         if known is not None:
             outcome, detail = known, words
-        if self.started:
+        if self._started:
             self._tell_untold()
-        end = EpisodeEnd(self.meta.id, outcome, self.steps, detail)
-        if self.started:
-            self.started = False
-            if self.takeover_at is not None and self.steps > self.takeover_at:
-                span = Segment(self.meta.id, self.takeover_at, self.steps - self.takeover_at)
+        end = EpisodeEnd(self.meta.id, outcome, self._steps, detail)
+        if self._started:
+            self._started = False
+            if self._takeover_at is not None and self._steps > self._takeover_at:
+                span = Segment(self.meta.id, self._takeover_at, self._steps - self._takeover_at)
                 stamp = self.station.clock.now()
                 self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
+            self._takeover_at = None
             for subscriber in self.station.subscribers:
                 subscriber.on_episode_end(end)
         return end
+
+    # -- showing -----------------------------------------------------------------------------------------------------
+
+    def _show_still(self, phase: Phase, observation: Observation | None, detail: str, at: int) -> None:
+        self._show(phase, observation, None, detail, at)
+
+    def _show(
+        self,
+        phase: Phase,
+        observation: Observation | None,
+        action: Action | None = None,
+        detail: str = "",
+        at: int | None = None,
+    ) -> None:
+        """Show the present; `at` is the step where the robot stands, when that is not the last one."""
+        station = self.station
+        if station.monitor is None:
+            return
+        steps = self._before + self._steps
+        station.monitor.show(
+            Situation(
+                stamp=station.clock.now(),
+                phase=phase,
+                observation=observation,
+                driver=self._driver if phase is Phase.RUNNING else None,
+                action=action,
+                episode=self.meta.id,
+                kind=self.meta.kind,
+                step=steps if at is None else at,
+                time_limit=steps + max(0, self._steps_left(steps, self._unaided)),
+                instruction=station.task.instruction,
+                policy_version=station.policy.version if station.policy else -1,
+                faults=station.guard.faults,
+                detail=detail,
+            )
+        )

@@ -13,8 +13,8 @@ from robot_rlhf.ports import Task
 class SparseReward:
     """1 in the step that succeeds, minus `failure_cost` in one that fails, minus `gripper_cost` per gripper change."""
 
-    judge: Literal["task", "person"] = "task"
-    """Who says that it succeeded: the task's predicate, or the person's success button."""
+    judge: Literal["task", "person", "either"] = "task"
+    """Who says that it succeeded: the task's predicate, the person's success button, or whichever comes first."""
     gripper_cost: float = 0.02
     """HIL-SERL's grasp penalty: charged per change of the command, never for holding."""
     failure_cost: float = 0.5
@@ -29,7 +29,9 @@ class SparseReward:
 
     def succeeded(self, task: Task, observation: Observation, buttons: frozenset[Button]) -> bool:
         """Whether the step that led to the observation is a success."""
-        return task.success(observation) if self.judge == "task" else Button.SUCCESS in buttons
+        if self.judge != "task" and Button.SUCCESS in buttons:
+            return True
+        return self.judge != "person" and task.success(observation)
 
     def value(self, outcome: Outcome | None, before: Observation, after: Observation) -> float:
         """The reward of the step that led from one observation to the other, and ended the episode so (None: not)."""

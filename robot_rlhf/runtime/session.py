@@ -8,8 +8,9 @@ from dataclasses import replace
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta
 from robot_rlhf.errors import RobotError, RobotRlhfError
 from robot_rlhf.ports import Teleop
-from robot_rlhf.runtime.loop import Station, run_episode
+from robot_rlhf.runtime.loop import run_episode
 from robot_rlhf.runtime.seeds import episode_seed, generators
+from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
 
 TRIES_PER_DEMONSTRATION = 10

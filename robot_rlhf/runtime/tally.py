@@ -55,6 +55,8 @@ class Tally:
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._kind = meta.kind
+        if meta.continues:  # a part of a paused episode, which counts once
+            return
         self._episode = EpisodeCount()
         self.started[meta.kind] = self.started.get(meta.kind, 0) + 1
 
@@ -75,6 +77,8 @@ class Tally:
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         self.faults += end.outcome is Outcome.FAULT
+        if end.outcome is Outcome.PAUSED:
+            return
         if self._kind is EpisodeKind.DEMONSTRATION:
             self.demonstrations += end.outcome is Outcome.SUCCESS
         if self._kind is not EpisodeKind.PRACTICE:

@@ -194,9 +194,7 @@ class GuardedRobot:
             InvalidValueError: the goal is outside the workspace or tilted too far.
             FaultLatchedError: a fault came up on the way.
         """
-        mover = self._mover
-        if not isinstance(mover, ToolMover):
-            raise ConfigError("move_to: only a robot with 'tool_pose' commands can be moved to a pose")
+        mover = self._tool_mover()
         if not 0.0 <= opening <= 1.0:
             raise InvalidValueError("opening", opening, "0 (closed) to 1 (open)")
         mover.check_goal(pose)
@@ -205,8 +203,7 @@ class GuardedRobot:
         tick = self._clock.now()
         deadline = tick + timeout
         while tick < deadline:
-            observation = self.observe()
-            self._command(lambda seen=observation: mover.approach(pose, opening, seen), observation)
+            self.approach(pose, opening)
             tick = max(tick + self._spec.control_period, self._clock.now())
             self._clock.sleep_until(tick)
             position, orientation = pose_of(self.observe().tool_pose_in_base.tolist())
@@ -219,6 +216,27 @@ class GuardedRobot:
                 return True
         self.hold()
         return False
+
+    def approach(self, pose: Sequence[float], opening: float) -> Guarded:
+        """Move the tool towards a pose for one control period, as fast as the limits and a stop at the pose allow.
+
+        Args:
+            pose: x, y, z m, and quaternion w, x, y, z, in the base frame; what lies outside the workspace is not
+                reached. Shape (7,).
+            opening: commanded opening of the gripper, 0 to 1.
+
+        Raises:
+            ConfigError: the robot does not take 'tool_pose' commands.
+            FaultLatchedError: as `act` does.
+        """
+        mover = self._tool_mover()
+        observation = self.observe()
+        return self._command(lambda: mover.approach(pose, opening, observation), observation)
+
+    def _tool_mover(self) -> ToolMover:
+        if not isinstance(self._mover, ToolMover):
+            raise ConfigError("only a robot with 'tool_pose' commands can be moved to a pose")
+        return self._mover
 
     def anchor(self) -> None:
         """Forget the motion so far: the next command starts at rest at what is measured then.

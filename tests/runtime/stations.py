@@ -24,9 +24,10 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.episode import Episode
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.ports import Policy, Subscriber, Teleop
-from robot_rlhf.runtime.loop import Station, run_episode
+from robot_rlhf.runtime.loop import run_episode
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.seeds import generators
+from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock, Rate
 from tests.safety.laws import LOOSE

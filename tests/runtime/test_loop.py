@@ -22,8 +22,8 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.errors import FaultLatchedError, InvalidValueError
-from robot_rlhf.runtime.loop import StopRequestedError
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.timing import FakeClock
 from tests.runtime.stations import GO, LEFT, Hand, Hands, Listener, Rig, Script, run_station, wish
 

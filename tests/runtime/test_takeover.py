@@ -11,8 +11,8 @@ import pytest
 
 from robot_rlhf.datatypes import Action, Driver, FeedbackKind, Observation
 from robot_rlhf.feedback.arbiter import Arbiter
-from robot_rlhf.runtime.loop import Station
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import Guarded, GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock

@@ -1,0 +1,68 @@
+"""What an episode needs, put together by an app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from robot_rlhf.datatypes import HumanInput
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.ports import Monitor, Policy, Restorable, Subscriber, Task, Teleop
+from robot_rlhf.runtime.inputs import Inputs
+from robot_rlhf.runtime.recent import RecentSteps
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.timing import Clock, Rate
+
+
+@dataclass
+class Station:
+    """Everything an episode needs."""
+
+    guard: GuardedRobot
+    task: Task
+    policy: Policy | None
+    """None while a person demonstrates."""
+    arbiter: Arbiter
+    reward: SparseReward
+    clock: Clock
+    teleop: Teleop | None = None
+    operator: str = "none"
+    subscribers: Sequence[Subscriber] = ()
+    """Told of everything, in this order: the journal comes first."""
+    monitor: Monitor | None = None
+    """Shown the present in every control period."""
+    pace: Rate | None = None
+    """Keeps the control period in real time; None lets a simulated robot run as fast as it can."""
+    release_faults: bool = False
+    """Release latched faults, all but a pressed STOP, when an episode begins: for simulations only, where nobody is
+    at risk."""
+    may_move: Callable[[], bool] = field(default=lambda: True)
+    """Asked before each step and each episode: False makes the step the episode's last, and the robot holds still
+    before the next episode (for example while the learner is gone)."""
+    waiting_for: str = "the learner"
+    """What `may_move` waits for, in words."""
+    attended: bool = False
+    """Somebody at a console can release faults: the robot waits for them instead of giving up."""
+    waits_for_hands: bool = False
+    """An episode begins when the person's hands do: for demonstrations by a real person."""
+    patience: float = 1.0
+    """Times the task's time limit that an episode may last when a person drives: their own steps do not count
+    towards the limit before that."""
+    world: Restorable | None = None
+    """Puts a simulation back for a rewind; None rewinds by motion along the recorded path."""
+
+    inputs: Inputs = field(default_factory=Inputs, init=False)
+    recent: RecentSteps = field(default_factory=RecentSteps, init=False)
+
+    def read(self) -> HumanInput | None:
+        """What the person does now."""
+        return self.inputs.read(self.teleop)
+
+
+class StopRequestedError(Exception):
+    """The person pressed stop where nobody can release it: the session ends once the episode has been closed."""
+
+
+class EndRequestedError(Exception):
+    """The person ended the session; the episode has been closed."""
