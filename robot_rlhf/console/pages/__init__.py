@@ -1,0 +1,1 @@
+"""The console's pages: drive, label, review, and the look that they share."""
