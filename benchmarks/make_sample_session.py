@@ -25,6 +25,7 @@ from robot_rlhf.ports import Policy
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
+from sim.person import PEOPLE
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 SEED = 11
@@ -60,7 +61,7 @@ def record(folder: Path, config: TrainConfig, demonstrations: int, corrected: in
     """Make a journal of demonstrations and of corrected practice."""
     versions = {"robot-rlhf": __version__}
     world = build_world(config, FakeClock())
-    person = build_person(world, config.supervisor)
+    person = build_person(world, PEOPLE[config.operator])
     tally = Tally(world.spec.control_period)
     with JournalWriter(folder, world.spec, metadata={"made_by": "benchmarks.make_sample_session"}) as journal:
         station = build_station(config, world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Protocol
 
 from robot_rlhf.errors import InvalidValueError
@@ -68,7 +69,12 @@ class Rate:
         """Times the work took longer than the period by more than a tenth of it."""
         self.lateness = 0.0
         """Seconds by which the last deadline was missed; 0 when it was met."""
+        self.periods = 0
+        """Times `wait` was called."""
+        self.recent: deque[float] = deque(maxlen=1200)
+        """Seconds between the last returns of `wait`, without those that a restart interrupted."""
         self._deadline = clock.now() + period
+        self._woke: float | None = None
 
     def wait(self) -> float:
         """Sleep until the deadline; returns the time slept (0 on an overrun)."""
@@ -76,14 +82,24 @@ class Rate:
         self.lateness = max(0.0, before - self._deadline)
         if self.lateness > 0.1 * self.period:
             self.overruns += 1
+        slept = 0.0
         if self.lateness > 0.0:
             self._deadline = before + self.period
-            return 0.0
-        self._clock.sleep_until(self._deadline)
-        slept = self._deadline - before
-        self._deadline += self.period
+        else:
+            self._clock.sleep_until(self._deadline)
+            slept = self._deadline - before
+            self._deadline += self.period
+        self._note()
         return slept
+
+    def _note(self) -> None:
+        now = self._clock.now()
+        if self._woke is not None:
+            self.recent.append(now - self._woke)
+        self._woke = now
+        self.periods += 1
 
     def restart(self) -> None:
         """Begin a new series of periods now, for example after a reset."""
         self._deadline = self._clock.now() + self.period
+        self._woke = None

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import mujoco
 import numpy as np
@@ -330,6 +330,20 @@ class SimArm:
         with self._lock:
             self._stage.paint(self)
             return self._renderer.picture(self.data, camera, (height, width))
+
+    def mounts(self) -> dict[str, tuple[Literal["base", "tool"], tuple[float, ...]]]:
+        """How the cameras are turned: what each moves with, and the rotation matrix of its optical frame (x right,
+        y down, z forward) in that, row by row."""
+        with self._lock:
+            hand = self.data.xmat[self._hand].reshape(3, 3)
+            found: dict[str, tuple[Literal["base", "tool"], tuple[float, ...]]] = {}
+            for name in self._spec.cameras:
+                camera = self.model.camera(name).id
+                turned = self.data.cam_xmat[camera].reshape(3, 3) * (1.0, -1.0, -1.0)  # MuJoCo's looks along -z, y up
+                still = self.model.cam_bodyid[camera] == 0
+                rotation = turned if still else hand.T @ turned
+                found[name] = ("base" if still else "tool", tuple(rotation.ravel().tolist()))
+            return found
 
     def close(self) -> None:
         """Give the graphics context back; the arm still moves, without pictures."""

@@ -14,21 +14,25 @@ from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
 from sim.graphics import prepare_graphics
 
 COMMANDS = {
+    "session": "teach live: robot, learner, and your console in the browser",
     "train": "demonstrations, practice with corrections, evaluation, report",
     "eval": "measure a trained policy without help",
+    "review": "look through a recorded session in the browser, and label it",
     "record": "record demonstrations into a journal",
     "journal": "look at a journal, replay it, export it",
     "doctor": "what works on this machine",
 }
 MODULES = {
+    "session": "robot_rlhf.apps.session",
     "train": "robot_rlhf.apps.train_command",
     "eval": "robot_rlhf.apps.evaluate",
+    "review": "robot_rlhf.apps.review",
     "record": "robot_rlhf.apps.record",
     "journal": "robot_rlhf.apps.journal",
     "doctor": "robot_rlhf.apps.doctor",
 }
 """Imported only when asked for: torch and MuJoCo take seconds."""
-SIMULATING = ("train", "eval", "record")
+SIMULATING = ("session", "train", "eval", "record")
 """Commands that import MuJoCo."""
 INTERRUPTED = 130
 FAILED = 2
@@ -86,7 +90,7 @@ def usage() -> str:
             *lines,
             "",
             "robot-rlhf COMMAND --help lists a command's options. First steps: robot-rlhf doctor, then",
-            "robot-rlhf train --task pick_cube",
+            "robot-rlhf session --task pick_cube (with you) or robot-rlhf train --task pick_cube (without).",
         ]
     )
 

@@ -47,7 +47,7 @@ class EvaluationConfig:
     """How a policy is measured, always without help."""
 
     every: int = 500
-    """Practice steps between evaluations."""
+    """Practice steps between evaluations; 0 for none before the end, as a session with a person has it."""
     episodes: int = 50
     """Episodes of each of them."""
     final_episodes: int = 100
@@ -59,7 +59,9 @@ class EvaluationConfig:
     """That is: the person drove less than this share of the steps of the last 20 practice episodes."""
 
     def __post_init__(self) -> None:
-        for name in ("every", "episodes", "final_episodes"):
+        if self.every < 0:
+            raise ConfigError(f"evaluation.every: got {self.every}, allowed >= 0")
+        for name in ("episodes", "final_episodes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"evaluation.{name}: got {getattr(self, name)}, allowed >= 1")
         if self.stop_at is not None and not 0.0 < self.stop_at <= 1.0:
@@ -81,6 +83,33 @@ class AsyncConfig:
 
 
 @dataclass(frozen=True)
+class ConsoleConfig:
+    """The operator's web page."""
+
+    host: str = "127.0.0.1"
+    """Where to listen: this machine alone unless told otherwise; 0.0.0.0 lets the network in (with the token)."""
+    port: int = 8765
+    """TCP port; 0 takes any free one."""
+    names: tuple[str, ...] = ()
+    """Further names under which browsers may address this machine, for example robot.lab."""
+    open_browser: bool = True
+    """Open the page in this machine's browser, where it has a screen."""
+    patience: float = 6.0
+    """Times the task's time limit that an episode may last while a person drives."""
+    give_back_after: float = 0.4
+    """Seconds of hands off after which the policy drives again: longer than a finger's change of keys."""
+    rewind: Literal["restore", "motion"] = "restore"
+    """Go back by putting the simulation back, or by moving the arm along its path as a real robot must."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"console.port: got {self.port}, allowed 0 to 65535")
+        for name in ("patience", "give_back_after"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"console.{name}: got {getattr(self, name)}, allowed above 0")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run: a robot practises a task, a person corrects, a learner learns."""
 
@@ -98,11 +127,12 @@ class TrainConfig:
     mode: Literal["synchronous", "asynchronous"] = "synchronous"
     """synchronous: collect a step, then learn, as fast as possible and reproducibly; asynchronous: real time."""
     operator: str = "attentive"
-    """Who supervises practice: attentive, lazy, late, clumsy, thorough or absent."""
+    """Who supervises practice: attentive, lazy, late, clumsy, thorough or absent; with a console any other name is
+    that of a real person."""
     person: PersonConfig | None = None
     """A person of your own making instead of a preset."""
     demonstrator: str = "clumsy"
-    """Who gives the demonstrations."""
+    """Who gives the demonstrations: a simulated person, or with a console the real one, by name."""
     demonstrations: int = 5
     """Successful demonstrations before practice."""
     steps: int = 5_000
@@ -124,6 +154,8 @@ class TrainConfig:
     reward: SparseReward = field(default_factory=SparseReward)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     asynchronous: AsyncConfig = field(default_factory=AsyncConfig)
+    console: ConsoleConfig | None = None
+    """The operator's web page; `robot-rlhf session` has one."""
     video_episodes: int = 9
     """Evaluation episodes in rollouts.mp4; 0 renders none."""
     checkpoint_every: int = 1_000
@@ -131,8 +163,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         known(self.task, TASKS, "task")
-        known(self.operator, PEOPLE, "operator")
-        known(self.demonstrator, PEOPLE, "demonstrator")
+        if self.console is None:
+            known(self.operator, PEOPLE, "operator")
+            known(self.demonstrator, PEOPLE, "demonstrator")
+        elif self.mode != "asynchronous":
+            raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
         for name in ("steps", "demonstrations", "video_episodes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 0")
@@ -146,9 +181,9 @@ class TrainConfig:
             raise ConfigError("mode asynchronous: cloning does not learn while the robot practises; use sac or dagger")
 
     @property
-    def supervisor(self) -> PersonConfig:
-        """The person who watches practice."""
-        return self.person or PEOPLE[self.operator]
+    def supervisor(self) -> PersonConfig | None:
+        """The simulated person who watches practice; None for a real one."""
+        return self.person or PEOPLE.get(self.operator)
 
 
 def check_device(name: str) -> None:

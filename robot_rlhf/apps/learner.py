@@ -16,6 +16,7 @@ import torch
 
 from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
+from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
@@ -29,6 +30,8 @@ from robot_rlhf.runtime.value_check import ValueCheck
 
 log = logging.getLogger(__name__)
 
+NICENESS = 10
+"""Steps by which learning stands back behind the robot and the console."""
 UPDATES_AT_ONCE = 8
 """Updates between two looks at the journal: few, so that a step is taken in within 100 ms."""
 IDLE = 0.005
@@ -53,6 +56,7 @@ class _Learner:
         self.stopped = False
         self.demonstrations = 0
         self.published = -1
+        self.last_values: tuple[float | None, float | None] = None, None
         self.latencies: deque[float] = deque(maxlen=500)
         self._kind = EpisodeKind.PRACTICE
         self._last_news = self._last_checkpoint = 0.0
@@ -62,6 +66,7 @@ class _Learner:
         self.stopped = True
 
     def main(self, parent: int) -> None:
+        modest(NICENESS)
         self._say("waiting for the journal")
         while not self.stopped and os.getppid() == parent:
             took = self._take_in()
@@ -127,6 +132,7 @@ class _Learner:
             return
         q, returned = self.value_check.last
         self.value_check.last = None
+        self.last_values = q, returned
         gap = self.value_check.over_estimation
         self.metrics(self.trainer.steps, {"q": q, "return": returned, "over_estimation": gap}, group="value")
 
@@ -181,6 +187,8 @@ class _Learner:
             latency_p99_ms=1e3 * times[int(0.99 * (len(times) - 1))] if times else 0.0,
             over_estimation=check.over_estimation if check else 0.0,
             alarm=check.alarm if check else False,
+            q=self.last_values[0],
+            value_return=self.last_values[1],
         )
         write_news(self.run.exchange, news)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,33 +23,29 @@ from robot_rlhf.apps.build import (
 )
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml, write_yaml
 from robot_rlhf.apps.judge import Judge, final_evaluation
-from robot_rlhf.apps.learner import learner_command
+from robot_rlhf.apps.learner_link import LearnerLink
+from robot_rlhf.apps.live import LiveConsole
+from robot_rlhf.apps.priority import urgent
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.datatypes import WeightSnapshot
-from robot_rlhf.errors import LinkError
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, WeightsInbox
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import InlineLearner
-from robot_rlhf.runtime.learner_process import LearnerProcess
 from robot_rlhf.runtime.session import Session
-from robot_rlhf.runtime.station import Station, StopRequestedError
+from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
 from robot_rlhf.timing import Clock, FakeClock, MonotonicClock, Rate
 
 log = logging.getLogger(__name__)
-
-FIRST_WEIGHTS_TIMEOUT = 180.0
-"""Seconds to wait for a new learner process: imports, recovery of the journal, imitation."""
 
 
 def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = False) -> dict[str, Any]:
@@ -92,8 +89,8 @@ class _Training:
         self.progress = Progress(config, self.tally, quiet=quiet)
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
-        self.learner: LearnerProcess | None = None
-        self.inbox: WeightsInbox | None = None
+        self.learner: LearnerLink | None = None
+        self.console: LiveConsole | None = None
         self.pace: Rate | None = None
         self.recovered_steps = 0
 
@@ -108,6 +105,8 @@ class _Training:
                 with self.progress:
                     self._demonstrate(session)
                     self._practise(session)
+            except EndRequestedError:
+                log.info("the operator ended the session")
             except (KeyboardInterrupt, StopRequestedError) as reason:
                 interrupted = True
                 log.warning("stopping (%s): everything is saved", type(reason).__name__)
@@ -121,8 +120,8 @@ class _Training:
     def _open(self, stack: ExitStack) -> Session:
         config = self.config
         versions = software_versions()
-        person = build_person(self.world, config.supervisor)
-        listeners: list[Subscriber] = [person, self.tally, self.progress]
+        person = build_person(self.world, config.supervisor) if config.supervisor else None
+        listeners: list[Subscriber] = [*([person] if person else []), self.tally, self.progress]
         if self.synchronous:
             self.trainer, self.value_check = build_trainer(config, self.world.spec, self.metrics)
             listeners.append(self.trainer)
@@ -145,7 +144,7 @@ class _Training:
             subscribers=(journal, *listeners),
         )
         if not self.synchronous:
-            station = self._start_learner(stack, station)
+            station = self._go_live(stack, station)
         return Session(station, self.tally, config.seed, versions)
 
     def _recover(self, listeners: list[Subscriber]) -> None:
@@ -158,33 +157,31 @@ class _Training:
             self.trainer.load(self.folder.latest)
         self.progress.note(f"resumed: {counts.steps} steps in {counts.episodes} episodes recovered from the journal")
 
-    def _start_learner(self, stack: ExitStack, station: Station) -> Station:
-        settings = self.config.asynchronous
-        learner = LearnerProcess(
-            learner_command(self.folder.path),
-            self.folder.exchange,
-            self.clock,
-            heartbeat_timeout=settings.heartbeat_timeout,
-            restarts=settings.restarts,
-            log_file=self.folder.path / "learner.log",
-        )
-        self.learner = stack.enter_context(learner)
-        self.inbox = stack.enter_context(WeightsInbox(self.folder.exchange))
-
-        def may_move() -> bool:
-            if settings.without_learner == "continue":
-                return True
-            learner.check()  # one that will not come back ends the wait
-            return learner.healthy
-
+    def _go_live(self, stack: ExitStack, station: Station) -> Station:
+        """Real time: the learner in its own process, and the console where there is one."""
+        if self.config.console is not None:  # first: a port in use is found out before anything is started
+            self.console = stack.enter_context(LiveConsole(self.folder, self.config, self.world, self.tally))
+        self.learner = stack.enter_context(LearnerLink(self.folder, self.config, self.clock, self.policy))
         self.pace = Rate(self.clock, self.world.spec.control_period)
-        return replace(station, policy=FreshPolicy(self.policy, self.inbox), pace=self.pace, may_move=may_move)
+        station = replace(station, policy=self.learner.policy, pace=self.pace, may_move=self.learner.may_move)
+        if self.console is not None:
+            station = self.console.attend(station)
+            stack.enter_context(self.console.feed(self.learner, self.pace))
+            self.progress.note(self.console.invitation)
+        stack.enter_context(urgent())
+        return station
 
     # -- running ---------------------------------------------------------------------------------------------------
 
     def _demonstrate(self, session: Session) -> None:
         config = self.config
         if self.tally.demonstrations >= config.demonstrations:
+            return
+        preset = PEOPLE.get(config.demonstrator)
+        if preset is None and self.console is not None:
+            session.station = self.console.for_demonstrations(session.station)
+            session.demonstrate(config.demonstrations, self.console.link, config.demonstrator, tries=10_000)
+            session.station = self.console.for_practice(session.station)
             return
         person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
         subscribers = (*session.station.subscribers, person)
@@ -196,29 +193,18 @@ class _Training:
 
     def _practise(self, session: Session) -> None:
         config = self.config
-        if self.learner is not None:
-            self._await_first_weights(self.learner)
         if config.algorithm == "cloning":
             assert self.trainer is not None
             self.trainer.prepare()
             self.policy.load(self.trainer.learner.snapshot())
             self._evaluate()
             return
-        self._next_evaluation = (self.tally.steps // config.evaluation.every + 1) * config.evaluation.every
+        every = config.evaluation.every
+        self._next_evaluation = (self.tally.steps // every + 1) * every if every else math.inf
         self._next_checkpoint = self.tally.steps + config.checkpoint_every
         session.practise(config.steps, self._after_episode)
-        if self.judge.is_due_at_the_end(self.tally.steps):
+        if every and self.judge.is_due_at_the_end(self.tally.steps):
             self._evaluate()
-
-    def _await_first_weights(self, learner: LearnerProcess) -> None:
-        assert self.inbox is not None
-        deadline = self.clock.now() + FIRST_WEIGHTS_TIMEOUT
-        while (snapshot := self.inbox.take()) is None:
-            learner.check()
-            if self.clock.now() > deadline:
-                raise LinkError(f"no weights from the learner within {FIRST_WEIGHTS_TIMEOUT:.0f} s; see learner.log")
-            self.clock.sleep_until(self.clock.now() + 0.05)
-        self.policy.load(snapshot)
 
     def _after_episode(self) -> bool:
         self.metrics(
@@ -263,7 +249,8 @@ class _Training:
     def _newest(self) -> WeightSnapshot:
         if self.trainer is not None:
             return self.trainer.learner.averaged()
-        return read_snapshot(self.folder.exchange / AVERAGED)[0]
+        assert self.learner is not None
+        return self.learner.newest()
 
     def _evaluate(self) -> None:
         with self.stopwatch.outside_training():

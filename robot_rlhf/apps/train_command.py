@@ -37,25 +37,30 @@ def run(argv: Sequence[str]) -> int:
     options = parse(TrainOptions, "train", argv, TrainOptions(_defaults(argv)))
     config = options.settings
     if options.resume is not None:
-        others = sorted({word.split("=")[0] for word in argv if word.startswith("--")} - {"--resume", "--quiet"})
-        if others:
-            raise ConfigError(f"--resume: a resumed run keeps its own settings; leave out {', '.join(others)}")
-        config = read_yaml(RunFolder.existing(options.resume).config)
+        config = resumed_config(options.resume, argv)
     summary = train(config, resume=options.resume, quiet=options.quiet)
     return 130 if summary["interrupted"] else 0
 
 
+def resumed_config(folder: Path, argv: Sequence[str]) -> TrainConfig:
+    """The settings of a run that is to go on; raises ConfigError when others are given beside it."""
+    others = sorted({word.split("=")[0] for word in argv if word.startswith("--")} - {"--resume", "--quiet"})
+    if others:
+        raise ConfigError(f"--resume: a resumed run keeps its own settings; leave out {', '.join(others)}")
+    return read_yaml(RunFolder.existing(folder).config)
+
+
 def _defaults(argv: Sequence[str]) -> TrainConfig:
     """The defaults to show and to start from: a given file's, or the task's own."""
-    file = _value(argv, "--config")
+    file = value_of(argv, "--config")
     if file is not None:
         return read_yaml(Path(file))
-    task = _value(argv, "--task") or TrainConfig().task
+    task = value_of(argv, "--task") or TrainConfig().task
     known(task, TASKS, "task")
     return defaults_for(task)
 
 
-def _value(argv: Sequence[str], option: str) -> str | None:
+def value_of(argv: Sequence[str], option: str) -> str | None:
     """The value of an option before all options are read; None when it is not given."""
     found: str | None = None
     for position, word in enumerate(argv):

@@ -45,6 +45,10 @@ class LearnerNews:
     latency_p99_ms: float
     over_estimation: float
     alarm: bool
+    q: float | None = None
+    """Mean Q of the last compared episode; None before the first."""
+    value_return: float | None = None
+    """Mean return of the same episode."""
 
 
 def write_news(folder: Path, news: LearnerNews) -> None:

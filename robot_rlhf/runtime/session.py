@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Outcome
 from robot_rlhf.errors import RobotError, RobotRlhfError
 from robot_rlhf.ports import Teleop
 from robot_rlhf.runtime.loop import run_episode
@@ -14,6 +14,8 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
 
 TRIES_PER_DEMONSTRATION = 10
+BROKEN = frozenset({Outcome.FAULT, Outcome.TIME_LIMIT})
+"""Outcomes that, before the first step, no person asked for."""
 IDLE_EPISODES = 3
 """Practice episodes in a row without a single step after which something is broken for good."""
 
@@ -44,19 +46,19 @@ class Session:
         rng, reset_rng = generators(seed)
         return run_episode(station, meta, rng, reset_rng)
 
-    def demonstrate(self, count: int, demonstrator: Teleop, name: str) -> None:
-        """Record demonstrations until `count` succeeded.
+    def demonstrate(self, count: int, demonstrator: Teleop, name: str, *, tries: int = TRIES_PER_DEMONSTRATION) -> None:
+        """Record demonstrations until `count` succeeded, in at most `tries` episodes for each.
 
         Raises:
             RobotRlhfError: the demonstrator fails again and again.
         """
         station = replace(self.station, policy=None, teleop=demonstrator, operator=name, may_move=lambda: True)
-        tries = 0
+        tried = 0
         while self.tally.demonstrations < count:
-            tries += 1
-            if tries > TRIES_PER_DEMONSTRATION * count:
+            tried += 1
+            if tried > tries * count:
                 raise RobotRlhfError(
-                    f"demonstrations: {self.tally.demonstrations} of {count} succeeded in {tries - 1} tries"
+                    f"demonstrations: {self.tally.demonstrations} of {count} succeeded in {tried - 1} tries"
                 )
             self.episode(EpisodeKind.DEMONSTRATION, station)
 
@@ -69,7 +71,7 @@ class Session:
         idle = 0
         while self.tally.steps < until_steps:
             end = self.episode(EpisodeKind.PRACTICE)
-            idle = 0 if end.steps else idle + 1
+            idle = idle + 1 if end.steps == 0 and end.outcome in BROKEN else 0
             if idle >= IDLE_EPISODES:
                 raise RobotError(f"practice: {idle} episodes in a row ended before their first step ({end.detail})")
             if after_episode():

@@ -23,7 +23,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     ("argv", "said"),
     [
         (["trian"], "unknown command 'trian'. Did you mean 'train'?"),
-        (["--seed", "3"], "a command comes first: train"),
+        (["--seed", "3"], "a command comes first: session, train"),
         (["train", "--task", "pick_cub"], "unknown task 'pick_cub'. Did you mean 'pick_cube'?"),
         (["train", "--task=reech"], "unknown task 'reech'. Did you mean 'reach'?"),
         (["train", "--operater", "lazy"], "train has no option --operater; did you mean --operator?"),

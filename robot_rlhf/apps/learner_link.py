@@ -1,0 +1,92 @@
+"""The robot's side of a learner in its own process: its life, its weights, its news."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.learner import learner_command
+from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.errors import LinkError
+from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, LearnerNews, WeightsInbox
+from robot_rlhf.runtime.learner_process import LearnerProcess
+from robot_rlhf.timing import Clock
+
+FIRST_WEIGHTS_TIMEOUT = 180.0
+"""Seconds to wait for a new learner process: imports, recovery of the journal, imitation."""
+
+
+class LearnerLink:
+    """A context manager: the learner's process runs while it is open."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock, policy: LearnedPolicy) -> None:
+        self._folder = folder
+        self._hold = config.asynchronous.without_learner == "hold"
+        self._clock = clock
+        self._policy = policy
+        self._asked_at: float | None = None
+        self._process = LearnerProcess(
+            learner_command(folder.path),
+            folder.exchange,
+            clock,
+            heartbeat_timeout=config.asynchronous.heartbeat_timeout,
+            restarts=config.asynchronous.restarts,
+            log_file=folder.path / "learner.log",
+        )
+        self._inbox = WeightsInbox(folder.exchange)
+        self.policy = FreshPolicy(policy, self._inbox)
+        """Swaps in the newest weights between steps."""
+
+    def __enter__(self) -> LearnerLink:
+        self._process.__enter__()
+        self._inbox.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._inbox.__exit__()
+        self._process.__exit__()
+
+    @property
+    def news(self) -> LearnerNews | None:
+        """What the learner last said."""
+        return self._process.news
+
+    @property
+    def healthy(self) -> bool:
+        """True while the learner lives and speaks."""
+        return self._process.healthy
+
+    def may_move(self) -> bool:
+        """Whether there are weights to practise with, and a learner where one is required.
+
+        Raises:
+            LinkError: the learner will not come back, or never sent any weights.
+        """
+        self._process.check()
+        if self._policy.version < 0 and not self._take_first():
+            return False
+        return self.healthy or not self._hold
+
+    def check(self) -> None:
+        """Raises LinkError when the learner died more often than allowed."""
+        self._process.check()
+
+    def newest(self) -> WeightSnapshot:
+        """The weights to evaluate and deploy."""
+        return read_snapshot(self._folder.exchange / AVERAGED)[0]
+
+    def _take_first(self) -> bool:
+        if self._asked_at is None:
+            self._asked_at = self._clock.now()
+        snapshot = self._inbox.take()
+        if snapshot is not None:
+            self._policy.load(snapshot)
+            return True
+        if self._clock.now() > self._asked_at + FIRST_WEIGHTS_TIMEOUT:
+            raise LinkError(f"no weights from the learner within {FIRST_WEIGHTS_TIMEOUT:.0f} s; see learner.log")
+        return False

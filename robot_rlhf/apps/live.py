@@ -1,0 +1,200 @@
+"""The console of a live run: its process, the operator's hands at the station, and what the run says of itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from robot_rlhf.apps.build import World
+from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
+from robot_rlhf.apps.learner_link import LearnerLink
+from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.console.link import ConsoleLink
+from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
+from robot_rlhf.console.settings import CameraMount, ConsoleSettings
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.runtime.station import Station
+from robot_rlhf.runtime.tally import Tally
+from robot_rlhf.timing import Rate
+
+TELL_EVERY = 0.5
+"""Seconds between two words of the run about itself."""
+SUGGESTIONS = (
+    "go slower near the object",
+    "approach from above",
+    "a bit more to the left",
+    "a bit more to the right",
+    "close the gripper later",
+    "good, keep doing that",
+)
+
+
+def serve(
+    console: ConsoleConfig, settings: ConsoleSettings, link: ConsoleLink | None, log_file: Path
+) -> ConsoleProcess:
+    """The console's process, not yet started; raises ConfigError when it cannot listen."""
+    listening = listen(console.host, console.port)
+    hosts = {"127.0.0.1", "localhost", *console.names}
+    if not is_loopback(console.host):
+        hosts |= {console.host, os.uname().nodename}
+    return ConsoleProcess(replace(settings, hosts=tuple(sorted(hosts))), listening, link, log_file)
+
+
+def open_browser(address: str) -> None:
+    """Show a page in this machine's browser, where it has a screen; returns at once."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    threading.Thread(target=webbrowser.open, args=(address,), name="open-browser", daemon=True).start()
+
+
+class LiveConsole:
+    """A context manager around the console of one run."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig, world: World, tally: Tally) -> None:
+        """Begin to listen.
+
+        Raises:
+            ConfigError: the port is in use.
+        """
+        assert config.console is not None
+        self._settings = config.console
+        self._config = config
+        self._world = world
+        self._tally = tally
+        self._stage = "demonstrations"
+        spec = world.spec
+        self.link = ConsoleLink(spec, world.clock, on_stop=world.guard.stop)
+        mounts = {name: CameraMount(parent, rotation) for name, (parent, rotation) in world.task.arm.mounts().items()}
+        told = ConsoleSettings(
+            journal=str(folder.journal),
+            token=new_token(),
+            task=config.task,
+            title=folder.path.name,
+            cameras=spec.cameras,
+            mounts=mounts,
+            action_names=spec.action.names,
+            action_scale=tuple(spec.action.scale.tolist()),
+            action_frame=spec.action.frame,
+            control_period=spec.control_period,
+            suggestions=SUGGESTIONS,
+            can_rewind=True,
+            judged_by=config.reward.judge,
+        )
+        self.process = serve(self._settings, told, self.link, folder.path / "console.log")
+
+    def __enter__(self) -> LiveConsole:
+        self.process.__enter__()
+        if self._settings.open_browser:
+            open_browser(self.process.address)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.link.tell({"stage": "ended"})
+        self.process.__exit__()
+        self.link.close()
+
+    @property
+    def invitation(self) -> str:
+        """What to print for the operator."""
+        open_to = "" if is_loopback(self._settings.host) else " (open to the network: whoever has the token may drive)"
+        return f"operator's console: {self.process.address}{open_to}"
+
+    # -- the station -------------------------------------------------------------------------------------------------
+
+    def attend(self, station: Station) -> Station:
+        """Put the operator at a station: their hands come first, the simulated person's after them."""
+        teleop = self.link if station.teleop is None else FirstOf([self.link, station.teleop])
+        self._real = station.teleop is None
+        return replace(
+            station,
+            teleop=teleop,
+            monitor=self.link,
+            arbiter=Arbiter(self._world.spec.action, give_back_after=self._settings.give_back_after)
+            if self._real
+            else station.arbiter,
+            attended=True,
+            patience=self._settings.patience if self._real else 1.0,
+            world=self._world.task.arm if self._settings.rewind == "restore" else None,
+        )
+
+    def for_demonstrations(self, station: Station) -> Station:
+        """While the operator demonstrates: an episode waits for their hands."""
+        return replace(station, waits_for_hands=True)
+
+    def for_practice(self, station: Station) -> Station:
+        """The inverse of `for_demonstrations`."""
+        return replace(station, waits_for_hands=False)
+
+    # -- what the run says of itself -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def feed(self, learner: LearnerLink, pace: Rate) -> Iterator[None]:
+        """Tell the console how the run is doing, from a thread of its own."""
+        stop = threading.Event()
+        began = time.monotonic()
+
+        def tell() -> None:
+            while not stop.wait(TELL_EVERY):
+                self.link.tell(self._status(learner, pace, time.monotonic() - began))
+
+        thread = threading.Thread(target=tell, name="console-status", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=5.0)
+
+    def _status(self, learner: LearnerLink, pace: Rate, seconds: float) -> Mapping[str, Any]:
+        tally, news = self._tally, learner.news
+        wanted = self._config.demonstrations
+        status: dict[str, Any] = {
+            "stage": "demonstrations" if tally.demonstrations < wanted else "practice",
+            "operator_kind": "person" if self._real else "simulated",
+            "session_seconds": round(seconds, 1),
+            "demonstrations": tally.demonstrations,
+            "demonstrations_wanted": wanted,
+            "practice_episodes": tally.episodes,
+            "steps": tally.steps,
+            "human_seconds": round(tally.human_seconds, 1),
+            "periods": pace.periods,
+            "period_overruns": pace.overruns,
+            "learner_healthy": learner.healthy,
+            "learner_state": "the learner's process is starting" if news is None else news.state,
+            "target_ratio": self._config.trainer.updates_per_step,
+        }
+        if pace.recent:
+            longest = sorted(pace.recent)
+            status["period_p99_ms"] = round(1e3 * longest[int(0.99 * (len(longest) - 1))], 2)
+        if tally.recent:
+            alone = [episode for episode in list(tally.recent) if not episode.human_steps]
+            status |= {
+                "success_with_help": tally.recent_success,
+                "human_share": tally.recent_human_share,
+                "unaided": sum(episode.success for episode in alone),
+                "unaided_episodes": len(alone),
+            }
+        if news is not None:
+            status |= {
+                "updates": news.updates,
+                "ratio": round(news.updates / max(1, news.steps), 2),
+                "latency_ms": round(news.latency_ms, 1),
+                "policy_age_updates": max(0, news.updates - learner.policy.version) if news.version >= 0 else None,
+                "q": news.q,
+                "value_return": news.value_return,
+                "over_estimation": round(news.over_estimation, 3),
+                "alarm": news.alarm,
+            }
+        return status

@@ -1,0 +1,56 @@
+"""`robot-rlhf review`: the console on a recorded session: look through it, label it, compare clips."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.config import ConsoleConfig
+from robot_rlhf.apps.live import open_browser, serve
+from robot_rlhf.console.process import new_token
+from robot_rlhf.console.settings import ConsoleSettings
+from robot_rlhf.journal.reader import JournalTail, check_journal
+
+
+@dataclass(frozen=True)
+class ReviewOptions:
+    """Look through a recorded session in the browser: scrub, label, mark, delete, compare."""
+
+    recording: tyro.conf.Positional[Path]
+    """A run's folder, or a journal's."""
+    console: Annotated[ConsoleConfig, tyro.conf.arg(name="")] = field(default_factory=ConsoleConfig)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve until Ctrl-C; returns the exit code."""
+    options = parse(ReviewOptions, "review", argv)
+    inner = options.recording / "journal"
+    journal = check_journal(inner if inner.is_dir() else options.recording)
+    with JournalTail(journal) as tail:
+        tail.poll(1 << 20)
+        spec = tail.spec
+    settings = ConsoleSettings(
+        journal=str(journal),
+        token=new_token(),
+        title=options.recording.resolve().name,
+        cameras={} if spec is None else spec.cameras,
+        action_names=() if spec is None else spec.action.names,
+        action_scale=() if spec is None else tuple(spec.action.scale.tolist()),
+        action_frame="base" if spec is None else spec.action.frame,
+        control_period=0.05 if spec is None else spec.control_period,
+    )
+    log_file = Path(tempfile.gettempdir()) / f"robot-rlhf-review-{options.console.port}.log"
+    with serve(options.console, settings, None, log_file) as process:
+        sys.stdout.write(f"review: {process.address}\nCtrl-C ends it.\n")
+        sys.stdout.flush()
+        if options.console.open_browser:
+            open_browser(process.address)
+        process.wait()
+    return 0

@@ -1,0 +1,78 @@
+"""`robot-rlhf session`: a person teaches the robot live, in the browser, while it practises and learns."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, known
+from robot_rlhf.apps.train import train
+from robot_rlhf.apps.train_command import TrainOptions, resumed_config, value_of
+from robot_rlhf.errors import ConfigError
+from sim.person import PEOPLE
+
+SIMULATED = "simulated"
+"""The operator's name that stands for a simulated person; a preset's name chooses another one."""
+DEFAULT_PERSON = "attentive"
+CAMERAS = ("front", "wrist")
+PICTURE_SIZE = 256
+
+
+@dataclass(frozen=True)
+class SessionOptions(TrainOptions):
+    """A live session: robot, learner and the operator's console.
+
+    Prints an address; open it, demonstrate, watch, take over, judge, speak. --operator simulated needs nobody.
+    """
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a session; returns the exit code."""
+    options = parse(SessionOptions, "session", argv, SessionOptions(session_defaults(argv)))
+    config = options.settings
+    if options.resume is not None:
+        config = resumed_config(options.resume, argv)
+        if config.console is None:
+            raise ConfigError(f"--resume {options.resume}: that run had no console; use robot-rlhf train --resume")
+    elif config.operator == SIMULATED:
+        config = replace(config, operator=DEFAULT_PERSON)
+    summary = train(config, resume=options.resume, quiet=options.quiet)
+    return 130 if summary["interrupted"] else 0
+
+
+def session_defaults(argv: Sequence[str]) -> TrainConfig:
+    """The task's settings, in real time, with cameras and a console; the operator demonstrates unless simulated."""
+    task = known_task(argv)
+    base = defaults_for(task)
+    operator = value_of(argv, "--operator") or user_name()
+    real = operator != SIMULATED and operator not in PEOPLE
+    return replace(
+        base,
+        mode="asynchronous",
+        operator=operator,
+        demonstrator=operator if real else base.demonstrator,
+        steps=1_000_000 if real else base.steps,
+        cameras=CAMERAS,
+        image_size=PICTURE_SIZE,
+        console=ConsoleConfig(),
+        reward=replace(base.reward, judge="either"),
+        evaluation=replace(base.evaluation, every=0),
+    )
+
+
+def known_task(argv: Sequence[str]) -> str:
+    """The task that the options name, or the usual one."""
+    task = value_of(argv, "--task") or TrainConfig().task
+    known(task, TASKS, "task")
+    return task
+
+
+def user_name() -> str:
+    """Who is logged in here; 'operator' where that is not known or is a simulated person's name."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "operator"
+    return "operator" if name in (*PEOPLE, SIMULATED, "root") else name
