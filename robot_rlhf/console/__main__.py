@@ -1,0 +1,45 @@
+"""The console's process: reads its settings as one line of JSON from standard input, and serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+
+import cv2
+
+from robot_rlhf.console.server import serve
+from robot_rlhf.console.settings import ConsoleSettings
+from robot_rlhf.errors import RobotRlhfError
+
+NICE = 5
+"""By how much the process steps back behind the robot's."""
+SWITCH = 0.001
+"""Seconds after which a working thread lets the event loop go on."""
+
+
+def main() -> int:
+    """Serve; 0 after an orderly end, 2 when the settings cannot hold."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        settings = ConsoleSettings.from_json(sys.stdin.readline())
+        if settings.link is not None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the session, which ends us
+        with contextlib.suppress(OSError):
+            os.nice(NICE)
+        sys.setswitchinterval(SWITCH)
+        cv2.setNumThreads(1)
+        gc.freeze()  # what is imported stays: collections need not look through it again
+        asyncio.run(serve(settings))
+    except RobotRlhfError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

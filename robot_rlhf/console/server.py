@@ -1,0 +1,245 @@
+"""The console's application: what is served where, and its life and death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from nicegui import ui
+
+from robot_rlhf.console.desk import Desk
+from robot_rlhf.console.gate import Gate
+from robot_rlhf.console.history import History
+from robot_rlhf.console.live import LiveBlock
+from robot_rlhf.console.pages import theme
+from robot_rlhf.console.pages.clips import register_clip_routes
+from robot_rlhf.console.pages.label import build_label_page
+from robot_rlhf.console.pages.review import build_review_page
+from robot_rlhf.console.recording import LabelSink, Recording
+from robot_rlhf.console.robotside import RobotSide
+from robot_rlhf.console.settings import ConsoleSettings
+from robot_rlhf.console.teleop import Teleop
+from robot_rlhf.console.video import Video
+from robot_rlhf.datatypes import ActionLayout
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.labels import LabelWriter
+
+log = logging.getLogger(__name__)
+
+LINGER = 3.0
+"""Seconds that the console outlives the robot's process, so that every page can be told."""
+MAX_SOCKET_MESSAGE = 1 << 20
+"""Bytes of one message on any socket; the pages' own limits are smaller."""
+
+
+@dataclass
+class Console:
+    """Everything that the pages share: one per process."""
+
+    settings: ConsoleSettings
+    gate: Gate
+    history: History
+    recording: Recording
+    robot: RobotSide | None = None
+    """None for a recorded session, like all that follows."""
+    desk: Desk | None = None
+    video: Video | None = None
+    teleop: Teleop | None = None
+    sink: LabelSink | None = None
+    """Takes labels: the robot's process, which writes the journal, or the journal itself."""
+
+    @property
+    def frame_ages(self) -> deque[float]:
+        """Seconds from sensing to painted, of the last frames of all pages."""
+        return deque[float]() if self.video is None else self.video.frame_ages
+
+
+def make_console(settings: ConsoleSettings) -> Console:
+    """Put the parts together. Called from within the running event loop.
+
+    Raises:
+        ConfigError: file descriptors are missing.
+        LinkError: the live block is of other cameras.
+    """
+    console = Console(
+        settings,
+        Gate(settings.token, settings.hosts),
+        History(settings.journal),
+        Recording(settings.journal),
+    )
+    if settings.link is None:
+        console.sink = LabelWriter(settings.journal)
+        return console
+    if settings.block is None:
+        raise ConfigError("console.block: missing, although there is a link to a robot")
+    link = socket.socket(fileno=settings.link)
+    console.robot = RobotSide(link, LiveBlock(settings.cameras, settings.block))
+    layout = ActionLayout(
+        settings.action_names,
+        np.array(settings.action_scale, np.float32),
+        settings.action_frame,  # pyright: ignore[reportArgumentType]  checked by the robot's process
+    )
+    console.desk = console.sink = Desk(settings, console.robot, layout)
+    console.video = Video(console.robot)
+    console.teleop = Teleop(console.desk)
+    return console
+
+
+def make_app(console: Console) -> FastAPI:
+    """The application: pages, sockets, clips and files, all behind the gate. One per process: NiceGUI has but one."""
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(run()) for run in background]
+        console.history.start()
+        if console.robot is not None:
+            console.robot.start()
+        try:
+            yield
+        finally:
+            if console.robot is not None:
+                console.robot.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(console.history.stop)
+            if isinstance(console.sink, LabelWriter):
+                await asyncio.to_thread(console.sink.close)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
+    if console.video is not None and console.teleop is not None:
+        video, teleop = console.video, console.teleop
+        background.append(teleop.watch)
+
+        @app.websocket("/ws/video")
+        async def watch(socket: WebSocket) -> None:
+            await video.serve(socket, socket.state.visitor)
+
+        @app.websocket("/ws/teleop")
+        async def drive(socket: WebSocket) -> None:
+            await teleop.serve(socket, socket.state.visitor)
+
+    register_clip_routes(app, console.recording)
+    app.mount("/static", StaticFiles(directory=theme.STATIC))
+    _add_pages(app, console)
+    ui.run_with(
+        app,
+        title=console.settings.title,
+        favicon=_ICON,
+        dark=None,
+        gzip_middleware_factory=None,
+        show_welcome_message=False,
+        reconnect_timeout=5.0,
+    )
+    app.add_middleware(console.gate.guard)  # pyright: ignore[reportArgumentType]  a function that wraps an ASGI app
+    return app
+
+
+def _add_pages(app: FastAPI, console: Console) -> None:
+    title, task, live = console.settings.title, console.settings.task, console.desk is not None
+    assert console.sink is not None
+    sink = console.sink
+
+    if live:
+
+        @ui.page("/", title=title)
+        def drive(request: Request) -> None:
+            from robot_rlhf.console.pages.drive import build_drive_page
+
+            build_drive_page(console, request.state.visitor)
+
+    else:
+
+        @app.get("/")
+        def to_review() -> RedirectResponse:
+            return RedirectResponse("/review", 303)
+
+    @ui.page("/label", title=f"Label · {title}")
+    def label(request: Request) -> None:
+        theme.header(title, "label", task=task, live=live)
+        build_label_page(console.recording, sink, author=request.state.visitor.name)
+
+    @ui.page("/review", title=f"Review · {title}")
+    def review(request: Request) -> None:
+        theme.header(title, "review", task=task, live=live)
+        build_review_page(console.recording, sink, author=request.state.visitor.name)
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGTERM; on SIGINT only where there is no robot's process that would end it."""
+
+    def __init__(self, config: uvicorn.Config, *, interruptible: bool) -> None:
+        super().__init__(config)
+        self._interruptible = interruptible
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        def end(number: int, frame: object) -> None:
+            self.end()
+
+        before = {
+            signal.SIGTERM: signal.signal(signal.SIGTERM, end),
+            signal.SIGINT: signal.signal(signal.SIGINT, end if self._interruptible else signal.SIG_IGN),
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def end(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+
+
+async def serve(settings: ConsoleSettings) -> None:
+    """Serve until the robot's process is gone, or until told to end by a signal.
+
+    Raises:
+        ConfigError: no listening socket was given.
+        LinkError: the live block is of other cameras.
+    """
+    if settings.listen < 0:
+        raise ConfigError("console.listen: no listening socket was given")
+    listening = socket.socket(fileno=settings.listen)
+    console = make_console(settings)
+    config = uvicorn.Config(
+        make_app(console),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_SOCKET_MESSAGE,
+        ws_ping_interval=5.0,
+        ws_ping_timeout=5.0,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=30,
+    )
+    server = _Server(config, interruptible=console.robot is None)
+    if console.robot is not None:
+        loop = asyncio.get_running_loop()
+        console.robot.on_end.append(lambda: loop.call_later(LINGER, server.end))
+    await server.serve(sockets=[listening])
+
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f6feb"/>'
+    '<path d="M8 25h9M12.5 25v-6l7-8" fill="none" stroke="#fff" stroke-width="2.6" stroke-linecap="round"/>'
+    '<circle cx="12.5" cy="18.5" r="2.4" fill="#fff"/>'
+    '<path d="M19.5 11l-1-4M19.5 11l4.5 0M18.5 7h4" '
+    'fill="none" stroke="#fff" stroke-width="2.6" stroke-linecap="round"/></svg>'
+)
