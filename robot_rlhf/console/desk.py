@@ -12,13 +12,15 @@ from robot_rlhf.console.controls import Hands, PageInput, View
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
-from robot_rlhf.datatypes import ActionLayout, Button, Feedback
+from robot_rlhf.datatypes import ActionLayout, Button, Feedback, Phase
 from robot_rlhf.errors import InvalidValueError, LinkError, RobotRlhfError
 
 log = logging.getLogger(__name__)
 
 REWIND_SPEED = 20.0
 """Steps per second while the rewind key is held: as fast as they were made."""
+MAX_NAME = 40
+"""Characters of a visitor's name."""
 HISTORY = 50
 """Sentences remembered for the correction box."""
 
@@ -80,6 +82,21 @@ class Desk:
             self._send(Operator(""))
             self._changed()
 
+    def rename(self, visitor: Visitor, name: str) -> None:
+        """Give oneself a name, for the other pages and for the record.
+
+        Raises:
+            InvalidValueError: nothing printable in it, or more than MAX_NAME characters.
+        """
+        kept = " ".join("".join(c if c.isprintable() else " " for c in name[:1_000]).split())
+        if not 1 <= len(kept) <= MAX_NAME:
+            raise InvalidValueError("name", f"{len(kept)} characters", f"1 to {MAX_NAME} characters")
+        if kept != visitor.name:
+            visitor.name = kept
+            if self.sits(visitor):
+                self._send(Operator(kept))
+            self._changed()
+
     def vanish(self) -> None:
         """The operator's last page is gone: tell the robot at once; the seat stays theirs."""
         self.hands.let_go()
@@ -99,7 +116,9 @@ class Desk:
         """
         self._require(visitor)
         local: list[str] = []
-        for pressed in self.hands.update(page, now):
+        present = self.robot.present
+        paused = present is not None and present.phase == Phase.PAUSED.value
+        for pressed in self.hands.update(page, now, paused=paused):
             if isinstance(pressed, Button):
                 self.press(visitor, pressed)
             else:
