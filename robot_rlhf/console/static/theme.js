@@ -25,5 +25,12 @@
       if (window.Quasar) window.Quasar.Dark.set(root.dataset.theme === 'dark');
       if (++tries > 20) clearInterval(timer);
     }, 100);
+    setInterval(() => { // the drive page tells more about its connections by itself
+      const link = document.getElementById('c-link');
+      if (!link || document.getElementById('drive')) return;
+      const live = Boolean(window.socket && window.socket.connected);
+      link.dataset.state = live ? 'live' : 'lost';
+      document.getElementById('c-link-text').textContent = live ? 'Connected' : 'Reconnecting';
+    }, 500);
   });
 })();

@@ -1,0 +1,77 @@
+"""Help about keys and gamepad: the part that is always on the page, and the whole list."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from nicegui import ui
+
+from robot_rlhf.console.controls import Hands
+from robot_rlhf.console.keymap import KeyHelp, key_label
+
+_DOCK = ("move", "turn", "gripper", "lead")
+"""Groups that are on the page at all times; the keys of the others stand on their buttons."""
+_SHORT = {
+    "left Shift": "⇧ L",
+    "right Shift": "R ⇧",
+    "left Ctrl": "Ctrl L",
+    "right Ctrl": "R Ctrl",
+    "Page up": "PgUp",
+    "Page down": "PgDn",
+}
+_WORDS = {"take the lead (hold, or toggle)": "lead", "rewind while held": "rewind", "open or close": "open / close"}
+_TITLES = {
+    "move": "Move",
+    "turn": "Turn",
+    "gripper": "Gripper",
+    "lead": "Lead",
+    "judge": "Judge",
+    "session": "Session",
+    "settings": "Settings",
+}
+_ON_PAGE = 2
+"""Keys shown per line of the dock; the others are in the line's tooltip and in the whole list."""
+
+
+def dock_help(hands: Hands) -> None:
+    """The driving keys that do something with this robot; drive.js lights them up while held."""
+    groups: list[str] = []
+    for group in _DOCK:
+        entries = [entry for entry in hands.help() if entry.group == group]
+        if entries:
+            rows = "".join(
+                _entry(entry, entry.keys[:_ON_PAGE], _WORDS.get(entry.does, entry.does)) for entry in entries
+            )
+            groups.append(f'<div class="d-help-group" aria-label="{_TITLES[group]}">{rows}</div>')
+    ui.html("".join(groups), sanitize=False).classes("d-help")
+
+
+def help_sheet(hands: Hands) -> ui.dialog:
+    """All keys, buttons and sticks, in a dialog that H opens and closes."""
+    with ui.dialog() as dialog, ui.card().classes("d-sheet"):
+        ui.label("Keyboard").style("font-size: 20px; font-weight: 700")
+        ui.html(_columns(hands.help()), sanitize=False).classes("d-sheet-columns w-full")
+        ui.label("Gamepad").style("font-size: 20px; font-weight: 700; margin-top: 8px")
+        ui.html(_columns(hands.pad_help()), sanitize=False).classes("d-sheet-columns w-full")
+    return dialog
+
+
+def _columns(entries: Sequence[KeyHelp]) -> str:
+    columns: list[str] = []
+    for group, title in _TITLES.items():
+        rows = "".join(_entry(entry, entry.keys, entry.does) for entry in entries if entry.group == group)
+        if rows:
+            columns.append(f'<div><div class="c-caption">{title}</div>{rows}</div>')
+    return "".join(columns)
+
+
+def _entry(entry: KeyHelp, keys: Iterable[str], does: str) -> str:
+    caps = "".join(f'<kbd data-code="{html.escape(key, quote=True)}">{html.escape(_short(key))}</kbd>' for key in keys)
+    title = html.escape(f"{' or '.join(entry.labels)}: {entry.does}", quote=True)
+    return f'<div class="d-help-entry" title="{title}">{caps}<span>{html.escape(does)}</span></div>'
+
+
+def _short(key: str) -> str:
+    label = key_label(key)
+    return _SHORT.get(label, label)

@@ -1,0 +1,190 @@
+"""What the operator's page shows beside the present: seat, guard, sentences, learning; plain data for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from robot_rlhf.console.coach import advice
+from robot_rlhf.console.desk import Visitor
+from robot_rlhf.console.pages.learning import number
+from robot_rlhf.console.words import guard_words
+from robot_rlhf.datatypes import GuardEvent, Outcome
+
+if TYPE_CHECKING:
+    from robot_rlhf.console.history import History
+    from robot_rlhf.console.server import Console
+
+DASH = "–"
+EVENTS = 4
+"""Guard events shown at once."""
+EVENT_AGE = 60.0
+"""Seconds after which a guard event is no longer shown beside the robot; the review has all."""
+CHIPS = 6
+"""Sentences offered to send again."""
+CHIP_LENGTH = 48
+"""Longer sentences are in the history of the field only."""
+SAID = 5
+"""Sentences of this episode shown."""
+
+
+def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
+    """What one visitor's page shows; see drive.js for how.
+
+    Args:
+        console: of a live session: with robot and desk.
+        visitor: whose page it is.
+    """
+    robot, desk, settings = console.robot, console.desk, console.settings
+    assert robot is not None
+    assert desk is not None
+    status, present = robot.status, robot.present
+    ended = status.get("stage") == "ended" or not robot.connected
+    state: dict[str, Any] = {
+        "seat": desk.sits(visitor),
+        "operator": desk.operator.name if desk.operator is not None else "",
+        "you": visitor.name,
+        "mode": desk.hands.mode,
+        "speed": desk.hands.speed_level,
+        "frame": desk.hands.frame,
+        "period": settings.control_period,
+        "can_rewind": settings.can_rewind,
+        "judged_by": settings.judged_by,
+        "operator_kind": str(status.get("operator_kind", "")),
+        "stage": str(status.get("stage", "")),
+        "demonstrations": whole(status.get("demonstrations")),
+        "demonstrations_wanted": whole(status.get("demonstrations_wanted")),
+        "guard": guard_lines(console),
+        "chips": chips(settings.suggestions, desk.sentences),
+        "history": desk.sentences[:20],
+        "said": [{"text": text, "when": ""} for text in console.history.sentences()[:SAID]],
+        "numbers": numbers(status),
+        "trains": trains(status),
+        "advice": _advice(console.history, status),
+        "ended": ended,
+    }
+    if present is None and not status:
+        state["trains"] = {"level": "", "text": "Waiting for the robot's process"}
+    if ended:
+        state["summary"] = summary(console.history, status)
+        gone = not robot.connected and status.get("stage") != "ended"
+        state["ended_why"] = (
+            "The robot's process is gone. What was recorded until then is saved."
+            if gone
+            else "Everything is saved. This page can be closed."
+        )
+    return state
+
+
+def guard_lines(console: Console) -> list[dict[str, Any]]:
+    """Latched faults first, then what the guard did lately, newest first, the same in one line."""
+    present = console.robot.present if console.robot is not None else None
+    if present is None:
+        return []
+    lines: list[dict[str, Any]] = []
+    for rule, detail in present.faults:
+        text = guard_words(GuardEvent(present.stamp, rule, detail, latched=True))
+        lines.append({"key": f"{rule}!", "text": text, "detail": detail, "latched": True, "count": 1})
+    recent: dict[str, dict[str, Any]] = {}
+    for note in console.history.notes():
+        if present.stamp - note.stamp > EVENT_AGE:
+            break
+        if note.kind != "guard" or note.latched:
+            continue
+        if note.text in recent:
+            recent[note.text]["count"] += 1
+        else:
+            line = {"key": f"{note.text}@{note.stamp}", "text": note.text, "detail": "", "latched": False, "count": 1}
+            recent[note.text] = line
+    return [*lines, *recent.values()][:EVENTS]
+
+
+def chips(suggestions: tuple[str, ...], said: list[str]) -> list[str]:
+    """What can be sent by one click: what was said last, then the suggestions; short ones, without repeats."""
+    offered = dict.fromkeys([*said[:2], *suggestions, *said[2:]])
+    return [text for text in offered if len(text) <= CHIP_LENGTH][:CHIPS]
+
+
+def numbers(status: Mapping[str, Any]) -> dict[str, str]:
+    """The big numbers, in words; a dash for what nobody said."""
+    unaided: Any = status.get("unaided")
+    alone, count = unaided if isinstance(unaided, list | tuple) and len(unaided) == 2 else (None, None)
+    tried = whole(count)
+    minutes = number(status.get("human_seconds")) / 60.0
+    updates, age = whole(status.get("updates")), whole(status.get("policy_age_updates"))
+    return {
+        "help": percent(status.get("success_with_help")),
+        "alone": percent(alone) + (f" of {tried}" if tried and percent(alone) != DASH else ""),
+        "share": percent(status.get("human_share")),
+        "minutes": DASH if math.isnan(minutes) else f"{minutes:.1f}",
+        "updates": DASH if updates is None else short(updates),
+        "age": DASH if age is None else short(age),
+    }
+
+
+def trains(status: Mapping[str, Any]) -> dict[str, str]:
+    """Whether it trains, and why it does not."""
+    said = " ".join(str(status.get("learner_state", "")).split())[:200]
+    healthy = status.get("learner_healthy")
+    if not said and healthy is None:
+        return {"level": "", "text": DASH}
+    if healthy is False or (said and said != "learning"):
+        return {"level": "warn", "text": f"Not training: {said if said and said != 'learning' else 'no reason given'}"}
+    ratio, target = number(status.get("ratio")), number(status.get("target_ratio"))
+    pace = "" if math.isnan(ratio) else f": {ratio:.1f} updates per step"
+    aim = "" if math.isnan(ratio) or math.isnan(target) else f" (target {target:g})"
+    return {"level": "good", "text": f"Training{pace}{aim}"}
+
+
+def summary(history: History, status: Mapping[str, Any]) -> list[list[str]]:
+    """What the session leaves behind: name and value."""
+    facts = history.facts()
+    successes = sum(each.outcome is Outcome.SUCCESS for each in facts)
+    told = numbers(status)
+    lines = [["Episodes saved", f"{len(facts)}, of them {successes} successes"]]
+    lines += [["Steps saved", short(sum(each.steps for each in facts))]]
+    lines += [["Minutes driven by people", told["minutes"]], ["Updates of the policy", told["updates"]]]
+    lines += [["Success, alone", told["alone"]], ["Success, with help", told["help"]]]
+    return [line for line in lines if line[1] != DASH]
+
+
+_advised: dict[int, tuple[tuple[int, str, bool, float], list[dict[str, str]]]] = {}
+"""By the history's id: the last advice, and what it was made from; one history per process, so one entry."""
+
+
+def _advice(history: History, status: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The coach's lines; made anew only when something has changed."""
+    told = trains(status)
+    reason = told["text"].partition(": ")[2] if told["level"] == "warn" else ""
+    alarm, over = status.get("alarm") is True, number(status.get("over_estimation"))
+    key = (history.version, reason, alarm, 0.0 if math.isnan(over) else over)
+    known = _advised.get(id(history))
+    if known is None or known[0] != key:
+        made = advice(
+            history.facts(practice=True),
+            alarm=alarm,
+            over_estimation=None if math.isnan(over) else over,
+            not_training=reason,
+        )
+        _advised.clear()
+        known = key, [{"level": each.level, "text": each.text, "because": each.because} for each in made]
+        _advised[id(history)] = known
+    return known[1]
+
+
+def percent(value: object) -> str:
+    """A share in [0, 1] in words."""
+    share = number(value)
+    return DASH if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def whole(value: object) -> int | None:
+    """A count, or None for anything else."""
+    count = number(value)
+    return None if math.isnan(count) else int(count)
+
+
+def short(count: int) -> str:
+    """A count with narrow gaps between the thousands."""
+    return f"{count:,}".replace(",", "\u202f")

@@ -1,0 +1,454 @@
+// What the operator's page shows of the present, and its own controls. Pictures, keys and sockets: transport.js.
+// Whatever was typed or recorded is set as text, never as HTML.
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const clamp = (v, a, b) => Math.min(b, Math.max(a, v));
+  const signed = (v) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
+  const store = {
+    get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
+    set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } },
+  };
+  const KINDS = {demonstration: 'Demonstration', practice: 'Practice', evaluation: 'Evaluation'};
+  let bus = null, root = null, present = null, state = {}, linked = 'wait', ended = false, watching = 0;
+
+  const text = (id, words) => { const e = $(id); if (e && e.textContent !== words) e.textContent = words; };
+  const attribute = (e, name, value) => { if (e && e.getAttribute(name) !== value) e.setAttribute(name, value); };
+
+  // ---- The banner: who drives, in colour, words and icon --------------------------------------------------------
+
+  function banner() {
+    const p = present, seat = state.seat, who = state.operator || '';
+    const demonstrates = p && p.kind === 'demonstration';
+    const look = (look, icon, words, sub, badge = '') => ({look, icon, words, sub, badge});
+    if (linked !== 'live' || !p) {
+      const why = ended ? 'The session has ended' : linked === 'lost' ? 'Connection lost: trying again. The robot is not driven from here' : 'Connecting to the robot';
+      return look('lost', 'wifi_off', 'NO CONNECTION', why);
+    }
+    const wanted = Number.isFinite(state.demonstrations_wanted) ? state.demonstrations_wanted : 0;
+    const now = Number.isFinite(state.demonstrations) ? Math.min(state.demonstrations + 1, wanted) : 0;
+    const collecting = state.stage === 'demonstrations' || demonstrates;
+    const badge = collecting ? (wanted ? `DEMONSTRATION ${now} of ${wanted}` : 'DEMONSTRATION') : p.kind === 'evaluation' ? 'EVALUATION' : '';
+    const watches = seat ? '' : who ? `${who} has the seat; you are watching` : 'Nobody has the seat';
+    const person = seat ? 'YOU DRIVE' : who ? `${who.toUpperCase()} DRIVES` : state.operator_kind === 'simulated' ? 'SIMULATED PERSON DRIVES' : 'A PERSON DRIVES';
+    const show = state.judged_by === 'person' ? 'Show the whole task, then press Enter' : 'Show the whole task; success is seen by itself';
+    switch (p.phase) {
+      case 'stopped': return look('stopped', 'dangerous', 'STOPPED: release to go on', seat ? reason() || 'Look at the robot, then press Release' : watches, badge);
+      case 'paused': return look('paused', 'pause_circle', 'PAUSED', seat ? `${sentence(p.detail)}Drive, or press P, to go on` : sentence(p.detail) + watches, badge);
+      case 'rewinding': return look('rewinding', 'fast_rewind', 'REWINDING', `back to step ${chosen === null ? p.step : chosen}`, badge);
+      case 'resetting': return look('resetting', 'restart_alt', 'RESETTING', p.detail || 'The next episode begins by itself', badge);
+      case 'waiting': return look('waiting', 'hourglass_top', 'WAITING', p.detail || (collecting && seat ? show : watches), badge);
+    }
+    if (p.driver === 'human') {
+      const back = state.mode === 'toggle' ? 'Press Space to hand back' : 'Let go to hand back';
+      return look(seat ? 'you' : 'other', seat ? 'pan_tool' : 'person', person, seat ? (collecting ? show : back) : watches, badge);
+    }
+    if (p.driver === 'policy') {
+      const take = state.hands === 'sticks' ? 'Move a stick to take over' : 'Hold Space or a motion key to take over';
+      return look('policy', 'smart_toy', 'POLICY DRIVES', seat ? take : watches, badge);
+    }
+    if (p.driver === 'reflex') return look('reflex', 'shield', 'REFLEX: HOLDING STILL', p.detail || reason() || watches, badge);
+    return look('nobody', 'do_not_disturb_on', 'NOBODY DRIVES', seat && collecting ? `Your turn. ${show}` : p.detail || watches, badge);
+  }
+  const sentence = (words) => (words ? words.charAt(0).toUpperCase() + words.slice(1).replace(/\.$/, '') + '. ' : '');
+  const reason = () => { const f = (state.guard || []).find((e) => e.latched); return f ? f.text : ''; };
+
+  function paintBanner() {
+    const b = banner();
+    attribute(root, 'data-look', b.look);
+    text('d-icon', b.icon); text('d-words', b.words); text('d-sub', b.sub);
+    const badge = $('d-badge');
+    badge.hidden = !b.badge;
+    text('d-badge', b.badge);
+  }
+
+  // ---- The present, with each situation --------------------------------------------------------------------------
+
+  function onPresent(p) {
+    const paused = p.phase === 'paused' || p.phase === 'rewinding';
+    present = p;
+    watching = performance.now();
+    root.classList.remove('d-still');
+    attribute(root, 'data-paused', paused ? '1' : '0');
+    attribute(root, 'data-faults', p.faults.length ? '1' : '0');
+    follow(p);
+    paintBanner();
+    paintTime(p, paused);
+    paintAxes(p);
+    const period = state.period || 0.05;
+    text('d-step', p.episode ? (p.time_limit ? `${p.step} / ${p.time_limit}` : String(p.step)) : '–');
+    text('d-left', p.episode && p.time_limit ? `${Math.max(0, (p.time_limit - p.step) * period).toFixed(1)} s` : '–');
+    text('d-instruction', p.instruction || '–');
+    text('d-episode', p.episode || '–');
+    text('d-kind', KINDS[p.kind] || p.kind || '–');
+    const w = p.tool_wrench;
+    text('d-force', w ? `${Math.hypot(w[0], w[1], w[2]).toFixed(1)} N` : '–');
+    text('d-gripper', p.tool_pose ? `${Math.round(100 * p.gripper)} % open` : '–');
+    if (paused !== wasPaused) { wasPaused = paused; paintSeat(); }
+    const release = $('d-release');
+    if (release) able(release);
+  }
+  let wasPaused = false;
+
+  function paintAxes(p) {
+    const rows = $('d-axes');
+    if (!rows) return;
+    for (let i = 0; i < rows.children.length; i++) {
+      const value = p.action ? p.action[i] : undefined, row = rows.children[i];
+      const bar = row.querySelector('.d-axis-bar'), number = row.querySelector('.d-axis-number');
+      bar.style.transform = `scaleX(${value === undefined ? 0 : clamp(value, -1, 1)})`;
+      number.textContent = value === undefined ? '–' : signed(value);
+    }
+  }
+
+  // ---- The episode's time, and the moment to go back to ----------------------------------------------------------
+
+  const drove = {episode: '', steps: []};
+  let chosen = null, chosenAt = 0, told = 0;
+  const DRIVERS = {policy: '--policy', human: '--you', reflex: '--reflex'};
+
+  function follow(p) {
+    const whole = (p.episode || '').split('+')[0];
+    if (whole !== drove.episode) { drove.episode = whole; drove.steps = []; moment(null); }
+    if (p.step < drove.steps.length) drove.steps.length = p.step;
+    while (drove.steps.length < p.step) drove.steps.push(p.driver);
+    if (chosen !== null && !dragging && ((p.phase !== 'rewinding' && performance.now() - chosenAt > 400 && p.step <= chosen) || p.phase === 'running' || performance.now() - chosenAt > 30000)) moment(null);
+  }
+
+  function moment(step) {
+    if (step === chosen) return;
+    chosen = step;
+    chosenAt = performance.now();
+    tellMoment();
+  }
+  function tellMoment() {
+    const wait = 100 - (performance.now() - told);
+    if (wait > 0) { clearTimeout(tellMoment.later); tellMoment.later = setTimeout(tellMoment, wait); return; }
+    told = performance.now();
+    if (window.emitEvent) window.emitEvent('drive-moment', chosen);
+  }
+  let dragging = false;
+
+  function paintTime(p, paused) {
+    const canvas = $('d-time-canvas'), slider = $('d-moment');
+    const scale = devicePixelRatio || 1, width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale);
+    if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    const g = canvas.getContext('2d'), total = Math.max(1, p.time_limit || drove.steps.length, drove.steps.length), style = getComputedStyle(root);
+    g.clearRect(0, 0, width, height);
+    let from = 0;
+    for (let i = 1; i <= drove.steps.length; i++) {
+      if (i < drove.steps.length && drove.steps[i] === drove.steps[from]) continue;
+      const a = (from / total) * width, b = (i / total) * width, driver = drove.steps[from];
+      g.fillStyle = style.getPropertyValue(DRIVERS[driver] || '--nobody');
+      // Not by colour alone: a person's spans are full height, all others lower.
+      const inset = driver === 'human' ? 0 : height * 0.22;
+      g.fillRect(a, inset, Math.max(1, b - a), height - 2 * inset);
+      from = i;
+    }
+    const at = (chosen !== null ? chosen : p.step) / total * width, handle = paused && slidable();
+    g.fillStyle = style.getPropertyValue('--text');
+    g.fillRect(clamp(at - scale, 0, width - 2 * scale), 0, 2 * scale, height);
+    if (handle) { g.beginPath(); g.arc(clamp(at, height / 2, width - height / 2), height / 2, height * 0.42, 0, 7); g.fill(); }
+    slider.disabled = !handle;
+    slider.max = String(total);
+    if (!dragging) slider.value = String(chosen !== null ? chosen : p.step);
+    text('d-moment-words', !handle ? '' : chosen !== null ? `back to step ${chosen}` : 'drag to choose a moment');
+  }
+  const slidable = () => Boolean(state.can_rewind && state.seat && present && present.episode && (drove.steps.length || chosen !== null));
+
+  function slider() {
+    const s = $('d-moment');
+    s.addEventListener('input', () => {
+      dragging = true;
+      const step = Math.min(Number(s.value), Math.max(present ? present.step : 0, chosen || 0));
+      s.value = String(step);
+      moment(step);
+    });
+    const done = () => { dragging = false; chosenAt = performance.now(); s.blur(); };
+    s.addEventListener('change', done);
+    s.addEventListener('pointerup', done);
+  }
+
+  // ---- Seat, settings, guard, sentences, learning: what the server says a few times a second ----------------------
+
+  function able(e) {
+    const never = e.dataset.never || '';
+    let why = never;
+    if (!why && !state.seat) why = state.operator ? `${state.operator} has the seat: take it to do this` : 'Take the seat to do this';
+    if (!why && e.id === 'd-release' && !(present && (present.faults.length || present.phase === 'stopped'))) why = 'Nothing to release';
+    if (!why && ended) why = 'The session has ended';
+    if (e.disabled !== Boolean(why)) e.disabled = Boolean(why);
+    if (e.dataset.title === undefined) e.dataset.title = e.title || '';
+    const title = why || e.dataset.title;
+    if (e.title !== title) e.title = title;
+  }
+
+  function paintSeat() {
+    attribute(root, 'data-seat', state.seat ? '1' : '0');
+    for (const e of root.querySelectorAll('[data-seat-only]')) able(e);
+    const name = state.you || 'You';
+    text('d-person-words', state.seat ? `${name} has the seat` : `${name} watches`);
+    text('d-watch-words', state.operator ? `You are watching. ${state.operator} has the seat: taking it ends their driving at once.` : 'Nobody has the seat. Whoever takes it drives and judges.');
+    const leave = $('d-leave');
+    if (leave) leave.disabled = !state.seat;
+    for (const e of document.querySelectorAll('.d-stick')) e.classList.toggle('d-off', !state.seat);
+  }
+
+  function paintSettings() {
+    for (const setting of ['mode', 'speed', 'frame']) {
+      for (const e of root.querySelectorAll(`[data-${setting}]`)) {
+        attribute(e, 'aria-pressed', String(e.dataset[setting]) === String(state[setting]) ? 'true' : 'false');
+      }
+    }
+  }
+
+  const node = (tag, name, words) => { const e = document.createElement(tag); if (name) e.className = name; if (words !== undefined) e.textContent = words; return e; };
+  const icon = (name) => { const e = node('i', 'material-icons', name); e.setAttribute('aria-hidden', 'true'); return e; };
+  const painted = {};
+  function changed(name, value) {
+    const now = JSON.stringify(value);
+    if (painted[name] === now) return false;
+    painted[name] = now;
+    return true;
+  }
+
+  const seen = new Set();
+  function paintGuard() {
+    const events = state.guard || [];
+    if (!changed('guard', events)) return;
+    const box = $('d-guard');
+    box.replaceChildren();
+    if (!events.length) box.append(row('verified_user', 'Nothing was limited or refused.'));
+    for (const e of events) {
+      const made = row(e.latched ? 'lock' : 'shield', e.count > 1 ? `${e.text} (${e.count} times)` : e.text);
+      if (e.latched) made.classList.add('d-event-latched');
+      else if (!seen.has(e.key)) made.classList.add('d-event-fresh');
+      seen.add(e.key);
+      made.title = e.detail || '';
+      box.append(made);
+    }
+  }
+  const row = (name, words) => { const e = node('div', 'd-event'); e.append(icon(name), node('span', '', words)); return e; };
+
+  function paintSaid() {
+    const chips = state.chips || [], said = state.said || [];
+    if (changed('chips', [chips, state.seat])) {
+      $('d-chips').replaceChildren(...chips.map((words) => {
+        const e = node('button', 'd-chip', words);
+        e.type = 'button';
+        e.dataset.seatOnly = '1';
+        e.dataset.title = `Send: ${words}`;
+        able(e);
+        e.addEventListener('click', () => { send(words, 0); e.blur(); });
+        return e;
+      }));
+    }
+    if (changed('said', said)) {
+      const rows = said.map((s) => { const e = node('div'); e.append(node('b', '', s.text), ` ${s.when}`); e.title = s.text; return e; });
+      $('d-said').replaceChildren(...(rows.length ? rows : [node('div', '', 'Nothing said in this episode.')]));
+    }
+  }
+
+  function paintLearning() {
+    for (const [name, words] of Object.entries(state.numbers || {})) text(`d-n-${name}`, words);
+    const trains = state.trains || {level: '', text: '–'};
+    attribute($('d-trains'), 'data-level', trains.level);
+    text('d-trains-icon', {good: 'trending_up', warn: 'pause_circle'}[trains.level] || 'hourglass_empty');
+    text('d-trains-words', trains.text);
+    $('d-trains').title = trains.text;
+    if (changed('advice', state.advice || [])) {
+      const hints = (state.advice || []).map((a) => {
+        const e = node('div', 'd-hint');
+        e.dataset.level = a.level;
+        const because = a.because ? `because ${a.because}` : '';
+        e.append(icon({good: 'thumb_up', warn: 'warning'}[a.level] || 'lightbulb'), node('span', '', a.text), node('em', '', because));
+        e.title = `${a.text} ${because}`;
+        return e;
+      });
+      $('d-advice').replaceChildren(...(hints.length ? hints : [node('div', 'c-dim', 'Advice comes once a few episodes have been run.')]));
+    }
+  }
+
+  function paintEnd() {
+    if (!state.ended && !ended) return;
+    document.body.classList.add('c-ended');
+    ended = true;
+    const facts = state.summary || [];
+    if (changed('summary', facts)) $('d-ended-facts').replaceChildren(...facts.flatMap(([name, value]) => [node('dt', '', name), node('dd', '', value)]));
+    if (state.ended_why) text('d-ended-why', state.ended_why);
+  }
+
+  function onState() {
+    const hands = state.hands;
+    state = {...(window.console_drive_state || {}), hands};
+    paintSeat(); paintSettings(); paintBanner(); paintGuard(); paintSaid(); paintLearning(); paintEnd();
+  }
+
+  // ---- Speaking -------------------------------------------------------------------------------------------------
+
+  let began = null, recall = -1;
+  const ago = () => (began === null ? 0 : Math.max(0, (performance.now() - began) / 1000));
+  function send(words, seconds) {
+    const said = words.trim();
+    if (said && window.emitEvent) window.emitEvent('drive-speak', {text: said, ago: seconds});
+  }
+  function speaking() {
+    const field = $('d-text');
+    const finish = () => { send(field.value, ago()); field.value = ''; began = null; recall = -1; };
+    field.addEventListener('input', () => { if (began === null) began = performance.now(); if (!field.value) began = null; });
+    field.addEventListener('keydown', (e) => {
+      if (e.isComposing) return;
+      if (e.key === 'Enter') { e.preventDefault(); e.stopPropagation(); finish(); field.blur(); }
+      if (e.key === 'Escape') { e.preventDefault(); e.stopPropagation(); field.blur(); }
+      if (e.key === 'ArrowUp' || e.key === 'ArrowDown') {
+        const all = state.history || [];
+        recall = clamp(recall + (e.key === 'ArrowUp' ? 1 : -1), -1, all.length - 1);
+        field.value = recall < 0 ? '' : all[recall];
+        if (began === null) began = performance.now();
+        e.preventDefault();
+      }
+    });
+    $('d-send').addEventListener('click', (e) => { finish(); e.currentTarget.blur(); });
+    const Recogniser = window.SpeechRecognition || window.webkitSpeechRecognition, button = $('d-dictate');
+    if (!Recogniser) return;
+    button.hidden = false;
+    let listening = null;
+    button.addEventListener('click', () => {
+      button.blur();
+      if (listening) { listening.stop(); return; }
+      listening = new Recogniser();
+      listening.lang = navigator.language || 'en';
+      listening.interimResults = true;
+      const quiet = () => { listening = null; button.classList.remove('c-held'); button.title = 'Dictate'; };
+      listening.onspeechstart = () => { if (began === null) began = performance.now(); };
+      listening.onresult = (e) => { if (began === null) began = performance.now(); field.value = Array.from(e.results, (r) => r[0].transcript).join(' '); };
+      listening.onerror = (e) => { quiet(); field.placeholder = `Dictation: ${e.error}. Type instead`; };
+      listening.onend = () => { quiet(); if (field.value) field.focus(); };
+      listening.start();
+      button.classList.add('c-held');
+      button.title = 'Listening: press again to end';
+    });
+  }
+
+  // ---- Keys that light up, buttons that hold a key, sticks ---------------------------------------------------------
+
+  const inText = () => { const e = document.activeElement; return e && (e.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) && e.type !== 'range')); };
+  function lights() {
+    const light = (code, on) => { for (const e of document.querySelectorAll(`[data-code="${CSS.escape(code)}"]`)) e.classList.toggle('c-held', on); };
+    const dark = () => { for (const e of document.querySelectorAll('.c-held[data-code]')) e.classList.remove('c-held'); };
+    addEventListener('keydown', (e) => { if (!e.repeat && !inText()) light(e.code, true); }, true);
+    addEventListener('keyup', (e) => light(e.code, false), true);
+    for (const name of ['blur', 'pagehide', 'visibilitychange']) addEventListener(name, dark);
+  }
+
+  const hold = (code, on) => bus && bus.holdKey && bus.holdKey(code, on);
+  function holds(e, down) {
+    const set = (on) => (event) => {
+      if (e.disabled && on) return;
+      event.preventDefault();
+      if (on && e.setPointerCapture) e.setPointerCapture(event.pointerId);
+      e.classList.toggle('c-held', on);
+      down(on);
+    };
+    e.addEventListener('pointerdown', set(true));
+    for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) e.addEventListener(name, set(false));
+    e.addEventListener('contextmenu', (event) => event.preventDefault());
+  }
+
+  function stick(e) {
+    const [vertical, sideways] = e.dataset.axes.split(' '), knob = e.querySelector('.d-stick-knob');
+    let pointer = null;
+    const put = (up, left) => {
+      const reach = e.clientWidth / 2 - 38;
+      knob.style.transform = `translate(${-left * reach}px, ${-up * reach}px)`;
+      bus.setSticks({[vertical]: up, [sideways]: left});
+    };
+    const rest = () => { pointer = null; e.classList.remove('c-held'); put(0, 0); };
+    const soft = (v) => { const a = Math.abs(v); return a < 0.08 ? 0 : Math.sign(v) * Math.min(1, (a - 0.08) / 0.92); };
+    const move = (event) => {
+      if (event.pointerId !== pointer) return;
+      const box = e.getBoundingClientRect(), reach = box.width / 2 - 38;
+      let left = -(event.clientX - box.left - box.width / 2) / reach, up = -(event.clientY - box.top - box.height / 2) / reach;
+      const far = Math.hypot(left, up);
+      if (far > 1) { left /= far; up /= far; }
+      put(soft(up), soft(left));
+      event.preventDefault();
+    };
+    e.addEventListener('pointerdown', (event) => {
+      if (!state.seat || pointer !== null) return;
+      pointer = event.pointerId;
+      e.setPointerCapture(pointer);
+      e.classList.add('c-held');
+      move(event);
+    });
+    e.addEventListener('pointermove', move);
+    for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) e.addEventListener(name, (event) => { if (event.pointerId === pointer) rest(); });
+    for (const name of ['blur', 'pagehide', 'visibilitychange']) addEventListener(name, () => { if (pointer !== null) rest(); });
+    e.addEventListener('contextmenu', (event) => event.preventDefault());
+  }
+
+  function hands(which) {
+    state.hands = which;
+    attribute(root, 'data-hands', which);
+    text('d-hands-words', which === 'sticks' ? 'Keys' : 'Sticks');
+    store.set('console-hands', which);
+    if (present) paintBanner();
+  }
+
+  // ---- Pictures: which one is large -------------------------------------------------------------------------------
+
+  function cameras() {
+    const large = $('d-mains'), small = $('d-smalls');
+    if (!large || !small) return;
+    small.addEventListener('click', (event) => {
+      const cell = event.target.closest('.d-camera');
+      if (!cell) return;
+      const old = large.querySelector('.d-camera');
+      small.replaceChild(old, cell);
+      large.append(cell);
+      cell.blur();
+      if (window.emitEvent) window.emitEvent('drive-camera', cell.dataset.name);
+    });
+  }
+
+  // ---- Begin ------------------------------------------------------------------------------------------------------
+
+  function link(to, words) {
+    linked = to;
+    attribute($('c-link'), 'data-state', to);
+    text('c-link-text', words || {live: 'Connected', wait: 'Connecting', lost: 'Reconnecting'}[to]);
+    paintBanner();
+  }
+
+  function begin() {
+    root = $('drive');
+    bus = window.console_rlhf;
+    let begun = false;
+    const coarse = matchMedia('(pointer: coarse)').matches;
+    hands(store.get('console-hands') || (coarse ? 'sticks' : 'keys'));
+    $('d-hands').addEventListener('click', (e) => { hands(state.hands === 'sticks' ? 'keys' : 'sticks'); e.currentTarget.blur(); });
+    // A clicked button must not keep the keys: the next Space would press it again.
+    document.addEventListener('click', (e) => { const b = e.target.closest('button, a, .d-camera'); if (b && root.contains(b)) b.blur(); });
+    lights(); slider(); speaking(); cameras();
+    holds($('d-lead'), (on) => bus.setSticks({lead: on ? 1 : 0}));
+    holds($('d-grip'), (on) => hold('KeyG', on));
+    // STOP goes both ways: at once on the driving socket, and as a click.
+    holds(root.querySelector('.d-stop-now'), (on) => hold('KeyX', on));
+    for (const e of document.querySelectorAll('.d-stick')) stick(e);
+    for (const canvas of document.querySelectorAll('canvas[data-camera]')) {
+      new MutationObserver(() => canvas.parentElement.classList.add('d-painted')).observe(canvas, {attributes: true});
+    }
+    bus.onPresent((p) => { if (!begun) { begun = true; } if (linked !== 'live') link('live'); onPresent(p); });
+    connect();
+    onState();
+    setInterval(() => {
+      if (linked === 'live' && performance.now() - watching > 1500 && !ended) { root.classList.add('d-still'); link('wait', 'No pictures'); }
+      if (present && linked !== 'live') paintBanner();
+    }, 250);
+  }
+
+  // Told by transport.js: connection, gamepad, what keys ask the page for.
+  function connect() {}
+
+  window.console_drive = {state: () => { if (root) onState(); }};
+  (function whenBuilt() { if ($('drive') && $('d-advice') && window.console_rlhf) begin(); else setTimeout(whenBuilt, 30); })();
+})();
