@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_rlhf.console.controls import Hands, PageInput, View
+from robot_rlhf.console.frames import rotation_matrix
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
@@ -119,7 +120,9 @@ class Desk:
         present = self.robot.present
         paused = present is not None and present.phase == Phase.PAUSED.value
         for pressed in self.hands.update(page, now, paused=paused):
-            if isinstance(pressed, Button):
+            if pressed is Button.REWIND:
+                self.press(visitor, Button.PAUSE)  # how far it goes back, the held key says
+            elif isinstance(pressed, Button):
                 self.press(visitor, pressed)
             else:
                 local.append(pressed)
@@ -156,7 +159,7 @@ class Desk:
         if mount is not None:
             turned = np.array(mount.rotation, np.float64).reshape(3, 3)
             if mount.parent == "tool":
-                turned = _matrix(present.tool_pose[3:]) @ turned
+                turned = rotation_matrix(present.tool_pose[3:]) @ turned
         return View(present.tool_pose, turned, present.gripper_target)
 
     camera: str = ""
@@ -211,15 +214,3 @@ class Desk:
     def _changed(self) -> None:
         for call in self.on_change:
             call()
-
-
-def _matrix(q: tuple[float, ...]) -> np.ndarray:
-    """Rotation matrix of a unit quaternion w, x, y, z."""
-    w, x, y, z = q
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )

@@ -1,0 +1,409 @@
+"""A person at a console: pausing, going back, stopping and releasing, speaking, judging late."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robot_rlhf.datatypes import (
+    Action,
+    Button,
+    Driver,
+    EpisodeKind,
+    EpisodeMeta,
+    Feedback,
+    FeedbackKind,
+    GuardEvent,
+    HumanInput,
+    Outcome,
+    Phase,
+    Segment,
+    Sentence,
+    Situation,
+    Source,
+)
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.reader import read_journal
+from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.station import EndRequestedError, StopRequestedError
+from robot_rlhf.runtime.tally import Tally
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.timing import FakeClock
+from sim.tasks import PickCube
+from tests.runtime.stations import GO, LEFT, Listener, Rig, Script, run_station, wish
+
+PRESS = {button: HumanInput(None, frozenset({button})) for button in Button}
+OFF = HumanInput()
+DRIVE = HumanInput(LEFT)
+
+
+class Person:
+    """A Teleop of one input per read; hands off afterwards."""
+
+    def __init__(self, inputs: Iterable[HumanInput | None]) -> None:
+        self.inputs = list(inputs)
+        self.reads = 0
+
+    def read(self) -> HumanInput | None:
+        self.reads += 1
+        return self.inputs[self.reads - 1] if self.reads <= len(self.inputs) else OFF
+
+
+class Screen:
+    """A Monitor that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[Situation] = []
+
+    def show(self, situation: Situation) -> None:
+        self.shown.append(situation)
+
+    @property
+    def phases(self) -> list[Phase]:
+        return [phase for phase, _ in itertools.groupby(situation.phase for situation in self.shown)]
+
+
+def rig_of(*inputs: HumanInput | None, **changes: object) -> tuple[Rig, Screen]:
+    rig, screen = Rig(release_faults=True), Screen()
+    rig.station = replace(rig.station, teleop=Person(inputs), monitor=screen, attended=True, **changes)
+    return rig, screen
+
+
+def starts(rig: Rig) -> list[EpisodeMeta]:
+    return [meta for meta, _ in rig.listener.told("start")]
+
+
+# -- pausing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_paused_episode_goes_on_as_a_part_of_its_own() -> None:
+    rig, screen = rig_of(OFF, OFF, PRESS[Button.PAUSE], OFF, OFF, PRESS[Button.RESUME])
+    end = rig.run()
+    first, second = starts(rig)
+    assert (first.id, first.continues) == ("practice-0", "")
+    assert (second.id, second.continues, second.continues_at) == ("practice-0+01", "practice-0", 2)
+    ends = rig.listener.told("end")
+    assert [(e.id, e.outcome, e.steps) for e in ends] == [
+        ("practice-0", Outcome.PAUSED, 2),
+        ("practice-0+01", Outcome.TIME_LIMIT, 8),  # the two parts have the time limit, 10, between them
+    ]
+    assert end == ends[-1]
+    assert len(rig.task.resets) == 1
+    assert [s.index for s in rig.listener.steps] == [0, 1, *range(8)]
+    assert not rig.listener.steps[1].terminated
+    assert screen.phases == [Phase.RESETTING, Phase.RUNNING, Phase.PAUSED, Phase.RUNNING]
+
+
+def test_no_step_is_taken_and_nothing_moves_while_paused() -> None:
+    rig, _ = rig_of(OFF, OFF, OFF, PRESS[Button.PAUSE], *[OFF] * 20, PRESS[Button.RESUME])
+    rig.run()
+    before = rig.listener.steps[2].next_observation
+    after = rig.listener.steps[3].observation
+    assert after.stamp - before.stamp == pytest.approx(0.05 * 21, abs=0.051)
+    assert np.abs(after.tool_pose_in_base - before.tool_pose_in_base).max() < 0.02, "it came to rest and stayed"
+
+
+def test_a_driving_hand_ends_a_pause_but_only_after_it_has_let_go() -> None:
+    both = HumanInput(LEFT, frozenset({Button.PAUSE}))
+    rig, _ = rig_of(OFF, both, DRIVE, DRIVE, OFF, DRIVE, OFF)
+    rig.run()
+    drivers = [step.driver for step in rig.listener.steps]
+    assert drivers[:3] == [Driver.POLICY, Driver.HUMAN, Driver.POLICY]
+    assert starts(rig)[1].continues_at == 1
+
+
+def test_a_lost_device_ends_no_pause() -> None:
+    rig, screen = rig_of(OFF, PRESS[Button.PAUSE], None, None, None, PRESS[Button.END])
+    with pytest.raises(EndRequestedError):
+        rig.run()
+    assert screen.phases == [Phase.RESETTING, Phase.RUNNING, Phase.PAUSED]
+    assert rig.listener.told("end")[0].outcome is Outcome.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("button", "outcome"),
+    [
+        (Button.DISCARD, Outcome.DISCARDED),
+        (Button.RESET, Outcome.STOPPED),
+        (Button.FAILURE, Outcome.FAILURE),
+        (Button.SUCCESS, Outcome.SUCCESS),
+    ],
+)
+def test_judging_a_paused_episode_ends_it(button: Button, outcome: Outcome) -> None:
+    rig, _ = rig_of(OFF, OFF, PRESS[Button.PAUSE], OFF, PRESS[button], reward=SparseReward(judge="either"))
+    assert rig.run().outcome is outcome
+    if outcome in (Outcome.FAILURE, Outcome.SUCCESS):
+        last = rig.listener.steps[-1]
+        assert last.terminated
+        assert last.driver is Driver.REFLEX, "nobody moves for a judgement"
+        assert last.reward == (1.0 if outcome is Outcome.SUCCESS else -0.5)
+        assert {e.kind.value for e in rig.listener.feedback} == {button.value}
+
+
+def test_without_anybody_to_resume_pause_is_ignored() -> None:
+    rig = Rig(teleop=Person([OFF, PRESS[Button.PAUSE], OFF]))
+    assert rig.run().outcome is Outcome.TIME_LIMIT
+    assert len(starts(rig)) == 1
+
+
+def test_parts_count_as_one_episode_and_are_discarded_together() -> None:
+    rig, _ = rig_of(OFF, OFF, PRESS[Button.PAUSE], PRESS[Button.RESUME], OFF, PRESS[Button.DISCARD])
+    tally = Tally(0.05)
+    buffer = ReplayBuffer(100, state_size=3, action_size=5, discount=0.9)
+    feed = ReplayFeed(buffer, lambda observation: {"state": observation.tool_pose_in_base[:3]})
+    rig.station.subscribers = (*rig.station.subscribers, tally, feed)
+    rig.run()
+    assert tally.episodes == 1
+    assert tally.started == {EpisodeKind.PRACTICE: 1}
+    assert sum(buffer.counts[source] for source in (Source.POLICY, Source.HUMAN)) == 0
+
+
+def test_a_paused_demonstration_is_kept_whole() -> None:
+    rig, _ = rig_of(DRIVE, DRIVE, PRESS[Button.PAUSE], OFF, DRIVE, DRIVE, PRESS[Button.SUCCESS])
+    rig.station = replace(rig.station, policy=None, reward=SparseReward(judge="person"))
+    buffer = ReplayBuffer(100, state_size=3, action_size=5, discount=0.9)
+    feed = ReplayFeed(buffer, lambda observation: {"state": observation.tool_pose_in_base[:3]})
+    rig.station.subscribers = (*rig.station.subscribers, feed)
+    assert run_station(rig.station, EpisodeKind.DEMONSTRATION).outcome is Outcome.SUCCESS
+    assert buffer.counts[Source.DEMO] == 5
+
+
+def test_the_journal_takes_the_parts_and_gives_them_back(tmp_path: Path) -> None:
+    rig, _ = rig_of(OFF, PRESS[Button.PAUSE], OFF, PRESS[Button.RESUME])
+    with JournalWriter(tmp_path, rig.robot.spec) as journal:
+        rig.station.subscribers = (journal, rig.listener)
+        rig.run()
+    metas = [record.meta for record in read_journal(tmp_path) if isinstance(record, EpisodeStarted)]
+    assert metas == starts(rig)
+
+
+# -- going back --------------------------------------------------------------------------------------------------------
+
+
+def back_to(step: int) -> HumanInput:
+    return HumanInput(None, rewind_to=step)
+
+
+def test_going_back_by_motion_follows_the_path_and_drives_on_from_there() -> None:
+    rig, screen = rig_of(*[OFF] * 8, *[back_to(3)] * 30, OFF, PRESS[Button.RESUME])
+    rig.run()
+    _, second = starts(rig)
+    assert second.continues_at == 3
+    pose_then = rig.listener.steps[2].next_observation.tool_target_in_base
+    pose_now = rig.listener.told("start")[1][1].tool_pose_in_base
+    assert np.abs(pose_then[:3] - pose_now[:3]).max() < 0.006
+    assert Phase.REWINDING in screen.phases
+    backwards = [s.step for s in screen.shown if s.phase is Phase.REWINDING]
+    assert backwards == sorted(backwards, reverse=True)
+    assert rig.listener.told("end")[-1].steps == 7, "the time limit counts from the chosen moment"
+
+
+def test_the_rewind_button_goes_back_a_second_per_press() -> None:
+    rig, screen = rig_of(*[OFF] * 9, PRESS[Button.REWIND], *[OFF] * 60, PRESS[Button.RESUME])
+    rig.task.time_limit = 60
+    rig.run()
+    assert starts(rig)[1].continues_at == 0, "nine steps are less than a second"
+    assert screen.phases == [Phase.RESETTING, Phase.RUNNING, Phase.REWINDING, Phase.PAUSED, Phase.RUNNING]
+
+
+def test_going_back_by_state_puts_the_world_back() -> None:
+    clock = FakeClock()
+    task = PickCube(clock)
+    rig, _ = rig_of(*[OFF] * 30, back_to(10), back_to(10), PRESS[Button.RESUME])
+    arm = task.arm
+    rig.task.time_limit = 40
+    station = replace(rig.station, clock=clock, task=_Still(task), world=arm, policy=Script([wish(0, 1, 0, 0, 1)]))
+
+    station.guard = GuardedRobot(arm, task.limits, clock)
+    station.arbiter = Arbiter(arm.spec.action, give_back_after=0.0)
+    run_station(station)
+    metas = starts(rig)
+    assert metas[1].continues_at == 10
+    then = rig.listener.steps[9].next_observation
+    now = rig.listener.told("start")[1][1]
+    assert np.abs(then.tool_pose_in_base[:3] - now.tool_pose_in_base[:3]).max() < 0.015
+    assert np.abs(then.privileged["cube"] - now.privileged["cube"]).max() < 1e-3
+    far = rig.listener.steps[29].next_observation
+    assert abs(float(far.tool_pose_in_base[1] - now.tool_pose_in_base[1])) > 0.02
+
+
+class _Still:
+    """A pick-cube task that never succeeds."""
+
+    name, instruction, time_limit = "still", "wait", 40
+
+    def __init__(self, task: PickCube) -> None:
+        self._task = task
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._task.reset(rng)
+
+    def success(self, observation: object) -> bool:
+        return False
+
+
+# -- stop, release, end ------------------------------------------------------------------------------------------------
+
+
+def test_stop_is_latched_until_released() -> None:
+    rig, screen = rig_of(OFF, OFF, PRESS[Button.STOP], OFF, OFF, PRESS[Button.RESUME], PRESS[Button.RELEASE], OFF)
+    assert rig.run().outcome is Outcome.STOPPED
+    assert [fault.rule for fault in rig.guard.faults] == ["stop"]
+    sent = len(rig.robot.received)
+    assert rig.run(seed=1).outcome is Outcome.TIME_LIMIT
+    assert screen.phases == [
+        Phase.RESETTING,
+        Phase.RUNNING,
+        Phase.STOPPED,  # neither waiting nor RESUME moves it
+        Phase.RESETTING,
+        Phase.RUNNING,
+    ]
+    stopped = [s for s in screen.shown if s.phase is Phase.STOPPED]
+    assert len(stopped) == 4
+    assert stopped[0].faults[0].rule == "stop"
+    assert len(rig.robot.received) == sent + 10
+    assert any(isinstance(e, GuardEvent) and e.rule == "stop" for e in rig.listener.told("event"))
+
+
+def test_stop_in_a_pause_and_before_an_episode() -> None:
+    rig, _ = rig_of(OFF, PRESS[Button.PAUSE], PRESS[Button.STOP])
+    assert rig.run().outcome is Outcome.STOPPED
+    assert rig.guard.faults
+
+
+def test_without_a_console_stop_still_ends_the_session() -> None:
+    rig = Rig(teleop=Person([OFF, PRESS[Button.STOP]]))
+    with pytest.raises(StopRequestedError):
+        rig.run()
+
+
+def test_end_closes_the_episode() -> None:
+    rig, _ = rig_of(OFF, OFF, PRESS[Button.END])
+    with pytest.raises(EndRequestedError):
+        rig.run()
+    assert [e.outcome for e in rig.listener.told("end")] == [Outcome.STOPPED]
+    assert rig.stops > 0
+
+
+def test_reset_ends_the_episode_unjudged() -> None:
+    rig, _ = rig_of(OFF, OFF, PRESS[Button.RESET])
+    end = rig.run()
+    assert (end.outcome, end.detail) == (Outcome.STOPPED, "reset pressed")
+    assert not rig.listener.steps[-1].terminated
+
+
+# -- speaking and judging ----------------------------------------------------------------------------------------------
+
+
+def said(text: str, began: float) -> HumanInput:
+    return HumanInput(None, sentences=(Sentence(text, began),))
+
+
+def test_a_sentence_is_about_the_steps_before_it() -> None:
+    rig, _ = rig_of(*[OFF] * 59, said("slower", 2.5))
+    rig.task.time_limit = 60
+    rig.run()
+    (event,) = rig.listener.feedback
+    assert (event.kind, event.text, event.author) == (FeedbackKind.CORRECTION, "slower", "tester")
+    assert event.span.episode_id == "practice-0"
+    first = rig.listener.steps[event.span.start]
+    assert first.next_observation.stamp == pytest.approx(0.55, abs=0.051), "from two seconds before it began"
+    assert event.span.start + event.span.length == 60
+
+
+def test_a_sentence_before_anything_happened_waits_for_a_step() -> None:
+    rig, _ = rig_of(said("hello", 0.0))
+    rig.run()
+    (event,) = rig.listener.feedback
+    assert event.text == "hello"
+
+
+def test_a_sentence_begun_in_an_earlier_episode_is_about_that_one() -> None:
+    rig, _ = rig_of(*[OFF] * 40, said("too fast", 0.9))
+    rig.task.time_limit = 20
+    rig.run(seed=0)
+    rig.run(seed=1)
+    rig.run(seed=2)
+    (event,) = rig.listener.feedback
+    assert event.span == Segment("practice-0", 0, 20)
+
+
+def test_a_sentence_in_a_pause_is_recorded_at_once() -> None:
+    rig, _ = rig_of(OFF, PRESS[Button.PAUSE], said("to the left", 0.05), PRESS[Button.RESUME])
+    rig.run()
+    (event,) = rig.listener.feedback
+    assert event.span == Segment("practice-0", 0, 1)
+
+
+def test_judgements_of_the_past_are_passed_on() -> None:
+    label = Feedback(FeedbackKind.FAILURE, "anna", 0.0, Segment("practice-9", 0, 4))
+    rig, _ = rig_of(OFF, HumanInput(feedback=(label,)))
+    rig.run()
+    assert rig.listener.feedback == [label]
+
+
+def test_what_came_at_the_very_end_is_not_lost() -> None:
+    rig, _ = rig_of(*[OFF] * 10, HumanInput(None, frozenset({Button.PAUSE}), (Sentence("well done", 0.4),)))
+    rig.run(seed=0)  # its last judgement is read after the tenth step
+    rig.station.teleop = Person([OFF, PRESS[Button.RESUME]])
+    rig.run(seed=1)
+    assert [e.text for e in rig.listener.feedback] == ["well done"]
+    assert starts(rig)[1].id == "practice-1"
+    assert starts(rig)[2].continues == "practice-1", "the pause took effect in the next episode"
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_persons_steps_do_not_count_towards_the_limit_but_their_patience_ends() -> None:
+    rig, screen = rig_of(OFF, OFF, *[DRIVE] * 20, patience=3.0)
+    assert len(rig.listener.steps) == 0
+    end = rig.run()
+    assert (end.outcome, end.steps) == (Outcome.TIME_LIMIT, 30), "20 by hand and 10 by the policy: 3 x 10"
+    rig, screen = rig_of(*[DRIVE] * 100, patience=3.0)
+    assert rig.run().steps == 30
+    assert [s.time_limit for s in screen.shown if s.phase is Phase.RUNNING][-1] == 30
+
+
+def test_a_demonstration_waits_for_hands() -> None:
+    rig, screen = rig_of(OFF, OFF, OFF, DRIVE, DRIVE, waits_for_hands=True, policy=None)
+    run_station(rig.station, EpisodeKind.DEMONSTRATION)
+    assert screen.phases == [Phase.RESETTING, Phase.WAITING, Phase.RUNNING]
+    assert rig.listener.steps[0].driver is Driver.HUMAN
+
+
+# -- two at one robot --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_who_drives_leads_and_everybody_is_heard() -> None:
+    other = HumanInput(GO, frozenset({Button.SUCCESS}))
+    both = FirstOf([Person([OFF, DRIVE, None]), Person([other, other, other, None])])
+    heard = [both.read() or OFF for _ in range(3)]
+    assert [human.action for human in heard] == [GO, LEFT, GO]
+    assert [human.buttons for human in heard] == [{Button.SUCCESS}] * 3
+    assert FirstOf([Person([None]), Person([None])]).read() is None
+
+
+def test_listeners_see_no_gap_within_a_part() -> None:
+    rig, _ = rig_of(OFF, PRESS[Button.PAUSE], OFF, PRESS[Button.RESUME], OFF, PRESS[Button.PAUSE], DRIVE, OFF)
+    listener = Listener("second")
+    rig.station.subscribers = (*rig.station.subscribers, listener)
+    rig.run()
+    seen = None
+    for _, what, value in listener.calls:
+        if what == "start":
+            seen = value[1]
+        elif what == "step":
+            assert value.observation is seen
+            seen = value.next_observation
+    assert isinstance(rig.listener.steps[-1].executed, Action)
