@@ -36,8 +36,9 @@ class Viewer:
 class Video:
     """Sends situations and their pictures to the pages.
 
-    A page gets the situation as text, {"present": {...}, "pictures": n}, then n pictures, each after FRAME_HEAD as a
-    JPEG. It answers with any short message once it has painted them; only then comes the newest next.
+    A page gets the situation as text, {"present": {...}, "number": n, "pictures": p, "cameras": [names]}, then p
+    pictures, each after FRAME_HEAD as a JPEG. It answers with any short message once it has painted them; only then
+    comes the newest next. At the end of the session it is told {"ended": true}.
     """
 
     def __init__(self, robot: RobotSide, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -92,6 +93,11 @@ class Video:
     def _situation(self, number: int, pictures: int) -> str:
         """The present as JSON; made once for all pages."""
         if number != self._text_number and self._robot.present is not None:
-            fields = {"present": asdict(self._robot.present), "number": number, "pictures": pictures}
+            fields = {
+                "present": asdict(self._robot.present),
+                "number": number,
+                "pictures": pictures,
+                "cameras": self._robot.cameras,
+            }
             self._text, self._text_number = json.dumps(fields, separators=(",", ":")), number
         return self._text
