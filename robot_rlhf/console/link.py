@@ -92,6 +92,7 @@ class ConsoleLink:
         self._drive: Drive | None = None
         self._heard = -1.0
         self._leading = False
+        self._left = False
         self._presses: list[Press] = []
         self._sentences: list[Sentence] = []
         self._labels: list[Feedback] = []
@@ -159,9 +160,14 @@ class ConsoleLink:
                 self._keep(self._labels, message.feedback)
             elif isinstance(message, Operator):
                 self.operator = message.name
-                self._drive = None
+                self._let_go()
             elif isinstance(message, Lost):
-                self._drive = None
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Nobody's hands are on; if they were, `read` says so, even if somebody is back before it is called."""
+        self._left |= self._leading or (self._drive is not None and self._drive.action is not None)
+        self._drive = None
 
     @staticmethod
     def _keep(waiting: list[Any], item: object) -> None:
@@ -180,17 +186,18 @@ class ConsoleLink:
             sentences, self._sentences = tuple(self._sentences), []
             labels, self._labels = self._labels, []
             episode = self._episode
+            left, self._left = self._left or (drive is None and self._leading), False
+            self._leading = drive is not None and drive.action is not None
         buttons: set[Button] = set()
         for press in presses:
             if press.episode and press.button in _LATE and _whole(press.episode) != _whole(episode):
                 labels += self._late(press, now)
             else:
                 buttons.add(press.button)
-        if drive is None and self._leading:
+        if left:
             self.lost += 1
             buttons.add(Button.PAUSE)
             log.warning("the operator's page is gone while it drove: paused")
-        self._leading = drive is not None and drive.action is not None
         if drive is None and not (buttons or sentences or labels):
             return None
         action = None if drive is None or drive.action is None else Action(np.array(drive.action, np.float32))
