@@ -25,6 +25,7 @@ from robot_rlhf.console.history import History
 from robot_rlhf.console.live import LiveBlock
 from robot_rlhf.console.pages import theme
 from robot_rlhf.console.pages.clips import register_clip_routes
+from robot_rlhf.console.pages.drive import build_drive_page
 from robot_rlhf.console.pages.label import build_label_page
 from robot_rlhf.console.pages.review import build_review_page
 from robot_rlhf.console.recording import LabelSink, Recording
@@ -157,8 +158,6 @@ def _add_pages(app: FastAPI, console: Console) -> None:
 
         @ui.page("/", title=title)
         def drive(request: Request) -> None:
-            from robot_rlhf.console.pages.drive import build_drive_page
-
             build_drive_page(console, request.state.visitor)
 
     else:
@@ -232,7 +231,11 @@ async def serve(settings: ConsoleSettings) -> None:
     server = _Server(config, interruptible=console.robot is None)
     if console.robot is not None:
         loop = asyncio.get_running_loop()
-        console.robot.on_end.append(lambda: loop.call_later(LINGER, server.end))
+
+        def over() -> None:
+            loop.call_later(LINGER, server.end)
+
+        console.robot.on_end.append(over)
     await server.serve(sockets=[listening])
 
 
