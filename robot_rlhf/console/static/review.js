@@ -1,0 +1,428 @@
+// Goes through a recorded session: a list, pictures, a timeline to scrub, labels and marks.
+(() => {
+  const {picture, colour, fit, drawPicture, drawPath, bounds, make, option, typing, tell} = window.clips;
+  const ROWS = 300, AHEAD = 12, LOOK_EVERY = 1000;
+  const WORDS = {
+    success: 'Success', failure: 'Failure', time_limit: 'Time limit', discarded: 'Deleted', fault: 'Fault',
+    stopped: 'Stopped', paused: 'Paused', running: 'Recording', broken_off: 'Broken off',
+    policy: 'Policy', human: 'Person', reflex: 'Reflex',
+    demonstration: 'Demonstration', practice: 'Practice', evaluation: 'Evaluation',
+    correction: 'Said', intervention: 'Took over', score: 'Score', guard: 'Guard', fault_event: 'Fault',
+  };
+  const at = {};
+  let list = [], version = -1, session = {cameras: [], period: 0.05}, open = null, step = 0, playing = false, speed = 1;
+  let span = null, limits = null, filterOutcome = '', filterKind = '', cap = ROWS, wantedAddress = 0, playedTo = 0, opening = 0;
+
+  function button(words, classes, action, ...keys) {
+    const made = make('button', `c-button ${classes}`, {type: 'button', onclick: () => { made.blur(); action(); }}, words);
+    for (const key of keys) made.append(make('kbd', '', {}, key));
+    return made;
+  }
+
+  function build(root) {
+    at.root = root;
+    at.outcome = make('select', 'label-select', {'aria-label': 'Outcome', onchange: () => { filterOutcome = at.outcome.value; at.outcome.blur(); showList(); }});
+    at.kind = make('select', 'label-select', {'aria-label': 'Kind', onchange: () => { filterKind = at.kind.value; at.kind.blur(); showList(); }});
+    at.rows = make('div', 'review-rows c-panel', {role: 'list'});
+    at.problem = make('div', 'review-problem');
+    root.append(make('div', 'review-list', {}, make('div', 'review-filters', {}, at.outcome, at.kind), at.rows, at.problem));
+
+    at.name = make('span', 'review-name c-line');
+    at.chips = make('span', 'review-chips');
+    at.success = button('Success', 'review-success', () => ask('success'), 'S');
+    at.failure = button('Failure', 'review-failure', () => ask('failure'), 'F');
+    at.clear = button('Clear', '', () => ask('clear'), 'C');
+    at.remove = button('Delete', '', () => ask(open && open.deleted ? 'restore' : 'delete'), 'Del');
+    at.pictures = make('div', 'review-pictures');
+    at.said = make('div', 'review-said', {hidden: ''});
+    at.play = button('Play', '', toggle, 'Space');
+    at.fact = make('span', 'review-fact');
+    at.driver = make('span', 'review-driver');
+    at.reward = make('span', 'review-fact c-dim c-grow c-line');
+    at.speed = make('select', 'label-select', {'aria-label': 'Speed', onchange: () => { speed = Number(at.speed.value); at.speed.blur(); restart(); }});
+    for (const value of [0.25, 0.5, 1, 2, 4]) option(at.speed, value, `${value}×`);
+    at.speed.value = '1';
+    at.canvas = make('canvas');
+    at.events = make('div', 'review-lane', {'data-lane': 'events'});
+    at.marks = make('div', 'review-lane', {'data-lane': 'marks'});
+    at.line = make('div', 'review-head-line');
+    at.time = make('div', 'review-time c-panel', {role: 'slider', 'aria-label': 'Step', 'aria-valuemin': '0'}, at.canvas, at.events, at.marks);
+    at.empty = make('div', 'review-empty c-panel', {}, 'Nothing is recorded yet.');
+    at.body = make('div', 'review-main', {hidden: ''},
+      make('div', 'review-head c-panel', {}, make('div', 'c-grow', {}, at.name, at.chips), at.success, at.failure, at.clear, at.remove),
+      make('div', 'review-stage', {}, at.pictures, at.said),
+      make('div', 'review-transport c-panel', {}, button('◀', '', () => go(step - 1)), at.play, button('▶', '', () => go(step + 1)),
+        at.speed, at.fact, at.driver, at.reward),
+      at.time);
+    root.append(make('div', 'review-main', {}, at.body, at.empty));
+    at.body.style.flex = '1 1 0';
+
+    at.list = make('div', 'review-events c-panel');
+    at.text = make('input', 'review-input', {maxlength: '80', placeholder: 'Name of the span', 'aria-label': 'Name of the span'});
+    at.text.addEventListener('keydown', event => { if (event.key === 'Enter') { event.preventDefault(); mark(); } if (event.key === 'Escape') at.text.blur(); });
+    at.spanWords = make('span', 'c-dim');
+    at.in = button('In', 'review-half', () => edge('in'), 'I');
+    at.out = button('Out', 'review-half', () => edge('out'), 'O');
+    at.markNow = button('Mark', '', mark);
+    at.kept = make('div', 'review-kept', {role: 'status'});
+    const keys = make('div', 'review-keys');
+    for (const [names, words] of [[['←', '→'], 'step'], [['Shift'], '10 steps'], [['↑', '↓'], 'episode'], [['Home', 'End'], 'ends']]) {
+      for (const name of names) keys.append(make('kbd', '', {}, name), ' ');
+      keys.append(`${words}   `);
+    }
+    root.append(make('div', 'review-side', {}, at.list,
+      make('div', 'review-marking c-panel', {}, make('span', 'c-caption', {}, 'Mark a span'), at.in, at.out, at.spanWords, at.text, at.markNow, at.kept),
+      make('div', 'c-panel', {}, keys)));
+
+    document.addEventListener('keydown', key);
+    scrubbing();
+    new ResizeObserver(() => { drawTime(); paint(); }).observe(at.time);
+    new ResizeObserver(() => paint()).observe(at.pictures);
+    window.addEventListener('console-theme', () => { drawTime(); paint(); });
+    look();
+    requestAnimationFrame(tick);
+  }
+
+  // -- what there is ---------------------------------------------------------------------------------------------------
+
+  async function look() {
+    try { if (!document.hidden || version < 0) await refresh(); } catch { /* the server is gone for now */ }
+    setTimeout(look, LOOK_EVERY);
+  }
+
+  async function refresh() {
+    const answer = await fetch(`/clips/episodes.json?known=${version}`);
+    if (!answer.ok) return;
+    const told = await answer.json();
+    if (told.version === version) return;
+    version = told.version;
+    session = told;
+    list = told.episodes;
+    at.problem.textContent = told.problem;
+    showFilters();
+    showList();
+    if (open) await show(open.number, step, true);
+    else if (list.length) await show(list[list.length - 1].number);
+  }
+
+  function showFilters() {
+    for (const [select, all, field, value] of [[at.outcome, 'Any outcome', 'outcome', filterOutcome], [at.kind, 'Any kind', 'kind', filterKind]]) {
+      const counts = new Map();
+      for (const row of list) counts.set(row[field], (counts.get(row[field]) || 0) + 1);
+      select.replaceChildren();
+      option(select, '', all);
+      for (const [name, count] of counts) option(select, name, `${WORDS[name] || name} (${count})`);
+      if (value && !counts.has(value)) option(select, value, `${WORDS[value] || value} (0)`);
+      select.value = value;
+    }
+  }
+
+  function chosen() {
+    return list.filter(row => (!filterOutcome || row.outcome === filterOutcome) && (!filterKind || row.kind === filterKind)).reverse();
+  }
+
+  function showList() {
+    const rows = chosen(), above = at.rows.scrollTop;
+    at.rows.replaceChildren();
+    for (const row of rows.slice(0, cap)) {
+      const facts = `${WORDS[row.outcome] || row.outcome} · ${row.steps} steps${row.human ? ` · ${Math.round(100 * row.human / row.steps)} % person` : ''}`;
+      const entry = make('button', 'review-row', {
+        type: 'button', role: 'listitem', 'data-outcome': row.outcome, 'data-deleted': String(row.deleted), 'data-number': String(row.number),
+        'aria-current': String(Boolean(open) && open.number === row.number), onclick: () => { entry.blur(); show(row.number); },
+      }, make('i'), make('b', 'c-line', {}, row.id), make('span', '', {}, `${row.seconds.toFixed(1)} s`), make('span', 'review-facts', {}, facts));
+      at.rows.append(entry);
+    }
+    if (rows.length > cap) at.rows.append(button(`${rows.length - cap} older`, 'review-more', () => { cap += ROWS; showList(); }));
+    if (!rows.length && list.length) at.rows.append(make('div', 'review-empty', {}, 'No such episode.'));
+    at.rows.scrollTop = above;
+  }
+
+  async function show(number, wanted = 0, again = false) {
+    const asked = ++opening;
+    const answer = await fetch(`/clips/${number}/episode.json`);
+    if (!answer.ok || asked !== opening) return;
+    const before = open;
+    open = await answer.json();
+    at.empty.hidden = true;
+    at.body.hidden = false;
+    limits = bounds(open.path);
+    if (!again) { span = null; playing = false; at.kept.textContent = ''; }
+    if (!before || before.number !== open.number || before.cameras.length !== open.cameras.length) showPictures();
+    for (const entry of at.rows.querySelectorAll('.review-row')) entry.setAttribute('aria-current', String(entry.dataset.number === String(number)));
+    showHead();
+    showEvents();
+    drawTime();
+    go(again ? Math.min(wanted, open.steps) : wanted, true);
+  }
+
+  function showHead() {
+    at.name.textContent = open.id;
+    at.chips.replaceChildren();
+    const chip = (words, outcome, classes = '') => at.chips.append(make('span', `review-chip ${classes}`, outcome ? {'data-outcome': outcome} : {}, words), ' ');
+    if (open.outcome !== open.recorded) chip(WORDS[open.recorded] || open.recorded, '', 'review-was');
+    chip(WORDS[open.outcome] || open.outcome, open.outcome);
+    chip(WORDS[open.kind], '');
+    if (open.continues) chip(`goes on with ${open.continues}`, '');
+    at.chips.title = open.detail;
+    for (const control of [at.success, at.failure, at.remove, at.markNow, at.in, at.out]) control.disabled = open.open;
+    at.clear.disabled = open.open || open.outcome === open.recorded || open.deleted;
+    at.remove.firstChild.textContent = open.deleted ? 'Restore' : 'Delete';
+  }
+
+  function showPictures() {
+    at.pictures.replaceChildren();
+    at.canvases = new Map();
+    for (const camera of open.cameras) panel(camera);
+    panel(null);
+  }
+
+  function panel(camera) {
+    const canvas = make('canvas');
+    at.canvases.set(camera, canvas);
+    at.pictures.append(make('div', 'review-picture c-panel', {'data-camera': camera || 'path'}, canvas, make('span', '', {}, camera || 'Tool path')));
+  }
+
+  function words(event) {
+    if (event.kind === 'correction') return `“${event.text}”`;
+    if (event.kind === 'score') return `Score ${event.value}`;
+    if (event.kind === 'success' || event.kind === 'failure') {
+      return event.value === 0 ? 'Label taken back' : `${event.later ? 'Labelled' : 'Judged'}: ${event.kind}`;
+    }
+    if (event.kind === 'discard') return event.value === 0 ? 'Restored' : 'Deleted';
+    if (event.kind === 'intervention') return 'Took over';
+    return event.text;
+  }
+
+  function showEvents() {
+    at.list.replaceChildren(make('span', 'c-caption', {}, 'Said and done'));
+    at.events.replaceChildren();
+    at.marks.replaceChildren();
+    const flag = (lane, kind, start, length, text) => {
+      const made = make('button', 'review-flag', {type: 'button', 'data-kind': kind, title: text}, kind === 'correction' || kind === 'mark' ? text : '');
+      made.style.left = `${100 * start / open.steps}%`;
+      made.style.width = `${100 * Math.min(length, open.steps - start) / open.steps}%`;
+      lane.append(made);
+    };
+    at.entries = [];
+    for (const event of open.events) {
+      const entry = make('button', 'review-event', {type: 'button', 'data-kind': event.kind, onclick: () => { entry.blur(); go(event.start); }},
+        words(event), make('em', '', {}, `step ${event.start}${event.length > 1 ? ` to ${event.start + event.length}` : ''} · ${event.author}`));
+      if (event.detail) entry.title = event.detail;
+      at.list.append(entry);
+      at.entries.push([event, entry]);
+      const whole = event.start === 0 && event.length >= open.steps;
+      if (event.kind === 'correction') flag(at.events, event.kind, event.start, event.length, words(event));
+      else if (event.kind === 'guard' || event.kind === 'fault') flag(at.events, event.kind, event.start, 1, words(event));
+      else if (event.kind === 'success' || event.kind === 'failure') flag(at.events, event.kind, whole ? open.steps - 1 : event.start, 1, words(event));
+    }
+    if (!open.events.length) at.list.append(make('span', 'c-dim', {}, 'Nothing in this episode.'));
+    if (open.marks.length) at.list.append(make('span', 'c-caption', {}, 'Marked spans'));
+    for (const one of open.marks) {
+      flag(at.marks, 'mark', one.start, one.length, one.text);
+      const line = make('div', 'review-markrow', {},
+        make('button', 'review-event', {type: 'button', onclick: () => go(one.start)}, one.text, make('em', '', {}, `step ${one.start} to ${one.start + one.length}`)),
+        make('button', 'review-remove', {type: 'button', 'aria-label': `Remove mark ${one.text}`, onclick: () => tell('review_do', {do: 'unmark', episode: open.number, ...one})}, '✕'));
+      at.list.append(line);
+    }
+    at.span = make('div', 'review-span', {hidden: ''});
+    at.marks.append(at.span);
+    showSpan();
+  }
+
+  // -- time ------------------------------------------------------------------------------------------------------------
+
+  function drawTime() {
+    if (!open || !at.canvas.clientWidth) return;
+    const context = fit(at.canvas), width = at.canvas.clientWidth, T = open.steps;
+    const look = {policy: '--policy', human: '--you', reflex: '--reflex'};
+    for (const [driver, start, length] of open.drivers) {
+      context.fillStyle = colour(look[driver]);
+      context.fillRect(width * start / T, 6, Math.max(1, width * length / T), 14);
+    }
+    const low = Math.min(0, ...open.rewards), high = Math.max(0, ...open.rewards);
+    const y = value => 122 - 66 * (high > low ? (value - low) / (high - low) : 0);
+    context.strokeStyle = colour('--line');
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(0, y(0));
+    context.lineTo(width, y(0));
+    context.stroke();
+    context.strokeStyle = colour('--accent');
+    context.lineWidth = 2;
+    context.beginPath();
+    open.rewards.forEach((value, i) => {
+      context[i ? 'lineTo' : 'moveTo'](width * i / T, y(value));
+      context.lineTo(width * (i + 1) / T, y(value));
+    });
+    context.stroke();
+    const scores = open.events.filter(event => event.kind === 'score' && event.value !== null);
+    context.fillStyle = context.strokeStyle = colour('--warn');
+    for (const event of scores) context.fillRect(width * event.start / T, 122 - 66 * event.value - 1, Math.max(3, width * event.length / T), 3);
+    context.fillStyle = colour('--dim');
+    context.font = '11px Roboto, system-ui, sans-serif';
+    context.fillText(`reward ${high > low ? `${low.toPrecision(2)} to ${high.toPrecision(2)}` : low.toPrecision(2)}${scores.length ? ' · score' : ''}`, 2, 56);
+  }
+
+  function go(wanted, quietly = false) {
+    if (!open) return;
+    step = Math.max(0, Math.min(open.steps, Math.round(wanted)));
+    if (!quietly) restart();
+    paint();
+  }
+
+  function driverAt(index) {
+    const found = open.drivers.find(([, start, length]) => index >= start && index < start + length);
+    return found ? found[0] : 'policy';
+  }
+
+  function paint() {
+    if (!open || !at.canvases) return;
+    const T = open.steps, doing = Math.min(step, T - 1), period = session.period;
+    if (!at.line.isConnected) at.time.append(at.line);
+    at.line.style.left = `calc(10px + (100% - 20px) * ${step / T})`;
+    at.time.setAttribute('aria-valuemax', String(T));
+    at.time.setAttribute('aria-valuenow', String(step));
+    at.fact.textContent = `step ${step} of ${T} · ${(step * period).toFixed(2)} s`;
+    const driver = driverAt(doing);
+    at.driver.textContent = WORDS[driver];
+    at.driver.dataset.driver = driver;
+    const said = open.instructions.filter(([first]) => first <= doing);
+    const sum = open.rewards.slice(0, step).reduce((a, b) => a + b, 0);
+    at.reward.textContent = `reward ${open.rewards[doing].toFixed(3)}, so far ${sum.toFixed(2)} · ${said.length ? said[said.length - 1][1] : ''}`;
+    const spoken = open.events.filter(e => e.kind === 'correction' && step >= e.start && step <= e.start + e.length && (e.length < T || T < 2 || step < T));
+    at.said.hidden = !spoken.length;
+    at.said.textContent = spoken.map(words).join('  ');
+    for (const [event, entry] of at.entries) {
+      const whole = event.start === 0 && event.length >= T;
+      entry.dataset.now = String(!whole && step >= event.start && step < event.start + event.length);
+    }
+    at.play.firstChild.textContent = playing ? 'Pause' : 'Play';
+    const mine = ++wantedAddress;
+    for (const [camera, canvas] of at.canvases) {
+      if (camera === null) { drawPath(canvas, open.path, step, limits); continue; }
+      picture(open.number, camera, step).then(bitmap => { if (mine === wantedAddress) drawPicture(canvas, bitmap); }).catch(() => {
+        if (mine === wantedAddress) fit(canvas);
+      });
+      if (playing) for (let ahead = step + 1; ahead <= Math.min(T, step + AHEAD); ahead++) picture(open.number, camera, ahead).catch(() => {});
+    }
+  }
+
+  function toggle() {
+    if (!open) return;
+    if (!playing && step >= open.steps) step = 0;
+    playing = !playing;
+    restart();
+    paint();
+  }
+
+  function restart() { playedTo = performance.now() - 1000 * step * session.period / speed; }
+
+  function tick(now) {
+    requestAnimationFrame(tick);
+    if (!playing || !open) return;
+    const wanted = Math.floor((now - playedTo) / 1000 * speed / session.period);
+    if (wanted >= open.steps) { playing = false; step = open.steps; paint(); }
+    else if (wanted !== step && wanted >= 0) { step = wanted; paint(); }
+  }
+
+  function scrubbing() {
+    let marking = null;
+    const stepAt = event => {
+      const box = at.canvas.getBoundingClientRect();
+      return Math.max(0, Math.min(open.steps, Math.round((event.clientX - box.left) / box.width * open.steps)));
+    };
+    at.time.addEventListener('pointerdown', event => {
+      if (!open) return;
+      event.preventDefault();
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+      at.time.setPointerCapture(event.pointerId);
+      playing = false;
+      const box = at.marks.getBoundingClientRect();
+      marking = event.clientY >= box.top ? stepAt(event) : null;
+      go(stepAt(event));
+    });
+    at.time.addEventListener('pointermove', event => {
+      if (!open || !at.time.hasPointerCapture(event.pointerId)) return;
+      go(stepAt(event));
+      if (marking !== null && stepAt(event) !== marking) setSpan(Math.min(marking, stepAt(event)), Math.max(marking, stepAt(event)));
+    });
+    at.time.addEventListener('pointerup', () => { marking = null; });
+  }
+
+  // -- labels and marks ------------------------------------------------------------------------------------------------
+
+  function ask(what) {
+    if (!open || open.open) return;
+    if (what === 'clear' && at.clear.disabled) return;
+    tell('review_do', {do: what, episode: open.number});
+  }
+
+  function setSpan(from, to) {
+    span = [from, Math.max(to, from + 1)];
+    showSpan();
+  }
+
+  function edge(which) {
+    if (!open || open.open) return;
+    const last = open.steps;
+    if (which === 'in') setSpan(Math.min(step, last - 1), span && span[1] > step ? span[1] : last);
+    else setSpan(span && span[0] < step ? span[0] : 0, Math.max(1, step));
+  }
+
+  function showSpan() {
+    at.span.hidden = !span;
+    at.spanWords.textContent = span ? `steps ${span[0]} to ${span[1]}` : 'Set In and Out, or drag below the rewards.';
+    if (!span) return;
+    at.span.style.left = `${100 * span[0] / open.steps}%`;
+    at.span.style.width = `${100 * (span[1] - span[0]) / open.steps}%`;
+  }
+
+  function mark() {
+    const text = at.text.value.trim();
+    if (!open || open.open) return;
+    if (!span) { at.kept.textContent = 'Set In and Out first'; return; }
+    if (!text) { at.text.focus(); return; }
+    if (tell('review_do', {do: 'mark', episode: open.number, start: span[0], length: span[1] - span[0], text})) {
+      at.text.value = '';
+      at.text.blur();
+    }
+  }
+
+  async function kept(text) {
+    at.kept.textContent = text;
+    if (text === 'Marked') { span = null; showSpan(); }
+    await refresh();
+  }
+
+  function another(by) {
+    const rows = chosen();
+    const now = rows.findIndex(row => open && row.number === open.number);
+    const next = rows[Math.max(0, Math.min(rows.length - 1, now + by))];
+    if (!next) return;
+    show(next.number);
+    const entry = at.rows.querySelector(`[data-number="${next.number}"]`);
+    if (entry) entry.scrollIntoView({block: 'nearest'});
+  }
+
+  function key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
+    const big = event.shiftKey ? 10 : 1;
+    const acts = {
+      ArrowLeft: () => { playing = false; go(step - big); }, ArrowRight: () => { playing = false; go(step + big); },
+      ArrowUp: () => another(-1), ArrowDown: () => another(1), Home: () => go(0), End: () => go(open ? open.steps : 0),
+    };
+    const once = {
+      ' ': toggle, s: () => ask('success'), f: () => ask('failure'), c: () => ask('clear'), Delete: () => ask(open && open.deleted ? 'restore' : 'delete'),
+      i: () => edge('in'), o: () => edge('out'), m: () => at.text.focus(),
+    };
+    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (acts[name]) { event.preventDefault(); acts[name](); }
+    else if (once[name]) { event.preventDefault(); if (!event.repeat) once[name](); }
+  }
+
+  window.review_page = {kept, state: () => ({number: open && open.number, step, playing, span})};
+  const wait = setInterval(() => {
+    const root = document.getElementById('review-root');
+    if (root) { clearInterval(wait); build(root); }
+  }, 20);
+})();
