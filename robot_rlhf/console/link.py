@@ -166,7 +166,7 @@ class ConsoleLink:
 
     def _let_go(self) -> None:
         """Nobody's hands are on; if they were, `read` says so, even if somebody is back before it is called."""
-        self._left |= self._leading or (self._drive is not None and self._drive.action is not None)
+        self._left |= self._drive is not None and self._drive.action is not None
         self._drive = None
 
     @staticmethod
@@ -181,7 +181,7 @@ class ConsoleLink:
         """What the operator does now; None while no page of theirs speaks."""
         now = self._clock.now()
         with self._lock:
-            drive = self._drive if now - self._heard <= self._stale_after else None
+            drive = self._drive = self._drive if now - self._heard <= self._stale_after else None
             presses, self._presses = self._presses, []
             sentences, self._sentences = tuple(self._sentences), []
             labels, self._labels = self._labels, []
