@@ -5,15 +5,17 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 PIP_FLAGS ?=
 BIN := .venv/bin
 RUN := .venv/.installed
+CONSOLE := .venv/.installed-console
 DEV := .venv/.installed-dev
 TESTS := OMP_NUM_THREADS=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m pytest -q
 
 BENCHMARKS := simulation replay journal_crash
 
-.PHONY: help demo test slow check bench setup clean
+.PHONY: help demo session test slow check bench setup clean
 
 help:
 	@echo "make demo    install, then train pick_cube, measure it without help, and say where to look"
+	@echo "make session install, then teach pick_cube yourself, in the browser (OPERATOR=simulated: without a person)"
 	@echo "make test    all tests but the slow ones"
 	@echo "make slow    the longer learning runs"
 	@echo "make check   format, lint, types, tests: what CI runs"
@@ -23,6 +25,9 @@ help:
 
 demo: $(RUN)
 	OMP_NUM_THREADS=1 $(BIN)/robot-rlhf train --task pick_cube --evaluation.stop-at 0.97
+
+session: $(CONSOLE)
+	OMP_NUM_THREADS=1 $(BIN)/robot-rlhf session --task pick_cube $(if $(OPERATOR),--operator $(OPERATOR))
 
 test: $(DEV)
 	$(TESTS) -n 2
@@ -53,6 +58,10 @@ $(BIN)/python:
 
 $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e .
+	@touch $@
+
+$(CONSOLE): $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[console]'
 	@touch $@
 
 $(DEV): $(RUN)
