@@ -20,6 +20,7 @@ class PageClock:
     The least lag between the page's stamp and the arrival, over the last WINDOW, is taken for a message that was not
     held up; what lags more is late by the difference. Messages of one socket keep their order, so a stamp before the
     last one's, or a lag far below the least, can only be a jump of the page's clock: then everything begins anew.
+    A stamp long after the last one's may be a jump, or the end of a silence: what comes with it is waited out too.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,8 @@ class PageClock:
         least = self._lags[0][1] if self._lags else lag
         if self._settled_at is None or stamped < self._stamped or lag < least - MAX_AGE:
             self._lags.clear()
+            self._settled_at = arrived + SETTLING
+        elif stamped > self._stamped + MAX_AGE:
             self._settled_at = arrived + SETTLING
         self._heard += min(max(arrived - self._arrived, 0.0), _GAP)
         self._arrived, self._stamped = arrived, stamped

@@ -152,6 +152,7 @@ class ConsoleLink:
                 if message.action is not None and len(message.action) != self._size:
                     raise LinkError(f"console: an action of {len(message.action)} numbers, expected {self._size}")
                 self._drive, self._heard = message, now
+                self._leading = message.action is not None
             elif isinstance(message, Press):
                 self._keep(self._presses, message)
             elif isinstance(message, Spoken):
@@ -166,7 +167,8 @@ class ConsoleLink:
 
     def _let_go(self) -> None:
         """Nobody's hands are on; if they were, `read` says so, even if somebody is back before it is called."""
-        self._left |= self._drive is not None and self._drive.action is not None
+        self._left |= self._leading
+        self._leading = False
         self._drive = None
 
     @staticmethod
@@ -181,13 +183,14 @@ class ConsoleLink:
         """What the operator does now; None while no page of theirs speaks."""
         now = self._clock.now()
         with self._lock:
-            drive = self._drive = self._drive if now - self._heard <= self._stale_after else None
+            if now - self._heard > self._stale_after:
+                self._let_go()
+            drive = self._drive
             presses, self._presses = self._presses, []
             sentences, self._sentences = tuple(self._sentences), []
             labels, self._labels = self._labels, []
             episode = self._episode
-            left, self._left = self._left or (drive is None and self._leading), False
-            self._leading = drive is not None and drive.action is not None
+            left, self._left = self._left, False
         buttons: set[Button] = set()
         for press in presses:
             if press.episode and press.button in _LATE and _whole(press.episode) != _whole(episode):
