@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -48,25 +49,22 @@ class _LabelPage:
         self._recording = recording
         self._sink = sink
         self._questions = questions
-        self._busy = False
+        self._one_by_one = asyncio.Lock()
 
     async def do(self, event: events.GenericEventArguments) -> None:
         """What the script asks for: 'ready', 'answer', 'undo' or 'choose'."""
         asked: Any = event.args
-        if self._busy or not isinstance(asked, dict):
+        if not isinstance(asked, dict):
             return
-        self._busy = True
-        try:
-            await run.io_bound(self._recording.refresh)
-            self._act(asked)
+        async with self._one_by_one:
+            try:
+                await run.io_bound(self._recording.refresh)
+                self._act(asked)
+            except (RobotRlhfError, KeyError, TypeError, ValueError) as error:
+                log.warning("label page: %s", error)
+                ui.notify(_words(error), type="negative", position="top")
             shown = await run.io_bound(self._shown)
-        except (RobotRlhfError, KeyError, TypeError, ValueError) as error:
-            log.warning("label page: %s", error)
-            ui.notify(_words(error), type="negative", position="top")
-            shown = await run.io_bound(self._shown)
-        finally:
-            self._busy = False
-        ui.run_javascript(f"window.label_page.show({json.dumps(shown)})")
+            ui.run_javascript(f"window.label_page.show({json.dumps(shown)})")
 
     def _act(self, asked: dict[str, Any]) -> None:
         what = asked.get("do")

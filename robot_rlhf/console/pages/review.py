@@ -61,7 +61,7 @@ class _ReviewPage:
     async def do(self, event: events.GenericEventArguments) -> None:
         """A judgement that the script sends."""
         try:
-            feedback = judgement(self._recording, event.args, self._author, self._clock.now())
+            feedback = await run.io_bound(judgement, self._recording, event.args, self._author, self._clock.now())
             self._sink.give(feedback)
             await run.io_bound(self._recording.refresh)
         except RobotRlhfError as error:

@@ -108,7 +108,9 @@ window.clips = (() => {
       context.stroke();
     };
     context.lineJoin = 'round';
-    line(0, path.length - 1, colour('--line'), 2);
+    context.globalAlpha = 0.5;
+    line(0, path.length - 1, colour('--dim'), 2);
+    context.globalAlpha = 1;
     line(0, step, colour('--accent'), 3);
     const [x, y] = place(path[step]);
     context.beginPath();

@@ -158,7 +158,7 @@
   function showHead() {
     at.name.textContent = open.id;
     at.chips.replaceChildren();
-    const chip = (words, outcome, classes = '') => at.chips.append(make('span', `review-chip ${classes}`, outcome ? {'data-outcome': outcome} : {}, words), ' ');
+    const chip = (words, outcome, classes = '') => at.chips.append(make('span', `review-chip ${classes}`, outcome ? {'data-outcome': outcome} : {}, words));
     if (open.outcome !== open.recorded) chip(WORDS[open.recorded] || open.recorded, '', 'review-was');
     chip(WORDS[open.outcome] || open.outcome, open.outcome);
     chip(WORDS[open.kind], '');
@@ -420,7 +420,7 @@
     else if (once[name]) { event.preventDefault(); if (!event.repeat) once[name](); }
   }
 
-  window.review_page = {kept, state: () => ({number: open && open.number, step, playing, span})};
+  window.review_page = {kept, state: () => ({number: open && open.number, outcome: open && open.outcome, step, playing, span})};
   const wait = setInterval(() => {
     const root = document.getElementById('review-root');
     if (root) { clearInterval(wait); build(root); }
