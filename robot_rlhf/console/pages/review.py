@@ -62,6 +62,8 @@ class _ReviewPage:
         """A judgement that the script sends."""
         try:
             feedback = await run.io_bound(judgement, self._recording, event.args, self._author, self._clock.now())
+            if feedback is None:  # the server is ending
+                return
             self._sink.give(feedback)
             await run.io_bound(self._recording.refresh)
         except RobotRlhfError as error:
