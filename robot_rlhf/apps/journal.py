@@ -106,6 +106,9 @@ def _info(argv: Sequence[str]) -> None:
     minutes = f"{summary.human_seconds / 60:.2f} active minutes"
     table.add_row("[bold]human[/]", f"[bold]{minutes}[/] ({summary.human_share:.1%} of the steps)")
     table.add_row("events", _counts(summary.events))
+    labels = {**{f"relabelled {name}": n for name, n in summary.relabelled.items()}, "deleted": summary.deleted}
+    labels["preferences"] = summary.preferences
+    table.add_row("labels", _counts({name: count for name, count in labels.items() if count}))
     table.add_row("software", ", ".join(f"{name} {'/'.join(v)}" for name, v in summary.versions.items()) or "-")
     table.add_row("topics", "\n".join(f"{name}  {count}" for name, count in summary.topics.items()) or "-")
     Console().print(table)

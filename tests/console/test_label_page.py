@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,31 @@ def preferences(journal: Path) -> list[Feedback]:
     """The person's, in the order of recording."""
     kept = (r for r in read_journal(journal) if isinstance(r, Feedback) and r.author == "tester")
     return [feedback for feedback in kept if feedback.kind is FeedbackKind.PREFERENCE]
+
+
+def test_addresses_that_lead_nowhere(address: str) -> None:
+    assert fetched(f"{address}/clips/0/front/12.jpg") == (200, b"\xff\xd8")
+    for path in (
+        "0/front/13.jpg",
+        "0/front/-1.jpg",
+        "0/side/0.jpg",
+        "9/front/0.jpg",
+        "-1/episode.json",
+        "0/front/0-0.clip",
+        "0/front/5-9.clip",
+        "0/front/0-1001.clip",
+        "0/..%2f..%2fjournal/0.jpg",
+    ):
+        assert fetched(f"{address}/clips/{path}")[0] == 404, path
+
+
+def fetched(address: str) -> tuple[int, bytes]:
+    """Status, and the first two bytes."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return answer.status, answer.read(2)
+    except urllib.error.HTTPError as error:
+        return error.code, b""
 
 
 def until(page: Any, condition: str) -> None:

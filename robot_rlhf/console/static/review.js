@@ -34,7 +34,7 @@
     at.clear = button('Clear', '', () => ask('clear'), 'C');
     at.remove = button('Delete', '', () => ask(open && open.deleted ? 'restore' : 'delete'), 'Del');
     at.pictures = make('div', 'review-pictures');
-    at.said = make('div', 'review-said', {hidden: ''});
+    at.said = make('div', 'review-said c-panel', {hidden: ''});
     at.play = button('Play', '', toggle, 'Space');
     at.fact = make('span', 'review-fact');
     at.driver = make('span', 'review-driver');
@@ -290,7 +290,7 @@
     const sum = open.rewards.slice(0, step).reduce((a, b) => a + b, 0);
     at.reward.textContent = `reward ${open.rewards[doing].toFixed(3)}, so far ${sum.toFixed(2)} · ${said.length ? said[said.length - 1][1] : ''}`;
     const spoken = open.events.filter(e => e.kind === 'correction' && step >= e.start && step <= e.start + e.length && (e.length < T || T < 2 || step < T));
-    at.said.hidden = !spoken.length;
+    at.said.hidden = !open.events.some(event => event.kind === 'correction'); // keeps its place: pictures do not jump
     at.said.textContent = spoken.map(words).join('  ');
     for (const [event, entry] of at.entries) {
       const whole = event.start === 0 && event.length >= T;
