@@ -87,7 +87,11 @@ class DrivePage:
             height, width = settings.cameras[main_camera(cameras)]
             aspect = min(1.4, max(0.7, width / height))
         drive = ui.element("main").classes("d-drive").props('id="drive" data-look="lost" data-seat="0" data-paused="0"')
-        drive.style(f"--aspect: {aspect:.4f}")
+        beside = 1 if len(cameras) == 2 else 0
+        drive.style(
+            f"--aspect: {aspect:.4f}; --cells: {max(1, len(cameras) - 1)}; --shares: {beside}; "
+            f"--rows: {beside * len(settings.action_names)}"
+        )
         with drive:
             self._banner()
             self._stop()
@@ -187,7 +191,7 @@ class DrivePage:
 
     def _episode(self, *, with_axes: bool) -> None:
         with ui.element("section").classes("c-panel d-ep").props('aria-label="Episode"'):
-            _static(_EPISODE)
+            _static(_EPISODE.format(columns="d-facts-three" if with_axes else ""))
             if with_axes:
                 self._axes()
             _static('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
@@ -196,16 +200,14 @@ class DrivePage:
         with ui.element("section").classes("d-judge").props('aria-label="Judge"'):
             for button, words, icon, key, title in _JUDGEMENTS:
                 made = _button(words, icon, self._presser(button), button.value, key=key)
-                made.classes(f"d-only-seat d-{button.value}").props(f'data-seat-only="1" data-title="{title}"')
-            pause = _button("", "", self._pause, "pause", key="KeyP").classes("d-only-seat")
+                made.classes(f"d-{button.value}").props(f'data-seat-only="1" data-title="{title}"')
+            pause = _button("", "", self._pause, "pause", key="KeyP", inside=_PAUSE)
             pause.props('data-seat-only="1" data-title="Pause, or go on"')
-            with pause:
-                _static(_PAUSE, tag="span").classes("d-pause")
             rewind = _button("Rewind", "fast_rewind", lambda: self._press(Button.REWIND), "rewind", key="KeyB")
-            rewind.classes("d-only-seat").props('data-seat-only="1" data-title="Pause and go back one second; hold B"')
+            rewind.props('data-seat-only="1" data-title="Pause and go back one second; hold B"')
             if not self.console.settings.can_rewind:
                 rewind.props('data-never="This robot cannot rewind"')
-            end = _button("End session", "logout", lambda: self._end.open(), "end").classes("d-only-seat")
+            end = _button("End session", "logout", lambda: self._end.open(), "end")
             end.props('data-seat-only="1" data-title="End the session after this episode; asks first"')
             with ui.element("div").classes("d-watch"):
                 _static('<i class="material-icons">visibility</i>')
@@ -345,8 +347,10 @@ def _static(content: str, classes: str = "", props: str = "", tag: str = "div") 
     return made.props(props) if props else made
 
 
-def _button(words: str, icon: str, act: Callable[[], object], mark: str, *, key: str = "") -> ui.element:
-    """A plain button of the browser, with the key that does the same."""
+def _button(
+    words: str, icon: str, act: Callable[[], object], mark: str, *, key: str = "", inside: str = ""
+) -> ui.element:
+    """A plain button of the browser, with the key that does the same; `inside` is fixed HTML."""
     made = ui.element("button").classes("c-button").props(f'type="button" data-press="{mark}"').mark(mark)
     made.on("click", act)
     with made:
@@ -354,6 +358,8 @@ def _button(words: str, icon: str, act: Callable[[], object], mark: str, *, key:
             _static(f'<i class="material-icons" aria-hidden="true">{icon}</i>')
         if words:
             ui.label(words)
+        if inside:
+            _static(inside)
         if key:
             made.props(f'data-code="{key}"')
             _static(f'<kbd data-code="{key}">{_KEY_NAMES[key]}</kbd>')
@@ -378,17 +384,21 @@ _BANNER = """
 """
 _TIME = """
 <div class="d-time-line"><canvas id="d-time-canvas"></canvas>
-<input type="range" id="d-moment" min="0" max="1" value="0" disabled aria-label="Moment to go back to"></div>
-<div class="d-time-words"><span>step <b id="d-step">–</b></span><span class="c-line" id="d-moment-words"></span>
-<span><b id="d-left">–</b> left</span></div>
+<input type="range" id="d-moment" min="0" max="1" value="0" disabled aria-label="Moment to go back to">
+<div class="d-time-words" id="d-moment-words"></div></div>
 """
 _EPISODE = """
 <div class="d-instruction" id="d-instruction">–</div>
-<div class="d-facts">
+<div class="d-facts {columns}">
+<div class="d-fact d-fact-large"><span class="c-caption">Time left</span><b id="d-left">–</b></div>
+<div class="d-fact d-fact-large"><span class="c-caption">Step</span><b><span id="d-step">–</span><small id="d-of"></small></b></div>
 <div class="d-fact"><span class="c-caption">Episode</span><b id="d-episode">–</b></div>
 <div class="d-fact"><span class="c-caption">Kind</span><b id="d-kind">–</b></div>
 <div class="d-fact"><span class="c-caption">Force</span><b id="d-force">–</b></div>
 <div class="d-fact"><span class="c-caption">Gripper</span><b id="d-gripper">–</b></div>
+<div class="d-fact"><span class="c-caption">Policy</span><b id="d-policy">–</b></div>
+<div class="d-fact" title="Control period, 99th percentile, and periods that came late">
+<span class="c-caption">Loop</span><b id="d-loop">–</b></div>
 </div>
 """
 _PAUSE = """
@@ -408,7 +418,7 @@ _STICK = """
 """
 _SAY = """
 <input id="d-text" type="text" maxlength="{longest}" autocomplete="off" spellcheck="true"
- placeholder="Say what to do better  (T)" aria-label="Correction" data-seat-only="1">
+ placeholder="Type a correction  (T)" aria-label="Correction" data-seat-only="1">
 <button type="button" class="c-button" id="d-dictate" data-seat-only="1" title="Dictate" hidden>
 <i class="material-icons" aria-hidden="true">mic</i></button>
 <button type="button" class="c-button" id="d-send" data-seat-only="1" title="Send (Enter)">

@@ -20,10 +20,10 @@ MAX_POINTS = 400
 TREND = 4_000
 """Status reports remembered for the curves over time; every second one goes when it is full."""
 NUMBERS: tuple[tuple[str, str, str], ...] = (
-    ("help", "success, with help", "Successes among the last 20 practice episodes, whoever drove them"),
+    ("help", "success, helped", "Successes among the last 20 practice episodes, whoever drove them"),
     ("alone", "success, alone", "Successes among the last episodes that nobody helped in"),
     ("share", "driven by people", "Share of the last episodes' steps that a person drove"),
-    ("minutes", "minutes of people", "Minutes that people drove in this session"),
+    ("minutes", "minutes driven", "Minutes that people drove in this session"),
     ("updates", "updates", "Gradient steps of the learner so far"),
     ("age", "policy age", "Updates that the learner is ahead of the policy that drives"),
 )
@@ -31,15 +31,19 @@ NUMBERS: tuple[tuple[str, str, str], ...] = (
 TABS: tuple[tuple[str, str], ...] = (("success", "Success"), ("return", "Return"), ("value", "Q"), ("pace", "Pace"))
 RUNNING = 20
 """Episodes over which success and the share of people are averaged."""
+OVER_TIME = ("value", "pace")
+"""Tabs whose curves are over minutes; the others are over episodes."""
+FEW = 30
+"""Up to so many points are drawn as points too."""
 _INK = "#8594a3"
-_BLUE, _ORANGE = "#4b93e0", "#e0912f"
+_BLUE, _ORANGE = "#3f87d6", "#d07c14"
 _COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "success": ("episode", ("success of last 20", "driven by people")),
-    "return": ("episode", ("return",)),
-    "value": ("minute", ("Q", "return seen")),
-    "pace": ("minute", ("updates per step", "policy age")),
+    "success": ("episode {value}", ("success of last 20", "driven by people")),
+    "return": ("episode {value}", ("return",)),
+    "value": ("{value} min", ("Q", "return seen")),
+    "pace": ("{value} min", ("updates per step", "policy age")),
 }
-"""Name of the axis below, and of the curves."""
+"""How the axis below is labelled, and the names of the curves."""
 
 
 class Trend:
@@ -106,7 +110,8 @@ class LearningPanel:
         """Into the current slot."""
         with ui.element("section").classes("c-panel d-learn").props('aria-label="Learning"'):
             cells = "".join(
-                f'<div class="d-number" title="{title}"><b id="d-n-{name}">–</b><span>{words}</span></div>'
+                f'<div class="d-number" title="{title}"><b id="d-n-{name}">–</b>'
+                f'<span id="d-l-{name}">{words}</span></div>'
                 for name, words, title in NUMBERS
             )
             ui.html(cells, sanitize=False).classes("d-numbers")
@@ -146,14 +151,19 @@ class LearningPanel:
         return choose
 
     def _draw(self) -> None:
-        over_time = self._tab in ("value", "pace")
+        over_time = self._tab in OVER_TIME
         version = len(self._trend.rows) if over_time else self._console.history.version
         if self._chart is None or (self._tab, version) == self._drawn:
             return
         self._drawn = (self._tab, version)
         columns = curves(self._tab, self._console.history.series, self._trend)
         source = [thin(column) for column in columns]
-        self._chart.run_chart_method("setOption", {"series": [{"data": pairs(source[0], y)} for y in source[1:]]})
+        few = len(source[0]) <= FEW
+        lines = [{"data": pairs(source[0], y), "showSymbol": few, "symbolSize": 5} for y in source[1:]]
+        option: dict[str, Any] = {"series": lines}
+        if not over_time and len(source[0]):
+            option["xAxis"] = {"max": max(2.0, float(source[0][-1]))}
+        self._chart.run_chart_method("setOption", option)
 
 
 def curves(tab: str, series: Mapping[str, NDArray[Any]], trend: Trend) -> list[NDArray[np.float64]]:
@@ -191,10 +201,11 @@ def pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[list[float | N
 
 def _options(tab: str) -> dict[str, Any]:
     below, names = _COLUMNS[tab]
-    percent = tab == "success"
+    percent, over_time = tab == "success", tab in OVER_TIME
+    label = {"color": _INK, "fontSize": 11, "hideOverlap": True, "showMinLabel": True}
     axis: dict[str, Any] = {
         "axisLine": {"lineStyle": {"color": _INK}},
-        "axisLabel": {"color": _INK, "fontSize": 11, "hideOverlap": True},
+        "axisLabel": label,
         "splitLine": {"lineStyle": {"color": _INK, "opacity": 0.18}},
         "axisTick": {"show": False},
     }
@@ -224,14 +235,23 @@ def _options(tab: str) -> dict[str, Any]:
         }
         for i, name in enumerate(names)
     ]
+    below_axis = {
+        **axis,
+        "type": "value",
+        "axisLabel": {**label, "formatter": below},
+        "splitLine": {"show": False},
+        "splitNumber": 3,
+        "min": "dataMin" if over_time else 1,
+        "max": "dataMax" if over_time else 2,
+        "minInterval": 0 if over_time else 1,
+    }
+    legend = {"icon": "roundRect", "top": 0, "right": 4, "itemWidth": 18, "itemHeight": 4, "textStyle": {"color": _INK}}
     return {
         "animation": False,
-        "grid": {"left": 36, "right": 36 if tab == "pace" else 12, "top": 24, "bottom": 20},
-        "legend": {"top": 0, "right": 4, "itemWidth": 18, "itemHeight": 8, "textStyle": {"color": _INK}},
+        "grid": {"left": 36, "right": 36 if tab == "pace" else 14, "top": 24, "bottom": 20},
+        "legend": legend,
         "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": {**axis, "type": "value", "splitLine": {"show": False}, "name": below, "nameLocation": "middle",
-                  "nameGap": 6, "nameTextStyle": {"color": _INK, "fontSize": 11}, "min": "dataMin", "max": "dataMax",
-                  "minInterval": 1 if below == "episode" else 0},
+        "xAxis": below_axis,
         "yAxis": ys,
         "series": lines,
-    }  # fmt: skip
+    }

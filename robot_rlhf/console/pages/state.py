@@ -60,6 +60,8 @@ def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
         "history": desk.sentences[:20],
         "said": [{"text": text, "when": ""} for text in console.history.sentences()[:SAID]],
         "numbers": numbers(status),
+        "labels": labels(status),
+        "loop": loop(status),
         "trains": trains(status),
         "advice": _advice(console.history, status),
         "ended": ended,
@@ -109,18 +111,32 @@ def chips(suggestions: tuple[str, ...], said: list[str]) -> list[str]:
 def numbers(status: Mapping[str, Any]) -> dict[str, str]:
     """The big numbers, in words; a dash for what nobody said."""
     unaided: Any = status.get("unaided")
-    alone, count = unaided if isinstance(unaided, list | tuple) and len(unaided) == 2 else (None, None)
-    tried = whole(count)
+    alone, _ = unaided if isinstance(unaided, list | tuple) and len(unaided) == 2 else (None, None)
     minutes = number(status.get("human_seconds")) / 60.0
     updates, age = whole(status.get("updates")), whole(status.get("policy_age_updates"))
     return {
         "help": percent(status.get("success_with_help")),
-        "alone": percent(alone) + (f" of {tried}" if tried and percent(alone) != DASH else ""),
+        "alone": percent(alone),
         "share": percent(status.get("human_share")),
         "minutes": DASH if math.isnan(minutes) else f"{minutes:.1f}",
         "updates": DASH if updates is None else short(updates),
         "age": DASH if age is None else short(age),
     }
+
+
+def labels(status: Mapping[str, Any]) -> dict[str, str]:
+    """What stands below a number, where that changes."""
+    unaided: Any = status.get("unaided")
+    tried = whole(unaided[1]) if isinstance(unaided, list | tuple) and len(unaided) == 2 else None
+    return {"alone": f"alone (last {tried})" if tried else "success, alone"}
+
+
+def loop(status: Mapping[str, Any]) -> str:
+    """How punctual the robot's loop is."""
+    period, late = number(status.get("period_p99_ms")), whole(status.get("period_overruns"))
+    if math.isnan(period):
+        return DASH
+    return f"{period:.0f} ms" + (f", {short(late)} late" if late else "")
 
 
 def trains(status: Mapping[str, Any]) -> dict[str, str]:

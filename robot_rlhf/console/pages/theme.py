@@ -65,8 +65,9 @@ def header(title: str, here: Page, *, task: str = "", live: bool = True) -> ui.e
             with ui.element("div").classes("c-link").props('id="c-link" data-state="wait" role="status"'):
                 ui.element("i").classes("c-dot")
                 ui.label("Connecting").classes("c-link-text").props('id="c-link-text"')
-        toggle = ui.button(icon="contrast").props('flat dense round aria-label="Dark or light"').classes("c-quiet")
+        toggle = ui.element("button").classes("c-button c-quiet").mark("theme")
+        toggle.props('type="button" title="Dark or light" aria-label="Dark or light"')
         toggle.on("click", js_handler="(e) => { window.console_theme.toggle(); e.currentTarget.blur(); }")
         with toggle:
-            ui.tooltip("Dark or light")
+            ui.icon("contrast")
     return place

@@ -20,7 +20,7 @@
     const p = present, seat = state.seat, who = state.operator || '';
     const demonstrates = p && p.kind === 'demonstration';
     const look = (look, icon, words, sub, badge = '') => ({look, icon, words, sub, badge});
-    if (linked !== 'live' || !p) {
+    if (!fresh()) {
       const why = ended ? 'The session has ended' : linked === 'lost' ? 'Connection lost: trying again. The robot is not driven from here' : 'Connecting to the robot';
       return look('lost', 'wifi_off', 'NO CONNECTION', why);
     }
@@ -30,32 +30,35 @@
     const badge = collecting ? (wanted ? `DEMONSTRATION ${now} of ${wanted}` : 'DEMONSTRATION') : p.kind === 'evaluation' ? 'EVALUATION' : '';
     const watches = seat ? '' : who ? `${who} has the seat; you are watching` : 'Nobody has the seat';
     const person = seat ? 'YOU DRIVE' : who ? `${who.toUpperCase()} DRIVES` : state.operator_kind === 'simulated' ? 'SIMULATED PERSON DRIVES' : 'A PERSON DRIVES';
-    const show = state.judged_by === 'person' ? 'Show the whole task, then press Enter' : 'Show the whole task; success is seen by itself';
+    const touch = state.hands === 'sticks';
+    const show = state.judged_by === 'person' ? `Show the whole task, then press ${touch ? 'Success' : 'Enter'}` : 'Show the whole task; success is seen by itself';
     switch (p.phase) {
       case 'stopped': return look('stopped', 'dangerous', 'STOPPED: release to go on', seat ? reason() || 'Look at the robot, then press Release' : watches, badge);
-      case 'paused': return look('paused', 'pause_circle', 'PAUSED', seat ? `${sentence(p.detail)}Drive, or press P, to go on` : sentence(p.detail) + watches, badge);
+      case 'paused': return look('paused', 'pause_circle', 'PAUSED', seat ? `${sentence(p.detail)}Drive, or press ${touch ? 'Resume' : 'P'}, to go on` : sentence(p.detail) + watches, badge);
       case 'rewinding': return look('rewinding', 'fast_rewind', 'REWINDING', `back to step ${chosen === null ? p.step : chosen}`, badge);
       case 'resetting': return look('resetting', 'restart_alt', 'RESETTING', p.detail || 'The next episode begins by itself', badge);
       case 'waiting': return look('waiting', 'hourglass_top', 'WAITING', p.detail || (collecting && seat ? show : watches), badge);
     }
     if (p.driver === 'human') {
-      const back = state.mode === 'toggle' ? 'Press Space to hand back' : 'Let go to hand back';
+      const back = state.mode === 'toggle' ? `Press ${touch ? 'Hold to lead' : 'Space'} to hand back` : 'Let go to hand back';
       return look(seat ? 'you' : 'other', seat ? 'pan_tool' : 'person', person, seat ? (collecting ? show : back) : watches, badge);
     }
     if (p.driver === 'policy') {
-      const take = state.hands === 'sticks' ? 'Move a stick to take over' : 'Hold Space or a motion key to take over';
+      const take = touch ? 'Move a stick to take over' : 'Hold Space or a motion key to take over';
       return look('policy', 'smart_toy', 'POLICY DRIVES', seat ? take : watches, badge);
     }
     if (p.driver === 'reflex') return look('reflex', 'shield', 'REFLEX: HOLDING STILL', p.detail || reason() || watches, badge);
     return look('nobody', 'do_not_disturb_on', 'NOBODY DRIVES', seat && collecting ? `Your turn. ${show}` : p.detail || watches, badge);
   }
+  // The banner is true as long as situations come, whatever the other socket does.
+  const fresh = () => present !== null && performance.now() - watching < 1500;
   const sentence = (words) => (words ? words.charAt(0).toUpperCase() + words.slice(1).replace(/\.$/, '') + '. ' : '');
   const reason = () => { const f = (state.guard || []).find((e) => e.latched); return f ? f.text : ''; };
 
   function paintBanner() {
     const b = banner();
     attribute(root, 'data-look', b.look);
-    text('d-icon', b.icon); text('d-words', b.words); text('d-sub', b.sub);
+    text('d-icon', b.icon); text('d-words', b.words); text('d-sub', b.sub.charAt(0).toUpperCase() + b.sub.slice(1));
     const badge = $('d-badge');
     badge.hidden = !b.badge;
     text('d-badge', b.badge);
@@ -75,7 +78,8 @@
     paintTime(p, paused);
     paintAxes(p);
     const period = state.period || 0.05;
-    text('d-step', p.episode ? (p.time_limit ? `${p.step} / ${p.time_limit}` : String(p.step)) : '–');
+    text('d-step', p.episode ? String(p.step) : '–');
+    text('d-of', p.episode && p.time_limit ? ` / ${p.time_limit}` : '');
     text('d-left', p.episode && p.time_limit ? `${Math.max(0, (p.time_limit - p.step) * period).toFixed(1)} s` : '–');
     text('d-instruction', p.instruction || '–');
     text('d-episode', p.episode || '–');
@@ -83,6 +87,7 @@
     const w = p.tool_wrench;
     text('d-force', w ? `${Math.hypot(w[0], w[1], w[2]).toFixed(1)} N` : '–');
     text('d-gripper', p.tool_pose ? `${Math.round(100 * p.gripper)} % open` : '–');
+    text('d-policy', p.policy_version >= 0 ? `version ${p.policy_version}` : '–');
     if (paused !== wasPaused) { wasPaused = paused; paintSeat(); }
     const release = $('d-release');
     if (release) able(release);
@@ -111,7 +116,10 @@
     if (whole !== drove.episode) { drove.episode = whole; drove.steps = []; moment(null); }
     if (p.step < drove.steps.length) drove.steps.length = p.step;
     while (drove.steps.length < p.step) drove.steps.push(p.driver);
-    if (chosen !== null && !dragging && ((p.phase !== 'rewinding' && performance.now() - chosenAt > 400 && p.step <= chosen) || p.phase === 'running' || performance.now() - chosenAt > 30000)) moment(null);
+    if (chosen === null || dragging) return;
+    const asked = performance.now() - chosenAt;
+    // Asked for until the robot is there, or the person goes on.
+    if ((p.step <= chosen && asked > 300) || (p.phase === 'running' && asked > 1000) || asked > 30000) moment(null);
   }
 
   function moment(step) {
@@ -151,6 +159,7 @@
     slider.disabled = !handle;
     slider.max = String(total);
     if (!dragging) slider.value = String(chosen !== null ? chosen : p.step);
+    $('d-moment-words').classList.toggle('d-right', at < width / 2);
     text('d-moment-words', !handle ? '' : chosen !== null ? `back to step ${chosen}` : 'drag to choose a moment');
   }
   const slidable = () => Boolean(state.can_rewind && state.seat && present && present.episode && (drove.steps.length || chosen !== null));
@@ -186,7 +195,7 @@
     attribute(root, 'data-seat', state.seat ? '1' : '0');
     for (const e of root.querySelectorAll('[data-seat-only]')) able(e);
     const name = state.you || 'You';
-    text('d-person-words', state.seat ? `${name} has the seat` : `${name} watches`);
+    text('d-person-words', state.seat ? `${name} · your seat` : `${name} · watching`);
     text('d-watch-words', state.operator ? `You are watching. ${state.operator} has the seat: taking it ends their driving at once.` : 'Nobody has the seat. Whoever takes it drives and judges.');
     const leave = $('d-leave');
     if (leave) leave.disabled = !state.seat;
@@ -250,6 +259,8 @@
 
   function paintLearning() {
     for (const [name, words] of Object.entries(state.numbers || {})) text(`d-n-${name}`, words);
+    text('d-loop', state.loop || '–');
+    for (const [name, words] of Object.entries(state.labels || {})) text(`d-l-${name}`, words);
     const trains = state.trains || {level: '', text: '–'};
     attribute($('d-trains'), 'data-level', trains.level);
     text('d-trains-icon', {good: 'trending_up', warn: 'pause_circle'}[trains.level] || 'hourglass_empty');
@@ -331,13 +342,8 @@
 
   // ---- Keys that light up, buttons that hold a key, sticks ---------------------------------------------------------
 
-  const inText = () => { const e = document.activeElement; return e && (e.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) && e.type !== 'range')); };
-  function lights() {
-    const light = (code, on) => { for (const e of document.querySelectorAll(`[data-code="${CSS.escape(code)}"]`)) e.classList.toggle('c-held', on); };
-    const dark = () => { for (const e of document.querySelectorAll('.c-held[data-code]')) e.classList.remove('c-held'); };
-    addEventListener('keydown', (e) => { if (!e.repeat && !inText()) light(e.code, true); }, true);
-    addEventListener('keyup', (e) => light(e.code, false), true);
-    for (const name of ['blur', 'pagehide', 'visibilitychange']) addEventListener(name, dark);
+  function lights(held) {
+    for (const e of document.querySelectorAll('[data-code]')) e.classList.toggle('c-held', held.includes(e.dataset.code));
   }
 
   const hold = (code, on) => bus && bus.holdKey && bus.holdKey(code, on);
@@ -412,42 +418,54 @@
 
   // ---- Begin ------------------------------------------------------------------------------------------------------
 
-  function link(to, words) {
+  function link(to) {
     linked = to;
-    attribute($('c-link'), 'data-state', to);
-    text('c-link-text', words || {live: 'Connected', wait: 'Connecting', lost: 'Reconnecting'}[to]);
+    attribute($('c-link'), 'data-state', ended ? 'ended' : to === 'still' ? 'wait' : to);
+    text('c-link-text', {live: 'Connected', still: 'No pictures', wait: 'Connecting', lost: ended ? 'Ended' : 'Reconnecting'}[to]);
     paintBanner();
   }
 
   function begin() {
     root = $('drive');
     bus = window.console_rlhf;
-    let begun = false;
     const coarse = matchMedia('(pointer: coarse)').matches;
     hands(store.get('console-hands') || (coarse ? 'sticks' : 'keys'));
     $('d-hands').addEventListener('click', (e) => { hands(state.hands === 'sticks' ? 'keys' : 'sticks'); e.currentTarget.blur(); });
-    // A clicked button must not keep the keys: the next Space would press it again.
-    document.addEventListener('click', (e) => { const b = e.target.closest('button, a, .d-camera'); if (b && root.contains(b)) b.blur(); });
-    lights(); slider(); speaking(); cameras();
+    slider(); speaking(); cameras();
     holds($('d-lead'), (on) => bus.setSticks({lead: on ? 1 : 0}));
     holds($('d-grip'), (on) => hold('KeyG', on));
     // STOP goes both ways: at once on the driving socket, and as a click.
     holds(root.querySelector('.d-stop-now'), (on) => hold('KeyX', on));
     for (const e of document.querySelectorAll('.d-stick')) stick(e);
-    for (const canvas of document.querySelectorAll('canvas[data-camera]')) {
-      new MutationObserver(() => canvas.parentElement.classList.add('d-painted')).observe(canvas, {attributes: true});
-    }
-    bus.onPresent((p) => { if (!begun) { begun = true; } if (linked !== 'live') link('live'); onPresent(p); });
     connect();
     onState();
     setInterval(() => {
-      if (linked === 'live' && performance.now() - watching > 1500 && !ended) { root.classList.add('d-still'); link('wait', 'No pictures'); }
-      if (present && linked !== 'live') paintBanner();
+      if (fresh() || root.classList.contains('d-still')) return;
+      root.classList.add('d-still');
+      if (linked === 'live') link('still');
+      paintBanner();
     }, 250);
   }
 
-  // Told by transport.js: connection, gamepad, what keys ask the page for.
-  function connect() {}
+  // Told by transport.js: the present, the seat, connection, gamepad, what keys ask the page for.
+  function connect() {
+    bus.onPresent((p) => { onPresent(p); if (linked === 'still') link(bus.link); });
+    bus.onSeat((seat, operator, you) => { Object.assign(state, {seat, operator, you}); paintSeat(); paintBanner(); });
+    bus.onControls((controls) => { Object.assign(state, controls); paintSettings(); });
+    bus.onLink((to) => { if (to === 'ended') { ended = true; paintEnd(); paintSeat(); } link(to === 'ended' ? 'lost' : to); });
+    bus.onLocal((command) => {
+      if (command === 'focus_text') $('d-text').focus();
+      if (command === 'help' && window.emitEvent) window.emitEvent('drive-help');
+    });
+    bus.onError((words) => { if (window.Quasar) window.Quasar.Notify.create({message: words, type: 'warning', position: 'top', timeout: 4000}); });
+    bus.onHeld(lights);
+    bus.onPad((pads) => {
+      const known = pads.find((pad) => pad.known);
+      attribute($('d-pad'), 'data-on', known ? '1' : '0');
+      text('d-pad-words', known ? 'Gamepad' : pads.length ? 'Unknown gamepad' : 'No gamepad');
+      $('d-pad').title = pads.map((pad) => pad.name).join(', ');
+    });
+  }
 
   window.console_drive = {state: () => { if (root) onState(); }};
   (function whenBuilt() { if ($('drive') && $('d-advice') && window.console_rlhf) begin(); else setTimeout(whenBuilt, 30); })();

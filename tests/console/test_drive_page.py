@@ -1,0 +1,364 @@
+"""The operator's page in a real browser, on a made-up robot with the real console process; and what it is made from."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+nicegui = pytest.importorskip("nicegui")
+
+from robot_rlhf.console.pages import learning, state, theme  # noqa: E402
+from robot_rlhf.console.pages.drive import main_camera  # noqa: E402
+from robot_rlhf.datatypes import HumanInput, Phase  # noqa: E402
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+EVIL = "<img src=x onerror='window.evil=1'> higher"
+
+# -- what the page is made from ------------------------------------------------------------------------------------
+
+
+def test_numbers_that_nobody_said_are_dashes() -> None:
+    assert set(state.numbers({}).values()) == {state.DASH}
+    odd = {
+        "success_with_help": None,
+        "human_share": float("nan"),
+        "updates": "many",
+        "unaided": 3,
+        "human_seconds": True,
+    }
+    assert set(state.numbers(odd).values()) == {state.DASH}
+
+
+def test_numbers_in_words() -> None:
+    told = {"success_with_help": 0.725, "unaided": [0.5, 4], "human_share": 0.0, "human_seconds": 90, "updates": 12345}
+    words = state.numbers(told)
+    assert words["help"] == "72 %"
+    assert words["alone"] == "50 %"
+    assert state.labels(told)["alone"] == "alone (last 4)"
+    assert words["share"] == "0 %"
+    assert words["minutes"] == "1.5"
+    assert words["updates"] == "12\u202f345"
+    assert words["age"] == state.DASH
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "part"),
+    [
+        ({}, "", state.DASH),
+        ({"learner_state": "learning", "learner_healthy": True, "ratio": 3.94}, "good", "3.9 updates per step"),
+        ({"learner_state": "waits for 200 steps", "learner_healthy": True}, "warn", "waits for 200 steps"),
+        ({"learner_state": "learning", "learner_healthy": False}, "warn", "Not training"),
+    ],
+)
+def test_says_why_it_is_not_training(status: dict[str, Any], level: str, part: str) -> None:
+    told = state.trains(status)
+    assert told["level"] == level
+    assert part in told["text"]
+
+
+def test_chips_offer_the_last_sentences_and_the_suggestions_once() -> None:
+    assert state.chips(("higher", "slower"), ["slower", "left", "x" * 200, "right"]) == [
+        "slower",
+        "left",
+        "higher",
+        "right",
+    ]
+
+
+def test_curves_leave_out_discarded_episodes_and_average_over_twenty() -> None:
+    success = np.array([1.0, 0.0, np.nan, 1.0])
+    series = {
+        "episode": np.arange(1.0, 5.0),
+        "success": success,
+        "human_share": np.zeros(4),
+        "return": np.array([1.0, 0, 9, 1]),
+    }
+    episode, mean, _ = learning.curves("success", series, learning.Trend())
+    assert episode.tolist() == [1, 2, 4]
+    assert mean.tolist() == pytest.approx([1, 0.5, 2 / 3])
+    assert learning.curves("return", series, learning.Trend())[1].tolist() == [1, 0, 1]
+    naive = [np.mean([float(v) for v in range(max(0, i - 19), i + 1)]) for i in range(50)]
+    assert learning.running_mean(np.arange(50.0)).tolist() == pytest.approx(naive)
+
+
+def test_trend_stays_small_and_keeps_beginning_and_end() -> None:
+    trend = learning.Trend()
+    for i in range(3 * learning.TREND):
+        trend.take({"session_seconds": 60.0 * i, "q": float(i)})
+    minutes = trend.column(0)
+    assert len(minutes) <= learning.TREND
+    assert minutes[0] == 0.0
+    assert minutes[-1] >= 3 * learning.TREND - 8
+    assert np.isnan(trend.column(3)).all()
+    thinned = learning.thin(minutes)
+    assert len(thinned) <= learning.MAX_POINTS
+    assert (thinned[0], thinned[-1]) == (minutes[0], minutes[-1])
+
+
+def test_main_camera_is_the_one_that_stands_in_front() -> None:
+    assert main_camera(("wrist", "front")) == "front"
+    assert main_camera(("wrist", "side")) == "wrist"
+
+
+def test_guard_lines_put_latched_faults_first_and_count_repeats() -> None:
+    notes = [SimpleNamespace(stamp=99.0 - i, kind="guard", text="slow down", latched=False) for i in range(3)]
+    notes.append(SimpleNamespace(stamp=20.0, kind="guard", text="long ago", latched=False))
+    console = SimpleNamespace(
+        robot=SimpleNamespace(present=SimpleNamespace(stamp=100.0, faults=(("stop", "pressed"),))),
+        history=SimpleNamespace(notes=lambda: tuple(notes)),
+    )
+    lines = state.guard_lines(cast("Any", console))
+    assert [(line["latched"], line["count"]) for line in lines] == [(True, 1), (False, 3)]
+
+
+# -- the look ------------------------------------------------------------------------------------------------------
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2, 1.4.3."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _themes() -> dict[str, dict[str, str]]:
+    sheet = (theme.STATIC / "console.css").read_text()
+    dark = sheet[sheet.index(":root {") : sheet.index("}")]
+    begin = sheet.index('html[data-theme="light"] {')
+    light = sheet[begin : sheet.index("}", begin)]
+    variable = r"--([a-z-]+): (#[0-9a-f]{6})"
+    return {"dark": dict(re.findall(variable, dark)), "light": dict(re.findall(variable, dark + light))}
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_text_is_legible(name: str) -> None:
+    colours = _themes()[name]
+    for text in ("text", "dim", "good", "warn", "bad", "accent"):
+        for ground in ("panel", "bg"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    for text in ("text", "dim"):
+        assert _contrast(colours[text], colours["raised"]) >= 4.5, text
+    for driver in ("policy", "other", "reflex", "nobody", "waiting", "paused", "rewinding", "resetting", "stopped"):
+        assert _contrast(colours["on-driver"], colours[driver]) >= 4.5, driver
+    assert _contrast(colours["on-you"], colours["you"]) >= 7
+
+
+# -- in the browser ------------------------------------------------------------------------------------------------
+
+
+def _fake_session() -> Any:
+    spec = importlib.util.spec_from_file_location("fake_session", Path(__file__).with_name("fake_session.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def until(true: Callable[[], object], seconds: float = 6.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def session(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("session")
+    with _fake_session().FakeSession(folder, time_limit=4000) as session:
+        yield session
+
+
+class Pages:
+    """Opens the page, and notes what went wrong in it."""
+
+    def __init__(self, browser: Any, session: Any) -> None:
+        self._browser = browser
+        self._session = session
+        self.wrong: list[str] = []
+
+    def open(self, width: int = 1366, height: int = 768, *, touch: bool = False) -> Any:
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
+        )
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: self._own(request.url))
+        page.goto(self._session.open_address)
+        page.wait_for_selector("#drive:not([data-look=lost])", timeout=15_000)
+        return page
+
+    def _own(self, url: str) -> None:
+        if not url.startswith((self._session.address, "ws://127.0.0.1", "blob:", "data:")):
+            self.wrong.append(f"asked for {url}")
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Any, session: Any) -> Pages:
+    return Pages(browser, session)
+
+
+@pytest.fixture(scope="module")
+def operator(pages: Pages) -> Any:
+    page = pages.open()
+    page.wait_for_selector("#drive[data-seat='1']", timeout=5_000)
+    page.wait_for_function("window.console_rlhf.ready", timeout=5_000)
+    page.wait_for_selector("#drive[data-look=policy]", timeout=15_000)
+    return page
+
+
+def last_input(session: Any) -> HumanInput | None:
+    return session.inputs[-1][1]
+
+
+def test_the_banner_says_who_drives_and_the_key_lights_up(operator: Any) -> None:
+    assert operator.text_content("#d-words") == "POLICY DRIVES"
+    operator.keyboard.down("w")
+    operator.wait_for_selector("#drive[data-look=you]")
+    assert operator.text_content("#d-words") == "YOU DRIVE"
+    assert "c-held" in operator.get_attribute(".d-help kbd[data-code=KeyW]", "class")
+    operator.keyboard.up("w")
+    operator.wait_for_selector("#drive[data-look=policy]")
+    assert "c-held" not in (operator.get_attribute(".d-help kbd[data-code=KeyW]", "class") or "")
+
+
+def test_settings_show_what_is_so_also_when_changed_by_key(operator: Any) -> None:
+    operator.click("[data-frame=tool]")
+    operator.wait_for_selector("[data-frame=tool][aria-pressed=true]")
+    operator.keyboard.press("f")
+    operator.wait_for_selector("[data-frame=camera][aria-pressed=true]")
+    operator.keyboard.press("3")
+    operator.wait_for_selector("[data-speed='3'][aria-pressed=true]")
+    operator.click("[data-frame=base]")
+
+
+def test_a_sentence_is_sent_with_its_beginning_and_shown_as_text(operator: Any, session: Any) -> None:
+    operator.keyboard.press("t")
+    operator.wait_for_function("document.activeElement.id === 'd-text'")
+    operator.keyboard.type("<", delay=0)
+    time.sleep(0.3)
+    operator.keyboard.insert_text(EVIL[1:])
+    operator.keyboard.press("Enter")
+    until(lambda: any(human and human.sentences for _, human in list(session.inputs)))
+    came, sentence = next((at, human.sentences[0]) for at, human in list(session.inputs) if human and human.sentences)
+    assert sentence.text == EVIL
+    assert 0.25 < came - sentence.began < 3.0
+    operator.wait_for_function("document.querySelector('#d-said').textContent.includes('onerror')")
+    operator.wait_for_function("document.querySelector('#d-chips').textContent.includes('onerror')")
+    assert operator.evaluate("window.evil === undefined && !document.querySelector('#drive img')")
+    assert operator.input_value("#d-text") == ""
+
+
+def test_paused_then_a_moment_is_chosen_on_the_time_line(operator: Any, session: Any) -> None:
+    until(lambda: session.step > 30)
+    operator.keyboard.press("p")
+    operator.wait_for_selector("#drive[data-look=paused]")
+    operator.wait_for_selector("#d-moment:not([disabled])")
+    assert "Resume" in operator.inner_text("[data-press=pause]")
+    operator.evaluate(
+        "() => { const s = document.getElementById('d-moment'); s.value = 10;"
+        " for (const e of ['input', 'change']) s.dispatchEvent(new Event(e)); }"
+    )
+    until(lambda: session.step == 10)
+    until(lambda: session.phase is Phase.PAUSED)
+    operator.click("[data-press=pause]")
+    operator.wait_for_selector("#drive[data-look=policy]")
+
+
+def test_a_watcher_may_only_stop_and_take_the_seat(operator: Any, pages: Pages, session: Any) -> None:
+    watcher = pages.open()
+    watcher.wait_for_selector(".d-watch:visible")
+    assert watcher.is_disabled("#d-text")
+    assert "has the seat" in watcher.get_attribute("#d-text", "title")
+    watcher.keyboard.press("w")
+    time.sleep(0.2)
+    assert operator.get_attribute("#drive", "data-look") == "policy"
+    watcher.click("[data-press=stop]")
+    operator.wait_for_selector("#drive[data-look=stopped]")
+    assert "release" in operator.text_content("#d-words")
+    assert watcher.is_disabled("#d-release")
+    operator.click("#d-release")
+    operator.wait_for_selector("#drive[data-look=paused]")
+    watcher.click("[data-press=take-seat]")
+    watcher.wait_for_selector("#drive[data-seat='1']")
+    operator.wait_for_selector("#drive[data-seat='0']")
+    operator.click("[data-press=take-seat]")
+    operator.wait_for_selector("#drive[data-seat='1']")
+    operator.keyboard.press("p")
+    operator.wait_for_selector("#drive[data-look=policy]")
+    watcher.context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1180, 820), (1920, 1080)])
+def test_nothing_scrolls_and_nothing_is_cut_off(operator: Any, width: int, height: int) -> None:
+    operator.set_viewport_size({"width": width, "height": height})
+    for hands in ("keys", "sticks"):
+        if operator.get_attribute("#drive", "data-hands") != hands:
+            operator.click("#d-hands")
+        found = operator.evaluate(
+            """() => ({
+              page: [document.documentElement.scrollWidth, document.documentElement.scrollHeight],
+              cut: [...document.querySelectorAll('.d-judge > .c-button, .d-keys, .d-pics, .d-learn, .d-numbers,'
+                + '.d-stop > *, .d-say, .c-header, .d-axes')]
+                .filter((e) => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1)
+                .map((e) => e.className)})"""
+        )
+        assert found == {"page": [width, height], "cut": []}, hands
+    operator.click("#d-hands")
+    operator.set_viewport_size({"width": 1366, "height": 768})
+
+
+def test_a_stick_on_the_screen_drives_until_it_is_let_go(operator: Any, session: Any) -> None:
+    operator.click("#d-hands")
+    box = operator.locator(".d-stick-left").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    operator.mouse.move(x, y)
+    operator.mouse.down()
+    operator.mouse.move(x, y - box["height"] / 2, steps=4)
+    until(
+        lambda: (human := last_input(session)) is not None and human.action is not None and human.action.values[0] > 0.9
+    )
+    operator.mouse.up()
+    until(lambda: (human := last_input(session)) is not None and human.action is None)
+    operator.click("#d-hands")
+
+
+def test_ending_the_session_asks_first_and_the_page_says_so(operator: Any, pages: Pages, session: Any) -> None:
+    operator.click("[data-press=end]")
+    operator.click("[data-press=end-no]")
+    time.sleep(0.3)
+    assert not session.ended.is_set()
+    operator.click("[data-press=end]")
+    operator.click("[data-press=end-yes]")
+    until(session.ended.is_set)
+    operator.wait_for_selector(".d-ended:visible")
+    assert "The session has ended" in operator.inner_text(".d-ended")
+    operator.wait_for_function("document.querySelector('#d-ended-facts').textContent.includes('Episodes saved')")
+    assert pages.wrong == []
