@@ -46,6 +46,7 @@ def main(journal: Path) -> None:
     ui.run_with(app, dark=None, gzip_middleware_factory=None, show_welcome_message=False)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen(64)
     sys.stdout.write(f"{listening.getsockname()[1]}\n")
     sys.stdout.flush()
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])

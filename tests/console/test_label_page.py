@@ -92,6 +92,7 @@ def preferences(journal: Path) -> list[Feedback]:
 
 
 def test_addresses_that_lead_nowhere(address: str) -> None:
+    assert fetched(f"{address}/clips/episodes.json") == (200, b'{"')
     assert fetched(f"{address}/clips/0/front/12.jpg") == (200, b"\xff\xd8")
     for path in (
         "0/front/13.jpg",
