@@ -20,7 +20,8 @@ class PageClock:
     The least lag between the page's stamp and the arrival, over the last WINDOW, is taken for a message that was not
     held up; what lags more is late by the difference. Messages of one socket keep their order, so a stamp before the
     last one's, or a lag far below the least, can only be a jump of the page's clock: then everything begins anew.
-    A stamp long after the last one's may be a jump, or the end of a silence: what comes with it is waited out too.
+    A lag that falls by more than MAX_AGE at once may be a jump or the end of a hold-up: what comes with it is waited
+    out too.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class PageClock:
         if self._settled_at is None or stamped < self._stamped or lag < least - MAX_AGE:
             self._lags.clear()
             self._settled_at = arrived + SETTLING
-        elif stamped > self._stamped + MAX_AGE:
+        elif lag < self._arrived - self._stamped - MAX_AGE:
             self._settled_at = arrived + SETTLING
         self._heard += min(max(arrived - self._arrived, 0.0), _GAP)
         self._arrived, self._stamped = arrived, stamped

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import math
+import reprlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -188,7 +189,6 @@ class Teleop:
         """A tab is closed or silent: if it was the one in use, nobody drives."""
         if self._speaker is tab:
             self._speaker = None
-            tab.busy = True  # what it holds when it is back is no new press
             if self._desk.sits(tab.visitor):
                 self._desk.vanish()
 
@@ -224,9 +224,9 @@ def parse(text: str) -> tuple[int, float, PageInput]:
         raise InvalidValueError("message", type(fields).__name__ + _names(fields), f"an object of {sorted(_FIELDS)}")
     seq, t = fields["seq"], fields["t"]
     if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq < 2**53:
-        raise InvalidValueError("message.seq", type(seq).__name__, "a whole number from 0 to 2^53")
+        raise InvalidValueError("message.seq", reprlib.repr(seq), "a whole number from 0 to 2^53")
     if isinstance(t, bool) or not isinstance(t, int | float) or not -1e15 < t < 1e15:
-        raise InvalidValueError("message.t", type(t).__name__, "milliseconds of the page's clock, a finite number")
+        raise InvalidValueError("message.t", reprlib.repr(t), "milliseconds of the page's clock, a finite number")
     return seq, t / 1e3, PageInput.from_json(fields["input"])
 
 

@@ -2,7 +2,7 @@
 // A page uses it by window.console_rlhf, described at its end.
 (() => {
   if (window.console_rlhf) return;
-  const HEARTBEAT = 50, PAD_PERIOD = 33, STICK_GAP = 15, BACKOFF = [200, 400, 800, 1500], HEAD = 13;
+  const HEARTBEAT = 50, PAD_PERIOD = 33, STICK_GAP = 15, TOO_OLD = 250, BACKOFF = [200, 400, 800, 1500], HEAD = 13;
 
   // ---- Hooks: each is told what is so already when it is added -----------------------------------------------------
 
@@ -127,6 +127,7 @@
   const held = () => { tell('held', [...keys, ...pressed]); send(); };
 
   function letGo() {
+    if (leaving) return;
     const any = keys.size || pressed.size || pads.length || Object.values(sticks).some(Boolean);
     keys.clear(); pressed.clear(); pads = [];
     for (const name of Object.keys(sticks)) delete sticks[name];
@@ -154,6 +155,8 @@
     if (event.code !== STOP_KEY && (!seat || asked())) return;
     event.preventDefault();
     if (event.repeat || keys.has(event.code)) return;
+    // Pressed while the page was stuck: too old to drive. STOP is never too old.
+    if (event.code !== STOP_KEY && performance.now() - event.timeStamp > TOO_OLD) return;
     keys.add(event.code);
     held();
   }, true);
@@ -161,7 +164,7 @@
     if (event.code.startsWith('Meta')) letGo(); // with it held, some systems tell of no release
     if (keys.delete(event.code)) held();
   }, true);
-  for (const name of ['blur', 'pagehide']) addEventListener(name, letGo);
+  addEventListener('blur', letGo);
   document.addEventListener('visibilitychange', () => { if (document.hidden) letGo(); });
   document.addEventListener('focusin', () => { if (typing()) letGo(); });
   // A button that was clicked must not swallow the next key.
@@ -170,7 +173,8 @@
     if (button && event.detail > 0) button.blur();
   });
   addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
-  addEventListener('pagehide', () => { leaving = true; });
+  // A page that goes while it drives has not let go: its socket closes with the keys down, and the robot is paused.
+  addEventListener('pagehide', () => { leaving = true; if (teleop.socket) teleop.socket.close(); });
 
   // ---- The gamepad ---------------------------------------------------------------------------------------------------
 
