@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,8 @@ class SessionOptions(TrainOptions):
 
 def run(argv: Sequence[str]) -> int:
     """Run a session; returns the exit code."""
+    # Mesa then draws in the control loop's own thread, which runs before all others, instead of in helpers of it.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     options = parse(SessionOptions, "session", argv, SessionOptions(session_defaults(argv)))
     config = options.settings
     if options.resume is not None:

@@ -162,6 +162,7 @@ class _Training:
         if self.config.console is not None:  # first: a port in use is found out before anything is started
             self.console = stack.enter_context(LiveConsole(self.folder, self.config, self.world, self.tally))
         self.learner = stack.enter_context(LearnerLink(self.folder, self.config, self.clock, self.policy))
+        self.world.task.arm.observe()  # the first pictures take a second: not within a control period
         self.pace = Rate(self.clock, self.world.spec.control_period)
         station = replace(station, policy=self.learner.policy, pace=self.pace, may_move=self.learner.may_move)
         if self.console is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from robot_rlhf.errors import ConfigError
 
@@ -50,7 +50,7 @@ class ConsoleSettings:
     """Who says that an episode succeeded: 'task' or 'person'."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(replace(self, cameras=dict(self.cameras), mounts=dict(self.mounts))))
 
     @staticmethod
     def from_json(text: str) -> ConsoleSettings:

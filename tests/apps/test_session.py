@@ -1,0 +1,311 @@
+"""A whole live session, driven as an operator drives it: a real browser, a real keyboard, a simulated robot."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
+from benchmarks.keyboard import KeyboardOperator, choose_base_frame
+from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Feedback,
+    FeedbackKind,
+    GuardEvent,
+    Outcome,
+    Step,
+)
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.reader import JournalTail
+
+PACKAGES = ("nicegui", "playwright")
+MISSING = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+needs_browser = pytest.mark.skipif(
+    bool(MISSING) or not os.path.exists(CHROMIUM),
+    reason=f"no browser to test with: {', '.join(MISSING) or CHROMIUM + ' (apt install chromium)'}",
+)
+DEAD_MAN = 0.5
+Z = 2
+"""Place of z in pick_cube's actions."""
+PADS = """() => {
+    window.pads = [];
+    navigator.getGamepads = () => window.pads;
+}"""
+PAD = """(axes) => {
+    const buttons = Array.from({length: 17}, () => ({pressed: false, touched: false, value: 0}));
+    const pad = {id: 'Test pad', index: 0, connected: true, mapping: 'standard', timestamp: 0, axes, buttons};
+    window.pads = axes ? [pad] : [];
+}"""
+
+
+class Watch:
+    """What the journal holds so far, episode by episode."""
+
+    def __init__(self, journal: Path) -> None:
+        self._tail = JournalTail(journal, pictures=False)
+        self.metas: list[EpisodeMeta] = []
+        self.steps: dict[str, list[Step]] = {}
+        self.ends: dict[str, EpisodeEnd] = {}
+        self.feedback: list[Feedback] = []
+        self.guard: list[GuardEvent] = []
+
+    def look(self) -> Watch:
+        for record in self._tail.poll():
+            if isinstance(record, EpisodeStarted):
+                self.metas.append(record.meta)
+                self.steps[record.meta.id] = []
+            elif isinstance(record, Step):
+                self.steps[self.metas[-1].id].append(record)
+            elif isinstance(record, EpisodeEnd):
+                self.ends[record.id] = record
+            elif isinstance(record, Feedback):
+                self.feedback.append(record)
+            else:
+                self.guard.append(record)
+        return self
+
+    @property
+    def kind(self) -> EpisodeKind:
+        return self.metas[-1].kind
+
+    @property
+    def now(self) -> list[Step]:
+        """Steps of the newest episode."""
+        return self.steps[self.metas[-1].id]
+
+    @property
+    def count(self) -> int:
+        return sum(len(steps) for steps in self.steps.values())
+
+    def of(self, kind: FeedbackKind) -> list[Feedback]:
+        return [feedback for feedback in self.feedback if feedback.kind is kind]
+
+    def driven_last(self) -> bool:
+        """A person drove the newest step."""
+        return bool(self.now) and self.now[-1].driver is Driver.HUMAN
+
+
+def wait(page: Any, what: str, condition: Callable[[], object], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what}"
+        page.wait_for_timeout(20)
+
+
+def phase(page: Any) -> str:
+    return page.evaluate("() => window.seen.present.phase")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as started:
+        yield started
+
+
+@needs_browser
+@pytest.mark.timeout(240)
+def test_an_operator_teaches_by_hand(chromium: Any, tmp_path: Path) -> None:
+    options = ["--task", "pick_cube", "--operator", "kim", "--console.port", "0", "--demonstrations", "1"]
+    options += ["--evaluation.final-episodes", "2", "--video-episodes", "0", "--trainer.warm-start-updates", "100"]
+    with LiveSession(tmp_path, options) as session:
+        _story(chromium, session)
+        assert session.process.wait(timeout=60.0) == 0
+    summary = session.summary()
+    assert summary["interrupted"] is False
+    assert summary["demonstrations"] == 1
+    assert summary["operator"] == "kim"
+
+
+def _story(chromium: Any, session: LiveSession) -> None:
+    # A wrong token opens nothing.
+    stranger = chromium.new_context().new_page()
+    answer = stranger.goto(session.address.split("token=")[0] + "token=guessed")
+    assert answer.status == 403
+    assert "token" in stranger.inner_text("body").lower() or "address" in stranger.inner_text("body").lower()
+
+    page = open_console(chromium, session.address)
+    page.evaluate(PADS)
+    assert "token" not in page.url
+    choose_base_frame(page)
+    watch = Watch(session.journal)
+
+    # Lifts the cube by hand: the demonstration.
+    assert phase(page) == "waiting"
+    operator = KeyboardOperator(page.keyboard, session.journal, defaults_for("pick_cube"))
+    deadline = time.monotonic() + 60.0
+    while not any(end.outcome is Outcome.SUCCESS for end in watch.look().ends.values()):
+        assert time.monotonic() < deadline, "the cube was not lifted by hand"
+        operator.tick()
+        page.wait_for_timeout(15)
+    operator.release()
+    lifted = next(meta for meta in watch.metas if watch.ends[meta.id].outcome is Outcome.SUCCESS)
+    assert (lifted.kind, lifted.operator) == (EpisodeKind.DEMONSTRATION, "kim")
+    assert watch.steps[lifted.id][-1].terminated
+
+    # The robot practises; the operator takes over and gives back.
+    wait(
+        page,
+        "practice",
+        lambda: watch.look().kind is EpisodeKind.PRACTICE and watch.now and watch.now[-1].driver is Driver.POLICY,
+        60.0,
+    )
+    page.keyboard.down("KeyE")
+    wait(page, "the take-over", lambda: watch.look().driven_last())
+    page.wait_for_timeout(300)
+    up = [step for step in watch.look().now if step.driver is Driver.HUMAN]
+    assert all(step.executed.values[Z] > 0 for step in up[3:])
+    page.keyboard.up("KeyE")
+    wait(page, "the intervention's record", lambda: watch.look().of(FeedbackKind.INTERVENTION))
+
+    # Judges: success.
+    judged = len(watch.of(FeedbackKind.SUCCESS))
+    page.keyboard.press("Enter")
+    wait(page, "the judgement", lambda: len(watch.look().of(FeedbackKind.SUCCESS)) > judged)
+    verdict = watch.of(FeedbackKind.SUCCESS)[-1]
+    assert verdict.author == "kim"
+    wait(page, "the end", lambda: verdict.span.episode_id in watch.look().ends)
+    assert watch.ends[verdict.span.episode_id].outcome is Outcome.SUCCESS
+
+    # Speaks.
+    wait(page, "some practice", lambda: len(watch.look().now) > 3)
+    page.keyboard.press("KeyT")
+    page.wait_for_function("() => document.activeElement.id === 'd-text'")
+    page.keyboard.type("approach more slowly & <b>gently</b>")
+    page.keyboard.press("Enter")
+    wait(page, "the sentence", lambda: watch.look().of(FeedbackKind.CORRECTION))
+    (said,) = watch.of(FeedbackKind.CORRECTION)
+    assert said.text == "approach more slowly & <b>gently</b>"
+    assert said.span.episode_id in watch.steps
+    assert said.span.start + said.span.length <= len(watch.steps[said.span.episode_id])
+    assert len(watch.of(FeedbackKind.SUCCESS)) == judged + 1, "Enter in the text box is no judgement"
+    page.keyboard.press("Escape")
+
+    # A gamepad drives, too.
+    page.evaluate(PAD, [0.0, -0.9, 0.0, 0.0])
+    wait(page, "the gamepad's take-over", lambda: watch.look().driven_last())
+    page.evaluate(PAD, None)
+    wait(page, "the gamepad's hand-back", lambda: not watch.look().driven_last())
+
+    _pauses_and_goes_back(page, watch)
+    page = _vanishes_while_driving(page, session, watch)
+    _compares_clips(page, session, watch)
+    _stops_and_ends(page, watch)
+
+
+def _pauses_and_goes_back(page: Any, watch: Watch) -> None:
+    wait(page, "an episode under way", lambda: len(watch.look().now) in range(12, 60))
+    page.keyboard.press("KeyP")
+    wait(page, "the pause", lambda: phase(page) == "paused")
+    here = page.evaluate("() => window.seen.present.step")
+    page.keyboard.down("KeyB")
+    wait(page, "going back", lambda: page.evaluate("() => window.seen.present.step") <= here - 5)
+    page.keyboard.up("KeyB")
+    wait(page, "standing still again", lambda: phase(page) == "paused")
+    taken_up = page.evaluate("() => window.seen.present.step")
+    before = watch.look().count
+    page.wait_for_timeout(300)
+    assert watch.look().count == before, "nothing is recorded while paused"
+    page.keyboard.down("KeyE")  # drives on from the chosen moment
+    wait(page, "driving on", lambda: watch.look().driven_last())
+    page.keyboard.up("KeyE")
+    part = next(meta for meta in reversed(watch.metas) if meta.continues)
+    assert abs(part.continues_at - taken_up) <= 1
+    assert watch.ends[part.continues].outcome is Outcome.PAUSED
+
+
+def _vanishes_while_driving(page: Any, session: LiveSession, watch: Watch) -> Any:
+    context = page.context
+    wait(page, "an episode under way", lambda: len(watch.look().now) in range(1, 40))
+    page.keyboard.down("KeyE")
+    wait(page, "the take-over", lambda: watch.look().driven_last())
+    page.close(run_before_unload=False)
+    gone = time.monotonic()
+    other = context.new_page()
+    time.sleep(1.2)
+    watch.look()
+    last_by_hand = max(
+        s.next_observation.stamp for steps in watch.steps.values() for s in steps if s.driver is Driver.HUMAN
+    )
+    assert last_by_hand < gone + DEAD_MAN
+    still = watch.count
+    time.sleep(0.8)
+    assert watch.look().count == still, "nothing is handed back by itself"
+    other.goto(session.address.split("?")[0])  # the cookie opens it; a reload takes the session up again
+    other.wait_for_function("() => window.console_rlhf && window.console_rlhf.ready")
+    other.evaluate("() => { window.seen = {}; window.console_rlhf.onPresent((p) => { window.seen.present = p; }); }")
+    wait(other, "the pause on the new page", lambda: other.evaluate("() => window.seen.present?.phase") == "paused")
+    other.keyboard.press("KeyP")
+    wait(other, "going on", lambda: watch.look().count > still)
+    return other
+
+
+def _compares_clips(page: Any, session: LiveSession, watch: Watch) -> None:
+    labels = page.context.new_page()
+    labels.goto(session.address.split("?")[0] + "label")
+    labels.wait_for_selector("canvas")
+    labels.wait_for_timeout(1500)
+    labels.keyboard.press("ArrowLeft")
+    wait(labels, "the label", lambda: watch.look().of(FeedbackKind.PREFERENCE))
+    (preference,) = watch.of(FeedbackKind.PREFERENCE)
+    assert preference.value == 1.0
+    assert preference.other is not None
+    assert preference.other != preference.span
+    labels.close()
+
+
+def _stops_and_ends(page: Any, watch: Watch) -> None:
+    page.bring_to_front()
+    page.keyboard.press("KeyX")
+    wait(page, "the stop", lambda: phase(page) == "stopped")
+    assert any(event.rule == "stop" and event.latched for event in watch.look().guard)
+    still = watch.count
+    page.keyboard.press("KeyP")
+    page.wait_for_timeout(400)
+    assert watch.look().count == still, "only a release ends a stop"
+    page.click("#d-release")
+    wait(page, "moving again", lambda: watch.look().count > still)
+    page.click("[data-press=end]")
+    page.click("[data-press=end-yes]")
+
+
+@needs_browser
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        session = LiveSession(tmp_path, ["--console.port", str(port)])
+        with pytest.raises(RuntimeError, match=rf"console.port {port}: cannot listen there: another program uses it"):
+            session.__enter__()
+
+
+@needs_browser
+def test_the_same_session_runs_without_a_person(tmp_path: Path) -> None:
+    options = [
+        "--task",
+        "reach",
+        "--operator",
+        "simulated",
+        "--console.port",
+        "0",
+        "--steps",
+        "60",
+        "--image-size",
+        "64",
+    ]
+    options += ["--evaluation.final-episodes", "2", "--video-episodes", "0", "--trainer.warm-start-updates", "50"]
+    with LiveSession(tmp_path, options) as session:
+        assert session.process.wait(timeout=90.0) == 0
+    assert session.summary()["env_steps"] >= 60
+    assert json.loads((session.folder / "summary.json").read_text())["operator"] == "attentive"
