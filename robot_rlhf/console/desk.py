@@ -57,6 +57,7 @@ class Desk:
         self._rewind_to: float | None = None
         self._chosen_moment: int | None = None
         self._last = -1.0
+        self._deaf = False  # the robot's process did not take the last message
 
     # -- the seat ----------------------------------------------------------------------------------------------------
 
@@ -208,8 +209,11 @@ class Desk:
     def _send(self, message: Drive | Operator | Lost) -> None:
         try:
             self.robot.send(message)
+            self._deaf = False
         except LinkError as error:
-            log.warning("%s", error)
+            if self.robot.connected and not self._deaf:
+                log.warning("%s", error)
+            self._deaf = True
 
     def _changed(self) -> None:
         for call in self.on_change:
