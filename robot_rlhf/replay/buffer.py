@@ -189,12 +189,18 @@ class ReplayBuffer:
             self._columns["truncated"][(self.written - 2) % self.capacity_rows] = True
         self.recording = False
 
-    def discard(self, first: int) -> None:
-        """Never sample again what was written from row number `first` on, and close the episode."""
-        self.end()
+    def discard(self, first: int, end: int | None = None) -> None:
+        """Never sample again what was written from row number `first` on.
+
+        Args:
+            end: number of the first row that stays; None for all to the newest, then the episode is closed, too.
+        """
+        if end is None:
+            self.end()
+            end = self.written
         for members in self._members.values():
-            members.drop_from(first)
-        for number in range(max(first, self.oldest), self.written):
+            members.drop(first, end)
+        for number in range(max(first, self.oldest), min(end, self.written)):
             self._unlist(number)
 
     def _append(self, state: Array, observation: Mapping[str, NDArray[Any] | Tensor]) -> None:

@@ -13,6 +13,8 @@ from robot_rlhf.datatypes import (
     EpisodeKind,
     EpisodeMeta,
     Event,
+    Feedback,
+    FeedbackKind,
     Observation,
     Outcome,
     Source,
@@ -34,7 +36,8 @@ SOURCE_OF_DRIVER: Mapping[Driver, Source] = {
 class ReplayFeed:
     """A Subscriber that fills a buffer with successful demonstrations and practice; evaluation is left out.
 
-    The steps of a discarded episode are not sampled again. The true reward of a simulator is never read.
+    The steps of a discarded episode are not sampled again, also when a person deletes it later (a DISCARD event);
+    when they take that back, its rows return with the next reading of the journal. The true reward of a simulator is never read.
     """
 
     def __init__(self, buffer: ReplayBuffer, encode: Encode) -> None:
@@ -45,6 +48,9 @@ class ReplayFeed:
         self._paused: EpisodeMeta | None = None
         self._first = 0
         """Row at which the present episode began, with its first part."""
+        self._begun = 0
+        self._rows: dict[str, tuple[int, int]] = {}
+        """Episode, or part of one, to its first row and the one after its last."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         """Begin; an episode that never ended (a killed run) is closed as truncated, a demonstration is taken out."""
@@ -55,8 +61,9 @@ class ReplayFeed:
         self.buffer.end()
         self._meta = meta
         self._paused = None
+        self._begun = self.buffer.written
         if not goes_on:
-            self._first = self.buffer.written
+            self._first = self._begun
         if meta.kind is not EpisodeKind.EVALUATION:
             self._begin(meta, observation)
 
@@ -81,7 +88,11 @@ class ReplayFeed:
         self._newest = step.next_observation
 
     def on_event(self, event: Event) -> None:
-        """Judgements reach the buffer through rewards and outcomes, not here."""
+        """An episode deleted after its end is taken out; other judgements come through rewards and outcomes."""
+        if isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value != 0.0:
+            rows = self._rows.pop(event.span.episode_id, None)
+            if rows is not None:
+                self.buffer.discard(*rows)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed.
@@ -94,6 +105,10 @@ class ReplayFeed:
             if failed or end.outcome is Outcome.DISCARDED:
                 self.buffer.discard(self._first)
         self.buffer.end()
+        if self._meta is not None:
+            self._rows[self._meta.id] = self._begun, self.buffer.written
+            while self._rows and next(iter(self._rows.values()))[1] <= self.buffer.oldest:
+                del self._rows[next(iter(self._rows))]  # written over meanwhile
         self._meta = None
         self._newest = None
 

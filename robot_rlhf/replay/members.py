@@ -13,8 +13,8 @@ class Members:
     """A queue of row numbers in rising order: rows enter at the back, and leave the front as the ring overwrites.
 
     What it holds depends on the ring's content alone, never on when the group was first asked for, so that a buffer
-    rebuilt from a journal draws the same batches. Relabelling and discarding concern the newest rows only, hence
-    they cut the back.
+    rebuilt from a journal draws the same batches. Relabelling and discarding mostly concern the newest rows, so they
+    cut the back and put what is to stay there again.
     """
 
     def __init__(self, capacity: int, device: torch.device, numbers: Iterable[int] = ()) -> None:
@@ -48,6 +48,17 @@ class Members:
         while self._front < self._back and self._host[(self._back - 1) % self._capacity] >= number:
             self._back -= 1
         self._synced = min(self._synced, self._back)
+
+    def drop(self, first: int, end: int) -> None:
+        """Forget the rows from number first up to, not including, end."""
+        kept: list[int] = []
+        while self._front < self._back and (number := int(self._host[(self._back - 1) % self._capacity])) >= first:
+            self._back -= 1
+            if number >= end:
+                kept.append(number)
+        self._synced = min(self._synced, self._back)
+        for number in reversed(kept):
+            self.push(number)
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Row numbers drawn uniformly with replacement, int64, on the device."""

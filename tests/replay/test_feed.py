@@ -13,8 +13,11 @@ from robot_rlhf.datatypes import (
     EpisodeEnd,
     EpisodeKind,
     EpisodeMeta,
+    Feedback,
+    FeedbackKind,
     Observation,
     Outcome,
+    Segment,
     Source,
     Step,
 )
@@ -78,13 +81,17 @@ def feed(**settings: Any) -> tuple[ReplayFeed, ReplayBuffer, Recorder]:
 
 
 def play(
-    to: ReplayFeed, drivers: list[Driver], kind: EpisodeKind = EpisodeKind.PRACTICE, end: Outcome = Outcome.TIME_LIMIT
+    to: ReplayFeed,
+    drivers: list[Driver],
+    kind: EpisodeKind = EpisodeKind.PRACTICE,
+    end: Outcome = Outcome.TIME_LIMIT,
+    name: str = "e0",
 ) -> None:
     seen = [see(float(t)) for t in range(len(drivers) + 1)]
-    to.on_episode_start(meta(kind), seen[0])
+    to.on_episode_start(meta(kind, name), seen[0])
     for t, driver in enumerate(drivers):
         to.on_step(step(t, seen[t], seen[t + 1], driver, truncated=t == len(drivers) - 1))
-    to.on_episode_end(EpisodeEnd("e0", end, len(drivers)))
+    to.on_episode_end(EpisodeEnd(name, end, len(drivers)))
 
 
 P, H, R = Driver.POLICY, Driver.HUMAN, Driver.REFLEX
@@ -134,6 +141,26 @@ def test_a_discarded_episode_is_not_sampled_and_the_one_before_stays() -> None:
     assert len(buffer) == 3
     assert buffer.counts[Source.PRE_INTERVENTION] == 1
     play(to, [P])
+    assert len(buffer) == 4
+
+
+def test_an_episode_deleted_later_is_taken_out_and_the_others_stay() -> None:
+    to, buffer, _ = feed()
+    play(to, [P, H], name="a")
+    play(to, [P, P, H], name="b")
+    to.on_episode_start(meta(EpisodeKind.PRACTICE, "c"), see(0.0))
+    to.on_step(step(0, see(0.0), see(1.0)))
+    buffer.sample(4)  # the groups are known by now
+    rows = buffer.indices().tolist()
+    to.on_event(Feedback(FeedbackKind.DISCARD, "kim", 0.0, Segment("b", 0, 3), 0.0))
+    assert buffer.indices().tolist() == rows, "taken back: nothing is deleted"
+    to.on_event(Feedback(FeedbackKind.DISCARD, "kim", 0.0, Segment("b", 0, 3), 1.0))
+    assert buffer.indices().tolist() == [*rows[:2], *rows[5:]]
+    assert (buffer.counts[Source.POLICY], buffer.counts[Source.HUMAN]) == (2, 1)
+    assert set(buffer.sample(64).index.tolist()) == {rows[0], rows[1], rows[5]}
+    to.on_step(step(1, see(1.0), see(2.0)))
+    assert len(buffer) == 4, "the open episode goes on"
+    to.on_event(Feedback(FeedbackKind.DISCARD, "kim", 0.0, Segment("unknown", 0, 3), 1.0))
     assert len(buffer) == 4
 
 
