@@ -171,13 +171,18 @@ class LiveConsole:
             "human_seconds": round(tally.human_seconds, 1),
             "periods": pace.periods,
             "period_overruns": pace.overruns,
+            "inputs": len(self.link.delays),
+            "operator_lost": self.link.lost,
             "learner_healthy": learner.healthy,
             "learner_state": "the learner's process is starting" if news is None else news.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
-        if pace.recent:
-            longest = sorted(pace.recent)
-            status["period_p99_ms"] = round(1e3 * longest[int(0.99 * (len(longest) - 1))], 2)
+        for name, values in (("period", pace.recent), ("input", self.link.delays)):
+            ordered = sorted(values.copy())
+            if ordered:
+                status[f"{name}_p50_ms"] = round(1e3 * ordered[len(ordered) // 2], 2)
+                status[f"{name}_p99_ms"] = round(1e3 * ordered[int(0.99 * (len(ordered) - 1))], 2)
+                status[f"{name}_max_ms"] = round(1e3 * ordered[-1], 2)
         if tally.recent:
             alone = [episode for episode in list(tally.recent) if not episode.human_steps]
             status |= {

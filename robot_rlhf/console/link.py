@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,7 @@ STALE_AFTER = 0.25
 """Seconds without a word from the operator's page after which nobody drives: the dead man."""
 MAX_WAITING = 1_000
 """Presses, sentences and labels that may wait for the loop; more are dropped with a warning."""
+NO_HANDS = Drive(None)
 NEWER = b"\x01"
 """Packet that says: there is a newer situation in the live block."""
 REMEMBERED = 50
@@ -84,6 +86,9 @@ class ConsoleLink:
         """Name of whoever has the operator's seat; empty while nobody has it."""
         self.lost = 0
         """Times that the operator vanished while driving."""
+        self.delays: deque[float] = deque(maxlen=2_000)
+        """Seconds from a change of what the hands do, as it reached the console, to the loop that acts on it."""
+        self._changed: float | None = None
         self._size = spec.action.size
         self._clock = clock
         self._stale_after = stale_after
@@ -151,6 +156,8 @@ class ConsoleLink:
             if isinstance(message, Drive):
                 if message.action is not None and len(message.action) != self._size:
                     raise LinkError(f"console: an action of {len(message.action)} numbers, expected {self._size}")
+                if self._changed is None and message.heard and message.action != (self._drive or NO_HANDS).action:
+                    self._changed = message.heard
                 self._drive, self._heard = message, now
                 self._leading = message.action is not None
             elif isinstance(message, Press):
@@ -191,6 +198,9 @@ class ConsoleLink:
             labels, self._labels = self._labels, []
             episode = self._episode
             left, self._left = self._left, False
+            changed, self._changed = self._changed, None
+        if changed is not None:
+            self.delays.append(now - changed)
         buttons: set[Button] = set()
         for press in presses:
             if press.episode and press.button in _LATE and _whole(press.episode) != _whole(episode):

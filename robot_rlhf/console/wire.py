@@ -27,6 +27,8 @@ class Drive:
     """In [-1, 1], laid out as the robot's actions; None while the hands are off."""
     rewind_to: int | None = None
     """HumanInput.rewind_to."""
+    heard: float = 0.0
+    """Seconds of this machine's monotonic clock at which the page's message reached the console; 0 if not known."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _read_drive(fields: Json) -> Drive:
         action = tuple(float(value) for value in action)
         if not all(math.isfinite(value) and -1.000001 <= value <= 1.000001 for value in action):
             raise ValueError(f"action {action}, allowed are numbers in [-1, 1]")
-    return Drive(action, None if rewind_to is None else max(0, int(rewind_to)))
+    return Drive(action, None if rewind_to is None else max(0, int(rewind_to)), float(fields["heard"]))
 
 
 def _read_spoken(fields: Json) -> Spoken:
@@ -148,7 +150,7 @@ def _read_spoken(fields: Json) -> Spoken:
 
 
 _FIELDS: dict[type, Callable[[Any], tuple[str, Json]]] = {
-    Drive: lambda m: ("drive", {"action": m.action, "rewind_to": m.rewind_to}),
+    Drive: lambda m: ("drive", {"action": m.action, "rewind_to": m.rewind_to, "heard": m.heard}),
     Press: lambda m: ("press", {"button": m.button.value, "episode": m.episode}),
     Spoken: lambda m: ("spoken", {"text": m.text, "seconds_ago": m.seconds_ago}),
     Label: _label,

@@ -54,7 +54,7 @@ JSON_SCHEMAS: dict[str, tuple[str, Schema]] = {
                         "operator": _TEXT,
                         "reward_source": _described(_TEXT, "Name and version of what makes the reward"),
                         "versions": {"type": "object", "additionalProperties": _TEXT},
-                        "continues": _described(_TEXT, "Id of the paused episode that goes on here; empty for a new one"),
+                        "continues": _described(_TEXT, "Id of the paused episode that goes on here; else empty"),
                         "continues_at": _described(_INTEGER, "Steps of the whole before this part"),
                     }
                 ),

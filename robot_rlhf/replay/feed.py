@@ -37,7 +37,8 @@ class ReplayFeed:
     """A Subscriber that fills a buffer with successful demonstrations and practice; evaluation is left out.
 
     The steps of a discarded episode are not sampled again, also when a person deletes it later (a DISCARD event);
-    when they take that back, its rows return with the next reading of the journal. The true reward of a simulator is never read.
+    when they take that back, its rows return with the next reading of the journal. The true reward of a simulator is
+    never read.
     """
 
     def __init__(self, buffer: ReplayBuffer, encode: Encode) -> None:
