@@ -128,7 +128,7 @@ class Desk:
             else:
                 local.append(pressed)
         self._rewind(now)
-        self._send(Drive(self.hands.wish(self._view()), self._target()))
+        self._send(Drive(self.hands.wish(self._view()), self._target(), now))
         if local:
             self._changed()
         return local
