@@ -71,7 +71,7 @@ class Rate:
         """Seconds by which the last deadline was missed; 0 when it was met."""
         self.periods = 0
         """Times `wait` was called."""
-        self.recent: deque[float] = deque(maxlen=1200)
+        self.recent: deque[float] = deque(maxlen=100_000)
         """Seconds between the last returns of `wait`, without those that a restart interrupted."""
         self._deadline = clock.now() + period
         self._woke: float | None = None

@@ -27,6 +27,8 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import Rate
 
+RECENT = 1_200
+"""Periods and inputs that the status is about: a minute's."""
 TELL_EVERY = 0.5
 """Seconds between two words of the run about itself."""
 SUGGESTIONS = (
@@ -55,6 +57,15 @@ def open_browser(address: str) -> None:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return
     threading.Thread(target=webbrowser.open, args=(address,), name="open-browser", daemon=True).start()
+
+
+def spread(name: str, seconds: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum in milliseconds, by name; empty without values."""
+    if not seconds:
+        return {}
+    seconds.sort()
+    places = {"p50": len(seconds) // 2, "p99": int(0.99 * (len(seconds) - 1)), "max": len(seconds) - 1}
+    return {f"{name}_{what}_ms": round(1e3 * seconds[place], 2) for what, place in places.items()}
 
 
 class LiveConsole:
@@ -157,6 +168,18 @@ class LiveConsole:
             stop.set()
             thread.join(timeout=5.0)
 
+    def measured(self, pace: Rate) -> dict[str, Any]:
+        """How the loop and the operator's inputs fared over the whole session."""
+        return {
+            "periods": pace.periods,
+            "period_overruns": pace.overruns,
+            **spread("period", list(pace.recent)),
+            "inputs": len(self.link.delays),
+            **spread("input", list(self.link.delays)),
+            "operator_lost": self.link.lost,
+            "console_starts": self.process.starts,
+        }
+
     def _status(self, learner: LearnerLink, pace: Rate, seconds: float) -> Mapping[str, Any]:
         tally, news = self._tally, learner.news
         wanted = self._config.demonstrations
@@ -177,12 +200,7 @@ class LiveConsole:
             "learner_state": "the learner's process is starting" if news is None else news.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
-        for name, values in (("period", pace.recent), ("input", self.link.delays)):
-            ordered = sorted(values.copy())
-            if ordered:
-                status[f"{name}_p50_ms"] = round(1e3 * ordered[len(ordered) // 2], 2)
-                status[f"{name}_p99_ms"] = round(1e3 * ordered[int(0.99 * (len(ordered) - 1))], 2)
-                status[f"{name}_max_ms"] = round(1e3 * ordered[-1], 2)
+        status |= spread("period", list(pace.recent)[-RECENT:]) | spread("input", list(self.link.delays)[-RECENT:])
         if tally.recent:
             alone = [episode for episode in list(tally.recent) if not episode.human_steps]
             status |= {

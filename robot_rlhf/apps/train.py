@@ -290,6 +290,8 @@ class _Training:
             "over_estimation": self._over_estimation(),
             **self.stopwatch.times(),
         }
+        if self.console is not None and self.pace is not None:
+            summary["console"] = self.console.measured(self.pace)
         self.stopwatch.save()
         shown = self.judge.policy if final else None
         write_report(self.folder, self.config, summary, self.tally, self.judge.rows, shown)

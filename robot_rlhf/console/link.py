@@ -86,7 +86,7 @@ class ConsoleLink:
         """Name of whoever has the operator's seat; empty while nobody has it."""
         self.lost = 0
         """Times that the operator vanished while driving."""
-        self.delays: deque[float] = deque(maxlen=2_000)
+        self.delays: deque[float] = deque(maxlen=20_000)
         """Seconds from a change of what the hands do, as it reached the console, to the loop that acts on it."""
         self._changed: float | None = None
         self._size = spec.action.size
