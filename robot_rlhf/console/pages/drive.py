@@ -115,6 +115,7 @@ class DrivePage:
         ui.on("drive-speak", self._on_speak)
         ui.on("drive-moment", self._on_moment)
         ui.on("drive-camera", self._on_camera)
+        ui.on("drive-visible", self._on_visible)
         ui.on("drive-help", lambda _: self._sheet.set_value(not self._sheet.value))
         ui.timer(REFRESH, self.refresh)
         self.desk.on_change.append(self.refresh)
@@ -313,6 +314,9 @@ class DrivePage:
         if event.args in self.console.settings.cameras and self.desk.sits(self.visitor):
             self.desk.camera = str(event.args)
 
+    def _on_visible(self, event: GenericEventArguments) -> None:
+        self.learning.visible = event.args is not False
+
     # -- what people see ---------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -391,7 +395,8 @@ _EPISODE = """
 <div class="d-instruction" id="d-instruction">–</div>
 <div class="d-facts {columns}">
 <div class="d-fact d-fact-large"><span class="c-caption">Time left</span><b id="d-left">–</b></div>
-<div class="d-fact d-fact-large"><span class="c-caption">Step</span><b><span id="d-step">–</span><small id="d-of"></small></b></div>
+<div class="d-fact d-fact-large"><span class="c-caption">Step</span>
+<b><span id="d-step">–</span><small id="d-of"></small></b></div>
 <div class="d-fact"><span class="c-caption">Episode</span><b id="d-episode">–</b></div>
 <div class="d-fact"><span class="c-caption">Kind</span><b id="d-kind">–</b></div>
 <div class="d-fact"><span class="c-caption">Force</span><b id="d-force">–</b></div>

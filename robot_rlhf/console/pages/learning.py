@@ -69,6 +69,11 @@ class Trend:
             self.rows = self.rows[::2]
             self._skip *= 2
 
+    @property
+    def newest(self) -> tuple[float, ...] | None:
+        """The last row; another object whenever something is new."""
+        return self.rows[-1] if self.rows else None
+
     def column(self, index: int) -> NDArray[np.float64]:
         """0 is the minute. Shape (reports,)."""
         return np.array([row[index] for row in self.rows], np.float64)
@@ -102,7 +107,9 @@ class LearningPanel:
         self._trend = trend_of(console)
         self._tab = TABS[0][0]
         self._turn = 0
-        self._drawn: tuple[str, int] = ("", -1)
+        self.visible = True
+        """Whether anybody sees the page; nothing is drawn else."""
+        self._drawn: tuple[str, object] = ("", None)
         self._chart: ui.echart | None = None
         self._tabs: dict[str, ui.element] = {}
 
@@ -117,7 +124,7 @@ class LearningPanel:
             ui.html(cells, sanitize=False).classes("d-numbers")
             ui.html(
                 '<i class="material-icons" id="d-trains-icon" aria-hidden="true">hourglass_empty</i>'
-                '<span class="c-line" id="d-trains-words">–</span>',
+                '<span id="d-trains-words">–</span>',
                 sanitize=False,
             ).classes("d-trains").props('id="d-trains" role="status"')
             with ui.element("div").classes("d-plots"):
@@ -135,7 +142,7 @@ class LearningPanel:
     def refresh(self) -> None:
         """Draw anew once a second, when something is new."""
         self._turn += 1
-        if self._turn % CHART_PERIOD == 1:
+        if self.visible and self._turn % CHART_PERIOD == 1:
             self._draw()
 
     def _chooser(self, name: str) -> Callable[[], None]:
@@ -145,18 +152,19 @@ class LearningPanel:
                 tab.props(f'aria-selected="{"true" if other == name else "false"}"')
             if self._chart is not None:
                 self._chart.run_chart_method("setOption", _options(name), True)
-            self._drawn = ("", -1)
+            self._drawn = ("", None)
             self._draw()
 
         return choose
 
     def _draw(self) -> None:
         over_time = self._tab in OVER_TIME
-        version = len(self._trend.rows) if over_time else self._console.history.version
-        if self._chart is None or (self._tab, version) == self._drawn:
+        series = self._console.history.series
+        newest = self._trend.newest if over_time else series
+        if self._chart is None or (self._drawn[0] == self._tab and self._drawn[1] is newest):
             return
-        self._drawn = (self._tab, version)
-        columns = curves(self._tab, self._console.history.series, self._trend)
+        self._drawn = (self._tab, newest)
+        columns = curves(self._tab, series, self._trend)
         source = [thin(column) for column in columns]
         few = len(source[0]) <= FEW
         lines = [{"data": pairs(source[0], y), "showSymbol": few, "symbolSize": 5} for y in source[1:]]
@@ -241,7 +249,7 @@ def _options(tab: str) -> dict[str, Any]:
         "axisLabel": {**label, "formatter": below},
         "splitLine": {"show": False},
         "splitNumber": 3,
-        "min": "dataMin" if over_time else 1,
+        "min": 0 if over_time else 1,
         "max": "dataMax" if over_time else 2,
         "minInterval": 0 if over_time else 1,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from robot_rlhf.console.coach import advice
 from robot_rlhf.console.desk import Visitor
@@ -165,27 +166,19 @@ def summary(history: History, status: Mapping[str, Any]) -> list[list[str]]:
     return [line for line in lines if line[1] != DASH]
 
 
-_advised: dict[int, tuple[tuple[int, str, bool, float], list[dict[str, str]]]] = {}
-"""By the history's id: the last advice, and what it was made from; one history per process, so one entry."""
+_advised: WeakKeyDictionary[History, tuple[tuple[object, bool, float], list[dict[str, str]]]] = WeakKeyDictionary()
+"""The last advice, and what it was made from: the same for all pages."""
 
 
 def _advice(history: History, status: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The coach's lines; made anew only when something has changed."""
-    told = trains(status)
-    reason = told["text"].partition(": ")[2] if told["level"] == "warn" else ""
+    """The coach's lines; made anew only when an episode or a label has come. Why it is not training stands above."""
     alarm, over = status.get("alarm") is True, number(status.get("over_estimation"))
-    key = (history.version, reason, alarm, 0.0 if math.isnan(over) else over)
-    known = _advised.get(id(history))
-    if known is None or known[0] != key:
-        made = advice(
-            history.facts(practice=True),
-            alarm=alarm,
-            over_estimation=None if math.isnan(over) else over,
-            not_training=reason,
-        )
-        _advised.clear()
+    key = (history.series, alarm, 0.0 if math.isnan(over) else over)
+    known = _advised.get(history)
+    if known is None or known[0][0] is not key[0] or known[0][1:] != key[1:]:
+        made = advice(history.facts(practice=True), alarm=alarm, over_estimation=None if math.isnan(over) else over)
         known = key, [{"level": each.level, "text": each.text, "because": each.because} for each in made]
-        _advised[id(history)] = known
+        _advised[history] = known
     return known[1]
 
 

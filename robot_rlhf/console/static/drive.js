@@ -29,7 +29,7 @@
     const collecting = state.stage === 'demonstrations' || demonstrates;
     const badge = collecting ? (wanted ? `DEMONSTRATION ${now} of ${wanted}` : 'DEMONSTRATION') : p.kind === 'evaluation' ? 'EVALUATION' : '';
     const watches = seat ? '' : who ? `${who} has the seat; you are watching` : 'Nobody has the seat';
-    const person = seat ? 'YOU DRIVE' : who ? `${who.toUpperCase()} DRIVES` : state.operator_kind === 'simulated' ? 'SIMULATED PERSON DRIVES' : 'A PERSON DRIVES';
+    const person = seat ? 'YOU DRIVE' : who ? `${who.length > 22 ? who.slice(0, 21) + '…' : who} drives`.toUpperCase() : state.operator_kind === 'simulated' ? 'SIMULATED PERSON DRIVES' : 'A PERSON DRIVES';
     const touch = state.hands === 'sticks';
     const show = state.judged_by === 'person' ? `Show the whole task, then press ${touch ? 'Success' : 'Enter'}` : 'Show the whole task; success is seen by itself';
     switch (p.phase) {
@@ -111,6 +111,10 @@
   let chosen = null, chosenAt = 0, told = 0;
   const DRIVERS = {policy: '--policy', human: '--you', reflex: '--reflex'};
 
+  const colours = {};
+  const colour = (name) => colours[name] || (colours[name] = getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  addEventListener('console-theme', () => { for (const name of Object.keys(colours)) delete colours[name]; });
+
   function follow(p) {
     const whole = (p.episode || '').split('+')[0];
     if (whole !== drove.episode) { drove.episode = whole; drove.steps = []; moment(null); }
@@ -140,20 +144,20 @@
     const canvas = $('d-time-canvas'), slider = $('d-moment');
     const scale = devicePixelRatio || 1, width = Math.round(canvas.clientWidth * scale), height = Math.round(canvas.clientHeight * scale);
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
-    const g = canvas.getContext('2d'), total = Math.max(1, p.time_limit || drove.steps.length, drove.steps.length), style = getComputedStyle(root);
+    const g = canvas.getContext('2d'), total = Math.max(1, p.time_limit || drove.steps.length, drove.steps.length);
     g.clearRect(0, 0, width, height);
     let from = 0;
     for (let i = 1; i <= drove.steps.length; i++) {
       if (i < drove.steps.length && drove.steps[i] === drove.steps[from]) continue;
       const a = (from / total) * width, b = (i / total) * width, driver = drove.steps[from];
-      g.fillStyle = style.getPropertyValue(DRIVERS[driver] || '--nobody');
+      g.fillStyle = colour(DRIVERS[driver] || '--nobody');
       // Not by colour alone: a person's spans are full height, all others lower.
       const inset = driver === 'human' ? 0 : height * 0.22;
       g.fillRect(a, inset, Math.max(1, b - a), height - 2 * inset);
       from = i;
     }
     const at = (chosen !== null ? chosen : p.step) / total * width, handle = paused && slidable();
-    g.fillStyle = style.getPropertyValue('--text');
+    g.fillStyle = colour('--text');
     g.fillRect(clamp(at - scale, 0, width - 2 * scale), 0, 2 * scale, height);
     if (handle) { g.beginPath(); g.arc(clamp(at, height / 2, width - height / 2), height / 2, height * 0.42, 0, 7); g.fill(); }
     slider.disabled = !handle;
@@ -437,6 +441,7 @@
     // STOP goes both ways: at once on the driving socket, and as a click.
     holds(root.querySelector('.d-stop-now'), (on) => hold('KeyX', on));
     for (const e of document.querySelectorAll('.d-stick')) stick(e);
+    document.addEventListener('visibilitychange', () => window.emitEvent && window.emitEvent('drive-visible', !document.hidden));
     connect();
     onState();
     setInterval(() => {
