@@ -12,15 +12,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
-from nicegui import ui
+from nicegui import Client, ui
+from starlette.types import Receive, Scope, Send
 
-from robot_rlhf.console.desk import Desk
-from robot_rlhf.console.gate import Gate
+from robot_rlhf.console.desk import Desk, Visitor
+from robot_rlhf.console.gate import PAGES, Gate
 from robot_rlhf.console.history import History
 from robot_rlhf.console.live import LiveBlock
 from robot_rlhf.console.pages import theme
@@ -108,6 +110,7 @@ def make_app(console: Console) -> FastAPI:
         console.history.start()
         if console.robot is not None:
             console.robot.start()
+            await _warm_up(app)
         try:
             yield
         finally:
@@ -147,6 +150,21 @@ def make_app(console: Console) -> FastAPI:
     )
     app.add_middleware(console.gate.guard)  # pyright: ignore[reportArgumentType]  a function that wraps an ASGI app
     return app
+
+
+async def _warm_up(app: FastAPI) -> None:
+    """Build each page once, before anybody drives: the first build of each takes several times as long."""
+
+    async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {"visitor": Visitor("", "nobody")}
+        await app.router(scope, receive, send)
+
+    transport = httpx.ASGITransport(app=inside)  # pyright: ignore[reportArgumentType]  its own, narrower types
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        for page in sorted(PAGES):
+            await client.get(page)
+    for built in list(Client.instances.values()):
+        built.delete()
 
 
 def _add_pages(app: FastAPI, console: Console) -> None:
