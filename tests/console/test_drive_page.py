@@ -373,6 +373,11 @@ def test_a_stick_on_the_screen_drives_until_it_is_let_go(operator: Any, session:
 
 def test_ending_the_session_asks_first_and_the_page_says_so(operator: Any, pages: Pages, session: Any) -> None:
     operator.click("[data-press=end]")
+    operator.wait_for_selector("[data-press=end-no]:visible")
+    assert operator.evaluate(
+        "() => { const r = document.querySelector('.d-stop-now').getBoundingClientRect();"
+        " return document.elementFromPoint(r.left + 20, r.top + 20).closest('[data-press=stop]') !== null; }"
+    ), "no dialog may cover STOP"
     operator.click("[data-press=end-no]")
     time.sleep(0.3)
     assert not session.ended.is_set()

@@ -11,6 +11,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from robot_rlhf.console.desk import Desk, Visitor
+from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.help import dock_help, help_sheet
 from robot_rlhf.console.pages.learning import LearningPanel
 from robot_rlhf.console.pages.state import page_state
@@ -28,19 +29,6 @@ RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
 MAX_NAME = 40
 """Characters of a person's name."""
-
-_JUDGEMENTS: tuple[tuple[Button, str, str, str, str], ...] = (
-    (Button.SUCCESS, "Success", "check_circle", "Enter", "End the episode as a success"),
-    (Button.FAILURE, "Failure", "cancel", "Escape", "End the episode as a failure"),
-    (Button.DISCARD, "Discard", "delete", "Backspace", "End the episode and learn nothing from it"),
-    (Button.RESET, "Reset", "restart_alt", "KeyR", "End the episode unjudged, begin the next"),
-)
-_KEY_NAMES = {"Enter": "Enter", "Escape": "Esc", "Backspace": "⌫", "KeyR": "R", "KeyP": "P", "KeyB": "B", "KeyX": "X"}
-_SEGMENTS: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
-    ("mode", "Lead", "M", (("hold", "Hold"), ("toggle", "Toggle"))),
-    ("speed", "Speed", "1 2 3", (("1", "Slow"), ("2", "Medium"), ("3", "Full"))),
-    ("frame", "Frame", "F", (("base", "Base"), ("tool", "Tool"), ("camera", "Camera"))),
-)
 
 
 def build_drive_page(console: Console, visitor: Visitor) -> None:
@@ -101,9 +89,13 @@ class DrivePage:
             self._judge()
             self._keys()
             self._speak()
-            _static(_STICK.format(side="left", axes="x y", top="forward", bottom="back", left="left", right="right"))
-            _static(_STICK.format(side="right", axes="z rz", top="up", bottom="down", left="turn", right="turn"))
-        _static(_ENDED, "d-ended")
+            parts.fixed(
+                parts.STICK.format(side="left", axes="x y", top="forward", bottom="back", left="left", right="right")
+            )
+            parts.fixed(
+                parts.STICK.format(side="right", axes="z rz", top="up", bottom="down", left="turn", right="turn")
+            )
+        parts.fixed(parts.ENDED, "d-ended")
         self._sheet = help_sheet(self.desk.hands)
         self._end = self._end_dialog()
         if not self.desk.camera and cameras:
@@ -128,8 +120,8 @@ class DrivePage:
     def _people(self) -> None:
         chip = ui.element("button").classes("c-button").props('type="button" id="d-person" aria-haspopup="menu"')
         with chip:
-            _static('<i class="material-icons">person</i>')
-            _static('<span id="d-person-words">You</span>')
+            parts.fixed('<i class="material-icons">person</i>')
+            parts.fixed('<span id="d-person-words">You</span>')
             with ui.menu().classes("d-menu") as menu, ui.column().classes("q-pa-md gap-2"):
                 name = ui.input("Your name", value=self.visitor.name).props(f"maxlength={MAX_NAME} dense outlined")
                 name.mark("name")
@@ -139,20 +131,20 @@ class DrivePage:
                     menu.close()
 
                 name.on("keydown.enter", rename)
-                _button("Save the name", "done", rename, "save-name")
-                _button("Leave the seat", "event_seat", self._leave, "leave").props('id="d-leave"')
+                parts.button("Save the name", "done", rename, "save-name")
+                parts.button("Leave the seat", "event_seat", self._leave, "leave").props('id="d-leave"')
 
     def _leave(self) -> None:
         self._do(lambda: self.desk.leave_seat(self.visitor))
 
     def _banner(self) -> None:
-        _static(_BANNER, "d-banner", 'id="d-banner" role="status" aria-live="polite"')
+        parts.fixed(parts.BANNER, "d-banner", 'id="d-banner" role="status" aria-live="polite"')
 
     def _stop(self) -> None:
         with ui.element("div").classes("d-stop"):
-            stop = _button("STOP", "dangerous", lambda: self._press(Button.STOP), "stop", key="KeyX")
+            stop = parts.button("STOP", "dangerous", lambda: self._press(Button.STOP), "stop", key="KeyX")
             stop.classes("c-danger d-stop-now").props('title="Stop the robot and hold still until released (X)"')
-            release = _button("Release", "lock_open", lambda: self._press(Button.RELEASE), "release")
+            release = parts.button("Release", "lock_open", lambda: self._press(Button.RELEASE), "release")
             release.classes("d-release").props('id="d-release" data-seat-only="1"')
 
     def _pictures(self, cameras: tuple[str, ...]) -> None:
@@ -160,16 +152,18 @@ class DrivePage:
             if cameras:
                 main = main_camera(cameras)
                 rest = [name for name in cameras if name != main]
-                _static(self._camera(main), "d-mains", 'id="d-mains"')
+                parts.fixed(self._camera(main), "d-mains", 'id="d-mains"')
                 if rest:
                     with ui.element("div").classes("d-small"):
                         cells = "".join(self._camera(name) for name in rest)
-                        _static(cells, "", 'id="d-smalls" style="display:contents"')
+                        parts.fixed(cells, "", 'id="d-smalls" style="display:contents"')
                         if len(cameras) == 2:
                             self._axes()
             else:
-                _static('<div class="d-camera"><span class="d-none">This robot has no camera</span></div>', "d-mains")
-            _static(_TIME, "d-time")
+                parts.fixed(
+                    '<div class="d-camera"><span class="d-none">This robot has no camera</span></div>', "d-mains"
+                )
+            parts.fixed(parts.TIME, "d-time")
 
     def _camera(self, name: str) -> str:
         height, width = self.console.settings.cameras[name]
@@ -182,44 +176,44 @@ class DrivePage:
 
     def _axes(self) -> None:
         rows = "".join(
-            f'<div class="d-axis" title="{html.escape(_AXIS_WORDS.get(name, name), quote=True)}">'
-            f'<span class="c-line">{html.escape(_AXIS_NAMES.get(name, name))}</span>'
+            f'<div class="d-axis" title="{html.escape(parts.AXIS_WORDS.get(name, name), quote=True)}">'
+            f'<span class="c-line">{html.escape(parts.AXIS_NAMES.get(name, name))}</span>'
             '<span class="d-axis-track"><span class="d-axis-bar"></span></span>'
             '<span class="d-axis-number">–</span></div>'
             for name in self.console.settings.action_names
         )
-        _static(f'<div class="c-caption">Action</div><div id="d-axes">{rows}</div>', "d-axes")
+        parts.fixed(f'<div class="c-caption">Action</div><div id="d-axes">{rows}</div>', "d-axes")
 
     def _episode(self, *, with_axes: bool) -> None:
         with ui.element("section").classes("c-panel d-ep").props('aria-label="Episode"'):
-            _static(_EPISODE.format(columns="d-facts-three" if with_axes else ""))
+            parts.fixed(parts.EPISODE.format(columns="d-facts-three" if with_axes else ""))
             if with_axes:
                 self._axes()
-            _static('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
+            parts.fixed('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
 
     def _judge(self) -> None:
         with ui.element("section").classes("d-judge").props('aria-label="Judge"'):
-            for button, words, icon, key, title in _JUDGEMENTS:
-                made = _button(words, icon, self._presser(button), button.value, key=key)
+            for button, words, icon, key, title in parts.JUDGEMENTS:
+                made = parts.button(words, icon, self._presser(button), button.value, key=key)
                 made.classes(f"d-{button.value}").props(f'data-seat-only="1" data-title="{title}"')
-            pause = _button("", "", self._pause, "pause", key="KeyP", inside=_PAUSE)
+            pause = parts.button("", "", self._pause, "pause", key="KeyP", inside=parts.PAUSE)
             pause.props('data-seat-only="1" data-title="Pause, or go on"')
-            rewind = _button("Rewind", "fast_rewind", lambda: self._press(Button.REWIND), "rewind", key="KeyB")
+            rewind = parts.button("Rewind", "fast_rewind", lambda: self._press(Button.REWIND), "rewind", key="KeyB")
             rewind.props('data-seat-only="1" data-title="Pause and go back one second; hold B"')
             if not self.console.settings.can_rewind:
                 rewind.props('data-never="This robot cannot rewind"')
-            end = _button("End session", "logout", lambda: self._end.open(), "end")
+            end = parts.button("End session", "logout", lambda: self._end.open(), "end")
             end.props('data-seat-only="1" data-title="End the session after this episode; asks first"')
             with ui.element("div").classes("d-watch"):
-                _static('<i class="material-icons">visibility</i>')
-                _static('<span id="d-watch-words">You are watching.</span>', "c-grow c-line")
-                take = _button("Take the seat", "event_seat", self._take, "take-seat").classes("c-primary")
+                parts.fixed('<i class="material-icons">visibility</i>')
+                parts.fixed('<span id="d-watch-words">You are watching.</span>', "c-grow c-line")
+                take = parts.button("Take the seat", "event_seat", self._take, "take-seat").classes("c-primary")
                 take.props('title="From then on you drive, and who drives now only watches"')
 
     def _keys(self) -> None:
         with ui.element("section").classes("c-panel d-keys").props('aria-label="Controls"'):
             with ui.element("div").classes("d-controls"):
-                for setting, words, key, choices in _SEGMENTS:
+                for setting, words, key, choices in parts.SEGMENTS:
                     with ui.element("div").classes("d-segment"):
                         ui.label(words).classes("c-dim")
                         with ui.element("div").props(f'role="group" aria-label="{words}"'):
@@ -229,32 +223,32 @@ class DrivePage:
                                 choice.on("click", self._chooser(setting, value))
                                 with choice:
                                     ui.label(text)
-                        _static("".join(f"<kbd data-code='{_code(k)}'>{k}</kbd> " for k in key.split()))
-                _static(_PAD, "d-pad", 'id="d-pad" data-on="0"')
+                        parts.fixed("".join(f"<kbd data-code='{parts.key_code(k)}'>{k}</kbd> " for k in key.split()))
+                parts.fixed(parts.PAD, "d-pad", 'id="d-pad" data-on="0"')
                 hands = (
                     ui.element("button")
                     .classes("c-button")
                     .props('type="button" id="d-hands" title="Keys or on-screen sticks"')
                 )
                 with hands:
-                    _static('<i class="material-icons">touch_app</i>')
-                    _static('<span id="d-hands-words">Sticks</span>')
+                    parts.fixed('<i class="material-icons">touch_app</i>')
+                    parts.fixed('<span id="d-hands-words">Sticks</span>')
             dock_help(self.desk.hands)
-            _static(_TOUCH, "d-touch")
+            parts.fixed(parts.TOUCH, "d-touch")
 
     def _speak(self) -> None:
         with ui.element("section").classes("c-panel d-speak").props('aria-label="Speak"'):
-            _static(_SAY.format(longest=MAX_SENTENCE), "d-say")
-            _static("", "d-chips", 'id="d-chips"')
-            _static("", "d-said", 'id="d-said" aria-label="Said in this episode"')
+            parts.fixed(parts.SAY.format(longest=MAX_SENTENCE), "d-say")
+            parts.fixed("", "d-chips", 'id="d-chips"')
+            parts.fixed("", "d-said", 'id="d-said" aria-label="Said in this episode"')
 
     def _end_dialog(self) -> ui.dialog:
         with ui.dialog() as dialog, ui.card().classes("q-pa-lg gap-4"):
             ui.label("End the session?").style("font-size: 22px; font-weight: 700")
             ui.label("The running episode is closed and kept, learning stops, and everything is saved.")
             with ui.row().classes("justify-end w-full"):
-                _button("Go on", "arrow_back", dialog.close, "end-no")
-                _button("End the session", "logout", lambda: self._finish(dialog), "end-yes").classes("c-danger")
+                parts.button("Go on", "arrow_back", dialog.close, "end-no")
+                parts.button("End the session", "logout", lambda: self._finish(dialog), "end-yes").classes("c-danger")
         return dialog
 
     # -- what people do ----------------------------------------------------------------------------------------------
@@ -335,102 +329,3 @@ class DrivePage:
 def main_camera(cameras: tuple[str, ...]) -> str:
     """The one that is shown large at first: 'front' or 'scene' where there is one, else the first."""
     return next((name for name in ("front", "scene", "overview") if name in cameras), cameras[0])
-
-
-def _code(key: str) -> str:
-    return f"Digit{key}" if key.isdigit() else f"Key{key}"
-
-
-def _static(content: str, classes: str = "", props: str = "", tag: str = "div") -> ui.html:
-    """Fixed HTML of this file, painted by drive.js; never holds what was typed or recorded."""
-    made = ui.html(content, sanitize=False, tag=tag)
-    if classes:
-        made.classes(classes)
-    elif not props:
-        made.style("display: contents")
-    return made.props(props) if props else made
-
-
-def _button(
-    words: str, icon: str, act: Callable[[], object], mark: str, *, key: str = "", inside: str = ""
-) -> ui.element:
-    """A plain button of the browser, with the key that does the same; `inside` is fixed HTML."""
-    made = ui.element("button").classes("c-button").props(f'type="button" data-press="{mark}"').mark(mark)
-    made.on("click", act)
-    with made:
-        if icon:
-            _static(f'<i class="material-icons" aria-hidden="true">{icon}</i>')
-        if words:
-            ui.label(words)
-        if inside:
-            _static(inside)
-        if key:
-            made.props(f'data-code="{key}"')
-            _static(f'<kbd data-code="{key}">{_KEY_NAMES[key]}</kbd>')
-    return made
-
-
-_AXIS_NAMES = {"rx": "roll", "ry": "pitch", "rz": "yaw", "gripper": "grip"}
-_AXIS_WORDS = {
-    "x": "x: + is forward",
-    "y": "y: + is left",
-    "z": "z: + is up",
-    "rx": "turning about x",
-    "ry": "turning about y",
-    "rz": "turning about z",
-    "gripper": "gripper: + opens, − closes",
-}
-_BANNER = """
-<i class="material-icons" id="d-icon" aria-hidden="true">wifi_off</i>
-<span class="d-words" id="d-words">NO CONNECTION</span>
-<span class="d-badge" id="d-badge" hidden></span>
-<span class="d-sub" id="d-sub">Connecting to the robot</span>
-"""
-_TIME = """
-<div class="d-time-line"><canvas id="d-time-canvas"></canvas>
-<input type="range" id="d-moment" min="0" max="1" value="0" disabled aria-label="Moment to go back to">
-<div class="d-time-words" id="d-moment-words"></div></div>
-"""
-_EPISODE = """
-<div class="d-instruction" id="d-instruction">–</div>
-<div class="d-facts {columns}">
-<div class="d-fact d-fact-large"><span class="c-caption">Time left</span><b id="d-left">–</b></div>
-<div class="d-fact d-fact-large"><span class="c-caption">Step</span>
-<b><span id="d-step">–</span><small id="d-of"></small></b></div>
-<div class="d-fact"><span class="c-caption">Episode</span><b id="d-episode">–</b></div>
-<div class="d-fact"><span class="c-caption">Kind</span><b id="d-kind">–</b></div>
-<div class="d-fact"><span class="c-caption">Force</span><b id="d-force">–</b></div>
-<div class="d-fact"><span class="c-caption">Gripper</span><b id="d-gripper">–</b></div>
-<div class="d-fact"><span class="c-caption">Policy</span><b id="d-policy">–</b></div>
-<div class="d-fact" title="Control period, 99th percentile, and periods that came late">
-<span class="c-caption">Loop</span><b id="d-loop">–</b></div>
-</div>
-"""
-_PAUSE = """
-<span class="d-only d-only-running"><i class="material-icons" aria-hidden="true">pause</i>Pause</span>
-<span class="d-only d-only-paused"><i class="material-icons" aria-hidden="true">play_arrow</i>Resume</span>
-"""
-_PAD = '<i class="material-icons" aria-hidden="true">sports_esports</i><span id="d-pad-words">No gamepad</span>'
-_TOUCH = """
-<button type="button" class="c-button" id="d-lead" data-seat-only="1">
-<i class="material-icons" aria-hidden="true">pan_tool</i>Hold to lead</button>
-<button type="button" class="c-button" id="d-grip" data-seat-only="1">
-<i class="material-icons" aria-hidden="true">swap_horiz</i>Gripper</button>
-"""
-_STICK = """
-<div class="d-stick d-stick-{side}" data-axes="{axes}" role="application" aria-label="{side} stick">
-<i>{top}</i><i>{bottom}</i><i>{left}</i><i>{right}</i><div class="d-stick-knob"></div></div>
-"""
-_SAY = """
-<input id="d-text" type="text" maxlength="{longest}" autocomplete="off" spellcheck="true"
- placeholder="Type a correction  (T)" aria-label="Correction" data-seat-only="1">
-<button type="button" class="c-button" id="d-dictate" data-seat-only="1" title="Dictate" hidden>
-<i class="material-icons" aria-hidden="true">mic</i></button>
-<button type="button" class="c-button" id="d-send" data-seat-only="1" title="Send (Enter)">
-<i class="material-icons" aria-hidden="true">send</i></button>
-"""
-_ENDED = """
-<div class="c-panel d-ended-card"><h1>The session has ended</h1>
-<div class="c-dim" id="d-ended-why">Everything is saved. This page can be closed.</div>
-<dl id="d-ended-facts"></dl></div>
-"""
