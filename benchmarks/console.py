@@ -236,6 +236,7 @@ def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
         "seed": seed,
         "session_s": round(practised, 1),
         "key_presses": operator.presses,
+        "resumed": operator.resumed,
         **{name: summary[name] for name in kept if name in summary},
         **{"console": summary["console"]},
     }

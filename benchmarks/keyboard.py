@@ -28,7 +28,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
     "rz": ("KeyJ", "KeyL"),
 }
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
-LEAD, CLOSE, OPEN = "Space", "KeyC", "KeyV"
+LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyP"
 SPEED_KEYS = (("Digit3", 0.6), ("Digit2", 0.3), ("Digit1", 0.0))
 """Speed level by the largest motion that is wanted."""
 FAINT = 0.35
@@ -36,7 +36,7 @@ FAINT = 0.35
 STILL = 0.04
 """Motion below this is none."""
 IDLE = 1.0
-"""Seconds without an episode after which the person takes the lead: a demonstration waits for their hands."""
+"""Seconds without a record after which the person does something: a demonstration waits for their hands."""
 
 
 class Keyboard(Protocol):
@@ -74,6 +74,8 @@ class KeyboardOperator:
         self.presses = 0
         """Keys that went down so far."""
         self.episodes = 0
+        self.resumed = 0
+        """Times the session stood still in an episode, and was told to go on."""
 
     def tick(self) -> None:
         """Look at what is new, and have the keys down that the person wants down now."""
@@ -96,7 +98,18 @@ class KeyboardOperator:
                 human = HumanInput()
         if human is not None:
             self._hold(self._wanted(human))
-        elif not self._open and time.monotonic() - self._last_record > IDLE:
+        elif time.monotonic() - self._last_record > IDLE:
+            self._wake_up()
+
+    def _wake_up(self) -> None:
+        """Nothing has happened for a while: begin a demonstration, or go on after a pause."""
+        self._last_record = time.monotonic()
+        if self._open:
+            self._hold(set())
+            self._press(RESUME)
+            self._keyboard.up(RESUME)
+            self.resumed += 1
+        else:
             self._hold({LEAD})
 
     def release(self) -> None:

@@ -25,6 +25,7 @@ SWITCH = 0.001
 def main() -> int:
     """Serve; 0 after an orderly end, 2 when the settings cannot hold."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("robot_rlhf").setLevel(logging.INFO)
     try:
         settings = ConsoleSettings.from_json(sys.stdin.readline())
         if settings.link is not None:

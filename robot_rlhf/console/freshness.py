@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-MAX_AGE = 0.25
+MAX_AGE = 0.35
 """Seconds; what a person did longer ago than that does not drive."""
 WINDOW = 5.0
 """Seconds of hearing a page by which its clock is judged."""

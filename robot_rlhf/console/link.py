@@ -42,7 +42,7 @@ from robot_rlhf.timing import Clock
 
 log = logging.getLogger(__name__)
 
-STALE_AFTER = 0.25
+STALE_AFTER = 0.35
 """Seconds without a word from the operator's page after which nobody drives: the dead man."""
 MAX_WAITING = 1_000
 """Presses, sentences and labels that may wait for the loop; more are dropped with a warning."""

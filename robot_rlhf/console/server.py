@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
@@ -255,6 +256,8 @@ async def serve(settings: ConsoleSettings) -> None:
 
         console.robot.on_end.append(over)
     await server.serve(sockets=[listening])
+    if console.video is not None:
+        log.info("video: %s", json.dumps(console.video.summary()))
 
 
 _ICON = (

@@ -28,7 +28,7 @@ MAX_MESSAGE = 16 * 1024
 """Characters of one message of a page."""
 RATE, BURST = 200.0, 40
 """Messages per second that a page is heard with in the long run, and at once after a hold-up of the network."""
-SILENCE = 0.25
+SILENCE = 0.35
 """Seconds without a fresh message from the operator's page after which it is taken for gone."""
 LOOK = 0.05
 """Seconds between two looks of the dead man's watch."""

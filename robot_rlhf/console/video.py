@@ -47,10 +47,20 @@ class Video:
         self._clock = clock
         self._text = ""
         self._text_number = -1
+        self.sent = self.dropped = 0
         self.viewers: list[Viewer] = []
         """The pages that watch now."""
         self.frame_ages: deque[float] = deque(maxlen=AGES)
         """Seconds from sensing until a page said that the picture is painted; the newest last."""
+
+    def summary(self) -> dict[str, float]:
+        """What all pages were shown: situations sent and left out, and the age of pictures when they were painted."""
+        ages = sorted(self.frame_ages)
+        facts: dict[str, float] = {"sent": self.sent, "dropped": self.dropped}
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+            if ages:
+                facts[f"age_{name}_ms"] = round(1e3 * ages[int(share * (len(ages) - 1))], 1)
+        return facts
 
     async def serve(self, socket: WebSocket, visitor: Visitor) -> None:
         """One page, until it is gone."""
@@ -81,8 +91,9 @@ class Video:
                     break
                 # All of one moment, before anything is awaited: the robot may move on meanwhile.
                 pictures = [(i, jpeg) for i, name in enumerate(self._robot.cameras) if (jpeg := self._robot.jpeg(name))]
-                viewer.sent += 1
-                viewer.dropped += max(0, newest - int(number) - 1) if number else 0
+                left_out = max(0, newest - int(number) - 1) if number else 0
+                viewer.sent, self.sent = viewer.sent + 1, self.sent + 1
+                viewer.dropped, self.dropped = viewer.dropped + left_out, self.dropped + left_out
                 number, sensed = newest, present.observed if pictures else 0.0
                 await socket.send_text(self._situation(newest, len(pictures)))
                 for i, jpeg in pictures:
