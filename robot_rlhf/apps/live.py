@@ -100,6 +100,7 @@ class LiveConsole:
             suggestions=SUGGESTIONS,
             can_rewind=True,
             judged_by=config.reward.judge,
+            operator=config.operator if config.supervisor is None else "",
         )
         self.process = serve(self._settings, told, self.link, folder.path / "console.log")
 
@@ -132,6 +133,7 @@ class LiveConsole:
             station,
             teleop=teleop,
             monitor=self.link,
+            who=(lambda: self.link.operator) if self._real else station.who,
             arbiter=Arbiter(self._world.spec.action, give_back_after=self._settings.give_back_after)
             if self._real
             else station.arbiter,

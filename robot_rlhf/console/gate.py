@@ -58,16 +58,20 @@ class Gate:
     scope's state: `request.state.visitor`.
     """
 
-    def __init__(self, token: str, hosts: Sequence[str], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, token: str, hosts: Sequence[str], *, first: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Remember the secret.
 
         Args:
             token: that opens.
             hosts: names, without port, under which a browser may address us.
+            first: name of the first visitor; empty for 'Operator 1'.
             clock: steady seconds.
         """
         self._token = token
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
+        self._first = first
         self._clock = clock
         self._wrong: deque[float] = deque(maxlen=SLOW_AFTER + 1)
         self._warned = -math.inf
@@ -152,7 +156,8 @@ class Gate:
             self._named += 1
             while len(self._visitors) >= MAX_VISITORS:
                 del self._visitors[next(iter(self._visitors))]
-            self._visitors[identity] = Visitor(identity, f"Operator {self._named}")
+            name = self._first if self._first and self._named == 1 else f"Operator {self._named}"
+            self._visitors[identity] = Visitor(identity, name)
         return self._visitors[identity]
 
     def _sign(self, text: str) -> str:

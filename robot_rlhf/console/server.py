@@ -79,7 +79,7 @@ def make_console(settings: ConsoleSettings) -> Console:
     """
     console = Console(
         settings,
-        Gate(settings.token, settings.hosts),
+        Gate(settings.token, settings.hosts, first=settings.operator),
         History(settings.journal),
         Recording(settings.journal),
     )

@@ -46,6 +46,8 @@ class ConsoleSettings:
     suggestions: tuple[str, ...] = ()
     """Sentences offered beside the correction box."""
     can_rewind: bool = False
+    operator: str = ""
+    """Name of the first visitor; empty for a number."""
     judged_by: str = "task"
     """Who says that an episode succeeded: 'task' or 'person'."""
 

@@ -331,13 +331,13 @@ class _RunningEpisode:
                 self.station.inputs.keep(HumanInput(sentences=(sentence,)))
                 continue
             now = self.station.clock.now()
-            self._tell([Feedback(FeedbackKind.CORRECTION, self.station.operator, now, span, text=sentence.text)])
+            self._tell([Feedback(FeedbackKind.CORRECTION, self.meta.operator, now, span, text=sentence.text)])
         self._tell(human.feedback)
 
     def _judgements(self, buttons: frozenset[Button], stamp: float, steps: int) -> list[Event]:
         whole = Segment(self.meta.id, 0, steps)
         pairs = ((Button.SUCCESS, FeedbackKind.SUCCESS), (Button.FAILURE, FeedbackKind.FAILURE))
-        return [Feedback(kind, self.station.operator, stamp, whole) for button, kind in pairs if button in buttons]
+        return [Feedback(kind, self.meta.operator, stamp, whole) for button, kind in pairs if button in buttons]
 
     def _follow_takeover(self, driver: Driver, stamp: float) -> None:
         """One intervention event per span of steps that a person drove, told when it ends."""
@@ -347,7 +347,7 @@ class _RunningEpisode:
         elif not driving and self._takeover_at is not None:
             span = Segment(self.meta.id, self._takeover_at, self._steps - 1 - self._takeover_at)
             self._takeover_at = None
-            self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
+            self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
 
     def _tell_untold(self) -> None:
         untold, self._untold = self._untold, []
@@ -371,7 +371,7 @@ class _RunningEpisode:
             if self._takeover_at is not None and self._steps > self._takeover_at:
                 span = Segment(self.meta.id, self._takeover_at, self._steps - self._takeover_at)
                 stamp = self.station.clock.now()
-                self._tell([Feedback(FeedbackKind.INTERVENTION, self.station.operator, stamp, span)])
+                self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
             self._takeover_at = None
             for subscriber in self.station.subscribers:
                 subscriber.on_episode_end(end)

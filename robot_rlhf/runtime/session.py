@@ -39,7 +39,7 @@ class Session:
             task=station.task.name,
             kind=kind,
             seed=seed,
-            operator=station.operator,
+            operator=station.who() or station.operator,
             reward_source=station.reward.source,
             versions=self._versions,
         )

@@ -28,6 +28,8 @@ class Station:
     clock: Clock
     teleop: Teleop | None = None
     operator: str = "none"
+    who: Callable[[], str] = field(default=lambda: "")
+    """Who has the operator's seat right now, asked when an episode begins; empty for `operator`."""
     subscribers: Sequence[Subscriber] = ()
     """Told of everything, in this order: the journal comes first."""
     monitor: Monitor | None = None
