@@ -315,8 +315,8 @@ def test_paused_then_a_moment_is_chosen_on_the_time_line(operator: Any, session:
 def test_a_watcher_may_only_stop_and_take_the_seat(operator: Any, pages: Pages, session: Any) -> None:
     watcher = pages.open()
     watcher.wait_for_selector(".d-watch:visible")
+    watcher.wait_for_function("document.getElementById('d-text').title.includes('has the seat')")
     assert watcher.is_disabled("#d-text")
-    assert "has the seat" in watcher.get_attribute("#d-text", "title")
     go_on(operator)
     watcher.keyboard.press("w")
     time.sleep(0.2)

@@ -74,7 +74,7 @@ class DrivePage:
         if cameras:
             height, width = settings.cameras[main_camera(cameras)]
             aspect = min(1.4, max(0.7, width / height))
-        drive = ui.element("main").classes("d-drive").props('id="drive" data-look="lost" data-seat="0" data-paused="0"')
+        drive = ui.element("main").classes("d-drive").props('id="drive" data-look="lost" data-seat="" data-paused="0"')
         beside = 1 if len(cameras) == 2 else 0
         drive.style(
             f"--aspect: {aspect:.4f}; --cells: {max(1, len(cameras) - 1)}; --shares: {beside}; "

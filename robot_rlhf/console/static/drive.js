@@ -21,7 +21,7 @@
     const demonstrates = p && p.kind === 'demonstration';
     const look = (look, icon, words, sub, badge = '') => ({look, icon, words, sub, badge});
     if (!fresh()) {
-      const why = ended ? 'The session has ended' : linked === 'lost' ? 'Connection lost: trying again. The robot is not driven from here' : 'Connecting to the robot';
+      const why = ended ? 'The session has ended' : linked === 'lost' ? 'Trying again. STOP does not reach the robot from here: use the one beside it' : 'Connecting to the robot';
       return look('lost', 'wifi_off', 'NO CONNECTION', why);
     }
     const wanted = Number.isFinite(state.demonstrations_wanted) ? state.demonstrations_wanted : 0;
@@ -51,7 +51,7 @@
     return look('nobody', 'do_not_disturb_on', 'NOBODY DRIVES', seat && collecting ? `Your turn. ${show}` : p.detail || watches, badge);
   }
   // The banner is true as long as situations come, whatever the other socket does.
-  const fresh = () => present !== null && performance.now() - watching < 1500;
+  const fresh = () => present !== null && performance.now() - watching < (linked === 'lost' ? 300 : 1500);
   const sentence = (words) => (words ? words.charAt(0).toUpperCase() + words.slice(1).replace(/\.$/, '') + '. ' : '');
   const reason = () => { const f = (state.guard || []).find((e) => e.latched); return f ? f.text : ''; };
 
@@ -196,6 +196,7 @@
   }
 
   function paintSeat() {
+    if (state.seat === undefined) return; // nobody has said yet
     attribute(root, 'data-seat', state.seat ? '1' : '0');
     for (const e of root.querySelectorAll('[data-seat-only]')) able(e);
     const name = state.you || 'You';
