@@ -6,6 +6,7 @@ or not, so their motion is coarser than a joystick's.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from robot_rlhf.apps.build import build_person, build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
+from robot_rlhf.datatypes import Action, EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.timing import FakeClock
@@ -29,14 +30,23 @@ KEYS: Mapping[str, tuple[str, str]] = {
 }
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
 LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyP"
-SPEED_KEYS = (("Digit3", 0.6), ("Digit2", 0.3), ("Digit1", 0.0))
-"""Speed level by the largest motion that is wanted."""
-FAINT = 0.35
-"""An axis is pressed when it is wanted at least this much of the largest."""
-STILL = 0.04
-"""Motion below this is none."""
+PERIOD = 0.05
+SPEED = 0.5
+"""The console's middle speed level: share of the full action while a key is down."""
+LONG = 1.5
+"""Steps that one push makes towards something far."""
+FAR = 0.99
+"""Motion from here on is the most that can be wanted: it is still far."""
+FAINT = 0.15
+"""Motion below this share of the full action is none."""
+LAG = 0.12
+"""Seconds from a key's release until a person has seen what it did."""
 IDLE = 1.0
 """Seconds without a record after which the person does something: a demonstration waits for their hands."""
+
+
+AT_KEYS = PersonConfig(burst=2.5)
+"""Attentive, with longer corrections: a few pushes of a key do what a joystick does in half a second."""
 
 
 class Keyboard(Protocol):
@@ -56,7 +66,7 @@ class KeyboardOperator:
         journal: Path,
         config: TrainConfig,
         *,
-        practice: PersonConfig = PEOPLE["attentive"],
+        practice: PersonConfig = AT_KEYS,
         demonstration: PersonConfig = PEOPLE["clumsy"],
     ) -> None:
         """Args: journal: of the running session; practice, demonstration: what kind of person it is in either."""
@@ -67,7 +77,10 @@ class KeyboardOperator:
         self._tail = JournalTail(journal, pictures=False)
         self._keyboard = keyboard
         self._held: set[str] = set()
-        self._speed = ""
+        self._human = HumanInput()
+        self._until: dict[str, float] = {}
+        """Key that is down to when it goes up."""
+        self._pushed = 0.0
         self._seen: Observation | None = None
         self._last_record = time.monotonic()
         self._open = False
@@ -96,10 +109,41 @@ class KeyboardOperator:
                 self._open = False
                 self.episodes += 1
                 human = HumanInput()
+        now = time.monotonic()
         if human is not None:
-            self._hold(self._wanted(human))
-        elif time.monotonic() - self._last_record > IDLE:
+            self._human = human
+        if self._human.action is None:
+            self._until = {}
+            if human is not None:
+                self._hold(set())
+        else:
+            self._pulse(self._human, now)
+        if now - self._last_record > IDLE:
             self._wake_up()
+
+    def _pulse(self, human: HumanInput, now: float) -> None:
+        """Move as people do with keys: a short push, a look at what it did, the next one."""
+        assert human.action is not None
+        self._until = {key: until for key, until in self._until.items() if until > now}
+        if not self._until and self._seen is not None and self._seen.stamp > self._pushed + LAG:
+            self._until = {key: now + seconds for key, seconds in self._pushes(human.action, self._seen).items()}
+            if self._until:
+                self._pushed = max(self._until.values())
+        self._hold(set(self._until))
+
+    def _pushes(self, action: Action, seen: Observation) -> dict[str, float]:
+        """Keys and how long to hold each, seconds."""
+        wish = dict(zip(self._layout.names, action.values.tolist(), strict=True))
+        motion = {name: value for name, value in wish.items() if name in KEYS and abs(value) >= FAINT}
+        together = math.sqrt(max(1, sum(name in "xyz" for name in motion)))  # keys held together share the speed
+        pushes: dict[str, float] = {}
+        for name, value in motion.items():
+            steps = LONG if abs(value) > FAR else abs(value)
+            speed = SPEED / together if name in "xyz" else SPEED
+            pushes[KEYS[name][0 if value > 0 else 1]] = steps * PERIOD / speed
+        if "gripper" in wish and (wish["gripper"] >= 0) != (seen.gripper_target > 0.5):
+            pushes[OPEN if wish["gripper"] >= 0 else CLOSE] = 2 * PERIOD
+        return pushes
 
     def _wake_up(self) -> None:
         """Nothing has happened for a while: begin a demonstration, or go on after a pause."""
@@ -115,29 +159,6 @@ class KeyboardOperator:
     def release(self) -> None:
         """Let go of every key."""
         self._hold(set())
-
-    def _wanted(self, human: HumanInput) -> set[str]:
-        if human.action is None or self._seen is None:
-            return set()
-        wish = dict(zip(self._layout.names, human.action.values.tolist(), strict=True))
-        motion = {name: value for name, value in wish.items() if name in KEYS}
-        largest = max((abs(value) for value in motion.values()), default=0.0)
-        keys = {LEAD}
-        if largest > STILL:
-            self._choose_speed(largest)
-            keys |= {
-                KEYS[name][0 if value > 0 else 1] for name, value in motion.items() if abs(value) >= FAINT * largest
-            }
-        if "gripper" in wish and (wish["gripper"] >= 0) != (self._seen.gripper_target > 0.5):
-            keys.add(OPEN if wish["gripper"] >= 0 else CLOSE)
-        return keys
-
-    def _choose_speed(self, largest: float) -> None:
-        key = next(key for key, above in SPEED_KEYS if largest > above)
-        if key != self._speed:
-            self._speed = key
-            self._press(key)
-            self._keyboard.up(key)
 
     def _hold(self, keys: set[str]) -> None:
         for key in self._held - keys:

@@ -95,7 +95,7 @@ class _RunningEpisode:
         self._steps = 0
         """Steps of this part."""
         self._unaided = 0
-        """Steps of all parts that no person drove."""
+        """Steps of all parts that the policy drove."""
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
@@ -192,7 +192,7 @@ class _RunningEpisode:
             return None, Outcome.FAULT, str(error)
         self._driver = choice.driver
         events = station.guard.take_events()
-        unaided = self._unaided + (choice.driver is not Driver.HUMAN)
+        unaided = self._unaided + (choice.driver is Driver.POLICY)
         outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, unaided, last)
         self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
@@ -235,7 +235,7 @@ class _RunningEpisode:
         unaided: int,
         last: bool,
     ) -> tuple[Outcome | None, str]:
-        """How the step ends the episode; None when it goes on. `unaided`: steps so far that no person drove."""
+        """How the step ends the episode; None when it goes on. `unaided`: steps so far that the policy drove."""
         fault = next((event for event in events if event.latched), None)
         if Button.DISCARD in buttons:
             return Outcome.DISCARDED, "discard pressed"
@@ -286,7 +286,7 @@ class _RunningEpisode:
             next_observation=next_observation,
         )
         self._steps += 1  # first: the journal has the step even when a later subscriber is interrupted
-        self._unaided += driver is not Driver.HUMAN
+        self._unaided += driver is Driver.POLICY
         for subscriber in station.subscribers:
             subscriber.on_step(step)
         station.recent.add(step)

@@ -17,7 +17,7 @@ class Moment:
     opening: float
     """Commanded opening of the gripper, 0 to 1."""
     unaided: int
-    """Steps up to here that no person drove: those that count towards the time limit."""
+    """Steps up to here that the policy drove: those that count towards the time limit."""
     state: object | None
     """The whole world, where it can be put back."""
 
