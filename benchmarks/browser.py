@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--no-first-run",
 )
+BROWSER_NICENESS = 10
 START_TIMEOUT = 60.0
 WATCH = """() => {
     window.seen = {};
@@ -33,7 +35,7 @@ WATCH = """() => {
 
 
 class LiveSession:
-    """`robot-rlhf session` as a child process; ended by Ctrl-C when the block is left, if it has not ended before."""
+    """`robot-rlhf session` as a child process; ended in order when the block is left, if it has not ended before."""
 
     def __init__(self, out: Path, options: Sequence[str], name: str = "session", command: str = "session") -> None:
         self.folder = out / name
@@ -58,7 +60,7 @@ class LiveSession:
 
     def __exit__(self, *exc: object) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(timeout=60.0)
             except subprocess.TimeoutExpired:
@@ -98,6 +100,9 @@ def browser(*, touch: bool = False) -> Iterator[Any]:
     """Debian's Chromium, driven by Playwright; yields the browser."""
     from playwright.sync_api import sync_playwright
 
+    # A browser here draws with the processor alone. On an operator's machine it has a screen, and a chip for that.
+    with contextlib.suppress(OSError):
+        os.nice(BROWSER_NICENESS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:
