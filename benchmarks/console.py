@@ -224,7 +224,7 @@ def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
         while session.process.poll() is None and not page.evaluate("() => window.console_rlhf.link === 'ended'"):
             for _ in range(20):
                 operator.tick()
-                page.wait_for_timeout(15)
+                page.wait_for_timeout(25)
         practised = time.monotonic() - began
         operator.release()
         session.process.wait(timeout=180.0)

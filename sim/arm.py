@@ -331,6 +331,11 @@ class SimArm:
             self._stage.paint(self)
             return self._renderer.picture(self.data, camera, (height, width))
 
+    def forward(self, joints: NDArray[np.float64]) -> tuple[float, ...]:
+        """Tool pose x, y, z, qw, qx, qy, qz in the base frame for joint positions in rad. Shape (7,) -> (7,)."""
+        with self._lock:
+            return tuple(float(value) for value in self._kinematics.pose(joints))
+
     def mounts(self) -> dict[str, tuple[Literal["base", "tool"], tuple[float, ...]]]:
         """How the cameras are turned: what each moves with, and the rotation matrix of its optical frame (x right,
         y down, z forward) in that, row by row."""

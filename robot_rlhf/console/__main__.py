@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-import os
 import signal
 import sys
 
@@ -16,8 +14,6 @@ from robot_rlhf.console.server import serve
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.errors import RobotRlhfError
 
-NICE = 5
-"""By how much the process steps back behind the robot's."""
 SWITCH = 0.001
 """Seconds after which a working thread lets the event loop go on."""
 
@@ -30,8 +26,6 @@ def main() -> int:
         settings = ConsoleSettings.from_json(sys.stdin.readline())
         if settings.link is not None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the session, which ends us
-        with contextlib.suppress(OSError):
-            os.nice(NICE)
         sys.setswitchinterval(SWITCH)
         cv2.setNumThreads(1)
         gc.freeze()  # what is imported stays: collections need not look through it again

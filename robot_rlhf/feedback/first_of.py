@@ -13,18 +13,23 @@ class FirstOf:
 
     def __init__(self, teleops: Sequence[Teleop]) -> None:
         self._teleops = list(teleops)
+        self._leading: Teleop | None = None
 
     def read(self) -> HumanInput | None:
-        """None when every device is gone."""
-        inputs = [human for teleop in self._teleops if (human := teleop.read()) is not None]
-        if not inputs:
+        """None when every device is gone. One that vanishes while it drives pauses the robot."""
+        heard = [(teleop, human) for teleop in self._teleops if (human := teleop.read()) is not None]
+        buttons: frozenset[Button] = frozenset[Button]().union(*(human.buttons for _, human in heard))
+        if self._leading is not None and all(teleop is not self._leading for teleop, _ in heard):
+            buttons |= {Button.PAUSE}
+        driving = next(((teleop, human) for teleop, human in heard if human.action is not None), None)
+        self._leading = None if driving is None else driving[0]
+        if not heard and not buttons:
             return None
-        driving = next((human for human in inputs if human.action is not None), inputs[0])
-        buttons: frozenset[Button] = frozenset[Button]().union(*(human.buttons for human in inputs))
+        humans = [human for _, human in heard]
         return HumanInput(
-            driving.action,
+            None if driving is None else driving[1].action,
             buttons,
-            tuple(sentence for human in inputs for sentence in human.sentences),
-            next((human.rewind_to for human in inputs if human.rewind_to is not None), None),
-            tuple(feedback for human in inputs for feedback in human.feedback),
+            tuple(sentence for human in humans for sentence in human.sentences),
+            next((human.rewind_to for human in humans if human.rewind_to is not None), None),
+            tuple(feedback for human in humans for feedback in human.feedback),
         )

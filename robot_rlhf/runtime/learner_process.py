@@ -18,6 +18,11 @@ from robot_rlhf.timing import Clock
 log = logging.getLogger(__name__)
 
 
+HUNG = 24.0
+"""Heartbeat timeouts of silence after which a learner that lives is taken for hung: on a busy machine loading its
+libraries alone takes a minute."""
+
+
 class LearnerProcess:
     """A child process that learns; started again when it dies, ended with the `with` block.
 
@@ -108,7 +113,7 @@ class LearnerProcess:
             else:
                 silent = self._clock.now() - self._started_at - 60.0  # importing and recovering take their time
             self.healthy = self.news is news and news is not None and silent < self._timeout
-            if silent > 6.0 * self._timeout:
+            if silent > HUNG * self._timeout:
                 self._process.kill()
                 self._process.wait()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,7 +93,10 @@ class Standstill:
 
     def _wait(self, phase: Phase, sentence: str) -> HumanInput | None:
         """One period; stop and end are seen to, the other buttons are for the caller."""
-        self._hold(phase, sentence, 0)
+        self._look(phase, sentence, 0)
+        with contextlib.suppress(FaultLatchedError):  # the next look shows it
+            self._keep_still()
+        self._end_period()
         human = self._station.read()
         if human is None:
             return None
@@ -128,18 +132,20 @@ class Standstill:
             elif Button.REWIND in human.buttons:
                 back = round(REWIND_SECONDS / station.guard.spec.control_period)
                 goal = max(0, (at if goal is None else goal) - back)
+            going = goal is not None and goal != at
+            self._look(Phase.REWINDING if going else Phase.PAUSED, note, at)
             try:
-                if goal is not None and goal != at:
+                if goal is not None and going:
                     at = self._go(path, at, goal)
-                    self._look(Phase.REWINDING, note, at)
                 else:
-                    self._hold(Phase.PAUSED, note, at)
+                    self._keep_still()
             except ConfigError as error:
                 note, goal = f"cannot go back: {error}", None
             except FaultLatchedError as error:
                 return Resumed(HumanInput(), at, Outcome.FAULT, str(error))
             if station.guard.faults:
                 return Resumed(HumanInput(), at, Outcome.FAULT, station.guard.faults[0].detail)
+            self._end_period()
             human = station.read() or HumanInput()
             self._hear(human)
 
@@ -178,20 +184,18 @@ class Standstill:
 
     # -- one period --------------------------------------------------------------------------------------------------
 
-    def _hold(self, phase: Phase, sentence: str, at: int) -> None:
-        if not self._station.guard.faults:
-            try:
-                self._station.guard.hold()
-            except FaultLatchedError:
-                if phase is not Phase.WAITING:
-                    raise
-        self._look(phase, sentence, at)
-
     def _look(self, phase: Phase, sentence: str, at: int) -> None:
+        """Show what is seen now; pictures are taken before anything is sent, once per period."""
         try:
             observation = self._station.guard.observe()
         except FaultLatchedError:
             observation = None
         self._show(phase, observation, sentence, at)
+
+    def _keep_still(self) -> None:
+        if not self._station.guard.faults:
+            self._station.guard.hold()
+
+    def _end_period(self) -> None:
         if self._station.pace:
             self._station.pace.wait()

@@ -42,7 +42,7 @@ def test_round_trip(config: TrainConfig, tmp_path_factory: pytest.TempPathFactor
         ("algorithm: sca\n", UnknownNameError, "Did you mean 'sac'?"),
         ("reward:\n  judge: taks\n", UnknownNameError, "Did you mean 'task'?"),
         ("device: abacus\n", ConfigError, "device 'abacus': not usable here"),
-        ("evaluation:\n  every: 0\n", ConfigError, "evaluation.every: got 0, allowed >= 1"),
+        ("evaluation:\n  every: -1\n", ConfigError, "evaluation.every: got -1, allowed >= 0"),
         ("evaluation:\n  stop_at: 2\n", ConfigError, "evaluation.stop_at: got 2.0, allowed: above 0, up to 1"),
         ("steps: many\n", ConfigError, "steps: got 'many', allowed: int"),
         ("steps: true\n", ConfigError, "steps: got True, allowed: int"),

@@ -387,11 +387,17 @@ def test_a_demonstration_waits_for_hands() -> None:
 
 def test_the_first_who_drives_leads_and_everybody_is_heard() -> None:
     other = HumanInput(GO, frozenset({Button.SUCCESS}))
-    both = FirstOf([Person([OFF, DRIVE, None]), Person([other, other, other, None])])
+    both = FirstOf([Person([OFF, DRIVE, OFF]), Person([other, other, other, None])])
     heard = [both.read() or OFF for _ in range(3)]
     assert [human.action for human in heard] == [GO, LEFT, GO]
     assert [human.buttons for human in heard] == [{Button.SUCCESS}] * 3
     assert FirstOf([Person([None]), Person([None])]).read() is None
+
+
+def test_a_device_that_vanishes_while_it_drives_pauses_although_others_are_there() -> None:
+    both = FirstOf([Person([OFF] * 4), Person([DRIVE, None, None, OFF])])
+    heard = [both.read() or OFF for _ in range(4)]
+    assert [human.buttons for human in heard] == [frozenset(), {Button.PAUSE}, frozenset(), frozenset()]
 
 
 def test_listeners_see_no_gap_within_a_part() -> None:
