@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.runtime.value_check import EpisodeValues
 
 
 class RunFolder:
-    """config.yaml, journal/, checkpoints/, exchange/, evaluations.jsonl, metrics.jsonl, summary.json and pictures."""
+    """config.yaml, journal/, checkpoints/, exchange/, evaluations, metrics and values by line, summary and pictures."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,6 +31,7 @@ class RunFolder:
         self.exchange = path / "exchange"
         self.evaluations = path / "evaluations.jsonl"
         self.metrics = path / "metrics.jsonl"
+        self.values = path / "values.jsonl"
         self.summary = path / "summary.json"
         self.seconds = path / "seconds.json"
         self.curves = path / "curves.png"
@@ -78,6 +83,22 @@ class MetricsLog:
     def close(self) -> None:
         """Write out what is still held."""
         self._writer.close()
+
+
+def append_values(path: Path, values: EpisodeValues, updates: int) -> None:
+    """Append an episode's values to values.jsonl, to 4 digits; null stands for what is not finite.
+
+    Args:
+        path: the file.
+        values: of the episode.
+        updates: those the critic had behind it.
+    """
+    row = {"episode": values.episode, "policy_updates": updates}
+    append_json(path, row | {"q": _rounded(values.q), "return": _rounded(values.returns)})
+
+
+def _rounded(values: NDArray[np.floating]) -> list[float | None]:
+    return [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
 
 
 def append_json(path: Path, row: Mapping[str, Any]) -> None:

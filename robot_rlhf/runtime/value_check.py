@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,17 @@ from robot_rlhf.datatypes import Array, EpisodeEnd, EpisodeKind, EpisodeMeta, Ev
 
 FINISHED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
 """Outcomes of episodes that were not broken off."""
+
+
+class EpisodeValues(NamedTuple):
+    """What the critic promised at each step of one episode, and what really followed. T steps."""
+
+    episode: str
+    """Id of the episode."""
+    q: NDArray[np.float32]
+    """Q(s, a) of the executed action, as the critic stood when the episode had ended. Shape (T,)."""
+    returns: NDArray[np.float64]
+    """Discounted return from each step on. Shape (T,)."""
 
 
 class ValueCheck:
@@ -38,6 +50,8 @@ class ValueCheck:
         self._active = False
         self.last: tuple[float, float] | None = None
         """Mean Q and mean return of the last episode."""
+        self.last_values: EpisodeValues | None = None
+        """The same step by step."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._active = meta.kind is EpisodeKind.PRACTICE
@@ -60,6 +74,7 @@ class ValueCheck:
             rewards[-1] = q[-1]
         returns = discounted_returns(rewards, self._discount)
         self.last = float(q.mean()), float(returns.mean())
+        self.last_values = EpisodeValues(end.id, q, returns)
         self._gaps.append(self.last[0] - self.last[1])
 
     @property
