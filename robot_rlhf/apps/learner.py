@@ -17,7 +17,7 @@ import torch
 from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
 from robot_rlhf.apps.priority import modest
-from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import JournalTail
@@ -135,6 +135,9 @@ class _Learner:
         self.last_values = q, returned
         gap = self.value_check.over_estimation
         self.metrics(self.trainer.steps, {"q": q, "return": returned, "over_estimation": gap}, group="value")
+        if self.value_check.last_values is not None:
+            append_values(self.run.values, self.value_check.last_values, self.trainer.updates)
+            self.value_check.last_values = None
 
     def _recover(self, trainer: Trainer) -> None:
         """A learner that died goes on from its checkpoint; replay refills from the journal by itself."""

@@ -28,7 +28,7 @@ from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.priority import urgent
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
-from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.datatypes import WeightSnapshot
@@ -234,6 +234,9 @@ class _Training:
             gap = self.value_check.over_estimation
             self.metrics(step, {"q": q, "return": returned, "over_estimation": gap}, group="value")
             self.progress.alarm(self.value_check.alarm, gap)
+            if self.value_check.last_values is not None:
+                append_values(self.folder.values, self.value_check.last_values, self._updates())
+                self.value_check.last_values = None  # the next episode may be one that is not compared
         if self.learner is not None:
             self.learner.check()
             news = self.learner.news
