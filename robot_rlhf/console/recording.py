@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import json
+import math
 import os
 import threading
 from array import array
@@ -88,6 +90,18 @@ class EpisodeRow:
     detail: str
 
 
+@dataclass(frozen=True)
+class EpisodeValues:
+    """What the critic promised at each step of an episode, and what followed; None where it was not finite."""
+
+    q: tuple[float | None, ...]
+    """Q(s, a) of the executed action. One per step."""
+    returns: tuple[float | None, ...]
+    """Discounted return from each step on. One per step."""
+    updates: int
+    """Those the critic had behind it."""
+
+
 @dataclass
 class _Recorded:
     """Index of one episode: what is small is kept, pictures are only located."""
@@ -135,9 +149,12 @@ class Recording:
     Nothing is read before the first `refresh`. Pictures stay on disk; the index keeps some 60 bytes per step.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, values: str | os.PathLike[str] = "", cache_bytes: int = CACHE_BYTES
+    ) -> None:
         """Args:
         path: a journal's folder, or one of its files.
+        values: file of the critic's values, one JSON object per line; it may grow, or be absent. Empty for none.
         cache_bytes: how much of the pictures asked for is kept in memory.
         """
         self.path = Path(path)
@@ -153,6 +170,7 @@ class Recording:
         self._lock = threading.RLock()
         self._cache = PictureCache(cache_bytes)
         self._topics: dict[str, ImageTopic] = {}
+        self._values = _ValuesFile(Path(values)) if values else None
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -173,7 +191,9 @@ class Recording:
                     self._version += 1
                 if not grown:
                     break
-        return self._version
+        with self._lock:
+            self._version += self._values is not None and self._values.has_changed()
+            return self._version
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -263,6 +283,13 @@ class Recording:
         """The reward for training of each step, as recorded."""
         with self._lock:
             return self._find(episode).rewards.tolist()
+
+    def values(self, episode: int | str) -> EpisodeValues | None:
+        """What the critic said of an episode; None when it said nothing of it, or of another number of steps."""
+        with self._lock:
+            recorded = self._find(episode)
+            told = None if self._values is None else self._values.of(recorded.meta.id)
+            return told if told is not None and len(told.q) == recorded.steps else None
 
     def instructions(self, episode: int | str) -> list[tuple[int, str]]:
         """First step of each instruction, and its text."""
@@ -407,6 +434,61 @@ class PictureCache:
             while self.bytes > self._limit:
                 _, oldest = self._kept.popitem(last=False)
                 self.bytes -= len(oldest)
+
+
+class _ValuesFile:
+    """The critic's values by episode, from a file of JSON lines; read when first asked for, then by what is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = 0
+        self._read = 0
+        """Bytes: when last looked at, and of whole lines taken in."""
+        self._values: dict[str, EpisodeValues] = {}
+
+    def has_changed(self) -> bool:
+        """Whether it has grown, or shrunk, since this was asked last."""
+        size = self._size()
+        changed, self._seen = size != self._seen, size
+        return changed
+
+    def of(self, episode: str) -> EpisodeValues | None:
+        """The last that was said of an episode."""
+        size = self._size()
+        if size < self._read:  # another file
+            self._read = 0
+            self._values.clear()
+        if size > self._read:
+            self._read_on()
+        return self._values.get(episode)
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except OSError:
+            return 0
+
+    def _read_on(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except OSError:
+            return
+        whole = new.rfind(b"\n") + 1  # what stands behind is being written, or was cut by a crash
+        for line in new[:whole].splitlines():
+            try:
+                row = json.loads(line)
+                q, returns = _numbers(row["q"]), _numbers(row["return"])
+                if len(q) == len(returns):
+                    self._values[str(row["episode"])] = EpisodeValues(q, returns, int(row["policy_updates"]))
+            except (ValueError, KeyError, TypeError, OverflowError):
+                continue
+        self._read += whole
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[float | None, ...]:
+    return tuple(None if v is None or not math.isfinite(v) else float(v) for v in values)
 
 
 def _runs(drivers: bytes) -> Iterator[DriverRun]:

@@ -27,6 +27,8 @@ class ConsoleSettings:
     """The journal's folder: what is recorded, for history, review and labels."""
     token: str
     """Secret that opens the console: part of the address, exchanged for a cookie."""
+    values: str = ""
+    """File of JSON lines with the critic's values of episodes; it may grow, or be absent. Empty for none."""
     task: str = ""
     title: str = "robot_rlhf"
     link: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import struct
 import tempfile
 from pathlib import Path
@@ -15,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_rlhf.console.pages.clips import episode_json, packed, row_json
-from robot_rlhf.console.pages.review import judgement, saying
+from robot_rlhf.console.pages.review import judgement, saying, values_json
 from robot_rlhf.console.questions import LENGTHS, Questions
-from robot_rlhf.console.recording import PictureCache, Recording
+from robot_rlhf.console.recording import EpisodeValues, PictureCache, Recording
 from robot_rlhf.datatypes import Driver, Feedback, FeedbackKind, Outcome, RobotSpec, Segment
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
@@ -165,6 +166,62 @@ def test_a_growing_session(tmp_path: Path, told: list[Episode]) -> None:
     assert recording.row(0).recorded is first.end.outcome
     assert recording.events(0)[-1][0].stamp == 9.0
     assert recording.events(1) == []
+
+
+def line(episode: str, q: list[float | None], returns: list[float | None], updates: int = 7) -> bytes:
+    return json.dumps({"episode": episode, "policy_updates": updates, "q": q, "return": returns}).encode() + b"\n"
+
+
+def test_the_critics_values_follow_a_growing_file(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "values.jsonl"
+    recording = Recording(folder, values=path)
+    seen = recording.refresh()
+    assert recording.values("episode-0002") is None, "no file yet"
+    assert recording.refresh() == seen
+    first = line("episode-0002", [0.5, None, 0.25], [0.81, 0.9, 1.0])
+    with path.open("ab") as file:
+        file.write(first + line("episode-0003", [0.0] * 7, [1.0] * 7)[:-20])
+        file.flush()
+        assert recording.refresh() == seen + 1, "the page learns that there is something new"
+        assert recording.values(1) == EpisodeValues((0.5, None, 0.25), (0.81, 0.9, 1.0), 7)
+        assert recording.values(2) is None, "its line is not whole"
+        file.write(b"\n" + line("episode-0002", [0.1, 0.2, 0.3], [0.81, 0.9, 1.0], 9) + b'{"episode": "episode-0001"')
+    assert recording.refresh() == recording.refresh() == seen + 2
+    assert recording.values("episode-0002") == EpisodeValues((0.1, 0.2, 0.3), (0.81, 0.9, 1.0), 9), "the last counts"
+    assert recording.values("episode-0003") is None, "a crash cut its line"
+    path.write_bytes(first)
+    assert recording.values("episode-0002") == EpisodeValues((0.5, None, 0.25), (0.81, 0.9, 1.0), 7), "another file"
+    assert values_json(recording, {"episode": 1}) == {
+        "episode": 1,
+        "q": (0.5, None, 0.25),
+        "return": (0.81, 0.9, 1.0),
+        "updates": 7,
+    }
+    assert values_json(recording, {"episode": 0}) == {"episode": 0}
+    with pytest.raises(InvalidValueError, match="numbers below 3"):
+        values_json(recording, {"episode": 3})
+    with pytest.raises(InvalidValueError, match="an object"):
+        values_json(recording, 3)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"[1]\n",
+        b"\xff\xfe\n",
+        line("episode-0002", [0.5], [0.5]),
+        line("episode-0002", [0.5, 0.5, 0.5], [0.5]),
+        b'{"episode": "episode-0002", "policy_updates": 1, "q": ["a", "b", "c"], "return": [1, 2, 3]}\n',
+        b'{"episode": "episode-0002", "policy_updates": 1, "return": [1, 2, 3]}\n',
+    ],
+)
+def test_values_that_cannot_be_are_passed_over(damaged: bytes, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "values.jsonl"
+    path.write_bytes(damaged + line("episode-0001", [0.5] * 5, [1.0] * 5))
+    recording = Recording(folder, values=path)
+    recording.refresh()
+    assert recording.values("episode-0002") is None
+    assert recording.values("episode-0001") == EpisodeValues((0.5,) * 5, (1.0,) * 5, 7)
 
 
 def test_labels_change_what_is_shown(tmp_path: Path, told: list[Episode]) -> None:
