@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 import urllib.error
@@ -29,6 +30,13 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
 )
 SPEC = make_spec({"front": (24, 32)})
+SERVER = """
+import functools, sys
+from pathlib import Path
+from tests.console import recorded_pages
+recorded_pages.Recording = functools.partial(recorded_pages.Recording, values=sys.argv[2])
+recorded_pages.main(Path(sys.argv[1]))
+"""
 EVIL = '<img src=x onerror="window.broken_in=1">'
 WITHIN = 5_000.0
 """Milliseconds that anything on a page may take."""
@@ -52,8 +60,20 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(journal: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.console.recorded_pages", str(journal)]
+def values(journal: Path) -> Path:
+    """What the critic said of the last episode; one value was not finite."""
+    path = journal.with_name("values.jsonl")
+    path.write_text(said_of("practice-000007", [round(0.1 * t, 1) if t != 4 else None for t in range(12)]))
+    return path
+
+
+def said_of(episode: str, q: list[float | None]) -> str:
+    return json.dumps({"episode": episode, "policy_updates": 3, "q": q, "return": [0.5] * len(q)}) + "\n"
+
+
+@pytest.fixture(scope="module")
+def address(journal: Path, values: Path) -> Iterator[str]:
+    command = [sys.executable, "-c", SERVER, str(journal), str(values)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -241,6 +261,43 @@ def test_scrubbing_marking_and_recorded_text(page: Any, address: str, journal: P
     page.locator(".review-remove").click()
     until(page, "!document.querySelector('.review-flag[data-kind=mark]')")
     assert read_labels(journal).of("practice-000007").spans == []
+    assert fits(page)
+
+
+GREEN = """() => {
+  const canvas = document.querySelector('.review-time canvas'), probe = document.createElement('canvas');
+  const pixels = (of, width, height) => of.getContext('2d').getImageData(0, 0, width, height).data;
+  probe.getContext('2d').fillStyle = window.clips.colour('--good');
+  probe.getContext('2d').fillRect(0, 0, 1, 1);
+  const [r, g, b] = pixels(probe, 1, 1), all = pixels(canvas, canvas.width, canvas.height);
+  let count = 0;
+  for (let i = 0; i < all.length; i += 4) count += all[i] === r && all[i + 1] === g && all[i + 2] === b;
+  return count;
+}"""
+"""Pixels of the timeline in the colour of the critic's values."""
+
+
+def test_values_are_drawn_and_told_at_the_cursor(page: Any, address: str, values: Path) -> None:
+    opened(page, address, 4)
+    until(page, "review_page.state().values")
+    words = page.locator(".review-lane-name")
+    followed = "dashed: the return that followed, 0.500"
+    assert words.inner_text() == f"Q 0.000 · {followed} · 0.0 to 1.1"
+    assert page.evaluate(GREEN) > 200
+    page.keyboard.press("Shift+ArrowRight")
+    assert words.inner_text().startswith(f"Q 1.000 · {followed}")
+    page.keyboard.press("Home")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert words.inner_text().startswith(f"Q not finite · {followed}")
+    page.keyboard.press("ArrowDown")
+    until(page, "review_page.state().number === 3 && !review_page.state().values")
+    assert words.is_hidden()
+    assert page.evaluate(GREEN) == 0
+    with values.open("a") as file:  # the learner has come to it
+        file.write(said_of("practice-000006", [0.25] * 12))
+    until(page, "review_page.state().values")
+    assert words.inner_text().startswith(f"Q 0.250 · {followed}")
     assert fits(page)
 
 

@@ -15,7 +15,7 @@ from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
 from robot_rlhf.timing import MonotonicClock
 
-__all__ = ["build_review_page", "judgement", "register_clip_routes", "saying"]
+__all__ = ["build_review_page", "judgement", "register_clip_routes", "saying", "values_json"]
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ def build_review_page(recording: Recording, sink: LabelSink, *, author: str = "o
     ui.add_body_html(f'<script src="/static/review.js?{version("review.js")}"></script>')
     ui.element("div").props('id="review-root"').classes("review-root")
     ui.on("review_do", page.do)
+    ui.on("review_values", page.tell_values)
 
 
 class _ReviewPage:
@@ -72,6 +73,38 @@ class _ReviewPage:
             return
         said = json.dumps(saying(event.args))
         ui.run_javascript(f"window.review_page.kept({said})")
+
+    async def tell_values(self, event: events.GenericEventArguments) -> None:
+        """The critic's values of an episode that the script shows."""
+        try:
+            told = await run.io_bound(values_json, self._recording, event.args)
+        except RobotRlhfError as error:
+            log.warning("review page: %s", error)
+            return
+        if told is not None:  # the server is not ending
+            ui.run_javascript(f"window.review_page.values({json.dumps(told)})")
+
+
+def values_json(recording: Recording, asked: Any) -> dict[str, Any]:
+    """What the critic said of an episode, for the page.
+
+    Args:
+        recording: the session.
+        asked: {'episode': number}.
+
+    Returns:
+        'episode' as asked; where there are values also 'q' and 'return', one number or null per step, and 'updates'.
+
+    Raises:
+        InvalidValueError: the request is malformed, or there is no such episode.
+    """
+    if not isinstance(asked, dict):
+        raise InvalidValueError("request", type(asked).__name__, "an object")
+    number = _integer(asked, "episode")
+    values = recording.values(number)
+    if values is None:
+        return {"episode": number}
+    return {"episode": number, "q": values.q, "return": values.returns, "updates": values.updates}
 
 
 def judgement(recording: Recording, asked: Any, author: str, now: float) -> Feedback:

@@ -11,7 +11,7 @@
   };
   const at = {};
   let list = [], version = -1, session = {cameras: [], period: 0.05}, open = null, step = 0, playing = false, speed = 1;
-  let span = null, limits = null, filterOutcome = '', filterKind = '', cap = ROWS, wantedAddress = 0, playedTo = 0, opening = 0;
+  let span = null, limits = null, filterOutcome = '', filterKind = '', cap = ROWS, wantedAddress = 0, playedTo = 0, opening = 0, values = null, asking = 0;
 
   function button(words, classes, action, ...keys) {
     const made = make('button', `c-button ${classes}`, {type: 'button', onclick: () => { made.blur(); action(); }}, words);
@@ -46,7 +46,9 @@
     at.events = make('div', 'review-lane', {'data-lane': 'events'});
     at.marks = make('div', 'review-lane', {'data-lane': 'marks'});
     at.line = make('div', 'review-head-line');
-    at.time = make('div', 'review-time c-panel', {role: 'slider', 'aria-label': 'Step', 'aria-valuemin': '0'}, at.canvas, at.events, at.marks);
+    at.value = make('span', 'review-lane-name', {hidden: ''});
+    Object.assign(at.value.style, {top: '46px', color: 'var(--good)'});
+    at.time = make('div', 'review-time c-panel', {role: 'slider', 'aria-label': 'Step', 'aria-valuemin': '0'}, at.canvas, at.events, at.marks, at.value);
     at.empty = make('div', 'review-empty c-panel', {}, 'Nothing is recorded yet.');
     at.body = make('div', 'review-main', {hidden: ''},
       make('div', 'review-head c-panel', {}, make('div', 'c-grow', {}, at.name, at.chips), at.success, at.failure, at.clear, at.remove),
@@ -146,13 +148,27 @@
     at.empty.hidden = true;
     at.body.hidden = false;
     limits = bounds(open.path);
-    if (!again) { span = null; playing = false; at.kept.textContent = ''; }
+    if (!again) { span = null; playing = false; at.kept.textContent = ''; values = null; }
     if (!before || before.number !== open.number || before.cameras.length !== open.cameras.length) showPictures();
     for (const entry of at.rows.querySelectorAll('.review-row')) entry.setAttribute('aria-current', String(entry.dataset.number === String(number)));
     showHead();
     showEvents();
     drawTime();
+    askValues();
     go(again ? Math.min(wanted, open.steps) : wanted, true);
+  }
+
+  // What the critic said of the episode; asked for again until the page is connected.
+  function askValues() {
+    clearTimeout(asking);
+    if (!tell('review_values', {episode: open.number})) asking = setTimeout(askValues, 300);
+  }
+
+  function takeValues(told) {
+    if (!open || told.episode !== open.number) return;
+    values = told.q && told.q.length === open.steps ? told : null;
+    drawTime();
+    paint();
   }
 
   function showHead() {
@@ -255,12 +271,43 @@
       context.lineTo(width * (i + 1) / T, y(value));
     });
     context.stroke();
+    if (values) drawValues(context, width);
     const scores = open.events.filter(event => event.kind === 'score' && event.value !== null);
     context.fillStyle = context.strokeStyle = colour('--warn');
     for (const event of scores) context.fillRect(width * event.start / T, 122 - 66 * event.value - 1, Math.max(3, width * event.length / T), 3);
     context.fillStyle = colour('--dim');
     context.font = '11px Roboto, system-ui, sans-serif';
     context.fillText(`reward ${high > low ? `${low.toPrecision(2)} to ${high.toPrecision(2)}` : low.toPrecision(2)}${scores.length ? ' · score' : ''}`, 2, 56);
+  }
+
+  function valueRange() {
+    const known = [...values.q, ...values.return].filter(value => value !== null);
+    return [Math.min(0, ...known), Math.max(0, ...known)];
+  }
+
+  // Q as a line, the return that followed dashed, on a scale of their own.
+  function drawValues(context, width) {
+    const [low, high] = valueRange();
+    context.strokeStyle = colour('--good');
+    context.lineWidth = 1.5;
+    for (const [line, dashes] of [[values.q, []], [values.return, [4, 4]]]) {
+      context.setLineDash(dashes);
+      context.beginPath();
+      let drawing = false;
+      line.forEach((value, i) => {
+        if (value !== null) context[drawing ? 'lineTo' : 'moveTo'](width * (i + 0.5) / open.steps, 122 - 66 * (high > low ? (value - low) / (high - low) : 0));
+        drawing = value !== null;
+      });
+      context.stroke();
+    }
+    context.setLineDash([]);
+  }
+
+  function showValue(index) {
+    at.value.hidden = !values;
+    if (!values) return;
+    const [q, returned] = [values.q[index], values.return[index]].map(value => value === null ? 'not finite' : value.toFixed(3));
+    at.value.textContent = `Q ${q} · dashed: the return that followed, ${returned} · ${valueRange().map(value => value.toPrecision(2)).join(' to ')}`;
   }
 
   function go(wanted, quietly = false) {
@@ -289,6 +336,7 @@
     const said = open.instructions.filter(([first]) => first <= doing);
     const sum = open.rewards.slice(0, step).reduce((a, b) => a + b, 0);
     at.reward.textContent = `reward ${open.rewards[doing].toFixed(3)}, so far ${sum.toFixed(2)} · ${said.length ? said[said.length - 1][1] : ''}`;
+    showValue(doing);
     const spoken = open.events.filter(e => e.kind === 'correction' && step >= e.start && step <= e.start + e.length && (e.length < T || T < 2 || step < T));
     at.said.hidden = !open.events.some(event => event.kind === 'correction'); // keeps its place: pictures do not jump
     at.said.textContent = spoken.map(words).join('  ');
@@ -420,7 +468,7 @@
     else if (once[name]) { event.preventDefault(); if (!event.repeat) once[name](); }
   }
 
-  window.review_page = {kept, state: () => ({number: open && open.number, outcome: open && open.outcome, step, playing, span})};
+  window.review_page = {kept, values: takeValues, state: () => ({number: open && open.number, outcome: open && open.outcome, step, playing, span, values})};
   const wait = setInterval(() => {
     const root = document.getElementById('review-root');
     if (root) { clearInterval(wait); build(root); }
