@@ -89,6 +89,7 @@ class LiveConsole:
         told = ConsoleSettings(
             journal=str(folder.journal),
             token=new_token(),
+            values=str(folder.values),
             task=config.task,
             title=folder.path.name,
             cameras=spec.cameras,
