@@ -14,6 +14,7 @@ import tyro
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import ConsoleConfig
 from robot_rlhf.apps.live import open_browser, serve
+from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.process import new_token
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.journal.reader import JournalTail, check_journal
@@ -39,6 +40,7 @@ def run(argv: Sequence[str]) -> int:
     settings = ConsoleSettings(
         journal=str(journal),
         token=new_token(),
+        values=values_of(journal),
         title=options.recording.resolve().name,
         cameras={} if spec is None else spec.cameras,
         action_names=() if spec is None else spec.action.names,
@@ -54,3 +56,9 @@ def run(argv: Sequence[str]) -> int:
             open_browser(process.address)
         process.wait()
     return 0
+
+
+def values_of(journal: Path) -> str:
+    """The file of the critic's values beside a journal; empty where the journal is not a run's."""
+    run = RunFolder(journal.resolve().parent)
+    return str(run.values) if run.journal == journal.resolve() and run.config.is_file() else ""
