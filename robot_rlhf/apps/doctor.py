@@ -8,6 +8,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.priority import REAL_TIME_PRIORITY, urgent
 from robot_rlhf.errors import RenderError, RobotRlhfError
 from robot_rlhf.timing import MonotonicClock
 from sim.graphics import prepare_graphics
@@ -28,6 +30,7 @@ PACKAGES = ("av", "gymnasium", "h5py", "matplotlib", "mcap", "mujoco", "numpy", 
 PACKAGES += ("rosbags", "safetensors", "stable-baselines3", "tensorboard", "torch", "tyro")
 PERIOD = 0.05
 """The control period whose timing is measured, s."""
+CONSOLE_REMEDY = "pip install 'robot-rlhf[console]'; everything else works without"
 GL_REMEDY = "install libegl1 libgl1-mesa-dri libgles2 (Debian), or go without cameras and video"
 
 
@@ -72,6 +75,7 @@ def checks(options: DoctorOptions) -> Iterator[Check]:
     parts: list[tuple[str, Callable[[], Check]]] = [
         ("python", _python),
         ("packages", _packages),
+        ("console", _console),
         ("processor", _processor),
         ("torch", _torch),
         ("simulation", _simulation),
@@ -79,6 +83,7 @@ def checks(options: DoctorOptions) -> Iterator[Check]:
         ("video", _video),
         ("disk", lambda: _disk(options.out)),
         ("timing at 20 Hz", lambda: _timing(options.seconds)),
+        ("real-time priority", _real_time),
         ("memory", _memory),
     ]
     for name, part in parts:
@@ -107,6 +112,16 @@ def _packages() -> Check:
     if missing:
         return Check("packages", "fail", f"missing: {', '.join(missing)}", "make setup")
     return Check("packages", "ok", ", ".join(found))
+
+
+def _console() -> Check:
+    try:
+        found = version("nicegui")
+    except PackageNotFoundError:
+        return Check("console", "warn", "missing: nicegui", CONSOLE_REMEDY)
+    if found.partition(".")[0] != "3":
+        return Check("console", "warn", f"nicegui {found}, which is not a 3.x", CONSOLE_REMEDY)
+    return Check("console", "ok", f"nicegui {found}")
 
 
 def _processor() -> Check:
@@ -243,6 +258,27 @@ def _timing(seconds: float) -> Check:
     if p99 > 10.0:
         return Check("timing at 20 Hz", "warn", found, "close other programs before driving a real robot")
     return Check("timing at 20 Hz", "ok", found)
+
+
+def _real_time() -> Check:
+    if not hasattr(os, "sched_setscheduler"):
+        return Check("real-time priority", "ok", "not offered by this system")
+    allowed: list[bool] = []
+
+    def attempt() -> None:
+        with urgent() as given:
+            allowed.append(given)
+
+    thread = threading.Thread(target=attempt, name="doctor-priority")  # its priority ends with it
+    thread.start()
+    thread.join()
+    if allowed == [True]:
+        return Check("real-time priority", "ok", f"{REAL_TIME_PRIORITY} is allowed to this user")
+    remedy = (
+        f"a line '<user> - rtprio {REAL_TIME_PRIORITY}' in /etc/security/limits.conf, then log in again "
+        f"(`ulimit -r` says {REAL_TIME_PRIORITY}): the control loop keeps its time on a busy machine"
+    )
+    return Check("real-time priority", "warn", "not allowed to this user", remedy)
 
 
 def _memory() -> Check:
