@@ -133,7 +133,7 @@ class FeedbackKind(enum.Enum):
     ATTRIBUTE = "attribute"
     """A span of steps got a name: Feedback.text."""
     DISCARD = "discard"
-    """The episode of the span does not count: value 1; value 0 takes that back."""
+    """The episode of the span does not count, with all its parts: value 1; value 0 takes that back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,6 +390,15 @@ class EpisodeEnd:
     steps: int
     detail: str = ""
     """A sentence for people, for example which fault was latched."""
+
+
+def whole_episode(episode_id: str) -> str:
+    """Id of the first part of a paused episode; of an episode in one piece its own.
+
+    Args:
+        episode_id: of any part: `practice-000003`, or `practice-000003+01`, which goes on with it.
+    """
+    return episode_id.partition("+")[0]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from robot_rlhf.datatypes import EpisodeEnd, Event, Feedback, FeedbackKind, Outcome, Segment
+from robot_rlhf.datatypes import EpisodeEnd, Event, Feedback, FeedbackKind, Outcome, Segment, whole_episode
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
@@ -32,11 +32,12 @@ def pair_key(left: Segment, right: Segment) -> frozenset[Segment]:
 
 @dataclass
 class EpisodeLabels:
-    """What is said today about one episode."""
+    """What is said today about one episode, or about one part of a paused one."""
 
     outcome: Outcome | None = None
     """SUCCESS or FAILURE as labelled after the episode; None: as it was recorded."""
     deleted: bool = False
+    """Kept of the whole: one part is deleted or restored with all the others."""
     spans: list[Feedback] = field(default_factory=list[Feedback])
     """ATTRIBUTE: spans of steps that got a name."""
     corrections: list[Feedback] = field(default_factory=list[Feedback])
@@ -55,25 +56,35 @@ class Labels:
 
     SUCCESS and FAILURE about all steps of an episode label it, when they are recorded after its end (while it runs
     they are part of how it ends); with value 0 they take the label back. DISCARD deletes an episode, with value 0 it
-    restores it. ATTRIBUTE marks a span; with value 0 it removes the mark of the same span and text. PREFERENCE with
-    value None is a pair that was skipped, or whose label was withdrawn.
+    restores it; of a paused episode any part stands for the whole. ATTRIBUTE marks a span; with value 0 it removes the
+    mark of the same span and text. PREFERENCE with value None is a pair that was skipped, or whose label was withdrawn.
     """
 
     def __init__(self) -> None:
         self._episodes: dict[str, EpisodeLabels] = {}
+        self._deleted: set[str] = set()
+        """Whole episodes."""
         self._steps: dict[str, int] = {}
         """Steps of the episodes whose end was recorded."""
         self._pairs: dict[frozenset[Segment], Feedback] = {}
         self._open: str | None = None
+        self.told = 0
+        """Feedback events taken in."""
 
     def of(self, episode_id: str) -> EpisodeLabels:
-        """The labels of an episode; empty ones for an episode that nobody spoke of."""
-        return self._episodes.get(episode_id) or EpisodeLabels()
+        """The labels of an episode or a part; empty ones where nobody spoke of it."""
+        known = self._episodes.get(episode_id)
+        deleted = self.is_deleted(episode_id)
+        return EpisodeLabels(deleted=deleted) if known is None else dataclasses.replace(known, deleted=deleted)
+
+    def is_deleted(self, episode_id: str) -> bool:
+        """Whether the episode is deleted, or the one that it is a part of."""
+        return whole_episode(episode_id) in self._deleted
 
     @property
     def deleted(self) -> frozenset[str]:
-        """Ids of the deleted episodes."""
-        return frozenset(name for name, labels in self._episodes.items() if labels.deleted)
+        """Ids of the deleted episodes; of a paused one that of its first part."""
+        return frozenset(self._deleted)
 
     @property
     def relabelled(self) -> dict[str, Outcome]:
@@ -105,6 +116,7 @@ class Labels:
             self._add_feedback(record)
 
     def _add_feedback(self, feedback: Feedback) -> None:
+        self.told += 1
         if feedback.kind is FeedbackKind.PREFERENCE and feedback.other is not None:
             key = pair_key(feedback.span, feedback.other)
             self._pairs.pop(key, None)
@@ -116,7 +128,8 @@ class Labels:
             labels.later.append(feedback)
         kind = feedback.kind
         if kind is FeedbackKind.DISCARD:
-            labels.deleted = feedback.value != TAKEN_BACK
+            change = self._deleted.discard if feedback.value == TAKEN_BACK else self._deleted.add
+            change(whole_episode(feedback.span.episode_id))
         elif kind in _OUTCOMES:
             if over and self._whole(feedback.span):
                 labels.outcome = None if feedback.value == TAKEN_BACK else _OUTCOMES[kind]

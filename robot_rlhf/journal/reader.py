@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeMeta, Event, Outcome, Step
+from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeMeta, Event, Feedback, FeedbackKind, Outcome, Step
 from robot_rlhf.episode import Episode
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
-from robot_rlhf.journal.labels import Labels, is_about, labelled, read_labels
+from robot_rlhf.journal.labels import TAKEN_BACK, Labels, is_about, labelled, read_labels
 from robot_rlhf.journal.tail import JournalTail, check_journal, journal_spec
 from robot_rlhf.ports import Subscriber
 
 __all__ = [
+    "AsLabelled",
     "JournalTail",
     "ReplayCounts",
     "as_deleted",
@@ -58,7 +59,7 @@ def episodes(
         return
     labels = read_labels(path)
     for episode in _recorded_episodes(path):
-        if include_deleted or not labels.of(episode.meta.id).deleted:
+        if include_deleted or not labels.is_deleted(episode.meta.id):
             yield labelled(episode, labels)
 
 
@@ -108,20 +109,54 @@ class ReplayCounts:
 
 
 def as_deleted(end: EpisodeEnd, labels: Labels) -> EpisodeEnd:
-    """The end as whoever learns must see it: DISCARDED for a deleted episode, else as recorded."""
-    if not labels.of(end.id).deleted:
+    """The end as whoever learns must see it: DISCARDED for a deleted episode, else as recorded.
+
+    A part that goes on elsewhere keeps Outcome.PAUSED: the end of the whole speaks for it.
+    """
+    if end.outcome is Outcome.PAUSED or not labels.is_deleted(end.id):
         return end
     return replace(end, outcome=Outcome.DISCARDED, detail=f"deleted; recorded as {end.outcome.value}")
+
+
+class AsLabelled:
+    """Turns what is read again into what whoever learns must see, by what is said of it today."""
+
+    def __init__(self, labels: Labels) -> None:
+        """Args: labels: those of the same journal, read before; they follow what it has gained since."""
+        self._labels = labels
+        self._known = labels.told
+        """Feedback events to come that the labels have taken in already."""
+
+    def __call__(self, record: Record) -> Record | None:
+        """Take the journal's records in their order.
+
+        Returns:
+            An end as `as_deleted` says; None for a DISCARD, or its taking back, that no longer stands; else the record.
+        """
+        if isinstance(record, EpisodeEnd):
+            return as_deleted(record, self._labels)
+        if not isinstance(record, Feedback):
+            return record
+        if self._known == 0:
+            self._labels.add(record)
+            return record
+        self._known -= 1
+        if record.kind is not FeedbackKind.DISCARD:
+            return record
+        deletes = record.value != TAKEN_BACK
+        return record if deletes == self._labels.is_deleted(record.span.episode_id) else None
 
 
 def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayCounts:
     """Tell a subscriber everything that was recorded, as if it happened now.
 
     An episode that broke off is ended with Outcome.STOPPED, so that every start has its end. A deleted episode is
-    ended with Outcome.DISCARDED, so that nobody learns from it; other labels reach the subscriber as the events that
-    they are, and change neither ends nor rewards.
+    ended with Outcome.DISCARDED, so that nobody learns from it. A DISCARD that no longer stands is left out, so that
+    an episode that was restored is there again; other labels reach the subscriber as the events that they are, and
+    change neither ends nor rewards.
     """
     labels = read_labels(path)
+    as_labelled = AsLabelled(labels)
     count: Counter[str] = Counter()
     episode: str | None = None
     steps = 0
@@ -133,11 +168,15 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayC
             end = EpisodeEnd(episode, Outcome.STOPPED, steps, "the recording broke off")
             subscriber.on_episode_end(as_deleted(end, labels))
 
-    for record in _records_and_breaks(path):
-        if record is None:
+    for recorded in _records_and_breaks(path):
+        if recorded is None:
             break_off()
             episode = None
-        elif isinstance(record, EpisodeStarted):
+            continue
+        record = as_labelled(recorded)
+        if record is None:
+            continue
+        if isinstance(record, EpisodeStarted):
             break_off()
             episode, steps = record.meta.id, 0
             last_stamp = record.observation.stamp
@@ -151,7 +190,7 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayC
             subscriber.on_step(record)
         elif isinstance(record, EpisodeEnd):
             episode = None
-            subscriber.on_episode_end(as_deleted(record, labels))
+            subscriber.on_episode_end(record)
         else:
             subscriber.on_event(record)
     break_off()

@@ -19,6 +19,7 @@ from robot_rlhf.datatypes import (
     Outcome,
     Source,
     Step,
+    whole_episode,
 )
 from robot_rlhf.errors import ReplayError
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -36,9 +37,9 @@ SOURCE_OF_DRIVER: Mapping[Driver, Source] = {
 class ReplayFeed:
     """A Subscriber that fills a buffer with successful demonstrations and practice; evaluation is left out.
 
-    The steps of a discarded episode are not sampled again, also when a person deletes it later (a DISCARD event);
-    when they take that back, its rows return with the next reading of the journal. The true reward of a simulator is
-    never read.
+    The steps of a discarded episode are not sampled again, also when a person deletes it later (a DISCARD event about
+    any of its parts); when they take that back, its rows return with the next reading of the journal. The true reward
+    of a simulator is never read.
     """
 
     def __init__(self, buffer: ReplayBuffer, encode: Encode) -> None:
@@ -50,16 +51,19 @@ class ReplayFeed:
         self._first = 0
         """Row at which the present episode began, with its first part."""
         self._begun = 0
-        self._rows: dict[str, tuple[int, int]] = {}
-        """Episode, or part of one, to its first row and the one after its last."""
+        self._rows: dict[str, list[tuple[int, int]]] = {}
+        """Whole episode to the first row of each part, and the one after its last."""
+        self._deleted: set[str] = set()
+        """Whole episodes."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         """Begin; an episode that never ended (a killed run) is closed as truncated, a demonstration is taken out."""
         open_or_paused = self._meta or self._paused
-        goes_on = bool(meta.continues) and self._paused is not None
+        goes_on = self._paused is not None and meta.continues == self._paused.id
         if open_or_paused is not None and open_or_paused.kind is EpisodeKind.DEMONSTRATION and not goes_on:
             self.buffer.discard(self._first)
         self.buffer.end()
+        self._remember()
         self._meta = meta
         self._paused = None
         self._begun = self.buffer.written
@@ -72,7 +76,7 @@ class ReplayFeed:
         """Raises ReplayError when no episode was started."""
         if self._meta is None:
             raise ReplayError(f"replay: step {step.index} came outside an episode; on_episode_start comes first")
-        if self._meta.kind is EpisodeKind.EVALUATION:
+        if self._meta.kind is EpisodeKind.EVALUATION or whole_episode(self._meta.id) in self._deleted:
             return
         # After a jump, for example a rewind, a row must not be paired with what came from elsewhere.
         if not (self.buffer.recording and self._continues(step.observation)):
@@ -89,11 +93,18 @@ class ReplayFeed:
         self._newest = step.next_observation
 
     def on_event(self, event: Event) -> None:
-        """An episode deleted after its end is taken out; other judgements come through rewards and outcomes."""
-        if isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value != 0.0:
-            rows = self._rows.pop(event.span.episode_id, None)
-            if rows is not None:
-                self.buffer.discard(*rows)
+        """A deleted episode is taken out with all its parts; other judgements come through rewards and outcomes."""
+        if not (isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD):
+            return
+        whole = whole_episode(event.span.episode_id)
+        if event.value == 0.0:
+            self._deleted.discard(whole)
+            return
+        self._deleted.add(whole)
+        for first, end in self._rows.pop(whole, []):
+            self.buffer.discard(first, end)
+        if self._meta is not None and whole_episode(self._meta.id) == whole:  # it goes on, and is passed over
+            self.buffer.discard(self._begun)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed.
@@ -106,12 +117,17 @@ class ReplayFeed:
             if failed or end.outcome is Outcome.DISCARDED:
                 self.buffer.discard(self._first)
         self.buffer.end()
-        if self._meta is not None:
-            self._rows[self._meta.id] = self._begun, self.buffer.written
-            while self._rows and next(iter(self._rows.values()))[1] <= self.buffer.oldest:
-                del self._rows[next(iter(self._rows))]  # written over meanwhile
+        self._remember()
         self._meta = None
         self._newest = None
+
+    def _remember(self) -> None:
+        """Where the rows of the part that is over are, for as long as the buffer has them."""
+        if self._meta is not None:
+            part = self._begun, self.buffer.written
+            self._rows.setdefault(whole_episode(self._meta.id), []).append(part)
+        while self._rows and next(iter(self._rows.values()))[-1][1] <= self.buffer.oldest:
+            del self._rows[next(iter(self._rows))]
 
     def _begin(self, meta: EpisodeMeta, observation: Observation) -> None:
         self.buffer.begin(self._encode(observation), demonstration=meta.kind is EpisodeKind.DEMONSTRATION)
