@@ -130,7 +130,7 @@ class ReplayBuffer:
 
         Args:
             observation: 'state' (D,) and pictures (H, W, 3) uint8 by camera name.
-            demonstration: its steps count as DEMO, whoever drives.
+            demonstration: its steps count as DEMO, whoever drives; OTHER ones, which nobody chose, stay OTHER.
         """
         state = self._rows.check_observation(observation)
         self.end()
@@ -168,7 +168,7 @@ class ReplayBuffer:
         values = as_vector("action", action, self._rows.action_size)
         if not (np.isfinite(reward) and np.isfinite(weight)):
             raise InvalidValueError("replay reward, weight", (reward, weight), "finite numbers")
-        if self._demonstration:
+        if self._demonstration and source is not Source.OTHER:
             source = Source.DEMO
         if source is Source.HUMAN and self.pre_intervention:
             self._blame_policy()

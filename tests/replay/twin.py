@@ -39,7 +39,8 @@ class Twin:
         self.rows.append({"episode": self.episode, "observation": seen, "step": None, "discarded": False})
 
     def add(self, action: Any, reward: float, terminated: bool, truncated: bool, source: Source, seen: Any) -> None:
-        source = Source.DEMO if self.demonstration else source
+        if self.demonstration and source is not Source.OTHER:
+            source = Source.DEMO
         mine = [row for row in self.rows if row["episode"] == self.episode]
         if source is Source.HUMAN:
             for row in reversed(mine[:-1][-self.pre_intervention :] if self.pre_intervention else []):
