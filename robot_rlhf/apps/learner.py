@@ -20,7 +20,8 @@ from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
-from robot_rlhf.journal.reader import JournalTail
+from robot_rlhf.journal.labels import Labels, read_labels
+from robot_rlhf.journal.reader import AsLabelled, JournalTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
@@ -58,6 +59,7 @@ class _Learner:
         self.published = -1
         self.last_values: tuple[float | None, float | None] = None, None
         self.latencies: deque[float] = deque(maxlen=500)
+        self._as_labelled = AsLabelled(Labels())
         self._kind = EpisodeKind.PRACTICE
         self._last_news = self._last_checkpoint = 0.0
         self._began = time.monotonic()
@@ -91,14 +93,18 @@ class _Learner:
         if self.trainer is None:
             if self.tail.spec is None:
                 return 0
-            self.trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
-            self.trainer.heartbeat = self._between_batches
-            while more := self.tail.poll():
-                records += more
-            self._pass_all_on(records, [self.trainer])
-            self._recover(self.trainer)
-        else:
-            self._pass_all_on(records, [self.trainer, *([self.value_check] if self.value_check else [])])
+            trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
+            self._as_labelled = AsLabelled(read_labels(self.run.journal))
+            count = len(records)
+            while records:
+                self._pass_all_on(records, [trainer])
+                records = self.tail.poll()
+                count += len(records)
+            trainer.heartbeat = self._between_batches
+            self.trainer = trainer
+            self._recover(trainer)
+            return count
+        self._pass_all_on(records, [self.trainer, *([self.value_check] if self.value_check else [])])
         return len(records)
 
     def _pass_all_on(self, records: list[Record], subscribers: list[Subscriber]) -> None:
@@ -111,7 +117,10 @@ class _Learner:
         self._take_in()
         self._say("learning")
 
-    def _pass_on(self, record: Record, listeners: FanOut) -> None:
+    def _pass_on(self, recorded: Record, listeners: FanOut) -> None:
+        record = self._as_labelled(recorded)
+        if record is None:
+            return
         if isinstance(record, EpisodeStarted):
             self._kind = record.meta.kind
             listeners.on_episode_start(record.meta, record.observation)
@@ -121,8 +130,9 @@ class _Learner:
                 self.latencies.append(time.monotonic() - record.next_observation.stamp)
         elif isinstance(record, EpisodeEnd):
             listeners.on_episode_end(record)
-            if self._kind is EpisodeKind.DEMONSTRATION and record.outcome is Outcome.SUCCESS:
-                self.demonstrations += 1
+            # Counted as the robot's process counted it when it ran: that one does not ask for another if it is deleted.
+            demonstrated = isinstance(recorded, EpisodeEnd) and recorded.outcome is Outcome.SUCCESS
+            self.demonstrations += demonstrated and self._kind is EpisodeKind.DEMONSTRATION
             self._log_values()
         else:
             listeners.on_event(record)

@@ -201,3 +201,83 @@ def test_a_step_outside_an_episode_is_refused() -> None:
     to, _, _ = feed()
     with pytest.raises(ReplayError, match="outside an episode"):
         to.on_step(step(0, see(0.0), see(1.0)))
+
+
+def part(
+    to: ReplayFeed, name: str, drivers: list[Driver], at: float, continues: str = "", kind: str = "practice"
+) -> None:
+    """Begin an episode, or go on with a paused one, without an end."""
+    seen = [see(at + t) for t in range(len(drivers) + 1)]
+    to.on_episode_start(
+        EpisodeMeta(name, "task", EpisodeKind(kind), 0, "none", "task_success@1", continues=continues), seen[0]
+    )
+    for t, driver in enumerate(drivers):
+        to.on_step(step(t, seen[t], seen[t + 1], driver))
+
+
+def delete(to: ReplayFeed, name: str, value: float = 1.0) -> None:
+    to.on_event(Feedback(FeedbackKind.DISCARD, "kim", 0.0, Segment(name, 0, 1), value))
+
+
+def held(buffer: ReplayBuffer) -> list[float]:
+    """Stamps of the observations that steps can be sampled from."""
+    return buffer.gather(buffer.indices()).observation["state"][:, 0].tolist() if len(buffer) else []
+
+
+@pytest.mark.parametrize("named", ["a", "a+01", "a+02"])
+def test_any_part_stands_for_the_whole_episode(named: str) -> None:
+    to, buffer, _ = feed()
+    part(to, "a", [P, P], 0)
+    to.on_episode_end(EpisodeEnd("a", Outcome.PAUSED, 2))
+    part(to, "a+01", [H, H], 10, "a")
+    to.on_episode_end(EpisodeEnd("a+01", Outcome.PAUSED, 2))
+    part(to, "a+02", [P], 20, "a+01")
+    to.on_episode_end(EpisodeEnd("a+02", Outcome.SUCCESS, 1))
+    play(to, [P], name="b")
+    assert held(buffer) == [0, 1, 10, 11, 20, 0]
+    delete(to, named)
+    assert held(buffer) == [0]
+
+
+def test_an_episode_that_broke_off_can_be_deleted() -> None:
+    to, buffer, _ = feed()
+    part(to, "a", [P, P], 0)
+    part(to, "b", [P], 10)
+    delete(to, "a")
+    assert held(buffer) == [10]
+    delete(to, "b")
+    assert held(buffer) == []
+
+
+def test_a_whole_that_is_deleted_while_it_goes_on_is_passed_over_until_that_is_taken_back() -> None:
+    to, buffer, _ = feed()
+    play(to, [P], name="b")
+    part(to, "a", [P, P], 0)
+    to.on_episode_end(EpisodeEnd("a", Outcome.PAUSED, 2))
+    part(to, "a+01", [P], 10, "a")
+    delete(to, "a")
+    to.on_step(step(1, see(11.0), see(12.0)))
+    assert held(buffer) == [0]
+    delete(to, "a", 0.0)
+    to.on_step(step(2, see(12.0), see(13.0)))
+    assert held(buffer) == [0, 12]
+    delete(to, "a+01")
+    to.on_step(step(3, see(13.0), see(14.0)))
+    to.on_episode_end(EpisodeEnd("a+01", Outcome.SUCCESS, 4))
+    part(to, "c", [P], 30)
+    assert held(buffer) == [0, 30]
+
+
+def test_an_episode_that_goes_on_with_another_than_the_paused_one_is_one_of_its_own() -> None:
+    to, buffer, _ = feed()
+    part(to, "a", [P, P], 0)
+    to.on_episode_end(EpisodeEnd("a", Outcome.PAUSED, 2))
+    part(to, "b+01", [P], 10, "b")
+    to.on_episode_end(EpisodeEnd("b+01", Outcome.DISCARDED, 1))
+    assert held(buffer) == [0, 1]
+
+
+def test_a_rest_in_a_demonstration_demonstrates_nothing() -> None:
+    to, buffer, _ = feed()
+    play(to, [H, R, P], EpisodeKind.DEMONSTRATION, end=Outcome.SUCCESS)
+    assert buffer.gather(buffer.indices()).source.tolist() == [Source.DEMO, Source.OTHER, Source.DEMO]
