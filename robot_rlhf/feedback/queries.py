@@ -108,6 +108,8 @@ def k_centre(
 def disagreement(pairs: Sequence[Pair], probabilities: ArrayLike, count: int) -> list[Pair]:
     """The pairs about which the members of an ensemble differ the most, most first.
 
+    For the scores of a reward model; until one is learned, nothing calls this.
+
     Args:
         pairs: what may be asked, P pairs.
         probabilities: that the left one is preferred, by each of M members. Shape (M, P).
@@ -117,7 +119,10 @@ def disagreement(pairs: Sequence[Pair], probabilities: ArrayLike, count: int) ->
 
 
 def entropy(pairs: Sequence[Pair], probabilities: ArrayLike, count: int) -> list[Pair]:
-    """The pairs about which the ensemble as a whole is least sure, least sure first; arguments as for disagreement."""
+    """The pairs about which the ensemble as a whole is least sure, least sure first.
+
+    For the scores of a reward model, as `disagreement`, with the same arguments.
+    """
     p = np.clip(_checked(pairs, probabilities).mean(axis=0), 1e-12, 1 - 1e-12)
     return _top(pairs, -p * np.log(p) - (1 - p) * np.log(1 - p), count)
 
