@@ -46,7 +46,7 @@ class Questions:
         recording: Recording,
         rng: np.random.Generator,
         *,
-        author: str,
+        author: Callable[[], str],
         now: Callable[[], float],
         strategy: str = "uniform",
         length: int | None = None,
@@ -54,7 +54,7 @@ class Questions:
         """Args:
         recording: what is shown.
         rng: draws the pairs.
-        author: who answers.
+        author: says who answers.
         now: the clock that stamps answers, seconds.
         strategy: 'uniform' or 'k_centre' (by the path of the tool).
         length: steps of each clip; shorter episodes are not asked about. None: the longest of LENGTHS for which
@@ -129,12 +129,14 @@ class Questions:
         self._queue.appendleft(Question(self._count, question.left, question.right))
 
     def _feedback(self, question: Question, value: float | None) -> Feedback:
-        return Feedback(FeedbackKind.PREFERENCE, self._author, self._now(), question.left, value, other=question.right)
+        return Feedback(
+            FeedbackKind.PREFERENCE, self._author(), self._now(), question.left, value, other=question.right
+        )
 
     def _still_there(self, question: Question) -> bool:
         """Neither episode was deleted meanwhile."""
-        deleted = self._recording.labels.deleted
-        return question.left.episode_id not in deleted and question.right.episode_id not in deleted
+        labels = self._recording.labels
+        return not any(labels.is_deleted(segment.episode_id) for segment in (question.left, question.right))
 
     def _draw(self) -> None:
         known = self._recording.labels

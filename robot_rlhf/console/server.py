@@ -22,7 +22,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import Client, ui
 from starlette.types import Receive, Scope, Send
 
-from robot_rlhf.console.desk import Desk, Visitor
+from robot_rlhf.console.desk import Desk, NotTheOperatorError, Visitor
 from robot_rlhf.console.gate import PAGES, Gate
 from robot_rlhf.console.history import History
 from robot_rlhf.console.live import LiveBlock
@@ -36,8 +36,8 @@ from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.teleop import Teleop
 from robot_rlhf.console.video import Video
-from robot_rlhf.datatypes import ActionLayout
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.datatypes import ActionLayout, Button, Feedback, FeedbackKind
+from robot_rlhf.errors import ConfigError, RobotRlhfError
 from robot_rlhf.journal.labels import LabelWriter
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,33 @@ LINGER = 3.0
 """Seconds that the console outlives the robot's process, so that every page can be told."""
 MAX_SOCKET_MESSAGE = 1 << 20
 """Bytes of one message on any socket; the pages' own limits are smaller."""
+
+
+EVERYBODYS = frozenset({FeedbackKind.PREFERENCE, FeedbackKind.ATTRIBUTE})
+"""What those who only watch a live session may say of its episodes, too."""
+
+
+@dataclass(frozen=True)
+class VisitorSink:
+    """A LabelSink: what one visitor of a live session may say about its episodes."""
+
+    desk: Desk
+    visitor: Visitor
+
+    def give(self, feedback: Feedback) -> None:
+        """Pass it on.
+
+        Raises:
+            NotTheOperatorError: to delete or restore an episode, or to change its outcome, takes the operator's seat.
+            LinkError: the robot's process does not answer.
+        """
+        if feedback.kind not in EVERYBODYS and not self.desk.sits(self.visitor):
+            seat = "nobody has the seat" if self.desk.operator is None else f"{self.desk.operator.name} has the seat"
+            raise NotTheOperatorError(
+                "only the operator deletes and restores episodes of a running session and changes their outcomes, and "
+                f"{seat}: you may compare clips and mark spans"
+            )
+        self.desk.give(feedback)
 
 
 @dataclass
@@ -69,6 +96,11 @@ class Console:
         """Seconds from sensing to painted, of the last frames of all pages."""
         return deque[float]() if self.video is None else self.video.frame_ages
 
+    def sink_for(self, visitor: Visitor) -> LabelSink:
+        """Where the labels of one visitor go."""
+        assert self.sink is not None
+        return self.sink if self.desk is None else VisitorSink(self.desk, visitor)
+
 
 def make_console(settings: ConsoleSettings) -> Console:
     """Put the parts together. Called from within the running event loop.
@@ -81,7 +113,7 @@ def make_console(settings: ConsoleSettings) -> Console:
         settings,
         Gate(settings.token, settings.hosts, first=settings.operator),
         History(settings.journal),
-        Recording(settings.journal),
+        Recording(settings.journal, values=settings.values),
     )
     if settings.link is None:
         console.sink = LabelWriter(settings.journal)
@@ -170,8 +202,9 @@ async def _warm_up(app: FastAPI) -> None:
 
 def _add_pages(app: FastAPI, console: Console) -> None:
     title, task, live = console.settings.title, console.settings.task, console.desk is not None
-    assert console.sink is not None
-    sink = console.sink
+
+    def head(here: theme.Page, visitor: Visitor) -> None:
+        theme.header(title, here, task=task, live=live, stop=_stopper(console.desk, visitor))
 
     if live:
 
@@ -187,13 +220,31 @@ def _add_pages(app: FastAPI, console: Console) -> None:
 
     @ui.page("/label", title=f"Label · {title}")
     def label(request: Request) -> None:
-        theme.header(title, "label", task=task, live=live)
-        build_label_page(console.recording, sink, author=request.state.visitor.name)
+        visitor: Visitor = request.state.visitor
+        head("label", visitor)
+        build_label_page(console.recording, console.sink_for(visitor), author=lambda: visitor.name)
 
     @ui.page("/review", title=f"Review · {title}")
     def review(request: Request) -> None:
-        theme.header(title, "review", task=task, live=live)
-        build_review_page(console.recording, sink, author=request.state.visitor.name)
+        visitor: Visitor = request.state.visitor
+        head("review", visitor)
+        build_review_page(console.recording, console.sink_for(visitor), author=lambda: visitor.name)
+
+
+def _stopper(desk: Desk | None, visitor: Visitor) -> Callable[[], None] | None:
+    """What STOP in the header does, and says; None where there is no robot."""
+    if desk is None:
+        return None
+
+    def stop() -> None:
+        try:
+            desk.press(visitor, Button.STOP)
+        except RobotRlhfError as error:
+            ui.notify(str(error), type="negative", position="top", close_button="OK")
+        else:
+            ui.notify("STOP was sent: the Drive page shows the robot, and releases it", type="warning", position="top")
+
+    return stop
 
 
 class _Server(uvicorn.Server):

@@ -14,8 +14,9 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from robot_rlhf.console.pages import theme
+from robot_rlhf.console.pages.clips import register_clip_routes
 from robot_rlhf.console.pages.label import build_label_page
-from robot_rlhf.console.pages.review import build_review_page, register_clip_routes
+from robot_rlhf.console.pages.review import build_review_page
 from robot_rlhf.console.recording import Recording
 from robot_rlhf.journal.labels import LabelWriter
 
@@ -36,12 +37,12 @@ def main(journal: Path) -> None:
     @ui.page("/label")
     def label() -> None:
         theme.header("Test session", "label", task="pick_cube", live=False)
-        build_label_page(recording, sink, author="tester", seed=0)
+        build_label_page(recording, sink, author=lambda: "tester", seed=0)
 
     @ui.page("/review")
     def review() -> None:
         theme.header("Test session", "review", task="pick_cube", live=False)
-        build_review_page(recording, sink, author="tester")
+        build_review_page(recording, sink, author=lambda: "tester")
 
     ui.run_with(app, dark=None, gzip_middleware_factory=None, show_welcome_message=False)
     listening = socket.socket()

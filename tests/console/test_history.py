@@ -155,6 +155,16 @@ def test_a_later_label_counts(history: History, tale: Tale) -> None:
     assert words[:3] == ["Anna restored an episode", "Anna deleted an episode", "Anna judged the episode a success"]
 
 
+@pytest.mark.parametrize(("deleted", "restored"), [("a", "a+01"), ("a+01", "a")])
+def test_any_part_stands_for_the_whole(history: History, tale: Tale, deleted: str, restored: str) -> None:
+    history.add(tale.part("a", "pp", Outcome.PAUSED))
+    history.add(tale.part("a+01", "hh", Outcome.SUCCESS, continues="a", at=2))
+    history.add([Feedback(FeedbackKind.DISCARD, "Anna", 9.0, Segment(deleted, 0, 2), 1.0)])
+    assert [f.outcome for f in history.facts()] == [Outcome.DISCARDED]
+    history.add([Feedback(FeedbackKind.DISCARD, "Anna", 9.0, Segment(restored, 0, 2), 0.0)])
+    assert [f.outcome for f in history.facts()] == [Outcome.SUCCESS]
+
+
 def test_events_in_words(history: History, tale: Tale) -> None:
     said = Feedback(FeedbackKind.CORRECTION, "Anna", 1.0, Segment("a", 0, 1), text="<b>higher</b>")
     limited = [GuardEvent(stamp, "workspace", "z 0.01 m") for stamp in (1.0, 1.1, 1.2, 9.0)]

@@ -333,7 +333,7 @@ def test_the_index_finds_what_a_full_reading_finds(counts: list[int], seed: int)
 
 
 def questions(recording: Recording, **settings: Any) -> Questions:
-    return Questions(recording, np.random.default_rng(0), author="me", now=lambda: 7.0, **settings)
+    return Questions(recording, np.random.default_rng(0), author=lambda: "me", now=lambda: 7.0, **settings)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def build_label_page(
-    recording: Recording, sink: LabelSink, *, author: str = "operator", seed: int | None = None
+    recording: Recording, sink: LabelSink, *, author: Callable[[], str], seed: int | None = None
 ) -> None:
     """Build the page into the present NiceGUI page; below a header of 44 px it fills the window.
 
@@ -29,7 +30,7 @@ def build_label_page(
     Args:
         recording: what clips are taken from.
         sink: takes the answers.
-        author: who answers, as the events name them.
+        author: says who answers, as the events name them; asked at each answer.
         seed: of the choice of pairs; None: another one for each visit.
     """
     rng = np.random.default_rng(seed)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from nicegui import events, run, ui
 
-from robot_rlhf.console.pages.clips import register_clip_routes
 from robot_rlhf.console.pages.theme import version
 from robot_rlhf.console.recording import LabelSink, Recording
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
 from robot_rlhf.timing import MonotonicClock
-
-__all__ = ["build_review_page", "judgement", "register_clip_routes", "saying", "values_json"]
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ _VERDICTS: dict[str, tuple[FeedbackKind, float | None]] = {
 }
 
 
-def build_review_page(recording: Recording, sink: LabelSink, *, author: str = "operator") -> None:
+def build_review_page(recording: Recording, sink: LabelSink, *, author: Callable[[], str]) -> None:
     """Build the page into the present NiceGUI page; below a header of 44 px it fills the window.
 
     The page needs /static and the routes of `register_clip_routes`.
@@ -39,7 +37,7 @@ def build_review_page(recording: Recording, sink: LabelSink, *, author: str = "o
     Args:
         recording: what is gone through.
         sink: takes labels and marks.
-        author: who labels, as the events name them.
+        author: says who labels, as the events name them; asked at each label.
     """
     page = _ReviewPage(recording, sink, author)
     ui.add_head_html(f'<link rel="stylesheet" href="/static/label.css?{version("label.css")}">')
@@ -53,7 +51,7 @@ def build_review_page(recording: Recording, sink: LabelSink, *, author: str = "o
 class _ReviewPage:
     """The server's side of one visit."""
 
-    def __init__(self, recording: Recording, sink: LabelSink, author: str) -> None:
+    def __init__(self, recording: Recording, sink: LabelSink, author: Callable[[], str]) -> None:
         self._recording = recording
         self._sink = sink
         self._author = author
@@ -62,7 +60,7 @@ class _ReviewPage:
     async def do(self, event: events.GenericEventArguments) -> None:
         """A judgement that the script sends."""
         try:
-            feedback = await run.io_bound(judgement, self._recording, event.args, self._author, self._clock.now())
+            feedback = await run.io_bound(judgement, self._recording, event.args, self._author(), self._clock.now())
             if feedback is None:  # the server is ending
                 return
             self._sink.give(feedback)

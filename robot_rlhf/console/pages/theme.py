@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from nicegui import ui
+
+from robot_rlhf.console.pages import parts
 
 STATIC = Path(__file__).parent.parent / "static"
 """Folder of the style sheets and scripts; served under /static."""
@@ -32,14 +35,17 @@ def version(name: str) -> int:
     return int(path.stat().st_mtime) if path.exists() else 0
 
 
-def header(title: str, here: Page, *, task: str = "", live: bool = True) -> ui.element:
-    """The bar on top of each page: names, links, connection, dark or light.
+def header(
+    title: str, here: Page, *, task: str = "", live: bool = True, stop: Callable[[], object] | None = None
+) -> ui.element:
+    """The bar on top of each page: names, links, STOP, connection, dark or light.
 
     Args:
         title: of the session.
         here: the page that is being built.
         task: what the robot learns; left out when empty.
         live: False for a recorded session: there is nothing to drive, and no connection to a robot.
+        stop: stops the robot; None where the page has a STOP of its own, or there is no robot.
 
     Returns:
         A place inside the header for what the page adds to it.
@@ -61,6 +67,10 @@ def header(title: str, here: Page, *, task: str = "", live: bool = True) -> ui.e
                     ui.icon(icon)
                     ui.label(name)
         place = ui.element("div").classes("c-header-place")
+        if stop is not None:
+            button = parts.button("STOP", "dangerous", stop, "stop").classes("c-danger c-stop")
+            button.props('id="c-stop" title="Stop the robot and hold still until released on the Drive page"')
+            button.on("click", js_handler="(e) => e.currentTarget.blur()")  # Space must not press it again
         if live:
             with ui.element("div").classes("c-link").props('id="c-link" data-state="wait" role="status"'):
                 ui.element("i").classes("c-dot")

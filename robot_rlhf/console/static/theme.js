@@ -30,7 +30,8 @@
       if (!link || document.getElementById('drive')) return;
       const live = Boolean(window.socket && window.socket.connected);
       link.dataset.state = live ? 'live' : 'lost';
-      document.getElementById('c-link-text').textContent = live ? 'Connected' : 'Reconnecting';
+      const lost = document.getElementById('c-stop') ? 'No connection: STOP does not reach the robot' : 'Reconnecting';
+      document.getElementById('c-link-text').textContent = live ? 'Connected' : lost;
     }, 500);
   });
 })();
