@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from robot_rlhf.console.desk import Desk, Visitor
+from robot_rlhf.console.desk import MAX_NAME, Desk, Visitor
 from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.help import dock_help, help_sheet
 from robot_rlhf.console.pages.learning import LearningPanel
@@ -27,8 +27,6 @@ REFRESH = 0.25
 """Seconds between two looks at what changed; the banner and the pictures do not wait for it."""
 RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
-MAX_NAME = 40
-"""Characters of a person's name."""
 
 
 def build_drive_page(console: Console, visitor: Visitor) -> None:
