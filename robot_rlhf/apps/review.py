@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +16,14 @@ import tyro
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import ConsoleConfig
-from robot_rlhf.apps.live import open_browser, serve
+from robot_rlhf.apps.live import serve
+from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.process import new_token
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.journal.reader import JournalTail, check_journal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,28 @@ def run(argv: Sequence[str]) -> int:
         action_frame="base" if spec is None else spec.action.frame,
         control_period=0.05 if spec is None else spec.control_period,
     )
-    log_file = Path(tempfile.gettempdir()) / f"robot-rlhf-review-{options.console.port}.log"
-    with serve(options.console, settings, None, log_file) as process:
+    with _log_file() as log_file, serve(options.console, settings, None, log_file) as process:
         sys.stdout.write(f"review: {process.address}\nCtrl-C ends it.\n")
         sys.stdout.flush()
         if options.console.open_browser:
-            open_browser(process.address)
+            open_page(process.address, journal.parent)
         process.wait()
     return 0
+
+
+@contextmanager
+def _log_file() -> Iterator[Path]:
+    """Where the console's process may complain; of a name that nobody can prepare, and gone if it did not."""
+    descriptor, name = tempfile.mkstemp(prefix="robot-rlhf-review-", suffix=".log")
+    os.close(descriptor)
+    file = Path(name)
+    try:
+        yield file
+    finally:
+        if file.stat().st_size == 0:
+            file.unlink()
+        else:
+            log.warning("the console's log: %s", file)
 
 
 def values_of(journal: Path) -> str:

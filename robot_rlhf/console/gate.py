@@ -43,6 +43,8 @@ body{{font:1.1rem/1.6 system-ui,sans-serif;margin:12vh auto;max-width:34rem;padd
 background:#0d1117;color:#e6edf3}}a{{color:#58a6ff}}code{{background:#161b22;padding:.1em .35em;border-radius:4px}}
 @media(prefers-color-scheme:light){{body{{background:#fff;color:#1f2328}}a{{color:#0969da}}code{{background:#eef1f4}}}}
 </style><h1>{title}</h1><p>{text}</p></html>"""
+_ON = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Console</title>
+<meta http-equiv="refresh" content="0; url={address}"><a href="{address}">Go on</a></html>"""
 _CLOSED = (
     "Use the address that the session printed when it started. It ends in <code>/?token=…</code> and belongs to that "
     'session alone. If you have just opened that address, <a href="/">go on here</a>.'
@@ -123,15 +125,18 @@ class Gate:
                 await self._slow_down()
                 return _page(403, "This token opens nothing here", _CLOSED)
             rest = urlencode([(name, value) for name, value in query if name != "token"])
-            return self._open(path + ("?" + rest if rest else ""), visitor)
+            return self._open(path + ("?" + rest if rest else ""), visitor, led_here=_led_here(headers))
         if visitor is None:
             return _page(403, "The console is not open for you yet", _CLOSED)
         scope.setdefault("state", {})["visitor"] = visitor
         return None
 
-    def _open(self, address: str, visitor: Visitor | None) -> Response:
+    def _open(self, address: str, visitor: Visitor | None, *, led_here: bool) -> Response:
         identity = secrets.token_hex(16) if visitor is None else visitor.id
         answer = Response(status_code=303, headers={"location": address, "cache-control": "no-store"})
+        if led_here:  # no browser would send a strict cookie behind such a redirect: our own page leads on
+            page = _ON.format(address=html.escape(address, quote=True))
+            answer = HTMLResponse(page, headers={"cache-control": "no-store"})
         answer.set_cookie(self.cookie, f"{identity}.{self._sign(identity)}", httponly=True, samesite="strict", path="/")
         return answer
 
@@ -162,6 +167,12 @@ class Gate:
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._token.encode(), b"console " + text.encode(), hashlib.sha256).hexdigest()
+
+
+def _led_here(headers: Headers) -> bool:
+    """A link on another site, or in a file, led the browser here; a browser that does not tell is taken to say so."""
+    browser = "text/html" in headers.get("accept", "")
+    return headers.get("sec-fetch-site", "cross-site" if browser else "none") == "cross-site"
 
 
 def _name(host: str) -> str:

@@ -154,6 +154,28 @@ def test_the_token_is_exchanged_for_a_cookie(house: House) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"accept": "*/*"}, 303),
+        ({"accept": "text/html,*/*", "sec-fetch-site": "none"}, 303),
+        ({"accept": "text/html,*/*", "sec-fetch-site": "same-origin"}, 303),
+        ({"accept": "text/html,*/*", "sec-fetch-site": "cross-site"}, 200),
+        ({"accept": "text/html,*/*"}, 200),
+    ],
+)
+def test_whom_a_link_led_here_our_own_page_leads_on(house: House, headers: dict[str, str], status: int) -> None:
+    """Behind a redirect that another site began, a browser sends no strict cookie."""
+    answer = house.ask(f'/review?token={TOKEN}&name="><b>', **headers)
+    assert answer.status_code == status
+    assert "samesite=strict" in answer.headers["set-cookie"].lower()
+    assert TOKEN not in answer.text
+    if status == 200:
+        assert 'content="0; url=/review?name=%22%3E%3Cb%3E"' in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+    assert house.ask("/review?token=wrong", **headers).status_code == 403
+
+
 def test_the_cookie_outlives_the_process_and_stays_the_same_visitor(house: House) -> None:
     cookie = house.cookie()
     again = House()
