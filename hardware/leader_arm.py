@@ -135,6 +135,10 @@ class _Anchor:
     robot_orientation: Quaternion
 
 
+DRIVABLE = frozenset({Phase.RUNNING, Phase.WAITING, Phase.PAUSED})
+"""What the robot does when hands may begin to drive it."""
+
+
 class LeaderArm:
     """A Teleop and a Monitor: while the clutch is engaged, the robot's tool moves as the leader's tool moves.
 
@@ -210,7 +214,7 @@ class LeaderArm:
     def show(self, situation: Situation) -> None:
         if situation.phase is not Phase.RUNNING:
             self._anchor = None  # the robot is held or moved by others: later the way begins anew
-        self._seen = situation.observation if situation.phase is Phase.RUNNING else None
+        self._seen = situation.observation if situation.phase in DRIVABLE else None
 
     def _follows(self) -> bool:
         return self._engaged() if self._engaged is not None else self._leader_open is False

@@ -83,6 +83,30 @@ class AsyncConfig:
 
 
 @dataclass(frozen=True)
+class DeviceConfig:
+    """A device at the robot's machine."""
+
+    kind: Literal["none", "spacemouse", "leader"] = "none"
+    """spacemouse: a 3Dconnexion 3D mouse; leader: a small arm of the robot's kinematics with Dynamixel servos."""
+    facing: float = 0.0
+    """SpaceMouse: the person's direction of view, rad about the base's z: 0 behind the robot, 3.14 opposite it."""
+    port: str = ""
+    """Leader: serial port of its adapter, for example /dev/ttyUSB0."""
+    ids: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    """Leader: ids of the joints' servos, in order."""
+    gripper_id: int | None = 8
+    """Leader: id of the trigger's servo; squeezing it is the clutch."""
+    zeros: tuple[float, ...] = ()
+    """Leader: what each servo measures where its joint is 0, rad; empty for 0."""
+    signs: tuple[int, ...] = ()
+    """Leader: 1 or -1 per joint; empty for 1."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "leader" and not self.port:
+            raise ConfigError("console.device.port: missing; a leader arm is read over a serial port")
+
+
+@dataclass(frozen=True)
 class ConsoleConfig:
     """The operator's web page."""
 
@@ -100,6 +124,7 @@ class ConsoleConfig:
     """Seconds of hands off after which the policy drives again: longer than a finger's change of keys."""
     rewind: Literal["restore", "motion"] = "restore"
     """Go back by putting the simulation back, or by moving the arm along its path as a real robot must."""
+    device: DeviceConfig = field(default_factory=DeviceConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -31,7 +31,7 @@ from robot_rlhf.runtime.value_check import ValueCheck
 
 log = logging.getLogger(__name__)
 
-NICENESS = 10
+NICENESS = 5
 """Steps by which learning stands back behind the robot and the console."""
 UPDATES_AT_ONCE = 8
 """Updates between two looks at the journal: few, so that a step is taken in within 100 ms."""
@@ -51,7 +51,7 @@ class _Learner:
         self.run = run
         self.config = config
         self.metrics = MetricsLog(run)
-        self.tail = JournalTail(run.journal)
+        self.tail = JournalTail(run.journal, pictures=bool(config.features.cameras))
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
         self.stopped = False
@@ -98,6 +98,7 @@ class _Learner:
             count = len(records)
             while records:
                 self._pass_all_on(records, [trainer])
+                self._say("reading the journal")
                 records = self.tail.poll()
                 count += len(records)
             trainer.heartbeat = self._between_batches

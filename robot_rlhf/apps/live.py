@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import sys
 import threading
 import time
 import webbrowser
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,19 +18,25 @@ from typing import Any
 
 from robot_rlhf.apps.build import World
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
+from robot_rlhf.apps.devices import Device, Monitors, open_device
 from robot_rlhf.apps.learner_link import LearnerLink
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
 from robot_rlhf.console.settings import CameraMount, ConsoleSettings
+from robot_rlhf.errors import LinkError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.ports import Teleop
+from robot_rlhf.runtime.standstill import STOP_RULE
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import Rate
 
 RECENT = 1_200
 """Periods and inputs that the status is about: a minute's."""
+log = logging.getLogger(__name__)
+
 TELL_EVERY = 0.5
 """Seconds between two words of the run about itself."""
 SUGGESTIONS = (
@@ -82,9 +90,12 @@ class LiveConsole:
         self._config = config
         self._world = world
         self._tally = tally
-        self._stage = "demonstrations"
+        self._stack = ExitStack()
         spec = world.spec
-        self.link = ConsoleLink(spec, world.clock, on_stop=world.guard.stop)
+        self.link = ConsoleLink(spec, world.clock, on_stop=lambda: world.guard.fault(STOP_RULE, "STOP was pressed"))
+        self._hands: Teleop = self.link
+        self._device: Device | None = None
+        self._real = True
         mounts = {name: CameraMount(parent, rotation) for name, (parent, rotation) in world.task.arm.mounts().items()}
         told = ConsoleSettings(
             journal=str(folder.journal),
@@ -114,6 +125,7 @@ class LiveConsole:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._stack.close()
         self.link.tell({"stage": "ended"})
         self.process.__exit__()
         self.link.close()
@@ -121,27 +133,49 @@ class LiveConsole:
     @property
     def invitation(self) -> str:
         """What to print for the operator."""
-        open_to = "" if is_loopback(self._settings.host) else " (open to the network: whoever has the token may drive)"
-        return f"operator's console: {self.process.address}{open_to}"
+        host = self._settings.host
+        if is_loopback(host):
+            return f"operator's console: {self.process.address}"
+        name = self._settings.names[0] if self._settings.names else os.uname().nodename
+        address = self.process.address.replace("127.0.0.1", name) if host in ("0.0.0.0", "::") else self.process.address
+        return f"operator's console: {address} (open to the network: whoever has the token may drive)"
 
     # -- the station -------------------------------------------------------------------------------------------------
 
     def attend(self, station: Station) -> Station:
         """Put the operator at a station: their hands come first, the simulated person's after them."""
-        teleop = self.link if station.teleop is None else FirstOf([self.link, station.teleop])
-        self._real = station.teleop is None
+        self._device = open_device(self._stack, self._settings.device, self._world)
+        real = station.teleop is None
+        self._hands = self.link if self._device is None else FirstOf([self.link, self._device])
+        station = replace(
+            self.beside(station.teleop, station) if station.teleop else replace(station, teleop=self._hands),
+            attended=True,
+            world=self._world.task.arm if self._settings.rewind == "restore" else None,
+            subscribers=(*station.subscribers, self.link),
+        )
+        self._real = real
+        if not real:
+            return station
+        arbiter = Arbiter(self._world.spec.action, give_back_after=self._settings.give_back_after)
+        monitor = self.link if self._device is None else Monitors(self.link, self._device)
         return replace(
             station,
-            teleop=teleop,
-            monitor=self.link,
-            who=(lambda: self.link.operator) if self._real else station.who,
-            arbiter=Arbiter(self._world.spec.action, give_back_after=self._settings.give_back_after)
-            if self._real
-            else station.arbiter,
-            attended=True,
-            patience=self._settings.patience if self._real else 1.0,
-            world=self._world.task.arm if self._settings.rewind == "restore" else None,
+            monitor=monitor,
+            who=lambda: self.link.operator,
+            arbiter=arbiter,
+            patience=self._settings.patience,
         )
+
+    def beside(self, person: Teleop, station: Station) -> Station:
+        """A station at which a simulated person drives, and the real one may at any time."""
+        both = FirstOf([self.hands], [person])
+        shown = [self.link, both] if self._device is None else [self.link, self._device, both]
+        return replace(station, teleop=both, monitor=Monitors(*shown))
+
+    @property
+    def hands(self) -> Teleop:
+        """The real operator's, by browser or device."""
+        return self._hands
 
     def for_demonstrations(self, station: Station) -> Station:
         """While the operator demonstrates: an episode waits for their hands."""
@@ -161,7 +195,10 @@ class LiveConsole:
 
         def tell() -> None:
             while not stop.wait(TELL_EVERY):
-                self.link.tell(self._status(learner, pace, time.monotonic() - began))
+                try:
+                    self.link.tell(self._status(learner, pace, time.monotonic() - began))
+                except (LinkError, RuntimeError) as error:  # the next word will do
+                    log.warning("console status: %s", error)
 
         thread = threading.Thread(target=tell, name="console-status", daemon=True)
         thread.start()
@@ -205,12 +242,12 @@ class LiveConsole:
         }
         status |= spread("period", list(pace.recent)[-RECENT:]) | spread("input", list(self.link.delays)[-RECENT:])
         if tally.recent:
-            alone = [episode for episode in list(tally.recent) if not episode.human_steps]
+            recent = tally.recent.copy()
+            alone = [episode.success for episode in recent if not episode.human_steps]
             status |= {
-                "success_with_help": tally.recent_success,
-                "human_share": tally.recent_human_share,
-                "unaided": sum(episode.success for episode in alone),
-                "unaided_episodes": len(alone),
+                "success_with_help": sum(episode.success for episode in recent) / len(recent),
+                "human_share": sum(e.human_steps for e in recent) / max(1, sum(e.steps for e in recent)),
+                "unaided": [sum(alone) / len(alone), len(alone)] if alone else None,
             }
         if news is not None:
             status |= {
@@ -223,4 +260,4 @@ class LiveConsole:
                 "over_estimation": round(news.over_estimation, 3),
                 "alarm": news.alarm,
             }
-        return status
+        return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in status.items()}

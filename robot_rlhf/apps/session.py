@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, known
+from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, known, write_yaml
+from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.apps.train_command import TrainOptions, resumed_config, value_of
 from robot_rlhf.errors import ConfigError
@@ -36,9 +37,12 @@ def run(argv: Sequence[str]) -> int:
     options = parse(SessionOptions, "session", argv, SessionOptions(session_defaults(argv)))
     config = options.settings
     if options.resume is not None:
-        config = resumed_config(options.resume, argv)
+        config = resumed_config(options.resume, argv, may_change=("--console.",))
         if config.console is None:
             raise ConfigError(f"--resume {options.resume}: that run had no console; use robot-rlhf train --resume")
+        if any(word.startswith("--console.") for word in argv):
+            config = replace(config, console=options.settings.console)
+            write_yaml(config, RunFolder.existing(options.resume).config)
     elif config.operator == SIMULATED:
         config = replace(config, operator=DEFAULT_PERSON)
     summary = train(config, resume=options.resume, quiet=options.quiet)

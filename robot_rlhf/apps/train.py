@@ -38,6 +38,7 @@ from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import InlineLearner
+from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
@@ -91,6 +92,7 @@ class _Training:
         self.value_check: ValueCheck | None = None
         self.learner: LearnerLink | None = None
         self.console: LiveConsole | None = None
+        self.session: Session | None = None
         self.pace: Rate | None = None
         self.recovered_steps = 0
 
@@ -99,7 +101,7 @@ class _Training:
         with ExitStack() as stack:
             stack.callback(self.metrics.close)
             stack.callback(self.world.guard.stop)
-            session = self._open(stack)
+            self.session = session = self._open(stack)
             self.stopwatch.begin_training()
             try:
                 with self.progress:
@@ -149,7 +151,7 @@ class _Training:
 
     def _recover(self, listeners: list[Subscriber]) -> None:
         """Take up the journal, then the learner's checkpoint."""
-        counts = replay_into(self.folder.journal, FanOut(listeners))
+        counts = replay_into(self.folder.journal, FanOut(listeners), pictures=bool(self.config.features.cameras))
         self.recovered_steps = counts.steps
         if isinstance(self.clock, FakeClock):
             self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))
@@ -159,6 +161,7 @@ class _Training:
 
     def _go_live(self, stack: ExitStack, station: Station) -> Station:
         """Real time: the learner in its own process, and the console where there is one."""
+        stack.callback(self._hear_last_words)  # once the console has ended, before the journal is closed
         if self.config.console is not None:  # first: a port in use is found out before anything is started
             self.console = stack.enter_context(LiveConsole(self.folder, self.config, self.world, self.tally))
         self.learner = stack.enter_context(LearnerLink(self.folder, self.config, self.clock, self.policy))
@@ -172,6 +175,10 @@ class _Training:
         stack.enter_context(urgent())
         return station
 
+    def _hear_last_words(self) -> None:
+        if self.session is not None:
+            hear_last_words(self.session.station)
+
     # -- running ---------------------------------------------------------------------------------------------------
 
     def _demonstrate(self, session: Session) -> None:
@@ -181,16 +188,20 @@ class _Training:
         preset = PEOPLE.get(config.demonstrator)
         if preset is None and self.console is not None:
             session.station = self.console.for_demonstrations(session.station)
-            session.demonstrate(config.demonstrations, self.console.link, config.demonstrator, tries=10_000)
+            session.demonstrate(config.demonstrations, self.console.hands, config.demonstrator, tries=10_000)
             session.station = self.console.for_practice(session.station)
             return
         person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
-        subscribers = (*session.station.subscribers, person)
-        session.station = replace(session.station, subscribers=subscribers)
+        before = session.station
+        session.station = replace(before, subscribers=(*before.subscribers, person))
+        if self.console is not None:
+            session.station = self.console.beside(person, session.station)
+        teleop = session.station.teleop if self.console is not None else person
+        assert teleop is not None
         try:
-            session.demonstrate(config.demonstrations, person, config.demonstrator)
+            session.demonstrate(config.demonstrations, teleop, config.demonstrator)
         finally:
-            session.station = replace(session.station, subscribers=subscribers[:-1])
+            session.station = before
 
     def _practise(self, session: Session) -> None:
         config = self.config

@@ -42,9 +42,14 @@ def run(argv: Sequence[str]) -> int:
     return 130 if summary["interrupted"] else 0
 
 
-def resumed_config(folder: Path, argv: Sequence[str]) -> TrainConfig:
-    """The settings of a run that is to go on; raises ConfigError when others are given beside it."""
-    others = sorted({word.split("=")[0] for word in argv if word.startswith("--")} - {"--resume", "--quiet"})
+def resumed_config(folder: Path, argv: Sequence[str], *, may_change: tuple[str, ...] = ()) -> TrainConfig:
+    """The settings of a run that is to go on; raises ConfigError when others are given beside it.
+
+    Args:
+        may_change: beginnings of options that may be given all the same.
+    """
+    named = {word.split("=")[0] for word in argv if word.startswith("--")}
+    others = sorted(name for name in named - {"--resume", "--quiet"} if not name.startswith(may_change))
     if others:
         raise ConfigError(f"--resume: a resumed run keeps its own settings; leave out {', '.join(others)}")
     return read_yaml(RunFolder.existing(folder).config)

@@ -13,7 +13,7 @@ from robot_rlhf.console.frames import rotation_matrix
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
-from robot_rlhf.datatypes import ActionLayout, Button, Feedback, Phase
+from robot_rlhf.datatypes import ActionLayout, Button, Feedback, Phase, whole_episode
 from robot_rlhf.errors import InvalidValueError, LinkError, RobotRlhfError
 
 log = logging.getLogger(__name__)
@@ -50,12 +50,15 @@ class Desk:
         self.robot = robot
         self.hands = Hands(layout)
         self.operator: Visitor | None = None
+        self.camera = ""
+        """The camera whose picture the 'camera' frame goes by: the operator's large one."""
         self.sentences: list[str] = []
         """What was said, newest first, without repeats."""
         self.on_change: list[Callable[[], None]] = []
         """Called when the seat, the controls' settings or the sentences changed, for pages to paint themselves."""
         self._rewind_to: float | None = None
-        self._chosen_moment: int | None = None
+        self._chosen_moment: tuple[str, int] | None = None
+        """Episode, whichever of its parts, and step."""
         self._last = -1.0
         self._deaf = False  # the robot's process did not take the last message
 
@@ -102,7 +105,7 @@ class Desk:
     def vanish(self) -> None:
         """The operator's last page is gone: tell the robot at once; the seat stays theirs."""
         self.hands.let_go()
-        self._rewind_to = None
+        self._rewind_to = self._chosen_moment = None
         self._send(Lost())
 
     # -- driving -----------------------------------------------------------------------------------------------------
@@ -136,7 +139,8 @@ class Desk:
     def choose_moment(self, visitor: Visitor, step: int | None) -> None:
         """Rewind to a step of the running episode, by slider; None lets go of the slider."""
         self._require(visitor)
-        self._chosen_moment = step
+        present = self.robot.present
+        self._chosen_moment = None if step is None or present is None else (whole_episode(present.episode), step)
 
     def _rewind(self, now: float) -> None:
         elapsed, self._last = min(0.2, max(0.0, now - self._last)), now
@@ -149,7 +153,13 @@ class Desk:
         self._rewind_to = max(0.0, self._rewind_to - REWIND_SPEED * elapsed)
 
     def _target(self) -> int | None:
-        return self._chosen_moment if self._rewind_to is None else int(self._rewind_to)
+        if self._rewind_to is not None:
+            return int(self._rewind_to)
+        present = self.robot.present
+        if self._chosen_moment is None or present is None:
+            return None
+        episode, step = self._chosen_moment
+        return step if episode == whole_episode(present.episode) else None  # never in the next one
 
     def _view(self) -> View:
         present = self.robot.present
@@ -162,9 +172,6 @@ class Desk:
             if mount.parent == "tool":
                 turned = rotation_matrix(present.tool_pose[3:]) @ turned
         return View(present.tool_pose, turned, present.gripper_target)
-
-    camera: str = ""
-    """The camera whose picture the 'camera' frame goes by."""
 
     # -- judging and speaking ----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The robot's end of the console: a Teleop and a Monitor that never wait for anybody."""
+"""The robot's end of the console: a Teleop, a Monitor and a Subscriber that never wait for anybody."""
 
 from __future__ import annotations
 
@@ -29,13 +29,19 @@ from robot_rlhf.console.wire import (
 from robot_rlhf.datatypes import (
     Action,
     Button,
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
     Feedback,
     FeedbackKind,
     HumanInput,
+    Observation,
     RobotSpec,
     Segment,
     Sentence,
     Situation,
+    Step,
+    whole_episode,
 )
 from robot_rlhf.errors import LinkError
 from robot_rlhf.timing import Clock
@@ -49,6 +55,8 @@ MAX_WAITING = 1_000
 NO_HANDS = Drive(None)
 NEWER = b"\x01"
 """Packet that says: there is a newer situation in the live block."""
+UNSEEN = 0.5
+"""Seconds of an episode that nobody can have judged yet."""
 REMEMBERED = 50
 """Episodes whose length is known, so that a late judgement finds its own."""
 _LATE = {
@@ -101,8 +109,12 @@ class ConsoleLink:
         self._presses: list[Press] = []
         self._sentences: list[Sentence] = []
         self._labels: list[Feedback] = []
-        self._episodes: dict[str, int] = {}
-        self._episode = ""
+        self._episode = self._previous = ""
+        self._steps = 0
+        """Steps of the present episode, over all its parts."""
+        self._settling = round(UNSEEN / spec.control_period)
+        self._lengths: dict[str, int] = {}
+        """Steps of each of the last episodes, part by part."""
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
@@ -150,8 +162,11 @@ class ConsoleLink:
 
     def _take(self, message: Message) -> None:
         now = self._clock.now()
+        self._put(message, now)
         if isinstance(message, Press) and message.button is Button.STOP:
             self._on_stop()
+
+    def _put(self, message: Message, now: float) -> None:
         with self._lock:
             if isinstance(message, Drive):
                 if message.action is not None and len(message.action) != self._size:
@@ -159,7 +174,7 @@ class ConsoleLink:
                 if self._changed is None and message.heard and message.action != (self._drive or NO_HANDS).action:
                     self._changed = message.heard
                 self._drive, self._heard = message, now
-                self._leading = message.action is not None
+                self._leading = message.action is not None or message.rewind_to is not None
             elif isinstance(message, Press):
                 self._keep(self._presses, message)
             elif isinstance(message, Spoken):
@@ -196,15 +211,18 @@ class ConsoleLink:
             presses, self._presses = self._presses, []
             sentences, self._sentences = tuple(self._sentences), []
             labels, self._labels = self._labels, []
-            episode = self._episode
+            episode, young = self._episode, self._steps < self._settling
             left, self._left = self._left, False
             changed, self._changed = self._changed, None
         if changed is not None:
             self.delays.append(now - changed)
         buttons: set[Button] = set()
         for press in presses:
-            if press.episode and press.button in _LATE and _whole(press.episode) != _whole(episode):
-                labels += self._late(press, now)
+            named = press.episode if press.button in _LATE else ""
+            if whole_episode(named) == whole_episode(episode):
+                named = self._previous if young else ""
+            if named:
+                labels += self._late(press, named, now)
             else:
                 buttons.add(press.button)
         if left:
@@ -217,25 +235,43 @@ class ConsoleLink:
         rewind_to = None if drive is None else drive.rewind_to
         return HumanInput(action, frozenset(buttons), sentences, rewind_to, tuple(labels))
 
-    def _late(self, press: Press, now: float) -> list[Feedback]:
-        """The judgement of an episode that has ended meanwhile belongs to that one, not to the next."""
-        steps = self._episodes.get(press.episode)
+    def _late(self, press: Press, named: str, now: float) -> list[Feedback]:
+        """The judgement of an episode that has ended meanwhile belongs to that one, not to the next.
+
+        So does one that comes so early in an episode that nobody can have seen anything of it yet.
+        """
+        steps = self._lengths.get(named, 0)
         if not steps:
-            log.warning("console: '%s' for %s, which is not known: dropped", press.button.value, press.episode)
+            log.warning("console: '%s' for %s, of which no step is known: dropped", press.button.value, named)
             return []
         kind, value = _LATE[press.button]
-        return [Feedback(kind, self.operator or "operator", now, Segment(press.episode, 0, steps), value)]
+        return [Feedback(kind, self.operator or "operator", now, Segment(named, 0, steps), value)]
+
+    # -- Subscriber: what is recorded, to know what a judgement means --------------------------------------------------
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        with self._lock:
+            self._episode = meta.id
+            self._steps = meta.continues_at
+
+    def on_step(self, step: Step) -> None:
+        with self._lock:
+            self._steps += 1
+
+    def on_event(self, event: Event) -> None:
+        """The console reads events from the journal."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        with self._lock:
+            self._previous = end.id
+            self._lengths[end.id] = end.steps
+            while len(self._lengths) > REMEMBERED:
+                del self._lengths[next(iter(self._lengths))]
 
     # -- Monitor -----------------------------------------------------------------------------------------------------
 
     def show(self, situation: Situation) -> None:
         self.block.write(situation)
-        if situation.episode:
-            with self._lock:
-                self._episode = situation.episode
-                self._episodes[situation.episode] = situation.step
-                while len(self._episodes) > REMEMBERED:
-                    del self._episodes[next(iter(self._episodes))]
         self._send(NEWER)
 
     def tell(self, values: Mapping[str, Any]) -> None:
@@ -244,11 +280,7 @@ class ConsoleLink:
 
     def _send(self, packet: bytes) -> None:
         """Without waiting; a console that does not read misses it."""
-        if self._socket is not None:
+        end = self._socket  # another thread may let it go meanwhile
+        if end is not None:
             with contextlib.suppress(OSError):
-                self._socket.send(packet, socket.MSG_DONTWAIT)
-
-
-def _whole(episode: str) -> str:
-    """Id of the episode without the number of its part."""
-    return episode.partition("+")[0]
+                end.send(packet, socket.MSG_DONTWAIT)

@@ -93,7 +93,7 @@ def decode(packet: bytes) -> Message:
     try:
         fields = json.loads(packet)
         return _READERS[fields.pop("kind")](fields)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise LinkError(f"console message {packet[:80]!r}: not understood ({type(error).__name__}: {error})") from error
 
 

@@ -28,13 +28,16 @@ __all__ = [
 ]
 
 
-def read_journal(path: str | os.PathLike[str]) -> Iterator[Record]:
+def read_journal(path: str | os.PathLike[str], *, pictures: bool = True) -> Iterator[Record]:
     """Everything recorded, in the order of recording.
+
+    Args:
+        pictures: False leaves them out of the observations, which is many times faster.
 
     Raises:
         JournalError: no journal, a foreign or damaged file, or one of another version.
     """
-    with JournalTail(check_journal(path)) as tail:
+    with JournalTail(check_journal(path), pictures=pictures) as tail:
         yield from tail.records()
 
 
@@ -147,7 +150,7 @@ class AsLabelled:
         return record if deletes == self._labels.is_deleted(record.span.episode_id) else None
 
 
-def replay_into(path: str | os.PathLike[str], subscriber: Subscriber) -> ReplayCounts:
+def replay_into(path: str | os.PathLike[str], subscriber: Subscriber, *, pictures: bool = True) -> ReplayCounts:
     """Tell a subscriber everything that was recorded, as if it happened now.
 
     An episode that broke off is ended with Outcome.STOPPED, so that every start has its end. A deleted episode is

@@ -28,7 +28,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.errors import FaultLatchedError, InvalidValueError
 from robot_rlhf.ports import EndingTask, GoldTask
 from robot_rlhf.runtime.path import Path
-from robot_rlhf.runtime.standstill import Standstill, press_stop
+from robot_rlhf.runtime.standstill import Standstill, press_stop, stop_pressed
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 
 FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
@@ -36,6 +36,9 @@ FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
 
 JUDGED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
 """Outcomes on which the person is asked for a last judgement."""
+
+ABOUT_AN_EPISODE = frozenset({Button.SUCCESS, Button.FAILURE, Button.DISCARD, Button.RESET})
+"""Buttons that mean the episode in which they were pressed, and no later one."""
 
 PAUSING = frozenset({Button.PAUSE, Button.REWIND})
 NOBODY = HumanInput()
@@ -81,6 +84,23 @@ def run_episode(
     return end
 
 
+def hear_last_words(station: Station) -> None:
+    """Tell the subscribers what the person said and judged after the last episode; buttons have nothing to press."""
+    human = station.read()
+    if human is None:
+        return
+    now = station.clock.now()
+    events: list[Event] = list(human.feedback)
+    for sentence in human.sentences:
+        span = station.recent.about(sentence.began)
+        if span is not None:
+            author = station.who() or station.operator
+            events.append(Feedback(FeedbackKind.CORRECTION, author, now, span, text=sentence.text))
+    for event in events:
+        for subscriber in station.subscribers:
+            subscriber.on_event(event)
+
+
 class _RunningEpisode:
     """The state of one episode while it runs."""
 
@@ -103,6 +123,7 @@ class _RunningEpisode:
         self._world_ended = station.task.ended if isinstance(station.task, EndingTask) else None
         self._outcome_so_far: tuple[Outcome | None, str] = (None, "")
         self._untold: list[Event] = []
+        self._afterwards: list[Event] = []
         self._asked = NOBODY
         self._path = Path(station.world) if station.attended else None
         self._standstill = Standstill(station, self._show_still, self._hear)
@@ -113,15 +134,7 @@ class _RunningEpisode:
         station = self.station
         if station.pace:
             station.pace.restart()
-        try:
-            self._standstill.until_allowed()
-            observation = self._reset(reset_rng)
-            if station.waits_for_hands:
-                self._standstill.until_hands_on("drive the robot to begin")
-                observation = station.guard.observe()
-        except FaultLatchedError:
-            self._tell(station.guard.take_events())
-            raise
+        observation = self._start(reset_rng)
         station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)
         self._begin(observation)
         self._tell(station.guard.take_events())  # what the reset met
@@ -135,6 +148,25 @@ class _RunningEpisode:
                 observation = step.next_observation
             if outcome is not None:
                 return self.close(outcome, detail)
+
+    def _start(self, rng: np.random.Generator) -> Observation:
+        """Reset once that is allowed; where somebody can release faults, one on the way leads back to the waiting."""
+        station, first = self.station, True
+        while True:
+            try:
+                self._standstill.until_allowed(release=first)
+                observation = self._reset(rng)
+                if station.waits_for_hands:
+                    self._standstill.until_hands_on("drive the robot to begin")
+                    observation = station.guard.observe()
+                if not (station.attended and station.guard.faults):
+                    return observation
+                station.guard.hold()  # raises: latched by another thread meanwhile
+            except FaultLatchedError:
+                self._tell(station.guard.take_events())
+                if not station.attended:
+                    raise
+            first = False
 
     def _reset(self, rng: np.random.Generator) -> Observation:
         """Bring the episode to its start; raises FaultLatchedError, before anything moves, while a fault is latched."""
@@ -170,9 +202,11 @@ class _RunningEpisode:
         """
         station, instruction = self.station, self.station.task.instruction
         last = not station.may_move()
+        human = asked
         try:
             proposed = station.policy.act(observation, instruction, rng) if station.policy else None
-            human = asked or station.read()  # as late as possible: what they do now takes effect now
+            if human is None:
+                human = station.read()  # as late as possible: what they do now takes effect now
             buttons = human.buttons if human else frozenset[Button]()
             leave = self._leave(human)
             if leave is not None:
@@ -189,6 +223,10 @@ class _RunningEpisode:
             if isinstance(error, InvalidValueError):
                 station.guard.fault("policy", str(error))
             self._tell(station.guard.take_events())
+            if human is not None:
+                self._hear(human)
+            if stop_pressed(station):
+                return None, Outcome.STOPPED, "stop pressed"
             return None, Outcome.FAULT, str(error)
         self._driver = choice.driver
         events = station.guard.take_events()
@@ -197,9 +235,12 @@ class _RunningEpisode:
         self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
         if outcome in JUDGED and station.teleop and (verdict := station.read()):
-            judging = frozenset({Button.SUCCESS, Button.FAILURE}) & verdict.buttons
-            self._untold += self._judgements(judging - buttons, next_observation.stamp, self._steps)
-            station.inputs.keep(replace(verdict, buttons=verdict.buttons - judging))
+            self._untold += self._judgements(verdict.buttons - buttons, next_observation.stamp, self._steps)
+            if Button.DISCARD in verdict.buttons:
+                whole = Segment(self.meta.id, 0, self._steps)
+                stamp = next_observation.stamp
+                self._afterwards = [Feedback(FeedbackKind.DISCARD, self.meta.operator, stamp, whole, 1.0)]
+            station.inputs.keep(replace(verdict, buttons=verdict.buttons - ABOUT_AN_EPISODE))
         if human is not None:
             self._hear(human)
         self._tell_untold()
@@ -214,6 +255,7 @@ class _RunningEpisode:
         if Button.STOP in human.buttons:
             press_stop(self.station)  # before anything else is sent
             self.asked_to_leave = human.buttons
+            self._hear(human)
             self._tell(self.station.guard.take_events())
             return Outcome.STOPPED, "stop pressed"
         for button, detail in ((Button.END, "session ended"), (Button.RESET, "reset pressed")):
@@ -306,6 +348,7 @@ class _RunningEpisode:
             self.asked_to_leave = resumed.human.buttons
             return before, NOBODY, resumed.outcome, resumed.detail
         observation = self.station.guard.observe()
+        self.station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)  # it may have been rewound
         self.close(Outcome.PAUSED, f"goes on at step {resumed.step}")
         self.meta = replace(
             self._whole,
@@ -319,7 +362,12 @@ class _RunningEpisode:
         self._path.cut(resumed.step)
         self._begin(observation)
         human = resumed.human
-        return observation, replace(human, buttons=human.buttons - PAUSING, sentences=(), feedback=()), None, ""
+        return (
+            observation,
+            replace(human, buttons=human.buttons - PAUSING, sentences=(), feedback=(), rewind_to=None),
+            None,
+            "",
+        )
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -375,6 +423,8 @@ class _RunningEpisode:
             self._takeover_at = None
             for subscriber in self.station.subscribers:
                 subscriber.on_episode_end(end)
+            afterwards, self._afterwards = self._afterwards, []
+            self._tell(afterwards)
         return end
 
     # -- showing -----------------------------------------------------------------------------------------------------

@@ -46,6 +46,11 @@ def press_stop(station: Station) -> None:
         station.guard.stop()
 
 
+def stop_pressed(station: Station) -> bool:
+    """Whether a pressed STOP is latched; a console latches it at once, from its own thread."""
+    return any(fault.rule == STOP_RULE for fault in station.guard.faults)
+
+
 class Standstill:
     """Holds the robot still, period by period, while a person or something else decides how to go on."""
 
@@ -57,8 +62,11 @@ class Standstill:
 
     # -- before an episode -------------------------------------------------------------------------------------------
 
-    def until_allowed(self) -> None:
+    def until_allowed(self, *, release: bool = True) -> None:
         """Wait until nothing is latched and the robot may move.
+
+        Args:
+            release: let a simulation release its own faults, as Station.release_faults says.
 
         Raises:
             FaultLatchedError: a fault is latched, and nobody is there to release it.
@@ -66,7 +74,7 @@ class Standstill:
             EndRequestedError: the person ended the session.
         """
         station = self._station
-        if station.release_faults and not any(fault.rule == STOP_RULE for fault in station.guard.faults):
+        if release and station.release_faults and not stop_pressed(station):
             station.guard.release()
         self._until_released()
         while not station.may_move():
@@ -88,7 +96,7 @@ class Standstill:
                 first = station.guard.faults[0]
                 raise FaultLatchedError(f"robot held by fault {first.rule!r} ({first.detail}): release() it to go on")
             human = self._wait(Phase.STOPPED, station.guard.faults[0].detail)
-            if human is not None and Button.RELEASE in human.buttons:
+            if human is not None and Button.RELEASE in human.buttons and Button.STOP not in human.buttons:
                 station.guard.release()
 
     def _wait(self, phase: Phase, sentence: str) -> HumanInput | None:
@@ -114,10 +122,12 @@ class Standstill:
     def pause(self, path: Path, asked: HumanInput) -> Resumed:
         """Hold still until the person goes on; meanwhile they may go back along the path.
 
-        A hand that was driving when the pause began must let go once before it can drive on.
+        A hand that was driving when the pause began must let go once before it can drive on. The robot goes back only
+        for as long as it is asked to: when the person lets go, or is gone, it stays where it is.
         """
         station, human, at = self._station, asked, path.end
         goal: int | None = None
+        held = False
         note = ""
         let_go = asked.action is None
         while True:
@@ -128,7 +138,9 @@ class Standstill:
             if Button.RESUME in human.buttons or (let_go and human.action is not None and human.rewind_to is None):
                 return Resumed(human, at)
             if human.rewind_to is not None:
-                goal = min(max(0, human.rewind_to), path.end)
+                goal, held = min(max(0, human.rewind_to), path.end), True
+            elif held:
+                goal, held = None, False
             elif Button.REWIND in human.buttons:
                 back = round(REWIND_SECONDS / station.guard.spec.control_period)
                 goal = max(0, (at if goal is None else goal) - back)
@@ -142,12 +154,20 @@ class Standstill:
             except ConfigError as error:
                 note, goal = f"cannot go back: {error}", None
             except FaultLatchedError as error:
-                return Resumed(HumanInput(), at, Outcome.FAULT, str(error))
+                return self._faulted(at, str(error))
             if station.guard.faults:
-                return Resumed(HumanInput(), at, Outcome.FAULT, station.guard.faults[0].detail)
+                return self._faulted(at, station.guard.faults[0].detail)
             self._end_period()
-            human = station.read() or HumanInput()
+            read = station.read()
+            if read is None:
+                goal = None
+            human = read or HumanInput()
             self._hear(human)
+
+    def _faulted(self, at: int, detail: str) -> Resumed:
+        if stop_pressed(self._station):
+            return Resumed(HumanInput(), at, Outcome.STOPPED, "stop pressed")
+        return Resumed(HumanInput(), at, Outcome.FAULT, detail)
 
     def _ended(self, human: HumanInput, at: int) -> Resumed | None:
         """The person ended the episode instead of going on."""

@@ -32,8 +32,10 @@ from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.ports import Monitor
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.station import EndRequestedError, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
@@ -175,7 +177,8 @@ def test_a_paused_demonstration_is_kept_whole() -> None:
     feed = ReplayFeed(buffer, lambda observation: {"state": observation.tool_pose_in_base[:3]})
     rig.station.subscribers = (*rig.station.subscribers, feed)
     assert run_station(rig.station, EpisodeKind.DEMONSTRATION).outcome is Outcome.SUCCESS
-    assert buffer.counts[Source.DEMO] == 5
+    assert buffer.counts[Source.DEMO] == 4
+    assert buffer.counts[Source.OTHER] == 1, "the rest in which it was judged"
 
 
 def test_the_journal_takes_the_parts_and_gives_them_back(tmp_path: Path) -> None:
@@ -252,6 +255,35 @@ class _Still:
         return False
 
 
+@pytest.mark.parametrize("button", [Button.RESUME, Button.FAILURE])
+def test_what_ends_a_pause_ends_it_also_while_a_moment_is_chosen(button: Button) -> None:
+    both = HumanInput(None, frozenset({button}), rewind_to=3)
+    rig, _ = rig_of(*[OFF] * 8, *[back_to(3)] * 30, both)
+    rig.run()
+    assert len(starts(rig)) == 2
+    assert starts(rig)[1].continues_at == 3
+
+
+@pytest.mark.parametrize("then", [OFF, None])
+def test_going_back_ends_when_the_person_lets_go_or_is_gone(then: HumanInput | None) -> None:
+    rig, screen = rig_of(*[OFF] * 9, *[back_to(0)] * 3, *[then] * 30, PRESS[Button.RESUME])
+    rig.run()
+    at = starts(rig)[1].continues_at
+    assert 4 <= at <= 8
+    still = [s.step for s in screen.shown if s.phase is Phase.PAUSED]
+    assert set(still) == {at}
+
+
+def test_the_gripper_is_what_it_was_at_the_chosen_moment() -> None:
+    closed = wish(0.2, 0.0, 0.0, 0.0, -1.0)
+    script = Script([*[closed] * 5, GO])
+    rig, _ = rig_of(*[OFF] * 9, *[back_to(3)] * 30, OFF, PRESS[Button.FAILURE], policy=script)
+    rig.run()
+    last = rig.listener.steps[-1]
+    assert last.driver is Driver.REFLEX
+    assert last.executed.values[-1] == -1.0, "the policy opened it later; at the chosen moment it was closed"
+
+
 # -- stop, release, end ------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +305,52 @@ def test_stop_is_latched_until_released() -> None:
     assert stopped[0].faults[0].rule == "stop"
     assert len(rig.robot.received) == sent + 10
     assert any(isinstance(e, GuardEvent) and e.rule == "stop" for e in rig.listener.told("event"))
+
+
+def test_stop_wins_over_a_release_in_the_same_period() -> None:
+    both = HumanInput(None, frozenset({Button.STOP, Button.RELEASE}))
+    rig, screen = rig_of(OFF, PRESS[Button.STOP], both, OFF, PRESS[Button.END])
+    rig.run()
+    with pytest.raises(EndRequestedError):
+        rig.run(seed=1)
+    assert screen.phases[-1] is Phase.STOPPED
+
+
+def test_a_stop_that_another_thread_latches_during_the_reset_keeps_the_episode_from_starting() -> None:
+    rig, screen = rig_of(OFF, OFF, PRESS[Button.RELEASE], OFF)
+    rig.task.on_reset = lambda: rig.guard.fault("stop", "pressed") if len(rig.task.resets) == 1 else None
+    rig.run()
+    assert screen.phases == [Phase.RESETTING, Phase.STOPPED, Phase.RESETTING, Phase.RUNNING]
+    assert len(rig.task.resets) == 2
+
+
+def test_a_stop_latched_by_another_thread_ends_an_episode_as_stopped() -> None:
+    rig, _ = rig_of(OFF)
+
+    def latch() -> bool:
+        if len(rig.listener.steps) == 3:
+            rig.guard.fault("stop", "pressed")
+        return True
+
+    rig.station.may_move = latch
+    end = rig.run()
+    assert (end.outcome, end.detail, end.steps) == (Outcome.STOPPED, "stop pressed", 3)
+
+
+def test_what_was_said_with_a_stop_is_kept() -> None:
+    rig, _ = rig_of(*[OFF] * 5, HumanInput(None, frozenset({Button.STOP}), (Sentence("watch out", 0.2),)))
+    rig.run()
+    assert [e.text for e in rig.listener.feedback] == ["watch out"]
+
+
+def test_a_discard_at_the_very_end_means_the_episode_that_ends() -> None:
+    rig, _ = rig_of(*[OFF] * 10, PRESS[Button.DISCARD])
+    assert rig.run(seed=0).outcome is Outcome.TIME_LIMIT
+    assert rig.run(seed=1).outcome is Outcome.TIME_LIMIT
+    (event,) = rig.listener.feedback
+    assert (event.kind, event.value, event.span) == (FeedbackKind.DISCARD, 1.0, Segment("practice-0", 0, 10))
+    kinds = [what for _, what, _ in rig.listener.calls]
+    assert kinds.index("event") > kinds.index("end"), "told after the end: it changes what is on record"
 
 
 def test_stop_in_a_pause_and_before_an_episode() -> None:
@@ -362,6 +440,15 @@ def test_what_came_at_the_very_end_is_not_lost() -> None:
     assert starts(rig)[2].continues == "practice-1", "the pause took effect in the next episode"
 
 
+def test_last_words_are_recorded_after_the_last_episode() -> None:
+    label = Feedback(FeedbackKind.DISCARD, "anna", 0.0, Segment("practice-0", 0, 4), 1.0)
+    rig, _ = rig_of(*[OFF] * 11)
+    rig.run()
+    rig.station.teleop = Person([HumanInput(None, frozenset(), (Sentence("thanks", 0.4),), feedback=(label,))])
+    hear_last_words(rig.station)
+    assert [e.kind for e in rig.listener.feedback] == [FeedbackKind.DISCARD, FeedbackKind.CORRECTION]
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +479,28 @@ def test_the_first_who_drives_leads_and_everybody_is_heard() -> None:
     assert [human.action for human in heard] == [GO, LEFT, GO]
     assert [human.buttons for human in heard] == [{Button.SUCCESS}] * 3
     assert FirstOf([Person([None]), Person([None])]).read() is None
+
+
+def test_a_simulated_person_ends_no_pause() -> None:
+    other = Person([DRIVE] * 100)
+    both = FirstOf([Person([OFF, PRESS[Button.PAUSE], *[OFF] * 10, PRESS[Button.RESUME]])], [other])
+    rig, screen = rig_of()
+    rig.station = replace(rig.station, teleop=both, monitor=Both(screen, both))
+    rig.run()
+    paused = [s for s in screen.shown if s.phase is Phase.PAUSED]
+    assert len(paused) >= 11
+    assert rig.listener.steps[-1].driver is Driver.HUMAN, "it drives on after the pause"
+
+
+class Both:
+    """Shows to two."""
+
+    def __init__(self, *monitors: Monitor) -> None:
+        self.monitors = monitors
+
+    def show(self, situation: Situation) -> None:
+        for monitor in self.monitors:
+            monitor.show(situation)
 
 
 def test_a_device_that_vanishes_while_it_drives_pauses_although_others_are_there() -> None:

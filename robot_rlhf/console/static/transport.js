@@ -74,6 +74,7 @@
           if (result.status === 'fulfilled') paint(result.value); else stats.bad++;
         }
         stats.situations++;
+        leading = said.present.driver === 'human';
         tell('present', said.present, said.number);
       } finally {
         video.send(ACK); // also after a bad picture: nothing may wait for ever
@@ -106,6 +107,7 @@
   const STOP_KEY = 'KeyX', STOP_BUTTON = 8;
   const keys = new Set(), pressed = new Set(), sticks = {};
   let pads = [], seat = false, ready = false, sequence = 0, sentAt = 0, later = 0;
+  let leading = false; // a person drives, as far as the last situation says
 
   const input = () => {
     const held = [...new Set([...keys, ...pressed])].slice(0, 32);
@@ -164,8 +166,16 @@
     if (event.code.startsWith('Meta')) letGo(); // with it held, some systems tell of no release
     if (keys.delete(event.code)) held();
   }, true);
-  addEventListener('blur', letGo);
-  document.addEventListener('visibilitychange', () => { if (document.hidden) letGo(); });
+  // Somebody whose window is covered while they drive has not decided to hand back: the robot is paused.
+  function away() {
+    const driving = keys.size || pressed.size || pads.length || Object.values(sticks).some(Boolean) || leading;
+    letGo();
+    if (!driving || !seat || leaving) return;
+    pressed.add('Away'); held();
+    setTimeout(() => { if (pressed.delete('Away')) held(); }, 100);
+  }
+  addEventListener('blur', away);
+  document.addEventListener('visibilitychange', () => { if (document.hidden) away(); });
   document.addEventListener('focusin', () => { if (typing()) letGo(); });
   // A button that was clicked must not swallow the next key.
   document.addEventListener('click', (event) => {
