@@ -25,6 +25,7 @@ class LearnerLink:
     def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock, policy: LearnedPolicy) -> None:
         self._folder = folder
         self._hold = config.asynchronous.without_learner == "hold"
+        self._attended = config.console is not None
         self._clock = clock
         self._policy = policy
         self._asked_at: float | None = None
@@ -65,16 +66,25 @@ class LearnerLink:
         """Whether there are weights to practise with, and a learner where one is required.
 
         Raises:
-            LinkError: the learner will not come back, or never sent any weights.
+            LinkError: the learner will not come back, or never sent any weights, and nobody is at a console to decide
+                what is to be done.
         """
-        self._process.check()
+        self.check()
         if self._policy.version < 0 and not self._take_first():
             return False
         return self.healthy or not self._hold
 
     def check(self) -> None:
-        """Raises LinkError when the learner died more often than allowed."""
-        self._process.check()
+        """Raises LinkError when the learner died more often than allowed; with a console the page says so instead."""
+        if not self._attended:
+            self._process.check()
+
+    @property
+    def state(self) -> str:
+        """'learning', or why not, in words."""
+        if self._process.failure:
+            return self._process.failure
+        return "the learner's process is starting" if self.news is None else self.news.state
 
     def newest(self) -> WeightSnapshot:
         """The weights to evaluate and deploy."""
@@ -87,6 +97,6 @@ class LearnerLink:
         if snapshot is not None:
             self._policy.load(snapshot)
             return True
-        if self._clock.now() > self._asked_at + FIRST_WEIGHTS_TIMEOUT:
+        if not self._attended and self._clock.now() > self._asked_at + FIRST_WEIGHTS_TIMEOUT:
             raise LinkError(f"no weights from the learner within {FIRST_WEIGHTS_TIMEOUT:.0f} s; see learner.log")
         return False

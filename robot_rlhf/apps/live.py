@@ -237,7 +237,7 @@ class LiveConsole:
             "inputs": len(self.link.delays),
             "operator_lost": self.link.lost,
             "learner_healthy": learner.healthy,
-            "learner_state": "the learner's process is starting" if news is None else news.state,
+            "learner_state": learner.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
         status |= spread("period", list(pace.recent)[-RECENT:]) | spread("input", list(self.link.delays)[-RECENT:])
