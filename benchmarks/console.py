@@ -215,7 +215,7 @@ def renderer_of(page: Any) -> int:
 def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
     """A session in which all supervision is keyboard events; the policy is then measured without help."""
     config = defaults_for(TASK)
-    options = (*COMMON, "--demonstrations", "5", "--seed", str(seed), "--steps", str(steps))
+    options = (*COMMON, "--demonstrations", "5", "--seed", str(seed), "--steps", str(steps), "--image-size", "128")
     with LiveSession(out, options, f"learn-{seed}") as session, browser() as chromium:
         page = open_console(chromium, session.address)
         choose_base_frame(page)
