@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -24,7 +23,6 @@ ARGUMENTS = (
     "--disable-component-update",
     "--no-first-run",
 )
-BROWSER_NICENESS = 10
 START_TIMEOUT = 60.0
 WATCH = """() => {
     window.seen = {};
@@ -100,9 +98,6 @@ def browser(*, touch: bool = False) -> Iterator[Any]:
     """Debian's Chromium, driven by Playwright; yields the browser."""
     from playwright.sync_api import sync_playwright
 
-    # A browser here draws with the processor alone. On an operator's machine it has a screen, and a chip for that.
-    with contextlib.suppress(OSError):
-        os.nice(BROWSER_NICENESS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:
