@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.browser import LiveSession, browser, open_console
-from benchmarks.keyboard import KeyboardOperator, choose_base_frame
+from benchmarks.keyboard import KeyboardOperator, prepare
 from robot_rlhf.apps.config import TrainConfig, defaults_for
 from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
@@ -84,7 +84,7 @@ def latency(out: Path, events: int) -> dict[str, Any]:
         browser() as chromium,
     ):
         page = open_console(chromium, session.address)
-        choose_base_frame(page)
+        prepare(page)
         teach(page, session, defaults_for(TASK), until=EpisodeKind.PRACTICE)
         page.wait_for_timeout(20_000)  # until the learner is at it
         page.evaluate("() => { const s = window.console_rlhf.stats; window.before = {...s}; }")
@@ -218,7 +218,7 @@ def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
     options = (*COMMON, "--demonstrations", "5", "--seed", str(seed), "--steps", str(steps), "--image-size", "128")
     with LiveSession(out, options, f"learn-{seed}") as session, browser() as chromium:
         page = open_console(chromium, session.address)
-        choose_base_frame(page)
+        prepare(page)
         operator = KeyboardOperator(page.keyboard, session.journal, config)
         began = time.monotonic()
         while session.process.poll() is None and not page.evaluate("() => window.console_rlhf.link === 'ended'"):

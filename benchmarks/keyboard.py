@@ -31,9 +31,9 @@ KEYS: Mapping[str, tuple[str, str]] = {
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
 LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyP"
 PERIOD = 0.05
-SPEED = 0.5
-"""The console's middle speed level: share of the full action while a key is down."""
-LONG = 1.5
+SPEED = 0.25
+"""The console's slow speed level, which `prepare` chooses: share of the full action while a key is down."""
+LONG = 2.0
 """Steps that one push makes towards something far."""
 FAR = 0.99
 """Motion from here on is the most that can be wanted: it is still far."""
@@ -67,7 +67,7 @@ class KeyboardOperator:
         config: TrainConfig,
         *,
         practice: PersonConfig = AT_KEYS,
-        demonstration: PersonConfig = PEOPLE["clumsy"],
+        demonstration: PersonConfig = PEOPLE["attentive"],
     ) -> None:
         """Args: journal: of the running session; practice, demonstration: what kind of person it is in either."""
         world = build_world(config, FakeClock(), cameras=False)
@@ -172,8 +172,9 @@ class KeyboardOperator:
         self.presses += 1
 
 
-def choose_base_frame(page: Any) -> None:
-    """Press the frame key until motion is typed in the base frame."""
+def prepare(page: Any) -> None:
+    """Choose the slow speed, and press the frame key until motion is typed in the base frame."""
+    page.keyboard.press("Digit1")
     for _ in range(4):
         if page.evaluate("() => (window.seen.controls || {}).frame") == "base":
             return

@@ -35,7 +35,7 @@ NICENESS = 5
 """Steps by which learning stands back behind the robot and the console."""
 UPDATES_AT_ONCE = 8
 """Updates between two looks at the journal: few, so that a step is taken in within 100 ms."""
-IDLE = 0.005
+IDLE = 0.02
 NEWS_EVERY = 0.2
 CHECKPOINT_EVERY = 20.0
 """Seconds."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
-from benchmarks.keyboard import KeyboardOperator, choose_base_frame
+from benchmarks.keyboard import KeyboardOperator, prepare
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.datatypes import (
     Driver,
@@ -137,7 +137,7 @@ def _story(chromium: Any, session: LiveSession) -> None:
     page = open_console(chromium, session.address)
     page.evaluate(PADS)
     assert "token" not in page.url
-    choose_base_frame(page)
+    prepare(page)
     watch = Watch(session.journal)
 
     # Lifts the cube by hand: the demonstration.
