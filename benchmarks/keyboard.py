@@ -31,8 +31,8 @@ KEYS: Mapping[str, tuple[str, str]] = {
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
 LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyP"
 PERIOD = 0.05
-SPEED = 0.25
-"""The console's slow speed level, which `prepare` chooses: share of the full action while a key is down."""
+SPEED = 0.5
+"""The console's middle speed level, which `prepare` chooses: share of the full action while a key is down."""
 LONG = 2.0
 """Steps that one push makes towards something far."""
 FAR = 0.99
@@ -173,8 +173,8 @@ class KeyboardOperator:
 
 
 def prepare(page: Any) -> None:
-    """Choose the slow speed, and press the frame key until motion is typed in the base frame."""
-    page.keyboard.press("Digit1")
+    """Choose the middle speed, and press the frame key until motion is typed in the base frame."""
+    page.keyboard.press("Digit2")
     for _ in range(4):
         if page.evaluate("() => (window.seen.controls || {}).frame") == "base":
             return

@@ -31,7 +31,7 @@ from robot_rlhf.runtime.value_check import ValueCheck
 
 log = logging.getLogger(__name__)
 
-NICENESS = 5
+NICENESS = 2
 """Steps by which learning stands back behind the robot and the console."""
 UPDATES_AT_ONCE = 8
 """Updates between two looks at the journal: few, so that a step is taken in within 100 ms."""
