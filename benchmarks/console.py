@@ -112,7 +112,7 @@ def latency(out: Path, events: int) -> dict[str, Any]:
 
 def teach(page: Any, session: LiveSession, config: TrainConfig, *, until: EpisodeKind) -> None:
     """Give the demonstrations by keyboard, until an episode of a kind begins."""
-    operator = KeyboardOperator(page.keyboard, session.journal, config)
+    operator = KeyboardOperator(page, session.journal, config)
     tail = JournalTail(session.journal, pictures=False)
     deadline = time.monotonic() + 120.0
     while not any(isinstance(r, EpisodeStarted) and r.meta.kind is until for r in tail.poll()):
@@ -219,7 +219,7 @@ def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
     with LiveSession(out, options, f"learn-{seed}") as session, browser() as chromium:
         page = open_console(chromium, session.address)
         prepare(page)
-        operator = KeyboardOperator(page.keyboard, session.journal, config)
+        operator = KeyboardOperator(page, session.journal, config)
         began = time.monotonic()
         while session.process.poll() is None and not page.evaluate("() => window.console_rlhf.link === 'ended'"):
             for _ in range(20):

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from robot_rlhf.apps.build import build_person, build_world
 from robot_rlhf.apps.config import TrainConfig
@@ -49,12 +49,16 @@ AT_KEYS = PersonConfig(burst=2.5)
 """Attentive, with longer corrections: a few pushes of a key do what a joystick does in half a second."""
 
 
-class Keyboard(Protocol):
-    """Playwright's."""
-
-    def down(self, key: str) -> None: ...
-
-    def up(self, key: str) -> None: ...
+PUSH = """(pushes) => {
+    for (const [code, ms] of Object.entries(pushes)) {
+        const tell = (type) => document.body.dispatchEvent(
+            new KeyboardEvent(type, {code, key: code, bubbles: true, cancelable: true}));
+        tell('keydown');
+        setTimeout(() => tell('keyup'), ms);
+    }
+}"""
+"""Keys go down together, and up again after the time of each: timed in the page, as fingers are, not by a script that
+shares two processor cores with all the rest."""
 
 
 class KeyboardOperator:
@@ -62,25 +66,24 @@ class KeyboardOperator:
 
     def __init__(
         self,
-        keyboard: Keyboard,
+        page: Any,
         journal: Path,
         config: TrainConfig,
         *,
         practice: PersonConfig = AT_KEYS,
         demonstration: PersonConfig = PEOPLE["attentive"],
     ) -> None:
-        """Args: journal: of the running session; practice, demonstration: what kind of person it is in either."""
+        """Args: page: Playwright's; journal: of the running session; practice, demonstration: what kind of person it is in either."""
         world = build_world(config, FakeClock(), cameras=False)
         self._people = {"practice": build_person(world, practice), "demonstration": build_person(world, demonstration)}
         self._person = self._people["practice"]
         self._layout = world.spec.action
         self._tail = JournalTail(journal, pictures=False)
-        self._keyboard = keyboard
-        self._held: set[str] = set()
+        self._page = page
+        self._lead = False
         self._human = HumanInput()
-        self._until: dict[str, float] = {}
-        """Key that is down to when it goes up."""
         self._pushed = 0.0
+        """When the last push ended."""
         self._seen: Observation | None = None
         self._last_record = time.monotonic()
         self._open = False
@@ -109,27 +112,24 @@ class KeyboardOperator:
                 self._open = False
                 self.episodes += 1
                 human = HumanInput()
-        now = time.monotonic()
         if human is not None:
             self._human = human
-        if self._human.action is None:
-            self._until = {}
-            if human is not None:
-                self._hold(set())
-        else:
-            self._pulse(self._human, now)
-        if now - self._last_record > IDLE:
+        if self._human.action is not None:
+            self._pulse(self._human)
+        if time.monotonic() - self._last_record > IDLE:
             self._wake_up()
 
-    def _pulse(self, human: HumanInput, now: float) -> None:
+    def _pulse(self, human: HumanInput) -> None:
         """Move as people do with keys: a short push, a look at what it did, the next one."""
         assert human.action is not None
-        self._until = {key: until for key, until in self._until.items() if until > now}
-        if not self._until and self._seen is not None and self._seen.stamp > self._pushed + LAG:
-            self._until = {key: now + seconds for key, seconds in self._pushes(human.action, self._seen).items()}
-            if self._until:
-                self._pushed = max(self._until.values())
-        self._hold(set(self._until))
+        if self._seen is None or self._seen.stamp <= self._pushed + LAG:
+            return
+        self.release()
+        pushes = self._pushes(human.action, self._seen)
+        if pushes:
+            self._page.evaluate(PUSH, {key: 1e3 * seconds for key, seconds in pushes.items()})
+            self._pushed = time.monotonic() + max(pushes.values())
+            self.presses += len(pushes)
 
     def _pushes(self, action: Action, seen: Observation) -> dict[str, float]:
         """Keys and how long to hold each, seconds."""
@@ -148,28 +148,20 @@ class KeyboardOperator:
     def _wake_up(self) -> None:
         """Nothing has happened for a while: begin a demonstration, or go on after a pause."""
         self._last_record = time.monotonic()
+        self.presses += 1
         if self._open:
-            self._hold(set())
-            self._press(RESUME)
-            self._keyboard.up(RESUME)
+            self.release()
+            self._page.keyboard.press(RESUME)
             self.resumed += 1
         else:
-            self._hold({LEAD})
+            self._page.keyboard.down(LEAD)
+            self._lead = True
 
     def release(self) -> None:
-        """Let go of every key."""
-        self._hold(set())
-
-    def _hold(self, keys: set[str]) -> None:
-        for key in self._held - keys:
-            self._keyboard.up(key)
-        for key in keys - self._held:
-            self._press(key)
-        self._held = keys
-
-    def _press(self, key: str) -> None:
-        self._keyboard.down(key)
-        self.presses += 1
+        """Let go of the lead."""
+        if self._lead:
+            self._page.keyboard.up(LEAD)
+            self._lead = False
 
 
 def prepare(page: Any) -> None:

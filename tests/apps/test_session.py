@@ -142,7 +142,7 @@ def _story(chromium: Any, session: LiveSession) -> None:
 
     # Lifts the cube by hand: the demonstration.
     assert phase(page) == "waiting"
-    operator = KeyboardOperator(page.keyboard, session.journal, defaults_for("pick_cube"))
+    operator = KeyboardOperator(page, session.journal, defaults_for("pick_cube"))
     deadline = time.monotonic() + 60.0
     while not any(end.outcome is Outcome.SUCCESS for end in watch.look().ends.values()):
         assert time.monotonic() < deadline, "the cube was not lifted by hand"
