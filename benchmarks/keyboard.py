@@ -1,4 +1,4 @@
-"""A person at the console's keyboard: looks at the recorded state, and presses and releases real keys of a browser.
+"""A person at the console's keyboard: looks at the recorded state, and gives keyboard events to the page.
 
 What they want to do, and when they take over, is the simulated person's business; here it becomes keys. A key is held
 or not, so their motion is coarser than a joystick's.
@@ -73,7 +73,12 @@ class KeyboardOperator:
         practice: PersonConfig = AT_KEYS,
         demonstration: PersonConfig = PEOPLE["attentive"],
     ) -> None:
-        """Args: page: Playwright's; journal: of the running session; practice, demonstration: what kind of person it is in either."""
+        """
+        Args:
+            page: Playwright's.
+            journal: of the running session.
+            practice, demonstration: what kind of person it is in either.
+        """
         world = build_world(config, FakeClock(), cameras=False)
         self._people = {"practice": build_person(world, practice), "demonstration": build_person(world, demonstration)}
         self._person = self._people["practice"]
