@@ -28,9 +28,8 @@ from typing import Any
 
 from benchmarks.browser import LiveSession, browser, open_console
 from benchmarks.keyboard import KeyboardOperator, prepare
-from robot_rlhf.apps.config import TrainConfig, defaults_for
-from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, Outcome, Step
-from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.datatypes import Driver, EpisodeEnd, Outcome, Step
 from robot_rlhf.journal.reader import JournalTail
 
 RESULTS = Path(__file__).parent / "results" / "console.jsonl"
@@ -80,13 +79,11 @@ def latency(out: Path, events: int) -> dict[str, Any]:
     """Keys go down and up at random times, so that no phase of the control period is preferred."""
     rng = random.Random(0)
     with (
-        LiveSession(out, (*SHORT, "--demonstrations", "2", "--seed", "0"), "latency") as session,
+        LiveSession(out, (*SHORT, "--demonstrations", "0", "--seed", "0"), "latency") as session,
         browser() as chromium,
     ):
         page = open_console(chromium, session.address)
-        prepare(page)
-        teach(page, session, defaults_for(TASK), until=EpisodeKind.PRACTICE)
-        page.wait_for_timeout(20_000)  # until the learner is at it
+        page.wait_for_timeout(25_000)  # until the learner is at it
         page.evaluate("() => { const s = window.console_rlhf.stats; window.before = {...s}; }")
         began, load = time.monotonic(), os.times()
         for i in range(events):
@@ -108,19 +105,6 @@ def latency(out: Path, events: int) -> dict[str, Any]:
             **session.summary()["console"],
             **frames(session),
         }
-
-
-def teach(page: Any, session: LiveSession, config: TrainConfig, *, until: EpisodeKind) -> None:
-    """Give the demonstrations by keyboard, until an episode of a kind begins."""
-    operator = KeyboardOperator(page, session.journal, config)
-    tail = JournalTail(session.journal, pictures=False)
-    deadline = time.monotonic() + 120.0
-    while not any(isinstance(r, EpisodeStarted) and r.meta.kind is until for r in tail.poll()):
-        if time.monotonic() > deadline:
-            raise RuntimeError("the demonstrations did not come to an end")
-        operator.tick()
-        page.wait_for_timeout(15)
-    operator.release()
 
 
 def finish(page: Any, session: LiveSession) -> None:
