@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-import sys
 import threading
 import time
-import webbrowser
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -20,6 +18,7 @@ from robot_rlhf.apps.build import World
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
 from robot_rlhf.apps.devices import Device, Monitors, open_device
 from robot_rlhf.apps.learner_link import LearnerLink
+from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
@@ -60,13 +59,6 @@ def serve(
     return ConsoleProcess(replace(settings, hosts=tuple(sorted(hosts))), listening, link, log_file)
 
 
-def open_browser(address: str) -> None:
-    """Show a page in this machine's browser, where it has a screen; returns at once."""
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return
-    threading.Thread(target=webbrowser.open, args=(address,), name="open-browser", daemon=True).start()
-
-
 def spread(name: str, seconds: list[float]) -> dict[str, float]:
     """Median, 99th percentile and maximum in milliseconds, by name; empty without values."""
     if not seconds:
@@ -86,6 +78,7 @@ class LiveConsole:
             ConfigError: the port is in use.
         """
         assert config.console is not None
+        self._folder = folder
         self._settings = config.console
         self._config = config
         self._world = world
@@ -119,7 +112,7 @@ class LiveConsole:
     def __enter__(self) -> LiveConsole:
         self.process.__enter__()
         if self._settings.open_browser:
-            open_browser(self.process.address)
+            open_page(self.process.address, self._folder.path)
         return self
 
     def __exit__(

@@ -122,7 +122,7 @@ class Desk:
         self._require(visitor)
         local: list[str] = []
         present = self.robot.present
-        paused = present is not None and present.phase == Phase.PAUSED.value
+        paused = present is not None and present.phase in (Phase.PAUSED.value, Phase.REWINDING.value)
         for pressed in self.hands.update(page, now, paused=paused):
             if pressed is Button.REWIND:
                 self.press(visitor, Button.PAUSE)  # how far it goes back, the held key says
