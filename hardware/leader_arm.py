@@ -135,7 +135,7 @@ class _Anchor:
     robot_orientation: Quaternion
 
 
-DRIVABLE = frozenset({Phase.RUNNING, Phase.WAITING, Phase.PAUSED})
+DRIVABLE = frozenset({Phase.RUNNING, Phase.WAITING})
 """What the robot does when hands may begin to drive it."""
 
 

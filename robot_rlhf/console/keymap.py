@@ -100,7 +100,7 @@ PRESSES: Mapping[str, Meaning] = {
     "KeyB": Button.REWIND,
     "Pad1": Button.REWIND,
     "KeyP": Toggle.PAUSE,
-    "Away": Button.PAUSE,  # no key: the page lost the window's focus while it drove
+    "ScreenAway": Button.PAUSE,  # no key: the page lost the window's focus while it drove
     "Pad9": Toggle.PAUSE,
     "Digit1": 1,
     "Numpad1": 1,

@@ -241,7 +241,7 @@ class FakeSession:
             suggestions=("higher", "slower near the cube", "grasp it from the left"),
             can_rewind=True,
             judged_by="person",
-            **descriptors,
+            **descriptors,  # pyright: ignore[reportArgumentType]  link, block and listen only
         )
 
     def start_console(self) -> None:

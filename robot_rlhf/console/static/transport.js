@@ -171,8 +171,8 @@
     const driving = keys.size || pressed.size || pads.length || Object.values(sticks).some(Boolean) || leading;
     letGo();
     if (!driving || !seat || leaving) return;
-    pressed.add('Away'); held();
-    setTimeout(() => { if (pressed.delete('Away')) held(); }, 100);
+    pressed.add('ScreenAway'); held();
+    setTimeout(() => { if (pressed.delete('ScreenAway')) held(); }, 100);
   }
   addEventListener('blur', away);
   document.addEventListener('visibilitychange', () => { if (document.hidden) away(); });
