@@ -19,6 +19,7 @@ from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
 from robot_rlhf.apps.devices import Device, Monitors, open_device
 from robot_rlhf.apps.learner_link import LearnerLink
 from robot_rlhf.apps.open_page import open_page
+from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
@@ -85,7 +86,12 @@ class LiveConsole:
         self._tally = tally
         self._stack = ExitStack()
         spec = world.spec
-        self.link = ConsoleLink(spec, world.clock, on_stop=lambda: world.guard.fault(STOP_RULE, "STOP was pressed"))
+        self.link = ConsoleLink(
+            spec,
+            world.clock,
+            on_stop=lambda: world.guard.fault(STOP_RULE, "STOP was pressed"),
+            on_thread=stay_urgent,
+        )
         self._hands: Teleop = self.link
         self._device: Device | None = None
         self._real = True

@@ -28,6 +28,12 @@ def urgent() -> Iterator[bool]:
             os.sched_setscheduler(0, *before)
 
 
+def stay_urgent() -> None:
+    """Have this thread run before all ordinary ones for the rest of its life, where this user may."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(REAL_TIME_PRIORITY))
+
+
 def modest(steps: int) -> None:
     """Have this process stand back by so many steps of niceness."""
     with contextlib.suppress(OSError):

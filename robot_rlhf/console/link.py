@@ -80,6 +80,7 @@ class ConsoleLink:
         *,
         stale_after: float = STALE_AFTER,
         on_stop: Callable[[], None] = lambda: None,
+        on_thread: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the live block.
 
@@ -88,6 +89,7 @@ class ConsoleLink:
             clock: of the session.
             stale_after: seconds of silence after which nobody drives.
             on_stop: called at once, from the link's own thread, when STOP is pressed: the guard's stop.
+            on_thread: called in the link's own thread when it begins, for example to raise its priority.
         """
         self.block = LiveBlock(spec.cameras)
         self.operator = ""
@@ -101,6 +103,7 @@ class ConsoleLink:
         self._clock = clock
         self._stale_after = stale_after
         self._on_stop = on_stop
+        self._on_thread = on_thread
         self._lock = threading.Lock()
         self._drive: Drive | None = None
         self._heard = -1.0
@@ -147,6 +150,7 @@ class ConsoleLink:
         self.block.close()
 
     def _listen(self, end: socket.socket) -> None:
+        self._on_thread()
         while True:
             try:
                 packet = end.recv(2 * MAX_PACKET)
