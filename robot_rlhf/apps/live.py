@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 import os
@@ -24,7 +25,7 @@ from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
 from robot_rlhf.console.settings import CameraMount, ConsoleSettings
-from robot_rlhf.errors import LinkError
+from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.ports import Teleop
@@ -52,7 +53,9 @@ SUGGESTIONS = (
 def serve(
     console: ConsoleConfig, settings: ConsoleSettings, link: ConsoleLink | None, log_file: Path
 ) -> ConsoleProcess:
-    """The console's process, not yet started; raises ConfigError when it cannot listen."""
+    """The console's process, not yet started; raises ConfigError when it cannot listen, or NiceGUI is missing."""
+    if importlib.util.find_spec("nicegui") is None:
+        raise ConfigError("the console needs NiceGUI: pip install 'robot-rlhf[console]'")
     listening = listen(console.host, console.port)
     hosts = {"127.0.0.1", "localhost", *console.names}
     if not is_loopback(console.host):

@@ -14,7 +14,9 @@ import pytest
 
 from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
 from benchmarks.keyboard import KeyboardOperator, prepare
-from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.apps.config import ConsoleConfig, defaults_for
+from robot_rlhf.apps.live import serve
+from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.datatypes import (
     Driver,
     EpisodeEnd,
@@ -26,6 +28,7 @@ from robot_rlhf.datatypes import (
     Outcome,
     Step,
 )
+from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 
@@ -288,6 +291,13 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         session = LiveSession(tmp_path, ["--console.port", str(port)])
         with pytest.raises(RuntimeError, match=rf"console.port {port}: cannot listen there: another program uses it"):
             session.__enter__()
+
+
+def test_without_nicegui_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    settings = ConsoleSettings(journal=str(tmp_path), token="t")
+    with pytest.raises(ConfigError, match=r"pip install 'robot-rlhf\[console\]'"):
+        serve(ConsoleConfig(port=0), settings, None, tmp_path / "console.log")
 
 
 @needs_browser
