@@ -8,9 +8,11 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -63,6 +65,11 @@ def serve(
     return ConsoleProcess(replace(settings, hosts=tuple(sorted(hosts))), listening, link, log_file)
 
 
+def newest(values: deque[float]) -> list[float]:
+    """The last RECENT values, without a copy of the whole session's."""
+    return list(islice(reversed(values), RECENT))
+
+
 def spread(name: str, seconds: list[float]) -> dict[str, float]:
     """Median, 99th percentile and maximum in milliseconds, by name; empty without values."""
     if not seconds:
@@ -95,7 +102,8 @@ class LiveConsole:
             on_stop=lambda: world.guard.fault(STOP_RULE, "STOP was pressed"),
             on_thread=stay_urgent,
         )
-        self._hands: Teleop = self.link
+        self.hands: Teleop = self.link
+        """The real operator's, by browser or device."""
         self._device: Device | None = None
         self._real = True
         mounts = {name: CameraMount(parent, rotation) for name, (parent, rotation) in world.task.arm.mounts().items()}
@@ -148,9 +156,9 @@ class LiveConsole:
         """Put the operator at a station: their hands come first, the simulated person's after them."""
         self._device = open_device(self._stack, self._settings.device, self._world)
         real = station.teleop is None
-        self._hands = self.link if self._device is None else FirstOf([self.link, self._device])
+        self.hands = self.link if self._device is None else FirstOf([self.link, self._device])
         station = replace(
-            self.beside(station.teleop, station) if station.teleop else replace(station, teleop=self._hands),
+            self.beside(station.teleop, station) if station.teleop else replace(station, teleop=self.hands),
             attended=True,
             world=self._world.task.arm if self._settings.rewind == "restore" else None,
             subscribers=(*station.subscribers, self.link),
@@ -173,19 +181,6 @@ class LiveConsole:
         both = FirstOf([self.hands], [person])
         shown = [self.link, both] if self._device is None else [self.link, self._device, both]
         return replace(station, teleop=both, monitor=Monitors(*shown))
-
-    @property
-    def hands(self) -> Teleop:
-        """The real operator's, by browser or device."""
-        return self._hands
-
-    def for_demonstrations(self, station: Station) -> Station:
-        """While the operator demonstrates: an episode waits for their hands."""
-        return replace(station, waits_for_hands=True)
-
-    def for_practice(self, station: Station) -> Station:
-        """The inverse of `for_demonstrations`."""
-        return replace(station, waits_for_hands=False)
 
     # -- what the run says of itself -----------------------------------------------------------------------------------
 
@@ -242,13 +237,12 @@ class LiveConsole:
             "learner_state": learner.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
-        status |= spread("period", list(pace.recent)[-RECENT:]) | spread("input", list(self.link.delays)[-RECENT:])
+        status |= spread("period", newest(pace.recent)) | spread("input", newest(self.link.delays))
         if tally.recent:
-            recent = tally.recent.copy()
-            alone = [episode.success for episode in recent if not episode.human_steps]
+            alone = [episode.success for episode in list(tally.recent) if not episode.human_steps]
             status |= {
-                "success_with_help": sum(episode.success for episode in recent) / len(recent),
-                "human_share": sum(e.human_steps for e in recent) / max(1, sum(e.steps for e in recent)),
+                "success_with_help": tally.recent_success,
+                "human_share": tally.recent_human_share,
                 "unaided": [sum(alone) / len(alone), len(alone)] if alone else None,
             }
         if news is not None:

@@ -185,21 +185,16 @@ class _Training:
         config = self.config
         if self.tally.demonstrations >= config.demonstrations:
             return
-        preset = PEOPLE.get(config.demonstrator)
-        if preset is None and self.console is not None:
-            session.station = self.console.for_demonstrations(session.station)
-            session.demonstrate(config.demonstrations, self.console.hands, config.demonstrator, tries=10_000)
-            session.station = self.console.for_practice(session.station)
-            return
-        person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
         before = session.station
-        session.station = replace(before, subscribers=(*before.subscribers, person))
-        if self.console is not None:
-            session.station = self.console.beside(person, session.station)
-        teleop = session.station.teleop if self.console is not None else person
-        assert teleop is not None
         try:
-            session.demonstrate(config.demonstrations, teleop, config.demonstrator)
+            if self.console is not None and config.demonstrator not in PEOPLE:
+                session.station = replace(before, waits_for_hands=True)
+                session.demonstrate(config.demonstrations, self.console.hands, config.demonstrator, tries=10_000)
+                return
+            person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
+            station = replace(before, teleop=person, subscribers=(*before.subscribers, person))
+            session.station = station if self.console is None else self.console.beside(person, station)
+            session.demonstrate(config.demonstrations, session.station.teleop or person, config.demonstrator)
         finally:
             session.station = before
 

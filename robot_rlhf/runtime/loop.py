@@ -89,14 +89,9 @@ def hear_last_words(station: Station) -> None:
     human = station.read()
     if human is None:
         return
-    now = station.clock.now()
-    events: list[Event] = list(human.feedback)
-    for sentence in human.sentences:
-        span = station.recent.about(sentence.began)
-        if span is not None:
-            author = station.who() or station.operator
-            events.append(Feedback(FeedbackKind.CORRECTION, author, now, span, text=sentence.text))
-    for event in events:
+    author, now = station.who() or station.operator, station.clock.now()
+    said = [station.recent.correction(sentence, author, now) for sentence in human.sentences]
+    for event in (*human.feedback, *filter(None, said)):
         for subscriber in station.subscribers:
             subscriber.on_event(event)
 
@@ -374,12 +369,12 @@ class _RunningEpisode:
     def _hear(self, human: HumanInput) -> None:
         """Sentences become corrections about the steps they mean; judgements of the past are passed on."""
         for sentence in human.sentences:
-            span = self.station.recent.about(sentence.began)
-            if span is None:  # before the very first step: it waits for one
-                self.station.inputs.keep(HumanInput(sentences=(sentence,)))
-                continue
-            now = self.station.clock.now()
-            self._tell([Feedback(FeedbackKind.CORRECTION, self.meta.operator, now, span, text=sentence.text)])
+            station = self.station
+            correction = station.recent.correction(sentence, self.meta.operator, station.clock.now())
+            if correction is None:  # before the very first step: it waits for one
+                station.inputs.keep(HumanInput(sentences=(sentence,)))
+            else:
+                self._tell([correction])
         self._tell(human.feedback)
 
     def _judgements(self, buttons: frozenset[Button], stamp: float, steps: int) -> list[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from robot_rlhf.datatypes import Segment, Step
+from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment, Sentence, Step
 
 LOOK_BACK = 2.0
 """Seconds before a sentence began that it is still about: what a person reacts to has just happened."""
@@ -57,3 +57,8 @@ class RecentSteps:
             (i for i, stamp in enumerate(stretch.stamps) if stamp > began - LOOK_BACK), len(stretch.stamps) - 1
         )
         return Segment(stretch.episode, first, len(stretch.stamps) - first)
+
+    def correction(self, sentence: Sentence, author: str, now: float) -> Feedback | None:
+        """A sentence as the event that is recorded; None while nothing was recorded that it could be about."""
+        span = self.about(sentence.began)
+        return None if span is None else Feedback(FeedbackKind.CORRECTION, author, now, span, text=sentence.text)

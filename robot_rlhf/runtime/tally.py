@@ -97,10 +97,12 @@ class Tally:
     @property
     def recent_human_share(self) -> float:
         """Share of steps that a person drove over the last 20 practice episodes."""
-        steps = sum(e.steps for e in self.recent)
-        return sum(e.human_steps for e in self.recent) / steps if steps else 0.0
+        recent = list(self.recent)  # a copy: another thread may read while an episode ends
+        steps = sum(e.steps for e in recent)
+        return sum(e.human_steps for e in recent) / steps if steps else 0.0
 
     @property
     def recent_success(self) -> float:
         """Share of the last 20 practice episodes that succeeded, help included."""
-        return sum(e.success for e in self.recent) / len(self.recent) if self.recent else 0.0
+        recent = list(self.recent)
+        return sum(e.success for e in recent) / len(recent) if recent else 0.0
