@@ -19,6 +19,9 @@ _DAMPING = 0.02**2
 _HOME_PULL = 0.02
 _LARGEST_STEP = 0.15
 _LIMIT_MARGIN = 0.02
+_PULLED_FOR = 50
+_OFF = 1e-4
+"""Error (m and rad together) which, if it is left after so many iterations, is the pull's doing: then the pull ends."""
 
 
 class ToolKinematics:
@@ -73,8 +76,8 @@ class ToolKinematics:
         model, data, jacobian, error = self._model, self._data, self._jacobian, self._error
         tx, ty, tz, qw, qx, qy, qz = target
         quat = (qw, qx, qy, qz)
-        joints = start
-        for _ in range(iterations):
+        joints, pull_gain = start, _HOME_PULL
+        for i in range(iterations):
             data.qpos[:] = joints
             mujoco.mj_kinematics(model, data)
             mujoco.mj_comPos(model, data)
@@ -84,11 +87,13 @@ class ToolKinematics:
             size = math.sqrt(dx * dx + dy * dy + dz * dz + rx * rx + ry * ry + rz * rz)
             if size < tolerance:
                 break
+            if i == _PULLED_FOR and size > _OFF:
+                pull_gain = 0.0
             error[:] = (dx, dy, dz, rx, ry, rz)
             if size > _LARGEST_STEP:
                 error *= _LARGEST_STEP / size
             mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], self._site)
-            pull = _HOME_PULL * (HOME - joints)
+            pull = pull_gain * (HOME - joints)
             square = jacobian @ jacobian.T
             square += self._damping
             step = pull + np.linalg.solve(square, error - jacobian @ pull) @ jacobian
