@@ -197,9 +197,9 @@ def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
         operator = KeyboardOperator(page, session.journal, config)
         began = time.monotonic()
         while session.process.poll() is None and not page.evaluate("() => window.console_rlhf.link === 'ended'"):
-            for _ in range(20):
+            for _ in range(40):
                 operator.tick()
-                page.wait_for_timeout(25)
+                page.wait_for_timeout(12)
         practised = time.monotonic() - began
         operator.release()
         session.process.wait(timeout=180.0)

@@ -6,19 +6,25 @@ or not, so their motion is coarser than a joystick's.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from robot_rlhf.apps.build import build_person, build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.datatypes import Action, EpisodeEnd, HumanInput, Observation, Step
+from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.timing import FakeClock
 from sim.person import PEOPLE, PersonConfig
+from sim.rotation import exp, multiply
 
 KEYS: Mapping[str, tuple[str, str]] = {
     "x": ("KeyW", "KeyS"),
@@ -29,36 +35,33 @@ KEYS: Mapping[str, tuple[str, str]] = {
     "rz": ("KeyJ", "KeyL"),
 }
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
+AXES = tuple(KEYS)
 LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyP"
+SPEED_KEYS: Mapping[float, str] = {0.25: "Digit1", 0.5: "Digit2", 1.0: "Digit3"}
+"""The console's speed levels: share of the full action while a key is down."""
 PERIOD = 0.05
-SPEED = 0.5
-"""The console's middle speed level, which `prepare` chooses: share of the full action while a key is down."""
-LONG = 2.0
-"""Steps that one push makes towards something far."""
-FAR = 0.99
-"""Motion from here on is the most that can be wanted: it is still far."""
-FAINT = 0.15
-"""Motion below this share of the full action is none."""
-LAG = 0.12
-"""Seconds from a key's release until a person has seen what it did."""
+HOLD = 0.15
+"""Seconds after which the page lets go of keys that were not asked for again: the script may have no time."""
+DELAY = 0.06
+"""Seconds from a key's press until it moves the robot."""
 IDLE = 1.0
 """Seconds without a record after which the person does something: a demonstration waits for their hands."""
 
-
-AT_KEYS = PersonConfig(burst=2.5)
-"""Attentive, with longer corrections: a few pushes of a key do what a joystick does in half a second."""
-
-
-PUSH = """(pushes) => {
-    for (const [code, ms] of Object.entries(pushes)) {
-        const tell = (type) => document.body.dispatchEvent(
-            new KeyboardEvent(type, {code, key: code, bubbles: true, cancelable: true}));
-        tell('keydown');
-        setTimeout(() => tell('keyup'), ms);
-    }
+HOLD_KEYS = """([keys, ms]) => {
+    const say = (type, code) => document.body.dispatchEvent(
+        new KeyboardEvent(type, {code, key: code, bubbles: true, cancelable: true}));
+    const held = window.held_keys || new Set();
+    for (const code of held) { if (!keys.includes(code)) { say('keyup', code); } }
+    for (const code of keys) { if (!held.has(code)) { say('keydown', code); } }
+    window.held_keys = new Set(keys);
+    clearTimeout(window.held_timer);
+    window.held_timer = setTimeout(() => {
+        for (const code of window.held_keys) { say('keyup', code); }
+        window.held_keys = new Set();
+    }, ms);
 }"""
-"""Keys go down together, and up again after the time of each: timed in the page, as fingers are, not by a script that
-shares two processor cores with all the rest."""
+"""Have these keys down and no others; timed in the page, as fingers are, not by a script that shares two processor
+cores with all the rest."""
 
 
 class KeyboardOperator:
@@ -70,7 +73,7 @@ class KeyboardOperator:
         journal: Path,
         config: TrainConfig,
         *,
-        practice: PersonConfig = AT_KEYS,
+        practice: PersonConfig = PEOPLE["attentive"],
         demonstration: PersonConfig = PEOPLE["attentive"],
     ) -> None:
         """
@@ -85,10 +88,10 @@ class KeyboardOperator:
         self._layout = world.spec.action
         self._tail = JournalTail(journal, pictures=False)
         self._page = page
-        self._lead = False
-        self._human = HumanInput()
-        self._pushed = 0.0
-        """When the last push ended."""
+        self._level = ""
+        self._keys: tuple[str, ...] = ()
+        self._typed: deque[tuple[float, np.ndarray]] = deque(maxlen=16)
+        """When which motion was typed, newest last."""
         self._seen: Observation | None = None
         self._last_record = time.monotonic()
         self._open = False
@@ -109,8 +112,8 @@ class KeyboardOperator:
                 self._seen, self._open = record.observation, True
                 human = self._person.read()
             elif isinstance(record, Step):
-                self._person.on_step(record)
-                self._seen = record.next_observation
+                self._seen = self._anticipated(record.next_observation)
+                self._person.on_step(replace(record, next_observation=self._seen))
                 human = self._person.read()
             elif isinstance(record, EpisodeEnd):
                 self._person.on_episode_end(record)
@@ -118,60 +121,84 @@ class KeyboardOperator:
                 self.episodes += 1
                 human = HumanInput()
         if human is not None:
-            self._human = human
-        if self._human.action is not None:
-            self._pulse(self._human)
+            self._type(human)
         if time.monotonic() - self._last_record > IDLE:
             self._wake_up()
 
-    def _pulse(self, human: HumanInput) -> None:
-        """Move as people do with keys: a short push, a look at what it did, the next one."""
-        assert human.action is not None
-        if self._seen is None or self._seen.stamp <= self._pushed + LAG:
-            return
-        self.release()
-        pushes = self._pushes(human.action, self._seen)
-        if pushes:
-            self._page.evaluate(PUSH, {key: 1e3 * seconds for key, seconds in pushes.items()})
-            self._pushed = time.monotonic() + max(pushes.values())
-            self.presses += len(pushes)
+    def release(self) -> None:
+        """Let go of every key."""
+        self._hold(())
 
-    def _pushes(self, action: Action, seen: Observation) -> dict[str, float]:
-        """Keys and how long to hold each, seconds."""
-        wish = dict(zip(self._layout.names, action.values.tolist(), strict=True))
-        motion = {name: value for name, value in wish.items() if name in KEYS and abs(value) >= FAINT}
-        together = math.sqrt(max(1, sum(name in "xyz" for name in motion)))  # keys held together share the speed
-        pushes: dict[str, float] = {}
-        for name, value in motion.items():
-            steps = LONG if abs(value) > FAR else abs(value)
-            speed = SPEED / together if name in "xyz" else SPEED
-            pushes[KEYS[name][0 if value > 0 else 1]] = steps * PERIOD / speed
-        if "gripper" in wish and (wish["gripper"] >= 0) != (seen.gripper_target > 0.5):
-            pushes[OPEN if wish["gripper"] >= 0 else CLOSE] = 2 * PERIOD
-        return pushes
+    def _anticipated(self, seen: Observation) -> Observation:
+        """What will be when the next keys take effect: people know what their fingers have set going."""
+        until = time.monotonic()
+        moved = np.zeros(self._layout.size)
+        for began, values in reversed(self._typed):
+            moved += values * max(0.0, until - max(began, seen.stamp - DELAY)) / PERIOD
+            until = min(until, began)
+        on = dict(zip(self._layout.names, (moved * self._layout.scale).tolist(), strict=True))
+        shift = np.array([on.get(axis, 0.0) for axis in "xyz"])
+        turn = exp((on.get("rx", 0.0), on.get("ry", 0.0), on.get("rz", 0.0)))
+        tool, target = (
+            np.array([*(pose[:3] + shift), *multiply(turn, tuple(pose[3:].tolist()))])
+            for pose in (seen.tool_pose_in_base, seen.tool_target_in_base)
+        )
+        return replace(seen, tool_pose_in_base=tool, tool_target_in_base=target)
+
+    def _type(self, human: HumanInput) -> None:
+        """Have the keys down whose motion is nearest to what is wanted."""
+        if human.action is None or self._seen is None:
+            self._hold(())
+            return
+        wish = dict(zip(self._layout.names, human.action.values.tolist(), strict=True))
+        moving, turning = (np.array([wish.get(axis, 0.0) for axis in axes]) for axes in (AXES[:3], AXES[3:]))
+        level, typed = min(
+            ((level, np.concatenate([_typed(moving, level), _typed(turning, level)])) for level in SPEED_KEYS),
+            key=lambda option: float(np.linalg.norm(option[1] - np.concatenate([moving, turning]))),
+        )
+        keys = [KEYS[axis][0 if value > 0 else 1] for axis, value in zip(AXES, typed.tolist(), strict=True) if value]
+        if "gripper" in wish and (wish["gripper"] >= 0) != (self._seen.gripper_target > 0.5):
+            keys.append(OPEN if wish["gripper"] >= 0 else CLOSE)
+        if keys and SPEED_KEYS[level] != self._level:
+            self._level = SPEED_KEYS[level]
+            keys.append(self._level)
+        motion = dict(zip(AXES, typed.tolist(), strict=True))
+        self._typed.append((time.monotonic(), np.array([motion.get(name, 0.0) for name in self._layout.names])))
+        self._hold(tuple(keys))
+
+    def _hold(self, keys: tuple[str, ...]) -> None:
+        if not keys and not self._keys:
+            return
+        if not keys:
+            self._typed.append((time.monotonic(), np.zeros(self._layout.size)))
+        self._page.evaluate(HOLD_KEYS, [list(keys), 1e3 * HOLD])
+        self.presses += len(set(keys) - set(self._keys))
+        self._keys = keys
 
     def _wake_up(self) -> None:
         """Nothing has happened for a while: begin a demonstration, or go on after a pause."""
         self._last_record = time.monotonic()
         self.presses += 1
+        self.release()
         if self._open:
-            self.release()
             self._page.keyboard.press(RESUME)
             self.resumed += 1
         else:
-            self._page.keyboard.down(LEAD)
-            self._lead = True
+            self._page.keyboard.press(LEAD, delay=300)
 
-    def release(self) -> None:
-        """Let go of the lead."""
-        if self._lead:
-            self._page.keyboard.up(LEAD)
-            self._lead = False
+
+def _typed(wanted: np.ndarray, level: float) -> np.ndarray:
+    """The motion of keys that is nearest to the wanted one, at a speed level: keys held together share the speed."""
+    nearest = np.zeros(3)
+    for signs in itertools.product(*((0.0, math.copysign(1.0, w)) if w else (0.0,) for w in wanted.tolist())):
+        motion = level * np.array(signs) / max(1.0, math.sqrt(sum(map(abs, signs))))
+        if np.linalg.norm(motion - wanted) < np.linalg.norm(nearest - wanted) - 1e-9:
+            nearest = motion
+    return nearest
 
 
 def prepare(page: Any) -> None:
-    """Choose the middle speed, and press the frame key until motion is typed in the base frame."""
-    page.keyboard.press("Digit2")
+    """Press the frame key until motion is typed in the base frame."""
     for _ in range(4):
         if page.evaluate("() => (window.seen.controls || {}).frame") == "base":
             return
