@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import socket
 import threading
 from collections import deque
@@ -97,8 +98,11 @@ class ConsoleLink:
         self.lost = 0
         """Times that the operator vanished while driving."""
         self.delays: deque[float] = deque(maxlen=20_000)
-        """Seconds from a change of what the hands do, as it reached the console, to the loop that acts on it."""
+        """Seconds from a change of what the hands do, as it reached the console, to the loop that acts on it.
+
+        What comes while the loop is elsewhere, as in an evaluation, is not counted."""
         self._changed: float | None = None
+        self._asked = -math.inf
         self._size = spec.action.size
         self._clock = clock
         self._stale_after = stale_after
@@ -218,7 +222,8 @@ class ConsoleLink:
             episode, young = self._episode, self._steps < self._settling
             left, self._left = self._left, False
             changed, self._changed = self._changed, None
-        if changed is not None:
+            listening, self._asked = now - self._asked < self._stale_after, now
+        if changed is not None and listening:
             self.delays.append(now - changed)
         buttons: set[Button] = set()
         for press in presses:

@@ -131,6 +131,18 @@ def test_hands_on_and_off(rig: Rig) -> None:
     assert rig.link.lost == 0
 
 
+def test_the_delay_of_inputs_counts_only_while_the_loop_listens(rig: Rig) -> None:
+    rig.read()
+    rig.say(Drive(FORWARD, heard=rig.clock.now()))
+    rig.clock.advance(0.03)
+    rig.read()
+    assert list(rig.link.delays) == pytest.approx([0.03])
+    rig.say(Drive(None, heard=rig.clock.now()))
+    rig.clock.advance(4.0)  # an evaluation, say
+    rig.read()
+    assert len(rig.link.delays) == 1
+
+
 def test_silence_while_driving_pauses_once(rig: Rig) -> None:
     rig.say(Drive(FORWARD))
     assert rig.read() is not None
