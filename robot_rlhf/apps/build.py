@@ -18,6 +18,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.cloning import CloningLearner
 from robot_rlhf.learner.sac import SacLearner
+from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.ports import GoldTask
@@ -88,7 +89,20 @@ def build_person(world: World, config: PersonConfig) -> SimulatedPerson:
 
 def build_policy(config: TrainConfig, spec: RobotSpec, *, sample: bool) -> LearnedPolicy:
     """The policy network, without weights yet."""
-    return LearnedPolicy(spec, Features(spec, config.features), config.network, sample=sample)
+    return LearnedPolicy(spec, build_features(config, spec), config.network, sample=sample)
+
+
+def build_features(config: TrainConfig, spec: RobotSpec) -> Features:
+    """What the networks see; with a frozen encoder its features instead of pictures.
+
+    Raises:
+        CheckpointError: the encoder's weights cannot be read.
+    """
+    network = config.network
+    frozen = None
+    if network.encoder_frozen and config.features.cameras and network.encoder_weights is not None:
+        frozen = FrozenEncoder(network.encoder, network.encoder_weights)
+    return Features(spec, config.features, frozen)
 
 
 def build_station(config: TrainConfig, world: World, policy: LearnedPolicy | None = None) -> Station:
@@ -113,11 +127,11 @@ def build_trainer(
     config: TrainConfig, spec: RobotSpec, on_metrics: Callable[[int, Mapping[str, float]], None]
 ) -> tuple[Trainer, ValueCheck | None]:
     """The learner with its replay, and what compares its values with real returns (None without a critic)."""
-    features = Features(spec, config.features)
+    features = build_features(config, spec)
     shapes = shapes_of(spec, features)
     buffer = ReplayBuffer(
         config.replay.rows,
-        state_size=shapes.state,
+        state_size=features.size,
         action_size=shapes.action,
         cameras=shapes.cameras,
         n_step=config.replay.n_step,

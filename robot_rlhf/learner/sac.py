@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,10 @@ class SacConfig:
     average is evaluated and deployed. 1 deploys the newest weights."""
     shift_pixels: int = 4
     """Largest random shift of pictures (DrQ)."""
+    encoder_cloning: float = 1.0
+    """Weight of imitation in what the encoder learns, beside the critics' loss; only with pictures."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the convolutions; weights and losses stay in float32."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
@@ -82,10 +87,10 @@ class SacLearner:
         self.critic = Critic(shapes, network, self.actor.encoder.size, init).to(self.device)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
-        self.target_encoder = copy.deepcopy(self.actor.encoder).requires_grad_(False)
         self.log_temperature = nn.Parameter(torch.tensor(config.temperature, device=self.device).log())
         self.target_entropy = -float(shapes.action) if config.target_entropy is None else config.target_entropy
         self.updates = 0
+        self._sees = bool(shapes.cameras or shapes.frozen)
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
         value_parameters = [*self.critic.parameters(), *self.actor.encoder.parameters()]
@@ -100,51 +105,49 @@ class SacLearner:
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One critic update; every `actor_every`-th also actor, temperature and the actor's average."""
-        observation = self._augment(batch.observation)
-        next_observation = self._augment(batch.next_observation)
         action, is_open = split_action(batch.action, self._gripper)
-        metrics = self._update_critic(batch, observation, next_observation, action, is_open)
+        metrics, features = self._update_critic(batch, action, is_open)
         self.updates += 1
         if self.updates % self.config.actor_every == 0:
-            metrics |= self._update_actor(batch, observation, action, is_open)
+            metrics |= self._update_actor(batch, features, action, is_open)
         return metrics
 
-    def _update_critic(
-        self,
-        batch: Batch,
-        observation: Mapping[str, Tensor],
-        next_observation: Mapping[str, Tensor],
-        action: Tensor,
-        is_open: Tensor | None,
-    ) -> dict[str, Tensor]:
+    def _update_critic(self, batch: Batch, action: Tensor, is_open: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        """One step of critics and encoder; returns metrics, and the observation's features for the actor to learn from.
+
+        The encoder has no target of its own: next observations are seen by the newest one (DrQ-v2, Yarats et al. 2021).
+        """
+        observation, following = self._augment(batch.observation), self._augment(batch.next_observation)
         with torch.no_grad():
-            out = self.actor(next_observation)
+            next_features = self._encode(following)
+            out = self.actor.head(next_features)
             next_action, neg_entropy = self._sample(out)
-            next_q = self.target(self.target_encoder(next_observation), next_action)  # (E, B, 1 or 2)
+            next_q = self.target(next_features, next_action)  # (E, B, 1 or 2)
             next_q = self._subset(next_q).amin(dim=0)
             next_value = self._expected(next_q, out)
             if self.config.backup_entropy:
                 next_value = next_value - self.log_temperature.exp() * neg_entropy
             low, high = self.config.return_bounds or (None, None)
             target = losses.td_target(batch.reward, batch.discount, next_value, lowest=low, highest=high)
-        q = self._chosen(self.critic(self.actor.encoder(observation), action), is_open)  # (E, B)
+        features = self._encode(observation)
+        q = self._chosen(self.critic(features, action), is_open)  # (E, B)
         loss = losses.critic_loss(q, target, batch.weight)
-        self._optimisers["value"].step(loss)
+        objective = loss
+        if self._sees and self.config.encoder_cloning:
+            objective = loss + self.config.encoder_cloning * self._imitation(features, batch, action, is_open)[0]
+        self._optimisers["value"].step(objective)
         self._follow(self.target, self.critic, self.config.target_rate)
-        self._follow(self.target_encoder, self.actor.encoder, self.config.target_rate)
-        return {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
+        metrics = {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
+        return metrics, features.detach()
 
     def _update_actor(
-        self, batch: Batch, observation: Mapping[str, Tensor], action: Tensor, is_open: Tensor | None
+        self, batch: Batch, features: Tensor, action: Tensor, is_open: Tensor | None
     ) -> dict[str, Tensor]:
-        features = self.actor.encoder(observation).detach()
-        out = self.actor.head(features)
+        cloning, out = self._imitation(features, batch, action, is_open)
         new_action, neg_entropy = self._sample(out)
         value = self._expected(self.critic(features, new_action).mean(dim=0), out)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
-        mask = imitation_mask(batch.source)
-        cloning = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
         loss = loss + self.cloning_weight * cloning
         self._optimisers["policy"].step(loss)
         self._optimisers["temperature"].step(
@@ -158,25 +161,31 @@ class SacLearner:
             "temperature": temperature,
         }
 
+    def _imitation(
+        self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None
+    ) -> tuple[Tensor, PolicyOutput]:
+        """The cloning loss on the batch's human rows, and what the policy says to all."""
+        out = self.actor.head(features)
+        mask = imitation_mask(batch.source)
+        return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask), out
+
     def warm_start(self, batches: Iterable[Batch]) -> float:
         """Warm start: the actor imitates the batches, mean and spread; returns the last loss."""
         last = torch.zeros(())
         policy = AdamState(list(self.actor.parameters()), 1e-3)
         for batch in batches:
             action, is_open = split_action(batch.action, self._gripper)
-            out = self.actor(self._augment(batch.observation))
-            mask = imitation_mask(batch.source)
-            last = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
-            policy.step(last + 0.05 * losses.spread_loss(out.mean, out.log_std, action, mask))
+            features = self._encode(self._augment(batch.observation))
+            last, out = self._imitation(features, batch, action, is_open)
+            spread = losses.spread_loss(out.mean, out.log_std, action, imitation_mask(batch.source))
+            policy.step(last + 0.05 * spread)
         self._follow(self.average, self.actor, 1.0)
-        self._follow(self.target_encoder, self.actor.encoder, 1.0)
         return float(last.detach())
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
         """Update the critics alone, so that the actor does not follow a raw one."""
         for batch in batches:
-            observation, following = self._augment(batch.observation), self._augment(batch.next_observation)
-            self._update_critic(batch, observation, following, *split_action(batch.action, self._gripper))
+            self._update_critic(batch, *split_action(batch.action, self._gripper))
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -231,11 +240,24 @@ class SacLearner:
             "average": self.average,
             "critic": self.critic,
             "target": self.target,
-            "target_encoder": self.target_encoder,
         }
 
     def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return shift_pictures(observation, self._generator, self.config.shift_pixels)
+        """Pictures shifted at random; those that replay has shifted and normalised already are floats, and stay."""
+        return {
+            name: shift_pictures({name: value}, self._generator, self.config.shift_pixels)[name]
+            if value.dtype == torch.uint8
+            else value
+            for name, value in observation.items()
+        }
+
+    def _encode(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """Features (B, F) in float32; convolutions in the configured precision."""
+        if not self._sees:
+            return self.actor.encoder(observation)
+        half = self.config.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            return self.actor.encoder(observation).float()
 
     def _sample(self, out: PolicyOutput) -> tuple[Tensor, Tensor]:
         """A continuous action (B, c) and minus the entropy estimate of the whole action (B,)."""

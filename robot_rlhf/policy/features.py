@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.policy.encoders import FrozenEncoder
 
 LEAD_GAIN = 25.0
 """Per metre: how strongly the distance from tool to commanded target enters."""
@@ -48,7 +49,14 @@ class Features:
     which the actions are. A robot with a 'direct' command layout gives its scene vectors as they are.
     """
 
-    def __init__(self, spec: RobotSpec, config: FeatureConfig) -> None:
+    def __init__(self, spec: RobotSpec, config: FeatureConfig, frozen: FrozenEncoder | None = None) -> None:
+        """
+        Args:
+            frozen: sees the configured cameras' pictures; its features then end the state vector instead of them.
+
+        Raises:
+            ConfigError: the robot lacks a camera.
+        """
         missing = [name for name in config.cameras if name not in spec.cameras]
         if missing:
             raise ConfigError(f"features.cameras: robot has no camera {missing}; it has {sorted(spec.cameras)}")
@@ -60,8 +68,12 @@ class Features:
         self.grips = "gripper" in names
         self._center = 0.5 * (spec.command.lower[:3] + spec.command.upper[:3])
         self._half = np.maximum(0.5 * (spec.command.upper[:3] - spec.command.lower[:3]), 1e-6)
-        self.size = self._count()
-        self.cameras: dict[str, tuple[int, int]] = {name: spec.cameras[name] for name in config.cameras}
+        self._encoder = frozen
+        sizes = {name: spec.cameras[name] for name in config.cameras}
+        self.cameras: dict[str, tuple[int, int]] = sizes if frozen is None else {}
+        self.frozen: dict[str, int] = {} if frozen is None else {n: frozen.size(sizes[n]) for n in sorted(sizes)}
+        """Camera to the length of its frozen features."""
+        self.size = self._count() + sum(self.frozen.values())
 
     def _count(self) -> int:
         if not self.cartesian:
@@ -75,10 +87,13 @@ class Features:
 
     def __call__(self, observation: Observation) -> Mapping[str, NDArray[Any]]:
         """'state' (D,) and the configured pictures."""
-        return {"state": self.state(observation), **{name: observation.images[name] for name in self.cameras}}
+        state = self.state(observation)
+        if self._encoder is not None:
+            state = np.concatenate([state, *(self._encoder(observation.images[name]) for name in self.frozen)])
+        return {"state": state, **{name: observation.images[name] for name in self.cameras}}
 
     def state(self, o: Observation) -> Array:
-        """The flat state vector. Shape (D,)."""
+        """The flat state vector, without frozen features. Shape (D,)."""
         if not self.cartesian:
             parts = [o.scene[name] for name in self.spec.scene] if self.config.scene else []
             return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)

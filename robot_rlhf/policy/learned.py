@@ -15,10 +15,11 @@ def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
     """The shapes that networks of this robot need."""
     names = spec.action.names
     return Shapes(
-        state=features.size,
+        state=features.size - sum(features.frozen.values()),
         action=spec.action.size,
         gripper=names.index("gripper") if "gripper" in names else None,
         cameras=features.cameras,
+        frozen=features.frozen,
     )
 
 

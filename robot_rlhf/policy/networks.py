@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
 
 LOG_STD_MIN = -5.0
 LOG_STD_MAX = 1.0
@@ -28,8 +32,18 @@ class NetworkConfig:
     actor_layer_norm: bool = True
     gripper: Literal["discrete", "continuous"] = "discrete"
     """'discrete': a Bernoulli head and one critic output per gripper state; 'continuous': one more Gaussian entry."""
+    encoder: Literal["conv", "resnet10", "resnet18"] = "conv"
+    """What sees: four small convolutions, or a residual network."""
+    encoder_weights: Path | None = None
+    """Pretrained weights of a residual encoder, by torchvision's or timm's names; None begins at random."""
+    encoder_frozen: bool = False
+    """The encoder does not learn: each picture is seen once, and replay keeps its features instead of it."""
     image_latent: int = 50
     """Size of the vector each camera's picture becomes."""
+
+    def __post_init__(self) -> None:
+        if self.encoder_frozen and self.encoder_weights is None:
+            raise ConfigError("network.encoder_frozen: needs network.encoder_weights; a random encoder must learn")
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,9 @@ class Shapes:
     gripper: int | None
     """Index of the gripper in the action, or None."""
     cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Name to (height, width) of the pictures that a learning encoder sees."""
+    frozen: Mapping[str, int] = field(default_factory=dict)
+    """Name to length of the features that a frozen encoder makes; they follow the D entries of the state vector."""
 
 
 class PolicyOutput(NamedTuple):
@@ -83,45 +100,34 @@ class EnsembleNorm(nn.Module):
         return torch.addcmul(self.offset, functional.layer_norm(x, x.shape[-1:]), self.gain)
 
 
-class ImageEncoder(nn.Module):
-    """A picture (B, H, W, 3) uint8 to a vector (B, latent): four strided convolutions, LayerNorm, tanh (DrQ family)."""
-
-    def __init__(self, size: tuple[int, int], latent: int, generator: torch.Generator) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        channels = 3
-        for width in (32, 32, 64, 64):
-            layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.ReLU()]
-            channels = width
-        self.convolutions = nn.Sequential(*layers)
-        with torch.no_grad():
-            flat = self.convolutions(torch.zeros(1, 3, *size)).numel()
-        self.project = nn.Linear(flat, latent)
-        self.norm = nn.LayerNorm(latent)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                _uniform_(module, generator)
-
-    def forward(self, image: Tensor) -> Tensor:
-        x = image.permute(0, 3, 1, 2).float().div(255.0).sub(0.5)  # (B, 3, H, W)
-        return torch.tanh(self.norm(self.project(self.convolutions(x).flatten(1))))
-
-
 class ObservationEncoder(nn.Module):
-    """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state passes through."""
+    """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state passes through.
 
-    def __init__(self, shapes: Shapes, latent: int, generator: torch.Generator) -> None:
+    Frozen features come as the end of 'state', in the order of their cameras' names, and are projected to latents.
+    """
+
+    def __init__(self, shapes: Shapes, config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
+        latent = config.image_latent
         self.names = sorted(shapes.cameras)
         self.images = nn.ModuleDict(
-            {name: ImageEncoder(shapes.cameras[name], latent, generator) for name in self.names}
+            {
+                name: ImageEncoder(config.encoder, shapes.cameras[name], latent, generator, config.encoder_weights)
+                for name in self.names
+            }
         )
-        self.size = shapes.state + latent * len(self.names)
+        self._parts = [shapes.state, *(shapes.frozen[name] for name in sorted(shapes.frozen))]
+        self.frozen = nn.ModuleList(Projection(size, latent, generator) for size in self._parts[1:])
+        self.size = shapes.state + latent * (len(self.names) + len(self.frozen))
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
-        if not self.names:
-            return observation["state"]
-        return torch.cat([observation["state"], *(self.images[n](observation[n]) for n in self.names)], dim=1)
+        state = observation["state"]
+        if not (self.names or self.frozen):
+            return state
+        known, *parts = state.split(self._parts, dim=1)
+        seen = [self.images[name](observation[name]) for name in self.names]
+        seen += [project(part) for project, part in zip(self.frozen, parts, strict=True)]
+        return torch.cat([known, *(latent.to(known.dtype) for latent in seen)], dim=1)
 
 
 class Critic(nn.Module):
@@ -163,14 +169,14 @@ class ActorHead(nn.Module):
         layers: list[nn.Module] = []
         for width in config.hidden:
             linear = nn.Linear(size, width)
-            _uniform_(linear, generator)
+            uniform_(linear, generator)
             layers.append(linear)
             if config.actor_layer_norm:
                 layers.append(nn.LayerNorm(width))
             layers.append(nn.ReLU())
             size = width
         last = nn.Linear(size, 2 * self.continuous + (1 if self.discrete else 0))
-        _uniform_(last, generator, gain=0.1)  # near-zero wishes at the start
+        uniform_(last, generator, gain=0.1)  # near-zero wishes at the start
         layers.append(last)
         self.layers = nn.Sequential(*layers)
 
@@ -187,7 +193,7 @@ class Actor(nn.Module):
     def __init__(self, shapes: Shapes, config: NetworkConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.shapes = shapes
-        self.encoder = ObservationEncoder(shapes, config.image_latent, generator)
+        self.encoder = ObservationEncoder(shapes, config, generator)
         self.head = ActorHead(shapes, config, self.encoder.size, generator)
 
     def forward(self, observation: Mapping[str, Tensor]) -> PolicyOutput:
@@ -197,14 +203,6 @@ class Actor(nn.Module):
 def has_discrete_gripper(shapes: Shapes, config: NetworkConfig) -> bool:
     """Whether the gripper is a choice of two, with a head of its own."""
     return shapes.gripper is not None and config.gripper == "discrete"
-
-
-def _uniform_(layer: nn.Linear | nn.Conv2d, generator: torch.Generator, gain: float = 1.0) -> None:
-    bound = gain / math.sqrt(layer.weight[0].numel())
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        if layer.bias is not None:
-            layer.bias.uniform_(-bound, bound, generator=generator)
 
 
 def split_action(action: Tensor, gripper: int | None) -> tuple[Tensor, Tensor | None]:
