@@ -30,9 +30,7 @@ from robot_rlhf.ports import EndingTask, GoldTask
 from robot_rlhf.runtime.path import Path
 from robot_rlhf.runtime.standstill import Standstill, press_stop, stop_pressed
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
-
-FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
-"""Faults the policy is to learn to avoid: they end an episode like a failure, with no future."""
+from robot_rlhf.safety.checks import FORCE_FAULTS
 
 JUDGED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
 """Outcomes on which the person is asked for a last judgement."""

@@ -12,6 +12,9 @@ from robot_rlhf.safety.limits import DirectLimits, ToolLimits
 Finding = tuple[str, str]
 """Name of a rule, and what was measured and is allowed."""
 
+FORCE_FAULTS = frozenset({"force_hard", "torque_hard"})
+"""Faults the policy is to learn to avoid: they end an episode like a failure, with no future."""
+
 
 class ObservationChecks:
     """The laws that every observation of one robot must keep."""
