@@ -1,0 +1,84 @@
+"""The simulated tasks as Gymnasium environments: importing this makes robot_rlhf/PickCube-v0 and the others known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import gymnasium
+
+from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.config import TASKS, defaults_for
+from robot_rlhf.bridges.environment import RobotEnvironment
+from robot_rlhf.datatypes import Observation, Outcome
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.timing import FakeClock
+
+RENDER_SIZE = 256
+"""Height and width of what `render` returns."""
+
+
+def make_environment(
+    task: str,
+    *,
+    cameras: tuple[str, ...] = (),
+    image_size: int = 128,
+    reward: SparseReward | Literal["sparse", "gold"] = "sparse",
+    features: FeatureConfig | None = None,
+    task_options: Mapping[str, Any] | None = None,
+    render_mode: str | None = None,
+) -> RobotEnvironment:
+    """A simulated task in simulated time.
+
+    Args:
+        task: reach, pick_cube or peg_insert.
+        cameras: front, wrist; their pictures are part of what is seen. Without them it is the state vector alone.
+        image_size: height and width of those pictures.
+        reward: 'sparse' is that of a training run: 1 at success, minus its costs of failing and of chatter; a
+            SparseReward has costs of your own; 'gold' is the simulator's true, dense reward.
+        features: what else is seen; None takes what training runs of the task see.
+        task_options: for example {'clearance': 0.0005} of peg_insert.
+        render_mode: 'rgb_array' or None.
+
+    Raises:
+        UnknownNameError: no such task or camera.
+        ConfigError: an option that the task does not have, or another reward.
+    """
+    config = replace(
+        defaults_for(task), cameras=tuple(cameras), image_size=image_size, task_options=dict(task_options or {})
+    )
+    world = build_world(config, FakeClock())
+    simulated = world.task
+
+    def gold(outcome: Outcome | None, before: Observation, after: Observation) -> float:
+        return simulated.gold_reward(after)
+
+    if reward not in ("sparse", "gold") and not isinstance(reward, SparseReward):
+        raise ConfigError(f"reward: got {reward!r}, allowed: 'sparse', 'gold', or a SparseReward")
+    sparse = reward if isinstance(reward, SparseReward) else config.reward
+    return RobotEnvironment(
+        world.guard,
+        simulated,
+        Features(world.spec, replace(features or config.features, cameras=tuple(cameras))),
+        reward=gold if reward == "gold" else sparse.value,
+        release_faults=True,
+        render_mode=render_mode,
+        render=lambda: simulated.arm.render("front", RENDER_SIZE, RENDER_SIZE),
+        on_close=simulated.arm.close,
+    )
+
+
+def register() -> None:
+    """Make robot_rlhf/Reach-v0, PickCube-v0 and PegInsert-v0 known to gymnasium.make. Idempotent."""
+    for name, kind in TASKS.items():
+        identifier = f"robot_rlhf/{kind.__name__}-v0"
+        if identifier not in gymnasium.registry:
+            gymnasium.register(
+                identifier, entry_point="robot_rlhf.apps.environments:make_environment", kwargs={"task": name}
+            )
+
+
+register()
