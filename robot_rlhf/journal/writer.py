@@ -51,7 +51,7 @@ class JournalWriter:
     Each call puts its messages into the operating system in one piece before it returns, so that the death of the
     process at any moment loses nothing that was acknowledged. A background thread syncs the file to disk once per
     `sync_interval` and at episode ends, so that the death of the machine loses at most that. While it is open no
-    other writer can open the folder; the kernel lets go of it when the process dies.
+    other writer can open the folder, unless both share it; the kernel lets go of it when the process dies.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class JournalWriter:
         metadata: Mapping[str, str] | None = None,
         epoch_offset_ns: int = 0,
         sync_interval: float = 1.0,
+        shared: bool = False,
     ) -> None:
         """Remember the settings; `open` or `with` creates the file.
 
@@ -72,6 +73,7 @@ class JournalWriter:
             epoch_offset_ns: what to add to the session clock to get nanoseconds since 1970; 0 for simulated time,
                 which makes the files of equal runs equal byte for byte.
             sync_interval: seconds between two syncs to disk.
+            shared: other writers that share may have the folder open, too; each writes its own file.
         """
         if not sync_interval > 0:
             raise InvalidValueError("JournalWriter.sync_interval", sync_interval, "seconds > 0")
@@ -80,6 +82,7 @@ class JournalWriter:
         self._metadata = dict(metadata or {})
         self._epoch_offset_ns = epoch_offset_ns
         self._sync_interval = sync_interval
+        self._shared = shared
         self._sensors = SensorTopics(spec)
         self._channels: dict[str, int] = {}
         self._sensor_channels: list[int] = []
@@ -114,7 +117,7 @@ class JournalWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"{self.folder}: cannot make the journal folder: {error.strerror}") from error
-        self._lock = _lock_folder(self.folder)
+        self._lock = _lock_folder(self.folder, shared=self._shared)
         try:
             self._begin_file()
         except BaseException:
@@ -123,19 +126,13 @@ class JournalWriter:
         return self
 
     def _begin_file(self) -> None:
-        try:
-            numbers = [int(path.stem) for path in journal_files(self.folder)]
-        except OSError as error:
-            raise JournalError(f"{self.folder}: cannot read the journal folder: {error.strerror}") from error
-        file = McapFile(self.folder / f"{max(numbers, default=-1) + 1:03d}.mcap")
         session = {
             **self._metadata,
             "journal_version": str(JOURNAL_VERSION),
             "epoch_offset_ns": str(self._epoch_offset_ns),
             "robot_spec": encode_spec(self._spec),
         }
-        file.open("ros2", LIBRARY, Metadata(name=SESSION_METADATA, metadata=session))
-        self._file = file
+        self._file = file = self._create(Metadata(name=SESSION_METADATA, metadata=session))
         for topic in self._sensors.topics:
             definition = message_definition(topic.msgtype)
             self._sensor_channels.append(file.add_channel(topic.topic, "cdr", (topic.msgtype, "ros2msg", definition)))
@@ -146,6 +143,22 @@ class JournalWriter:
         _sync_folder(self.folder)
         self._syncer = threading.Thread(target=self._sync_regularly, name="journal-sync", daemon=True)
         self._syncer.start()
+
+    def _create(self, metadata: Metadata) -> McapFile:
+        """The file with the next number; of two sharers that want the same one, one takes the number after it."""
+        while True:
+            try:
+                numbers = [int(path.stem) for path in journal_files(self.folder)]
+            except OSError as error:
+                raise JournalError(f"{self.folder}: cannot read the journal folder: {error.strerror}") from error
+            file = McapFile(self.folder / f"{max(numbers, default=-1) + 1:03d}.mcap")
+            try:
+                file.open("ros2", LIBRARY, metadata)
+            except JournalError as error:
+                if self._shared and isinstance(error.__cause__, FileExistsError):
+                    continue
+                raise
+            return file
 
     def __enter__(self) -> JournalWriter:
         return self.open()
@@ -266,14 +279,14 @@ class JournalWriter:
                     return
 
 
-def _lock_folder(folder: Path) -> int:
-    """Become the folder's only writer; returns the descriptor whose closing ends that."""
+def _lock_folder(folder: Path, *, shared: bool) -> int:
+    """Become the folder's only writer, or one of those that share it; closing the returned descriptor ends that."""
     try:
         descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise JournalError(f"{folder}: cannot create the journal file: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
         raise JournalError(
