@@ -35,6 +35,7 @@ PLAIN_SAC = SacConfig(
     return_bounds=None,
     cloning_weight=0.0,
     cloning_weight_end=0.0,
+    encoder_cloning=0.0,
     average_rate=1.0,
 )
 """Soft actor-critic as published (Haarnoja et al. 2018), for dense rewards of any size and nobody to imitate. The
@@ -82,6 +83,8 @@ class SacPolicy(BasePolicy):
             raise ConfigError(f"action space of shape {action_space.shape}: allowed one dimension")
         self._sac = sac
         self._network = network or NetworkConfig()
+        if self._network.encoder_frozen:
+            raise ConfigError("network.encoder_frozen: got True, allowed False; pictures come from the environment")
         self._gripper = gripper
         shapes = Shapes(self.layout.state_size, action_space.shape[0], gripper, self.layout.cameras)
         seed = int(torch.randint(2**31, ()))

@@ -32,7 +32,9 @@ def success_only(outcome: Outcome | None, before: Observation, after: Observatio
 
 def encoder_of(features: Features) -> Callable[[Observation], Seen]:
     """How an environment with these features shows an observation; a policy trained in it needs the same."""
-    return (lambda observation: dict(features(observation))) if features.cameras else features.state
+    if features.cameras:
+        return lambda observation: dict(features(observation))
+    return lambda observation: features(observation)["state"]
 
 
 def space_of(features: Features) -> spaces.Box | spaces.Dict:

@@ -61,7 +61,7 @@ class Aim(gymnasium.Env[Any, Any]):
 def test_learns_a_tiny_environment_whose_actions_are_not_centred() -> None:
     model = RlhfSAC("MlpPolicy", Aim(), learning_rate=3e-3, **SMALL)
     before, _ = evaluate_policy(model, Aim(), 100, warn=False)
-    after, _ = evaluate_policy(model.learn(700), Aim(), 100, warn=False)
+    after, _ = evaluate_policy(model.learn(400), Aim(), 100, warn=False)
     assert isinstance(before, float)
     assert isinstance(after, float)
     assert before < -0.9
@@ -194,5 +194,8 @@ def test_refuses_what_it_cannot_serve() -> None:
     grey.observation_space = spaces.Box(0, 255, (16, 16, 1), np.uint8)
     with pytest.raises(ConfigError, match="three channels"):
         RlhfSAC("CnnPolicy", grey, **SMALL)
+    with pytest.raises(ConfigError, match="encoder_frozen"):
+        frozen = NetworkConfig(encoder="resnet18", encoder_weights=Path("weights"), encoder_frozen=True)
+        RlhfSAC("MlpPolicy", Aim(), **{**SMALL, "network": frozen})
     with pytest.raises(AssertionError, match="action spaces"):
         RlhfSAC("MlpPolicy", "CartPole-v1", **SMALL)
