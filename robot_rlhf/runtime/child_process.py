@@ -1,0 +1,157 @@
+"""Keeps a process of a run alive."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from robot_rlhf.errors import LinkError
+
+log = logging.getLogger(__name__)
+
+DONE = 0
+"""Exit code of a process that has done its work."""
+SAID_WHY = 2
+"""Exit code of a process that ended with an error in one line: it would meet the same again."""
+TIME_TO_END = 20.0
+"""Seconds from SIGTERM to SIGKILL."""
+
+
+class ChildProcess:
+    """A child process; started again when it dies, ended with the `with` block.
+
+    A thread looks after it, so that others only read a flag.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        name: str,
+        restarts: int,
+        log_file: Path,
+        may_finish: bool = True,
+        look_every: float = 0.1,
+    ) -> None:
+        """Args:
+        command: how to start it.
+        name: what it is, for messages.
+        restarts: times it may be started again.
+        log_file: where its output goes.
+        may_finish: exit code 0 says that it is done, 2 that starting it again would not help; False: it is never done.
+        look_every: seconds between two looks at it.
+        """
+        self._command = list(command)
+        self._name = name
+        self._restarts_left = restarts
+        self._log_file = log_file
+        self._may_finish = may_finish
+        self._look_every = look_every
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name=f"{name}-keeper", daemon=True)
+        self.starts = 0
+        """Times it was started."""
+        self.finished = False
+        """It has done its work."""
+        self.failure = ""
+        """Why there will be no such process any more; empty while there is hope."""
+
+    def __enter__(self) -> ChildProcess:
+        self._start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.ask_to_end()
+        process = self._process
+        if process is not None:
+            try:
+                process.wait(timeout=TIME_TO_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._output is not None:
+            self._output.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the present child."""
+        if self._process is None:
+            raise LinkError(f"{self._name} was not started")
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises LinkError when it died more often than allowed, or says that it cannot work."""
+        if self.failure:
+            raise LinkError(self.failure)
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM and start it no more; does not wait for its end. Idempotent."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def _is_hung(self) -> bool:
+        """Whether the living child must be killed to be started again; asked at every look."""
+        return False
+
+    def _has_died(self) -> None:
+        """Told when it is gone."""
+
+    def _start(self) -> None:
+        try:
+            self._output = self._log_file.open("ab")
+            self._process = subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise LinkError(f"{self._name} cannot be started: {error}") from error
+        self.starts += 1
+
+    def _look_after(self) -> None:
+        while not self._stop.wait(self._look_every):
+            assert self._process is not None
+            code = self._process.poll()
+            if code is None:
+                if self._is_hung():
+                    self._process.kill()
+                    self._process.wait()
+                continue
+            self._has_died()
+            if self._may_finish and code == DONE:
+                self.finished = True
+                return
+            if self._may_finish and code == SAID_WHY:
+                self.failure = f"{self._name}: {_last_line(self._log_file)}"
+                return
+            if not self._restart(f"it ended with code {code}"):
+                return
+
+    def _restart(self, why: str) -> bool:
+        if self._restarts_left <= 0:
+            self.failure = f"{self._name} died too often (last: {why}); see {self._log_file}"
+            return False
+        self._restarts_left -= 1
+        log.warning("%s is gone (%s): starting it again", self._name, why)
+        if self._output is not None:
+            self._output.close()
+        try:
+            self._start()
+        except LinkError as error:
+            self.failure = str(error)
+        return not self.failure
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines()
+    return lines[-1] if lines else "it ended with an error"
