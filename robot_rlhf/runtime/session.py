@@ -23,16 +23,21 @@ IDLE_EPISODES = 3
 class Session:
     """Numbers and seeds the episodes of a run, so that a resumed run goes on where the first one broke off."""
 
-    def __init__(self, station: Station, tally: Tally, seed: int, versions: dict[str, str]) -> None:
+    def __init__(
+        self, station: Station, tally: Tally, seed: int, versions: dict[str, str], *, first: int = 0, every: int = 1
+    ) -> None:
+        """Args: first, every: the numbers of its episodes are first, first + every, ...; of each kind."""
         self.station = station
         self.tally = tally
         self._seed = seed
         self._versions = versions
+        self._first = first
+        self._every = every
 
     def episode(self, kind: EpisodeKind, station: Station | None = None) -> EpisodeEnd:
         """Run the next episode of its kind."""
         station = station or self.station
-        number = self.tally.started.get(kind, 0)
+        number = self._first + self._every * self.tally.started.get(kind, 0)
         seed = episode_seed(self._seed, kind, number)
         meta = EpisodeMeta(
             id=f"{kind.value}-{number:06d}",
