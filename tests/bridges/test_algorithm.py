@@ -194,8 +194,8 @@ def test_refuses_what_it_cannot_serve() -> None:
     grey.observation_space = spaces.Box(0, 255, (16, 16, 1), np.uint8)
     with pytest.raises(ConfigError, match="three channels"):
         RlhfSAC("CnnPolicy", grey, **SMALL)
+    frozen = NetworkConfig(encoder="resnet18", encoder_weights=Path("weights"), encoder_frozen=True)
     with pytest.raises(ConfigError, match="encoder_frozen"):
-        frozen = NetworkConfig(encoder="resnet18", encoder_weights=Path("weights"), encoder_frozen=True)
         RlhfSAC("MlpPolicy", Aim(), **{**SMALL, "network": frozen})
     with pytest.raises(AssertionError, match="action spaces"):
         RlhfSAC("MlpPolicy", "CartPole-v1", **SMALL)

@@ -153,7 +153,8 @@ def test_refuses_what_it_is_not() -> None:
 
 def test_registering_twice_changes_nothing() -> None:
     register()
-    assert isinstance(gymnasium.make("robot_rlhf/Reach-v0").unwrapped, RobotEnvironment)
+    for name in ("robot_rlhf/Reach-v0", "robot_rlhf.apps.environments:robot_rlhf/Reach-v0"):
+        assert isinstance(gymnasium.make(name).unwrapped, RobotEnvironment)
 
 
 def test_a_foreign_environment_goes_through_and_comes_out_the_same() -> None:
