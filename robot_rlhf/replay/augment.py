@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch
@@ -13,6 +16,8 @@ from robot_rlhf.errors import InvalidValueError
 
 PAD = 4
 """Pixels by which a picture is shifted at most, in each direction."""
+HOST_TYPES = {torch.uint8: np.uint8, torch.float32: np.float32}
+"""Types of pictures that have a faster way on the CPU."""
 
 
 def random_shift(images: Tensor, generator: torch.Generator, pad: int = PAD) -> Tensor:
@@ -43,6 +48,10 @@ def shift(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
         down: int64. Shape (B,).
         right: int64. Shape (B,).
     """
+    if images.device.type == "cpu" and images.dtype in HOST_TYPES and not images.requires_grad:
+        moved = np.empty(images.shape, HOST_TYPES[images.dtype])  # fresh pages are cheaper from numpy: large ones
+        shift_on_host(list(images.flatten(1).numpy()), down.numpy(), right.numpy(), moved)
+        return torch.as_tensor(moved)
     batch, height, width, channels = images.shape
     device = images.device
     lines = (torch.arange(height, device=device) + down[:, None]).clamp_(0, height - 1)  # (B, H)
@@ -53,6 +62,40 @@ def shift(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
     # Expanding instead of copying the index over the lines keeps it a hundred times smaller than the pictures.
     entries = entries.view(batch, 1, width * channels).expand(batch, height, width * channels)
     return torch.gather(rows.view(batch, height, width * channels), 2, entries).view(images.shape)
+
+
+def shift_on_host(
+    pictures: Sequence[NDArray[Any]], down: NDArray[np.integer], right: NDArray[np.integer], out: NDArray[Any]
+) -> None:
+    """As shift, from pictures anywhere in memory, each in little more than one copy.
+
+    Seen as one row of pixels, a shifted picture is the same row from another start on; what is wrong then are the
+    columns and lines at the edges, and they are put right afterwards.
+
+    Args:
+        pictures: B contiguous arrays. Shape (H * W * C,).
+        down: pixels. Shape (B,).
+        right: pixels. Shape (B,).
+        out: contiguous. Shape (B, H, W, C).
+    """
+    _, height, width, channels = out.shape
+    for source, y, x, picture in zip(pictures, down.tolist(), right.tolist(), out, strict=True):
+        # Further than the picture is large makes no difference.
+        y, x = max(1 - height, min(y, height - 1)), max(1 - width, min(x, width - 1))
+        start = (y * width + x) * channels
+        target = picture.reshape(-1)
+        if start >= 0:
+            target[: len(target) - start] = source[start:]
+        else:
+            target[-start:] = source[:start]
+        if x > 0:
+            picture[:, width - x :] = picture[:, width - x - 1 : width - x]
+        elif x < 0:
+            picture[:, :-x] = picture[:, -x : 1 - x]
+        if y > 0:
+            picture[height - y :] = picture[height - y - 1]
+        elif y < 0:
+            picture[:-y] = picture[-y]
 
 
 def augment(batch: Batch, generator: torch.Generator, pad: int = PAD) -> Batch:
