@@ -1,0 +1,149 @@
+"""What the host knows of each row of the ring: its episode, step, source and versions, and which rows can be drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Source
+from robot_rlhf.errors import InvalidValueError, ReplayError, ShapeError
+from robot_rlhf.replay.members import Members
+from robot_rlhf.replay.mixing import Group
+
+NOT_SAMPLED = -1
+"""Source of a row that no transition leaves, or whose episode was discarded."""
+UNLABELLED = -1
+COLUMNS: dict[str, tuple[type[np.generic], int]] = {
+    "episode": (np.int64, 0),
+    "step": (np.int32, 0),
+    "policy_version": (np.int64, 0),
+    "reward_version": (np.int64, 0),
+    "label": (np.int8, UNLABELLED),
+    "terminated": (np.bool_, 0),
+    "truncated": (np.bool_, 0),
+}
+"""Name to type, and to the value of a new row."""
+HOST_ROW_BYTES = 1 + sum(np.dtype(kind).itemsize for kind, _ in COLUMNS.values())
+MEMBER_BYTES = 8
+
+
+class Ledger:
+    """Columns by slot, counts by source, and the members of each group that was asked for."""
+
+    def __init__(self, capacity: int, device: torch.device) -> None:
+        self.capacity = capacity
+        self.written = 0
+        """Rows ever written: the number of the next row."""
+        self.columns: dict[str, NDArray[Any]] = {
+            name: np.full(capacity, start, kind) for name, (kind, start) in COLUMNS.items()
+        }
+        self.counts = np.zeros(len(Source), np.int64)
+        """Transitions that can be drawn, per source."""
+        self._source = np.full(capacity, NOT_SAMPLED, np.int8)
+        self._members: dict[Group, Members] = {}
+        self._device = device
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest row that is still held."""
+        return max(0, self.written - self.capacity)
+
+    def append(self, episode: int, step: int) -> int:
+        """Begin a row, which overwrites the oldest when the ring is full. Returns its slot."""
+        number, slot = self.written, self.written % self.capacity
+        if number >= self.capacity:
+            self.unlist(number - self.capacity)
+            for members in self._members.values():
+                members.drop_before(number - self.capacity + 1)
+        for name, (_, start) in COLUMNS.items():
+            self.columns[name][slot] = start
+        self.columns["episode"][slot] = episode
+        self.columns["step"][slot] = step
+        self.written += 1
+        return slot
+
+    def enlist(self, number: int, source: Source) -> None:
+        """From now on the transition of this row, newer than all that were enlisted, can be drawn."""
+        self._source[number % self.capacity] = source
+        self.counts[source] += 1
+        for group, members in self._members.items():
+            if source in group:
+                members.push(number)
+
+    def unlist(self, number: int) -> None:
+        """Count a row no longer; its groups are told apart."""
+        slot = number % self.capacity
+        if self._source[slot] != NOT_SAMPLED:
+            self.counts[self._source[slot]] -= 1
+            self._source[slot] = NOT_SAMPLED
+
+    def drop(self, first: int, end: int) -> None:
+        """Never draw again the rows from number first up to, not including, end."""
+        for members in self._members.values():
+            members.drop(first, end)
+        for number in range(max(first, self.oldest), min(end, self.written)):
+            self.unlist(number)
+
+    def blame_policy(self, steps: int) -> tuple[int, int]:
+        """Up to `steps` newest transitions of the policy become PRE_INTERVENTION. Returns the first, and the end."""
+        end = self.written - 1
+        first = end
+        earliest = max(self.oldest, end - steps)
+        while first > earliest and self._source[(first - 1) % self.capacity] == Source.POLICY:
+            first -= 1
+        for members in self._members.values():
+            members.drop_from(first)
+        for number in range(first, end):
+            self.unlist(number)
+            self.enlist(number, Source.PRE_INTERVENTION)
+        return first, end
+
+    def group(self, group: Group) -> Members:
+        """The members of a group, kept up to date from the first call on."""
+        if group not in self._members:
+            self._members[group] = Members(self.capacity, self._device, self.numbers(group).tolist())
+        return self._members[group]
+
+    def numbers(self, group: Group) -> NDArray[np.int64]:
+        """Row numbers that can be drawn from a group, oldest first, on the host."""
+        held = np.arange(self.oldest, self.written)
+        return held[np.isin(self._source[held % self.capacity], [int(source) for source in group])]
+
+    def can_be_drawn(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the numbers are rows that are held and that a transition leaves."""
+        held = (numbers >= self.oldest) & (numbers < self.written)
+        return held & (self._source[numbers % self.capacity] != NOT_SAMPLED)
+
+    def label(self, numbers: NDArray[np.int64], labels: NDArray[Any]) -> int:
+        """Set the labels of rows that are still held. Returns how many those are.
+
+        Raises:
+            ShapeError: not one label per row.
+            InvalidValueError: a label is not one of an int8 from -1 on.
+        """
+        if labels.shape != numbers.shape:
+            raise ShapeError("replay labels", labels.shape, numbers.shape)
+        if not np.isin(labels, np.arange(UNLABELLED, 128)).all():
+            raise InvalidValueError("replay labels", np.unique(labels)[:5].tolist(), "integers from -1 to 127")
+        slots, held = self.slots_held(numbers, stale_allowed=True)
+        self.columns["label"][slots] = labels[held]
+        return len(slots)
+
+    def slots_held(
+        self, numbers: NDArray[np.int64], *, stale_allowed: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Slots of the rows that are still held, and which of the numbers those are.
+
+        Raises:
+            ReplayError: a number was never written, or, unless allowed, was overwritten.
+        """
+        held = numbers >= self.oldest
+        if (numbers < 0).any() or (numbers >= self.written).any() or not (stale_allowed or held.all()):
+            raise ReplayError(
+                f"replay: rows {numbers.min()} to {numbers.max()} asked for, held are {self.oldest} to "
+                f"{self.written - 1}"
+            )
+        return numbers[held] % self.capacity, held
