@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,29 +12,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robot_rlhf.datatypes import Array, Batch, Source
+from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ReplayError, ShapeError
+from robot_rlhf.replay.drawing import Draw, Drawing
 from robot_rlhf.replay.gather import Gather, part
-from robot_rlhf.replay.members import Members
-from robot_rlhf.replay.memory import bytes_free, check_fits
-from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_mix, describe, shares
-from robot_rlhf.replay.rows import Rows, as_vector, row_bytes
+from robot_rlhf.replay.ledger import Ledger
+from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_memory
+from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_mix
+from robot_rlhf.replay.pictures import PictureConfig, check_place
+from robot_rlhf.replay.relabel import Relabelling, Score
+from robot_rlhf.replay.rows import Rows, as_vector
+from robot_rlhf.replay.static import StaticSampler
 
-NOT_SAMPLED = -1
-"""Source of a row that no transition leaves, or whose episode was discarded."""
-HOST_ROW_BYTES = 1 + 8 + 4 + 8 + 2
-MEMBER_BYTES = 8
 LOGGER = logging.getLogger(__name__)
 
 
 class ReplayBuffer:
-    """Transitions of whole episodes, in a ring of `capacity_rows` observations. Used by one thread.
+    """Transitions of whole episodes, in a ring of `capacity_rows` observations.
 
     An episode of T steps takes T + 1 consecutive rows, the last without a transition. So the observation after row i
     is row i + 1, of the same episode, at the edges of interventions, at an episode's end and where the ring wraps.
     Rows are numbered from 0 for the life of the buffer; row i lies in slot i % capacity. Batch.index holds these
     numbers, hence an index whose row was overwritten since is known to be stale. The ring overwrites the oldest row
     first: no row outlives its successor, and of an episode longer than the ring the newest rows are kept.
+
+    One thread may write while another draws. Each method holds `lock` while it works, on the CPU until the batch is
+    copied, on a GPU until its kernels are launched (both threads then use the same stream, as they do unless told
+    otherwise). So a row can be drawn from the moment add() returns, a batch never holds part of a row or of another
+    episode, and it never changes afterwards. What several calls see together holds only under `with buffer.lock:`.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class ReplayBuffer:
         pre_intervention: int = 0,
         device: str = "cpu",
         seed: int = 0,
+        pictures: PictureConfig = PictureConfig(),  # noqa: B008  it is frozen
     ) -> None:
         """Allocate the ring.
 
@@ -61,10 +68,11 @@ class ReplayBuffer:
             pre_intervention: policy steps before a takeover that are relabelled PRE_INTERVENTION (Sirius); 0 for none.
             device: where rows live and batches are made.
             seed: of the generator that draws.
+            pictures: how sampled pictures look, and where the ring keeps them.
 
         Raises:
             ConfigError: a setting is outside its range.
-            ReplayError: the device has not enough free memory.
+            ReplayError: the device or the host has not enough free memory.
         """
         cameras = dict(cameras or {})
         if capacity_rows < 2 or n_step < 1 or pre_intervention < 0 or not 0.0 <= discount <= 1.0:
@@ -76,54 +84,66 @@ class ReplayBuffer:
         self.discount = discount
         self.n_step = n_step
         self.pre_intervention = pre_intervention
-        needed = self.bytes_needed(capacity_rows, state_size=state_size, action_size=action_size, cameras=cameras)
-        free = bytes_free(torch.device(device))
-        what = f"a replay buffer of {capacity_rows} rows"
-        check_fits(what, needed, free, torch.device(device), "take fewer capacity_rows, or fewer or smaller cameras")
-        LOGGER.info("%s takes %.3f GB on %s", what, needed / 1e9, device)
-        self._rows = Rows(capacity_rows, state_size, action_size, cameras, device)
+        check_place(pictures, torch.device(device))
+        plan = plan_memory(capacity_rows, state_size, action_size, cameras, pictures, device)
+        check_fits(plan, "take fewer capacity_rows, or fewer or smaller cameras")
+        LOGGER.info("%s", plan)
+        self._rows = Rows(capacity_rows, state_size, action_size, cameras, pictures, device)
         self.device = self._rows.device
-        self.written = 0
-        """Rows ever written: the number of the next row."""
+        self.pictures = pictures
+        self.lock = threading.RLock()
         self.recording = False
         """An episode is open."""
         self._demonstration = False
         self._episode = -1
         self._step = 0
-        self._source = np.full(capacity_rows, NOT_SAMPLED, np.int8)
-        self._columns: dict[str, NDArray[Any]] = {
-            "episode": np.zeros(capacity_rows, np.int64),
-            "step": np.zeros(capacity_rows, np.int32),
-            "policy_version": np.zeros(capacity_rows, np.int64),
-            "terminated": np.zeros(capacity_rows, np.bool_),
-            "truncated": np.zeros(capacity_rows, np.bool_),
-        }
-        self._counts = np.zeros(len(Source), np.int64)
-        self._members: dict[Group, Members] = {}
+        self._ledger = Ledger(capacity_rows, self.device)
         self._checked: list[Mix] = []
         self._gather = Gather(self._rows, discount, n_step)
+        self._gather_one_step = Gather(self._rows, discount, 1)
         self._generator = torch.Generator(self.device).manual_seed(seed)
+        self._drawing = Drawing(self._ledger, self._rows, self._generator)
+
+    @staticmethod
+    def plan(
+        capacity_rows: int,
+        *,
+        state_size: int,
+        action_size: int,
+        cameras: Mapping[str, tuple[int, int]] | None = None,
+        pictures: PictureConfig = PictureConfig(),  # noqa: B008  it is frozen
+        device: str = "cpu",
+        batch_size: int = 256,
+    ) -> MemoryPlan:
+        """What such a buffer takes, without the batches of `batch_size` transitions themselves; allocates nothing."""
+        return plan_memory(capacity_rows, state_size, action_size, cameras or {}, pictures, device, batch_size)
 
     @staticmethod
     def bytes_needed(
         capacity_rows: int, *, state_size: int, action_size: int, cameras: Mapping[str, tuple[int, int]] | None = None
     ) -> int:
-        """Bytes a buffer takes, bookkeeping and the two groups of the default mix included."""
-        return capacity_rows * (row_bytes(state_size, action_size, cameras or {}) + HOST_ROW_BYTES + 2 * MEMBER_BYTES)
+        """Bytes a buffer on the CPU takes, bookkeeping and the two groups of the default mix included."""
+        plan = ReplayBuffer.plan(capacity_rows, state_size=state_size, action_size=action_size, cameras=cameras)
+        return plan.total.host
 
     def __len__(self) -> int:
         """Transitions that can be sampled."""
-        return int(self._counts.sum())
+        return int(self._ledger.counts.sum())
+
+    @property
+    def written(self) -> int:
+        """Rows ever written: the number of the next row."""
+        return self._ledger.written
 
     @property
     def oldest(self) -> int:
         """Number of the oldest row that is still held."""
-        return max(0, self.written - self.capacity_rows)
+        return self._ledger.oldest
 
     @property
     def counts(self) -> dict[Source, int]:
         """Transitions that can be sampled, per source."""
-        return {source: int(self._counts[source]) for source in Source}
+        return {source: int(self._ledger.counts[source]) for source in Source}
 
     def begin(self, observation: Mapping[str, NDArray[Any] | Tensor], *, demonstration: bool = False) -> None:
         """Start an episode at its first observation; one still open is closed.
@@ -133,12 +153,13 @@ class ReplayBuffer:
             demonstration: its steps count as DEMO, whoever drives; OTHER ones, which nobody chose, stay OTHER.
         """
         state = self._rows.check_observation(observation)
-        self.end()
-        self.recording = True
-        self._demonstration = demonstration
-        self._episode += 1
-        self._step = 0
-        self._append(state, observation)
+        with self.lock:
+            self.end()
+            self.recording = True
+            self._demonstration = demonstration
+            self._episode += 1
+            self._step = 0
+            self._rows.write_observation(self._ledger.append(self._episode, self._step), state, observation)
 
     def add(
         self,
@@ -151,6 +172,7 @@ class ReplayBuffer:
         *,
         policy_version: int = -1,
         weight: float = 1.0,
+        reward_version: int = 0,
     ) -> int:
         """Append the transition from the newest observation to the next; it can be sampled at once.
 
@@ -168,26 +190,31 @@ class ReplayBuffer:
         values = as_vector("action", action, self._rows.action_size)
         if not (np.isfinite(reward) and np.isfinite(weight)):
             raise InvalidValueError("replay reward, weight", (reward, weight), "finite numbers")
-        if self._demonstration and source is not Source.OTHER:
-            source = Source.DEMO
-        if source is Source.HUMAN and self.pre_intervention:
-            self._blame_policy()
-        number = self.written - 1
-        slot = number % self.capacity_rows
-        self._rows.write_transition(slot, values, reward, terminated, weight, source)
-        for name, value in (("policy_version", policy_version), ("terminated", terminated), ("truncated", truncated)):
-            self._columns[name][slot] = value
-        self._step += 1
-        self._append(state, next_observation)
-        self._enlist(number, source)
-        self.recording = not (terminated or truncated)
+        with self.lock:
+            if self._demonstration and source is not Source.OTHER:
+                source = Source.DEMO
+            if source is Source.HUMAN and self.pre_intervention:
+                self._blame_policy()
+            number = self.written - 1
+            slot = number % self.capacity_rows
+            self._rows.write_transition(slot, values, reward, terminated, weight, source)
+            columns = self._ledger.columns
+            columns["policy_version"][slot] = policy_version
+            columns["reward_version"][slot] = reward_version
+            columns["terminated"][slot] = terminated
+            columns["truncated"][slot] = truncated
+            self._step += 1
+            self._rows.write_observation(self._ledger.append(self._episode, self._step), state, next_observation)
+            self._ledger.enlist(number, source)
+            self.recording = not (terminated or truncated)
         return number
 
     def end(self) -> None:
         """Close the episode; if it was broken off, its last step counts as truncated. Idempotent."""
-        if self.recording and self._step:
-            self._columns["truncated"][(self.written - 2) % self.capacity_rows] = True
-        self.recording = False
+        with self.lock:
+            if self.recording and self._step:
+                self._ledger.columns["truncated"][(self.written - 2) % self.capacity_rows] = True
+            self.recording = False
 
     def discard(self, first: int, end: int | None = None) -> None:
         """Never sample again what was written from row number `first` on.
@@ -195,52 +222,15 @@ class ReplayBuffer:
         Args:
             end: number of the first row that stays; None for all to the newest, then the episode is closed, too.
         """
-        if end is None:
-            self.end()
-            end = self.written
-        for members in self._members.values():
-            members.drop(first, end)
-        for number in range(max(first, self.oldest), min(end, self.written)):
-            self._unlist(number)
-
-    def _append(self, state: Array, observation: Mapping[str, NDArray[Any] | Tensor]) -> None:
-        number, slot = self.written, self.written % self.capacity_rows
-        if number >= self.capacity_rows:
-            self._unlist(number - self.capacity_rows)
-            for members in self._members.values():
-                members.drop_before(number - self.capacity_rows + 1)
-        self._rows.write_observation(slot, state, observation)
-        self._columns["episode"][slot] = self._episode
-        self._columns["step"][slot] = self._step
-        for name in ("policy_version", "terminated", "truncated"):
-            self._columns[name][slot] = 0
-        self.written += 1
-
-    def _enlist(self, number: int, source: Source) -> None:
-        self._source[number % self.capacity_rows] = source
-        self._counts[source] += 1
-        for group, members in self._members.items():
-            if source in group:
-                members.push(number)
-
-    def _unlist(self, number: int) -> None:
-        slot = number % self.capacity_rows
-        if self._source[slot] != NOT_SAMPLED:
-            self._counts[self._source[slot]] -= 1
-            self._source[slot] = NOT_SAMPLED
+        with self.lock:
+            if end is None:
+                self.end()
+                end = self.written
+            self._ledger.drop(first, end)
 
     def _blame_policy(self) -> None:
         """Relabel the policy's last steps before the step about to be added; they are the newest of every group."""
-        end = self.written - 1
-        first = end
-        earliest = max(self.oldest, end - self.pre_intervention)
-        while first > earliest and self._source[(first - 1) % self.capacity_rows] == Source.POLICY:
-            first -= 1
-        for members in self._members.values():
-            members.drop_from(first)
-        for number in range(first, end):
-            self._unlist(number)
-            self._enlist(number, Source.PRE_INTERVENTION)
+        first, end = self._ledger.blame_policy(self.pre_intervention)
         if first < end:
             slots = torch.arange(first, end, device=self.device) % self.capacity_rows
             label = torch.full((end - first,), float(Source.PRE_INTERVENTION), device=self.device)
@@ -248,66 +238,121 @@ class ReplayBuffer:
 
     def indices(self, group: Group = EVERYTHING) -> Tensor:
         """Numbers of all rows that can be sampled from a group, oldest first, int64, on the device."""
-        return self._group(group).numbers()
+        with self.lock:
+            return self._ledger.group(group).numbers()
 
-    def sample(self, batch_size: int, mix: Mix = DEFAULT_MIX) -> Batch:
-        """Draw transitions uniformly within each group, with replacement; groups follow each other in the batch.
+    def sample(self, batch_size: int, mix: Mix = DEFAULT_MIX, *, draw: Draw = "uniform") -> Batch:
+        """Draw transitions within each group, with replacement; groups follow each other in the batch.
+
+        Args:
+            draw: 'weight' draws in proportion to the rows' weights, which takes time in proportion to their number;
+                the weights in the batch are then 1.
 
         Raises:
-            ReplayError: all groups of the mix are empty.
+            ReplayError: all groups of the mix are empty; or drawing by weight, all weights of a group are 0.
         """
-        return self.sample_many(1, batch_size, mix)[0]
+        return self.sample_many(1, batch_size, mix, draw=draw)[0]
 
-    def sample_many(self, k: int, batch_size: int, mix: Mix = DEFAULT_MIX) -> list[Batch]:
+    def sample_many(self, k: int, batch_size: int, mix: Mix = DEFAULT_MIX, *, draw: Draw = "uniform") -> list[Batch]:
         """Draw k batches in one gather, for several updates per step; each has the fractions of the mix.
 
         Raises:
-            ReplayError: all groups of the mix are empty.
+            ReplayError: as sample().
         """
+        self._check(mix)
+        with self.lock:
+            index = self._drawing.mixed(k, batch_size, mix, draw)
+            everything = self._gather(index.view(-1), self._generator)  # (k * B,)
+        if draw == "weight":
+            everything.weight.fill_(1.0)
+        return [everything] if k == 1 else [part(everything, j * batch_size, batch_size) for j in range(k)]
+
+    def sample_labelled(
+        self, batch_size: int, fractions: Mapping[int, float] | None = None, group: Group = EVERYTHING
+    ) -> tuple[Batch, Tensor]:
+        """Draw transitions by their label, for example as many of successes as of failures; labels follow each other.
+
+        Args:
+            fractions: label to fraction of the batch, summing to 1; None for equal ones of all labels held. That of
+                a label that no row has goes to the others.
+
+        Returns:
+            The batch, and the label of each transition, int64 (B,), on the device.
+
+        Raises:
+            ReplayError: no row of the group has such a label.
+        """
+        with self.lock:
+            index, labels = self._drawing.labelled(batch_size, fractions, group)
+            return self._gather(index, self._generator), labels
+
+    def static_sampler(self, batch_size: int, mix: Mix = DEFAULT_MIX) -> StaticSampler:
+        """Sampling whose draw() a CUDA graph can hold. Raises ConfigError where pictures lie in pinned memory."""
+        self._check(mix)
+        if self.pictures.where == "pinned":
+            raise ConfigError("replay: a static sampler needs pictures on the device, these are in pinned memory")
+        with self.lock:
+            groups = {group: self._ledger.group(group) for group in mix}
+        return StaticSampler(groups, mix, batch_size, self._gather, self._generator, self.lock)
+
+    def _check(self, mix: Mix) -> None:
         if not any(mix is known for known in self._checked):
             check_mix(mix)
             self._checked = [*self._checked[-7:], mix]
-        groups = [self._group(group) for group in mix]
-        counts = shares(batch_size, list(mix.values()), [len(members) for members in groups])
-        if k < 1 or batch_size < 1 or not any(counts):
-            raise ReplayError(
-                f"replay: cannot sample {k} x {batch_size} transitions of {describe(mix)}; held: "
-                + ", ".join(f"{source.name} {count}" for source, count in self.counts.items())
-            )
-        drawn = [
-            members.draw((k, count), self._generator) for members, count in zip(groups, counts, strict=True) if count
-        ]
-        index = torch.cat(drawn, dim=1).view(-1)  # (k * B,)
-        everything = self._gather(index)
-        return [everything] if k == 1 else [part(everything, j * batch_size, batch_size) for j in range(k)]
 
-    def gather(self, index: Tensor) -> Batch:
-        """The transitions with these row numbers, for example to score them anew.
+    def gather(self, index: Tensor, *, one_step: bool = False) -> Batch:
+        """The transitions with these row numbers, for example to score them anew; pictures are uint8, as seen.
+
+        Args:
+            index: row numbers, as in Batch.index. Shape (N,).
+            one_step: rewards and next observations of one step, whatever n_step is.
 
         Raises:
             ReplayError: a row was overwritten, discarded, or has no transition.
         """
-        numbers = index.cpu().numpy()
-        held = (numbers >= self.oldest) & (numbers < self.written)
-        held &= self._source[numbers % self.capacity_rows] != NOT_SAMPLED
-        if not held.all():
-            raise ReplayError(
-                f"replay: rows {numbers[~held][:5].tolist()} hold no transition (any more); "
-                f"held are transitions among rows {self.oldest} to {self.written - 1}"
-            )
-        return self._gather(index.to(self.device))
+        with self.lock:
+            held = self.can_be_drawn(index)
+            if not held.all():
+                raise ReplayError(
+                    f"replay: rows {index.cpu().numpy()[~held][:5].tolist()} hold no transition (any more); "
+                    f"held are transitions among rows {self.oldest} to {self.written - 1}"
+                )
+            return (self._gather_one_step if one_step else self._gather)(index.to(self.device))
+
+    def can_be_drawn(self, index: Tensor) -> NDArray[np.bool_]:
+        """Which of these row numbers are transitions that are held now. Shape (N,)."""
+        with self.lock:
+            return self._ledger.can_be_drawn(index.cpu().numpy())
 
     def columns(self, index: Tensor) -> dict[str, NDArray[Any]]:
-        """Episode counter, step, policy_version, terminated, truncated of rows that are held, on the host."""
-        slots = self._slots_held(index)[0]
-        return {name: column[slots] for name, column in self._columns.items()}
+        """Of rows that are held, on the host: episode counter, step, versions of policy and reward, label, ends."""
+        with self.lock:
+            slots = self._ledger.slots_held(index.cpu().numpy())[0]
+            return {name: column[slots] for name, column in self._ledger.columns.items()}
 
-    def update_rewards(self, index: Tensor, values: Tensor) -> int:
+    def outdated(self, version: int, group: Group = EVERYTHING) -> NDArray[np.int64]:
+        """Numbers of the rows of a group whose reward is of another version, oldest first, on the host."""
+        with self.lock:
+            numbers = self._ledger.numbers(group)
+            return numbers[self._ledger.columns["reward_version"][numbers % self.capacity_rows] != version]
+
+    def relabel(self, score: Score, version: int, *, chunk: int = 4096, group: Group = EVERYTHING) -> Relabelling:
+        """Begin to replace all rewards of another version; `advance()` of the result does it, chunk by chunk.
+
+        Args:
+            score: one-step transitions to a reward each; their pictures are uint8, as they were seen.
+            version: of the rewards to come.
+            chunk: transitions that are scored at once, and lie in memory together.
+        """
+        return Relabelling(self, score, version, chunk, group)
+
+    def update_rewards(self, index: Tensor, values: Tensor, *, version: int | None = None) -> int:
         """Relabel rewards in place, of the rows that are still held.
 
         Args:
             index: row numbers, as in Batch.index. Shape (N,).
             values: the one-step rewards. Shape (N,).
+            version: of these rewards; None leaves the rows' versions as they are.
 
         Returns:
             How many rows were changed; those overwritten since are skipped.
@@ -315,11 +360,25 @@ class ReplayBuffer:
         Raises:
             ReplayError: a number was never written.
         """
-        return self._update(index, values, self._rows.reward)
+        with self.lock:
+            slots = self._update(index, values, self._rows.reward)
+            if version is not None:
+                self._ledger.columns["reward_version"][slots] = version
+        return len(slots)
 
     def update_weights(self, index: Tensor, values: Tensor) -> int:
-        """Set weights in the loss; as update_rewards."""
-        return self._update(index, values, self._rows.weight)
+        """Set weights, in the loss or of drawing; as update_rewards."""
+        with self.lock:
+            return len(self._update(index, values, self._rows.weight))
+
+    def update_labels(self, index: Tensor, values: Tensor) -> int:
+        """Set labels, for example 1 for rows that end in success and 0 for others; as update_rewards.
+
+        Args:
+            values: integers from 0 to 127, or -1 to take a label away. Shape (N,).
+        """
+        with self.lock:
+            return self._ledger.label(index.cpu().numpy(), values.cpu().numpy())
 
     def state(self) -> dict[str, NDArray[np.uint8]]:
         """What the journal cannot give back: the generator. Rows are rebuilt by playing the journal again."""
@@ -332,32 +391,14 @@ class ReplayBuffer:
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(f"replay: no generator state for {self.device} in {sorted(state)}") from error
 
-    def _group(self, group: Group) -> Members:
-        if group not in self._members:
-            held = range(self.oldest, self.written)
-            inside = np.isin(self._source, [int(source) for source in group])
-            numbers = (number for number in held if inside[number % self.capacity_rows])
-            self._members[group] = Members(self.capacity_rows, self.device, numbers)
-        return self._members[group]
-
-    def _update(self, index: Tensor, values: Tensor, column: int) -> int:
+    def _update(self, index: Tensor, values: Tensor, column: int) -> NDArray[np.int64]:
+        """Write a column where rows are still held. Returns their slots."""
         if values.shape != index.shape:
             raise ShapeError("replay values", tuple(values.shape), tuple(index.shape))
         if not bool(torch.isfinite(values).all()):
             raise InvalidValueError("replay values", "NaN or infinity", "finite numbers")
-        slots, held = self._slots_held(index, stale_allowed=True)
+        slots, held = self._ledger.slots_held(index.cpu().numpy(), stale_allowed=True)
         target = torch.as_tensor(slots).to(self.device)
         kept = values.detach().to(self.device, torch.float32)[torch.as_tensor(held).to(self.device)]
         self._rows.write_column(target, column, kept)
-        return len(slots)
-
-    def _slots_held(self, index: Tensor, *, stale_allowed: bool = False) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Slots of the rows that are still held, and which of the numbers those are."""
-        numbers = index.cpu().numpy()
-        held = numbers >= self.oldest
-        if (numbers < 0).any() or (numbers >= self.written).any() or not (stale_allowed or held.all()):
-            raise ReplayError(
-                f"replay: rows {numbers.min()} to {numbers.max()} asked for, held are {self.oldest} to "
-                f"{self.written - 1}"
-            )
-        return numbers[held] % self.capacity_rows, held
+        return slots

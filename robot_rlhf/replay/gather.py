@@ -1,4 +1,4 @@
-"""From row numbers to a batch: the part that a fused GPU kernel may replace."""
+"""From row numbers to a batch."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ class Gather:
         self._powers = discount ** torch.arange(n_step + 1, dtype=torch.float32, device=rows.device)
         self._n_step = n_step
 
-    def __call__(self, index: Tensor) -> Batch:
-        """The transitions that leave the rows with these numbers. Shape of index (N,)."""
+    def __call__(self, index: Tensor, generator: torch.Generator | None = None) -> Batch:
+        """The transitions that leave the rows with these numbers. No step waits for the device.
+
+        Args:
+            index: int64, on the device. Shape (N,).
+            generator: draws the shifts of pictures as configured; None gives the pictures as they are stored.
+        """
         rows, size = self._rows, len(index)
         several = self._look_ahead(index) if self._n_step > 1 else None
         slots = torch.cat((index, index + (1 if several is None else several[2]))).remainder_(len(rows.floats))  # (2N,)
         floats = rows.floats.index_select(0, slots)
-        observation = rows.observation(floats, slots)
+        observation = rows.observation(floats, slots, generator)
         here = floats[:size]
         if several is None:
             summed, discount = here[:, rows.reward], here[:, rows.goes_on] * self._discount

@@ -69,6 +69,16 @@ class Members:
             place = place.add_(start).remainder_(self._capacity)
         return self._device.take(place)
 
+    def sync(self) -> tuple[int, int]:
+        """Bring the mirror up to date. Returns the slot of the oldest member, and how many there are."""
+        self._sync()
+        return self._front % self._capacity, len(self)
+
+    @property
+    def mirror(self) -> Tensor:
+        """Row numbers by slot, int64, on the device; always the same memory. Shape (capacity,)."""
+        return self._device
+
     def numbers(self) -> Tensor:
         """All row numbers, oldest first, int64, on the device."""
         self._sync()

@@ -1,14 +1,92 @@
-"""How many bytes are free where a replay buffer is to live."""
+"""How much memory a replay buffer takes, and how much is free where it is to live."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from robot_rlhf.errors import ReplayError
+from robot_rlhf.replay.ledger import HOST_ROW_BYTES, MEMBER_BYTES
+from robot_rlhf.replay.pictures import PictureConfig
+from robot_rlhf.replay.rows import FLOAT_BYTES, float_width
 
 GIGABYTE = 1e9
+
+
+class Bytes(NamedTuple):
+    """Memory of one part of the buffer. Where the device is the CPU, all of it is the host's."""
+
+    device: int
+    host: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What a replay buffer will take, part by part, known before anything is allocated; str() is a table."""
+
+    rows: int
+    device: str
+    pictures: Bytes
+    """The ring's pictures, each once."""
+    numbers: Bytes
+    """State, action, reward and the other numbers of the rows."""
+    bookkeeping: Bytes
+    """Columns of the host, and the members of the two groups of the default mix."""
+    staging: Bytes
+    """Blocks through which pictures in pinned memory come to the device; 0 where they are there already."""
+
+    @property
+    def parts(self) -> dict[str, Bytes]:
+        return {name: getattr(self, name) for name in ("pictures", "numbers", "bookkeeping", "staging")}
+
+    @property
+    def total(self) -> Bytes:
+        """Sums over the parts."""
+        return Bytes(sum(part.device for part in self.parts.values()), sum(part.host for part in self.parts.values()))
+
+    def __str__(self) -> str:
+        total = self.total
+        places = [(self.device, 0), ("host", 1)] if total.device else [("host", 1)]
+        lines = [
+            f"replay buffer of {self.rows} rows, {sum(total) / self.rows / 1e3:.1f} kB each",
+            f"{'GB':<12}" + "".join(f"{place:>10}" for place, _ in places),
+        ]
+        for name, part in {**self.parts, "total": total}.items():
+            lines.append(f"{name:<12}" + "".join(f"{part[side] / GIGABYTE:>10.3f}" for _, side in places))
+        return "\n".join(lines)
+
+
+def plan_memory(
+    rows: int,
+    state_size: int,
+    action_size: int,
+    cameras: Mapping[str, tuple[int, int]],
+    pictures: PictureConfig,
+    device: str,
+    batch_size: int = 256,
+) -> MemoryPlan:
+    """What a ring of these rows takes, as ReplayBuffer.plan says."""
+    on_host = torch.device(device).type == "cpu"
+    pinned = pictures.where == "pinned"
+    frame = sum(3 * height * width for height, width in cameras.values())
+    staged = 2 * batch_size * frame if pinned else 0  # observation and next observation
+
+    def place(on_device: int, on_the_host: int = 0) -> Bytes:
+        return Bytes(0, on_device + on_the_host) if on_host else Bytes(on_device, on_the_host)
+
+    members = 2 * MEMBER_BYTES * rows
+    return MemoryPlan(
+        rows=rows,
+        device=device,
+        pictures=Bytes(0, rows * frame) if pinned else place(rows * frame),
+        numbers=place(rows * FLOAT_BYTES * float_width(state_size, action_size)),
+        bookkeeping=place(0 if on_host else members, rows * HOST_ROW_BYTES + members),
+        staging=place(staged, 2 * staged),
+    )
 
 
 def bytes_free(device: torch.device) -> int | None:
@@ -19,16 +97,23 @@ def bytes_free(device: torch.device) -> int | None:
     return min(limits, default=None)
 
 
-def check_fits(what: str, needed: int, free: int | None, device: torch.device, advice: str) -> None:
+def check_fits(plan: MemoryPlan, advice: str) -> None:
     """Refuse a plan that does not fit, before anything is allocated.
 
     Raises:
-        ReplayError: more is needed than free; the message holds both numbers.
+        ReplayError: more is needed than free, on the device or the host; the message holds the numbers.
     """
-    if free is not None and needed > free:
-        raise ReplayError(
-            f"{what} needs {needed / GIGABYTE:.2f} GB on {device}, {free / GIGABYTE:.2f} GB are free; {advice}"
-        )
+    total = plan.total
+    for where, needed, side in ((torch.device("cpu"), total.host, 1), (torch.device(plan.device), total.device, 0)):
+        if not needed:
+            continue
+        free = bytes_free(where)
+        if free is not None and needed > free:
+            parts = ", ".join(f"{name} {part[side] / GIGABYTE:.2f}" for name, part in plan.parts.items())
+            raise ReplayError(
+                f"a replay buffer of {plan.rows} rows needs {needed / GIGABYTE:.2f} GB on {where}, "
+                f"{free / GIGABYTE:.2f} GB are free ({parts}); {advice}"
+            )
 
 
 def _machine_free() -> int | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Array, Source
 from robot_rlhf.errors import InvalidValueError, ShapeError
-from robot_rlhf.replay.pool import Pool
+from robot_rlhf.replay.pictures import PictureConfig, make_pictures
 
 ALIGNMENT = 4
 """A row's width in floats is a multiple of this: 16 bytes, what a GPU loads at once."""
@@ -20,7 +20,7 @@ FLOAT_BYTES = 4
 
 
 class Rows:
-    """Two kinds of storage of equal length: one float32 matrix, and one uint8 matrix per camera.
+    """Two kinds of storage of equal length: one float32 matrix, and one store of pictures per camera.
 
     The float row is [state (D) | action (m) | reward | leaves | goes_on | weight | source | padding], so that one
     gather brings everything but the pictures. `leaves` is 1 where a transition leaves the observation, 0 on the last
@@ -28,7 +28,13 @@ class Rows:
     """
 
     def __init__(
-        self, capacity: int, state_size: int, action_size: int, cameras: Mapping[str, tuple[int, int]], device: str
+        self,
+        capacity: int,
+        state_size: int,
+        action_size: int,
+        cameras: Mapping[str, tuple[int, int]],
+        pictures: PictureConfig,
+        device: str,
     ) -> None:
         self.state_size = state_size
         self.action_size = action_size
@@ -39,17 +45,14 @@ class Rows:
         self.weight, self.source = self.reward + 3, self.reward + 4
         width = float_width(state_size, action_size)
         self.floats = torch.zeros((capacity, width), dtype=torch.float32, device=self.device)
-        self.images = {
-            name: torch.zeros((capacity, height * breadth * 3), dtype=torch.uint8, device=self.device)
-            for name, (height, breadth) in self.cameras.items()
+        self.config = pictures
+        self.pictures = {
+            name: make_pictures(capacity, size, pictures, self.device) for name, size in self.cameras.items()
         }
-        self._pool = Pool()
         # A CPU tensor shares its memory with an array, which is faster to write one row at a time.
-        self._views: dict[str, NDArray[np.uint8]] = {}
         self._float_view: Array | None = None
         if self.device.type == "cpu":
             self._float_view = self.floats.numpy()
-            self._views = {name: images.numpy() for name, images in self.images.items()}
 
     def check_observation(self, observation: Mapping[str, NDArray[Any] | Tensor]) -> Array:
         """The state vector as an array, after all entries were found to have the right names, shapes and types."""
@@ -71,14 +74,8 @@ class Rows:
         values = np.zeros(self.floats.shape[1], np.float32)
         values[: self.state_size] = state
         self._write(row, 0, values)
-        for name, store in self.images.items():
-            image = observation[name]
-            if isinstance(image, Tensor):
-                store[row].copy_(image.reshape(-1))
-            elif name in self._views:
-                self._views[name][row] = image.reshape(-1)
-            else:
-                store[row].copy_(torch.as_tensor(np.array(image).reshape(-1)))
+        for name, store in self.pictures.items():
+            store.write(row, observation[name])
 
     def write_transition(
         self, row: int, action: Array, reward: float, terminated: bool, weight: float, source: Source
@@ -97,27 +94,31 @@ class Rows:
         else:
             self.floats[row, start : start + len(values)] = torch.as_tensor(values)
 
-    def observation(self, floats: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """'state' (N, D) as a view of gathered float rows, and freshly gathered pictures (N, H, W, 3)."""
+    def observation(self, floats: Tensor, rows: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
+        """'state' (N, D) as a view of gathered float rows, and pictures (N, H, W, 3).
+
+        Args:
+            generator: draws the shifts of pictures that are made as configured; None gives them as they are stored.
+        """
         result = {"state": floats[:, : self.state_size]}
-        for name, (height, width) in self.cameras.items():
-            images = self.images[name]
-            if self.device.type == "cpu":  # a GPU's allocator keeps its blocks by itself
-                gathered = torch.index_select(images, 0, rows, out=self._pool.take(len(rows), images.shape[1]))
+        for name, store in self.pictures.items():
+            if generator is None:
+                result[name] = store.stored(rows)
             else:
-                gathered = images.index_select(0, rows)
-            result[name] = gathered.view(-1, height, width, 3)
+                result[name] = store.take(rows, self._offsets(len(rows), generator))
         return result
+
+    def _offsets(self, size: int, generator: torch.Generator) -> Tensor | None:
+        """Pixels down and right, int32 (2, N); nothing is drawn where nothing is shifted."""
+        pad = self.config.shift
+        if not pad:
+            return None
+        return torch.randint(-pad, pad + 1, (2, size), generator=generator, device=self.device, dtype=torch.int32)
 
 
 def float_width(state_size: int, action_size: int) -> int:
     """Floats per row, padding included."""
     return -(-(state_size + action_size + 5) // ALIGNMENT) * ALIGNMENT
-
-
-def row_bytes(state_size: int, action_size: int, cameras: Mapping[str, tuple[int, int]]) -> int:
-    """Bytes one row takes on the device."""
-    return FLOAT_BYTES * float_width(state_size, action_size) + sum(3 * h * w for h, w in cameras.values())
 
 
 def as_vector(name: str, value: NDArray[Any] | Tensor, size: int) -> Array:
