@@ -149,8 +149,11 @@ class TrainConfig:
     seed: int = 0
     algorithm: Literal["sac", "cloning", "dagger"] = "sac"
     """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger."""
-    mode: Literal["synchronous", "asynchronous"] = "synchronous"
-    """synchronous: collect a step, then learn, as fast as possible and reproducibly; asynchronous: real time."""
+    mode: Literal["synchronous", "asynchronous", "parallel"] = "synchronous"
+    """synchronous: collect a step, then learn, as fast as possible and reproducibly; asynchronous: real time;
+    parallel: simulated arms in processes of their own, as fast as possible, beside the learner's."""
+    arms: int = 1
+    """Simulated arms that practise at the same time; more than one in mode parallel only."""
     operator: str = "attentive"
     """Who supervises practice: attentive, lazy, late, clumsy, thorough or absent; with a console any other name is
     that of a real person."""
@@ -196,14 +199,16 @@ class TrainConfig:
         for name in ("steps", "demonstrations", "video_episodes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 0")
-        for name in ("checkpoint_every", "threads", "image_size"):
+        for name in ("checkpoint_every", "threads", "image_size", "arms"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
         check_device(self.device)
-        if self.mode == "asynchronous" and self.algorithm == "cloning":
-            raise ConfigError("mode asynchronous: cloning does not learn while the robot practises; use sac or dagger")
+        if self.arms > 1 and self.mode != "parallel":
+            raise ConfigError(f"arms: got {self.arms}, allowed 1 in mode {self.mode}; several want mode parallel")
+        if self.mode != "synchronous" and self.algorithm == "cloning":
+            raise ConfigError(f"mode {self.mode}: cloning does not learn while the robot practises; use sac or dagger")
 
     @property
     def supervisor(self) -> PersonConfig | None:

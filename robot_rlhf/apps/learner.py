@@ -22,6 +22,7 @@ from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.labels import Labels, read_labels
 from robot_rlhf.journal.reader import AsLabelled, JournalTail
+from robot_rlhf.journal.shared import SharedTail, tell
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
@@ -37,6 +38,8 @@ UPDATES_AT_ONCE = 8
 """Updates between two looks at the journal: few, so that a step is taken in within 100 ms."""
 IDLE = 0.02
 NEWS_EVERY = 0.2
+NEWS_FOR_ARMS_EVERY = 0.05
+"""Arms that run as fast as they can wait by the news."""
 CHECKPOINT_EVERY = 20.0
 """Seconds."""
 
@@ -51,7 +54,9 @@ class _Learner:
         self.run = run
         self.config = config
         self.metrics = MetricsLog(run)
-        self.tail = JournalTail(run.journal, pictures=bool(config.features.cameras))
+        self.parallel = config.mode == "parallel"
+        follow = SharedTail if self.parallel else JournalTail
+        self.tail = follow(run.journal, pictures=bool(config.features.cameras))
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
         self.stopped = False
@@ -68,7 +73,8 @@ class _Learner:
         self.stopped = True
 
     def main(self, parent: int) -> None:
-        modest(NICENESS)
+        if not self.parallel:
+            modest(NICENESS)
         self._say("waiting for the journal")
         while not self.stopped and os.getppid() == parent:
             took = self._take_in()
@@ -122,21 +128,18 @@ class _Learner:
         record = self._as_labelled(recorded)
         if record is None:
             return
+        tell(record, listeners)
         if isinstance(record, EpisodeStarted):
             self._kind = record.meta.kind
-            listeners.on_episode_start(record.meta, record.observation)
         elif isinstance(record, Step):
-            listeners.on_step(record)
-            if record.next_observation.stamp > self._began:  # not what an earlier learner took in already
+            # Not of simulated time, nor of what an earlier learner took in already.
+            if not self.parallel and record.next_observation.stamp > self._began:
                 self.latencies.append(time.monotonic() - record.next_observation.stamp)
         elif isinstance(record, EpisodeEnd):
-            listeners.on_episode_end(record)
             # Counted as the robot's process counted it when it ran: that one does not ask for another if it is deleted.
             demonstrated = isinstance(recorded, EpisodeEnd) and recorded.outcome is Outcome.SUCCESS
             self.demonstrations += demonstrated and self._kind is EpisodeKind.DEMONSTRATION
             self._log_values()
-        else:
-            listeners.on_event(record)
 
     def _log_values(self) -> None:
         if self.trainer is None or self.value_check is None or self.value_check.last is None:
@@ -185,7 +188,7 @@ class _Learner:
 
     def _say(self, state: str) -> None:
         now = time.monotonic()
-        if now - self._last_news < NEWS_EVERY:
+        if now - self._last_news < (NEWS_FOR_ARMS_EVERY if self.parallel else NEWS_EVERY):
             return
         self._last_news = now
         times = sorted(self.latencies)

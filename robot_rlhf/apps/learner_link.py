@@ -1,8 +1,9 @@
-"""The robot's side of a learner in its own process: its life, its weights, its news."""
+"""The run's side of a learner in its own process: its life, its weights, its news."""
 
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Self
 
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.learner import learner_command
@@ -22,13 +23,9 @@ FIRST_WEIGHTS_TIMEOUT = 180.0
 class LearnerLink:
     """A context manager: the learner's process runs while it is open."""
 
-    def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock, policy: LearnedPolicy) -> None:
+    def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock) -> None:
         self._folder = folder
-        self._hold = config.asynchronous.without_learner == "hold"
         self._attended = config.console is not None
-        self._clock = clock
-        self._policy = policy
-        self._asked_at: float | None = None
         self._process = LearnerProcess(
             learner_command(folder.path),
             folder.exchange,
@@ -37,20 +34,15 @@ class LearnerLink:
             restarts=config.asynchronous.restarts,
             log_file=folder.path / "learner.log",
         )
-        self._inbox = WeightsInbox(folder.exchange)
-        self.policy = FreshPolicy(policy, self._inbox)
-        """Swaps in the newest weights between steps."""
 
-    def __enter__(self) -> LearnerLink:
+    def __enter__(self) -> Self:
         self._process.__enter__()
-        self._inbox.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._inbox.__exit__()
-        self._process.__exit__()
+        self._process.__exit__(kind, error, traceback)
 
     @property
     def news(self) -> LearnerNews | None:
@@ -61,18 +53,6 @@ class LearnerLink:
     def healthy(self) -> bool:
         """True while the learner lives and speaks."""
         return self._process.healthy
-
-    def may_move(self) -> bool:
-        """Whether there are weights to practise with, and a learner where one is required.
-
-        Raises:
-            LinkError: the learner will not come back, or never sent any weights, and nobody is at a console to decide
-                what is to be done.
-        """
-        self.check()
-        if self._policy.version < 0 and not self._take_first():
-            return False
-        return self.healthy or not self._hold
 
     def check(self) -> None:
         """Raises LinkError when the learner died more often than allowed; with a console the page says so instead."""
@@ -89,6 +69,43 @@ class LearnerLink:
     def newest(self) -> WeightSnapshot:
         """The weights to evaluate and deploy."""
         return read_snapshot(self._folder.exchange / AVERAGED)[0]
+
+
+class RobotLink(LearnerLink):
+    """The same for a robot in this process, which follows the newest weights."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock, policy: LearnedPolicy) -> None:
+        super().__init__(folder, config, clock)
+        self._hold = config.asynchronous.without_learner == "hold"
+        self._clock = clock
+        self._policy = policy
+        self._asked_at: float | None = None
+        self._inbox = WeightsInbox(folder.exchange)
+        self.policy = FreshPolicy(policy, self._inbox)
+        """Swaps in the newest weights between steps."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._inbox.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._inbox.__exit__()
+        super().__exit__(kind, error, traceback)
+
+    def may_move(self) -> bool:
+        """Whether there are weights to practise with, and a learner where one is required.
+
+        Raises:
+            LinkError: the learner will not come back, or never sent any weights, and nobody is at a console to decide
+                what is to be done.
+        """
+        self.check()
+        if self._policy.version < 0 and not self._take_first():
+            return False
+        return self.healthy or not self._hold
 
     def _take_first(self) -> bool:
         if self._asked_at is None:

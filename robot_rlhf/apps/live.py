@@ -20,7 +20,7 @@ from typing import Any
 from robot_rlhf.apps.build import World
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
 from robot_rlhf.apps.devices import Device, Monitors, open_device
-from robot_rlhf.apps.learner_link import LearnerLink
+from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.run_folder import RunFolder
@@ -185,7 +185,7 @@ class LiveConsole:
     # -- what the run says of itself -----------------------------------------------------------------------------------
 
     @contextmanager
-    def feed(self, learner: LearnerLink, pace: Rate) -> Iterator[None]:
+    def feed(self, learner: RobotLink, pace: Rate) -> Iterator[None]:
         """Tell the console how the run is doing, from a thread of its own."""
         stop = threading.Event()
         began = time.monotonic()
@@ -217,7 +217,7 @@ class LiveConsole:
             "console_starts": self.process.starts,
         }
 
-    def _status(self, learner: LearnerLink, pace: Rate, seconds: float) -> Mapping[str, Any]:
+    def _status(self, learner: RobotLink, pace: Rate, seconds: float) -> Mapping[str, Any]:
         tally, news = self._tally, learner.news
         wanted = self._config.demonstrations
         status: dict[str, Any] = {

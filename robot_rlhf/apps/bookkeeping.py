@@ -1,0 +1,107 @@
+"""What a run counts, measures and reports, whichever way its robots and its learner are linked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from robot_rlhf.apps.build import build_policy
+from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.judge import Judge, final_evaluation
+from robot_rlhf.apps.progress import Progress
+from robot_rlhf.apps.report import write_report
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.stopwatch import Stopwatch
+from robot_rlhf.apps.summary import summarise
+from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
+from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.runtime.tally import Tally
+
+
+class Bookkeeping:
+    """Tally, metrics, progress, evaluations and report of one run."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig, spec: RobotSpec, *, resumed: bool, quiet: bool) -> None:
+        self.folder = folder
+        self.config = config
+        self.judge = Judge(config, folder, build_policy(config, spec, sample=False), resumed=resumed)
+        self.stopwatch = Stopwatch(folder.seconds, resumed=resumed)
+        self.tally = Tally(spec.control_period)
+        self.metrics = MetricsLog(folder)
+        self.progress = Progress(config, self.tally, quiet=quiet)
+        self._next_evaluation = math.inf
+        self._next_checkpoint = math.inf
+
+    # -- while practice goes on ------------------------------------------------------------------------------------
+
+    def begin_practice(self) -> None:
+        """From the steps counted so far, the next evaluation and the next checkpoint are due."""
+        steps, every = self.tally.steps, self.config.evaluation.every
+        self._next_evaluation = (steps // every + 1) * every if every else math.inf
+        self._next_checkpoint = steps + self.config.checkpoint_every
+
+    def note_practice(self) -> None:
+        """Log how the last practice episodes went."""
+        last = self.tally.history[-1].reward if self.tally.history else 0.0
+        scalars = {
+            "human_share": self.tally.recent_human_share,
+            "success_with_help": self.tally.recent_success,
+            "episode_reward": last,
+        }
+        self.metrics(self.tally.steps, scalars, group="practice")
+
+    def take_checkpoint_due(self) -> bool:
+        """Whether a checkpoint is due; the next is due later."""
+        if self.tally.steps < self._next_checkpoint:
+            return False
+        self._next_checkpoint = self.tally.steps + self.config.checkpoint_every
+        return True
+
+    def take_evaluation_due(self) -> bool:
+        """Whether an evaluation is due; the next is due later."""
+        if self.tally.steps < self._next_evaluation:
+            return False
+        while self._next_evaluation <= self.tally.steps:
+            self._next_evaluation += self.config.evaluation.every
+        return True
+
+    @property
+    def last_evaluation_due(self) -> bool:
+        """Practice is over, and its last policy has not been looked at."""
+        return bool(self.config.evaluation.every) and self.judge.is_due_at_the_end(self.tally.steps)
+
+    def evaluate(self, snapshot: WeightSnapshot) -> None:
+        """Measure a policy without help."""
+        steps = self.tally.steps
+        rate = self.judge.measure(snapshot, steps, self.tally.human_seconds)
+        self.metrics(steps, {"success_rate": rate}, group="evaluation")
+        self.progress.evaluated(rate)
+
+    @property
+    def satisfied(self) -> bool:
+        """The policy does what the settings ask for, so that practice may end."""
+        return self.judge.satisfied(self.tally.recent_human_share)
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def finish(self, facts: Mapping[str, Any], *, interrupted: bool) -> dict[str, Any]:
+        """Measure the best policy, and write the report.
+
+        Args:
+            facts: what else summary.json is to say.
+            interrupted: nothing is measured any more.
+        """
+        chosen = self.folder.best if self.folder.best.exists() else self.folder.policy
+        snapshot = read_snapshot(chosen)[0] if chosen.exists() else None
+        final = None
+        if snapshot is not None and not interrupted:
+            self.judge.policy.load(snapshot)
+            final = final_evaluation(self.config, self.judge.policy)
+        summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final)
+        summary |= {"interrupted": interrupted, **facts, **self.stopwatch.times()}
+        self.stopwatch.save()
+        shown = self.judge.policy if final else None
+        write_report(self.folder, self.config, summary, self.tally, self.judge.rows, shown)
+        self.progress.done(self.folder.path, summary)
+        return summary

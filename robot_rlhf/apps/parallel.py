@@ -1,0 +1,185 @@
+"""Mode parallel: simulated arms and the learner in processes of their own; this one counts, measures and reports."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from robot_rlhf.apps.arm import arm_command, arm_name
+from robot_rlhf.apps.bookkeeping import Bookkeeping
+from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.learner_link import LearnerLink
+from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.shared import SharedTail, tell, writer_of
+from robot_rlhf.journal.writer import journal_files
+from robot_rlhf.runtime.child_process import ChildProcess
+from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.governor import Governor
+from robot_rlhf.timing import FakeClock, MonotonicClock
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks at the journal."""
+
+
+class Arms:
+    """The processes of all arms. A context manager: they run while it is open."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig) -> None:
+        self._children = [
+            ChildProcess(
+                arm_command(folder.path, number),
+                name=f"arm {number}",
+                restarts=config.asynchronous.restarts,
+                log_file=folder.path / f"arm-{number}.log",
+            )
+            for number in range(config.arms)
+        ]
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Arms:
+        with ExitStack() as stack:
+            for child in self._children:
+                stack.enter_context(child)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for child in self._children:  # all at once: the waiting comes after
+            child.ask_to_end()
+        self._stack.__exit__(kind, error, traceback)
+
+    @property
+    def finished(self) -> bool:
+        """Every arm has done its part."""
+        return all(child.finished for child in self._children)
+
+    def check(self) -> None:
+        """Raises LinkError when one died more often than allowed, or says that it cannot work."""
+        for child in self._children:
+            child.check()
+
+
+class ParallelTraining:
+    """One run, from its first demonstration to its summary."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -> None:
+        self.folder = folder
+        self.config = config
+        self.resumed = resumed
+        spec = build_world(config, FakeClock(), cameras=False).spec
+        self.book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=quiet)
+        self.tail = SharedTail(folder.journal, pictures=False)
+        self.learner = LearnerLink(folder, config, MonotonicClock())
+        self.arms = Arms(folder, config)
+        self.recovered_steps = 0
+        self._listeners = FanOut([self.book.tally, self.book.progress])
+        self._kind = EpisodeKind.PRACTICE
+
+    def run(self) -> dict[str, Any]:
+        """Returns what summary.json holds."""
+        book, interrupted = self.book, False
+        with ExitStack() as stack:
+            stack.callback(book.metrics.close)
+            stack.enter_context(self.tail)
+            if self.resumed:
+                self._recover()
+            book.stopwatch.begin_training()
+            book.begin_practice()
+            try:
+                with book.progress, self.learner:
+                    with self.arms:
+                        self._watch()
+                    self._let_learner_finish()
+                    if book.last_evaluation_due:
+                        book.evaluate(self.learner.newest())
+            except KeyboardInterrupt:
+                interrupted = True
+                log.warning("stopping (KeyboardInterrupt): everything is saved")
+            finally:
+                self._take_in()
+                book.stopwatch.save()
+            book.stopwatch.end_training()
+        news = self.learner.news
+        facts: dict[str, Any] = {
+            "arms": self.config.arms,
+            "recovered_steps": self.recovered_steps,
+            "updates": news.updates if news else 0,
+            "over_estimation": round(news.over_estimation, 4) if news else None,
+        }
+        return book.finish(facts, interrupted=interrupted)
+
+    def _recover(self) -> None:
+        """Take up the journal; arms and learner do the same by themselves."""
+        arms = self.config.arms
+        known = {None, *(arm_name(number, arms) for number in range(arms))}
+        for path in journal_files(self.folder.journal):
+            if (writer := writer_of(path)) not in known:
+                raise ConfigError(f"arms: got {arms}, but {path} was written by {writer or 'another mode'!r}")
+        episodes = 0
+        while records := self.tail.poll():
+            for record in records:
+                tell(record, self._listeners)
+            episodes += sum(isinstance(record, EpisodeStarted) for record in records)
+        self.recovered_steps = self.book.tally.steps + self.book.tally.demonstration_steps
+        told = f"resumed: {self.recovered_steps} steps in {episodes} episodes recovered from the journal"
+        self.book.progress.note(told)
+
+    def _take_in(self) -> int:
+        """Count what the arms have recorded; returns the number of records."""
+        records = self.tail.poll()
+        for record in records:
+            tell(record, self._listeners)
+            if isinstance(record, EpisodeStarted):
+                self._kind = record.meta.kind
+            elif isinstance(record, EpisodeEnd) and self._kind is EpisodeKind.PRACTICE:
+                self.book.note_practice()
+        return len(records)
+
+    def _watch(self) -> None:
+        """Until all arms have done their part, or the policy is good enough. Evaluation runs here, beside them."""
+        book = self.book
+        while True:
+            finished = self.arms.finished  # before reading: all that they have recorded is there
+            took = self._take_in()
+            if finished and not took:
+                return
+            self._hear_learner()
+            self.arms.check()
+            if book.take_checkpoint_due():
+                book.stopwatch.save()
+            if book.take_evaluation_due():
+                book.evaluate(self.learner.newest())
+                if book.satisfied:
+                    return
+            if not took:
+                time.sleep(LOOK_EVERY)
+
+    def _hear_learner(self) -> None:
+        self.learner.check()
+        news = self.learner.news
+        if news is not None:
+            self.book.progress.learner_says(news.state, news.updates)
+            self.book.progress.alarm(news.alarm, news.over_estimation)
+
+    def _let_learner_finish(self) -> None:
+        """The arms are done: wait for the updates that their steps have earned."""
+        trainer = self.config.trainer
+        governor = Governor(trainer.updates_per_step, trainer.start_after)
+        self._take_in()
+        while True:
+            self._hear_learner()
+            news = self.learner.news
+            if news is not None and news.steps >= self.book.tally.steps and not governor.due(news.steps, news.updates):
+                return
+            time.sleep(LOOK_EVERY)

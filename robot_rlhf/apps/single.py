@@ -1,0 +1,251 @@
+"""Modes synchronous and asynchronous: one robot in this process, and the learner here or in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from robot_rlhf.apps.bookkeeping import Bookkeeping
+from robot_rlhf.apps.build import (
+    World,
+    build_person,
+    build_policy,
+    build_station,
+    build_trainer,
+    build_world,
+    software_versions,
+)
+from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
+from robot_rlhf.apps.learner_link import RobotLink
+from robot_rlhf.apps.live import LiveConsole
+from robot_rlhf.apps.priority import urgent
+from robot_rlhf.apps.run_folder import RunFolder, append_values
+from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.journal.reader import replay_into
+from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.ports import Subscriber
+from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.inline_learner import InlineLearner
+from robot_rlhf.runtime.loop import hear_last_words
+from robot_rlhf.runtime.session import Session
+from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
+from robot_rlhf.runtime.trainer import Trainer
+from robot_rlhf.runtime.value_check import ValueCheck
+from robot_rlhf.timing import Clock, FakeClock, MonotonicClock, Rate
+
+log = logging.getLogger(__name__)
+
+
+class SingleTraining:
+    """One run of a robot in this process, from its first demonstration to its summary."""
+
+    def __init__(self, run_folder: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -> None:
+        self.folder = run_folder
+        self.config = config
+        self.resumed = resumed
+        self.synchronous = config.mode == "synchronous"
+        self.clock: Clock = FakeClock() if self.synchronous else MonotonicClock()
+        self.world: World = build_world(config, self.clock)
+        self.policy = build_policy(config, self.world.spec, sample=True)
+        self.book = Bookkeeping(run_folder, config, self.world.spec, resumed=resumed, quiet=quiet)
+        self.tally = self.book.tally
+        self.trainer: Trainer | None = None
+        self.value_check: ValueCheck | None = None
+        self.learner: RobotLink | None = None
+        self.console: LiveConsole | None = None
+        self.session: Session | None = None
+        self.pace: Rate | None = None
+        self.recovered_steps = 0
+
+    def run(self) -> dict[str, Any]:
+        """Returns what summary.json holds."""
+        interrupted = False
+        with ExitStack() as stack:
+            stack.callback(self.book.metrics.close)
+            stack.callback(self.world.guard.stop)
+            self.session = session = self._open(stack)
+            self.book.stopwatch.begin_training()
+            try:
+                with self.book.progress:
+                    self._demonstrate(session)
+                    self._practise(session)
+            except EndRequestedError:
+                log.info("the operator ended the session")
+            except (KeyboardInterrupt, StopRequestedError) as reason:
+                interrupted = True
+                log.warning("stopping (%s): everything is saved", type(reason).__name__)
+            finally:
+                self._save()
+            self.book.stopwatch.end_training()
+        return self._finish(interrupted)
+
+    # -- setting up ------------------------------------------------------------------------------------------------
+
+    def _open(self, stack: ExitStack) -> Session:
+        config = self.config
+        versions = software_versions()
+        person = build_person(self.world, config.supervisor) if config.supervisor else None
+        listeners: list[Subscriber] = [*([person] if person else []), self.tally, self.book.progress]
+        if self.synchronous:
+            self.trainer, self.value_check = build_trainer(config, self.world.spec, self.book.metrics)
+            listeners.append(self.trainer)
+        if self.resumed:
+            self._recover(listeners)
+        if self.trainer is not None:
+            listeners.append(InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every))
+            if self.resumed and self.policy.version < 0 and self.folder.latest.exists():
+                self.policy.load(self.trainer.learner.snapshot())
+        if self.value_check is not None:
+            listeners.append(self.value_check)
+        offset = 0 if self.synchronous else time.time_ns() - time.monotonic_ns()
+        journal = stack.enter_context(
+            JournalWriter(self.folder.journal, self.world.spec, metadata=versions, epoch_offset_ns=offset)
+        )
+        station = replace(
+            build_station(config, self.world, self.policy),
+            teleop=person,
+            operator=config.operator if config.person is None else "custom",
+            subscribers=(journal, *listeners),
+        )
+        if not self.synchronous:
+            station = self._go_live(stack, station)
+        return Session(station, self.tally, config.seed, versions)
+
+    def _recover(self, listeners: list[Subscriber]) -> None:
+        """Take up the journal, then the learner's checkpoint."""
+        counts = replay_into(self.folder.journal, FanOut(listeners), pictures=bool(self.config.features.cameras))
+        self.recovered_steps = counts.steps
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))
+        if self.trainer is not None and self.folder.latest.exists():
+            self.trainer.load(self.folder.latest)
+        self.book.progress.note(
+            f"resumed: {counts.steps} steps in {counts.episodes} episodes recovered from the journal"
+        )
+
+    def _go_live(self, stack: ExitStack, station: Station) -> Station:
+        """Real time: the learner in its own process, and the console where there is one."""
+        stack.callback(self._hear_last_words)  # once the console has ended, before the journal is closed
+        if self.config.console is not None:  # first: a port in use is found out before anything is started
+            self.console = stack.enter_context(LiveConsole(self.folder, self.config, self.world, self.tally))
+        self.learner = stack.enter_context(RobotLink(self.folder, self.config, self.clock, self.policy))
+        self.world.task.arm.observe()  # the first pictures take a second: not within a control period
+        self.pace = Rate(self.clock, self.world.spec.control_period)
+        station = replace(station, policy=self.learner.policy, pace=self.pace, may_move=self.learner.may_move)
+        if self.console is not None:
+            station = self.console.attend(station)
+            stack.enter_context(self.console.feed(self.learner, self.pace))
+            self.book.progress.note(self.console.invitation)
+        stack.enter_context(urgent())
+        return station
+
+    def _hear_last_words(self) -> None:
+        if self.session is not None:
+            hear_last_words(self.session.station)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def _demonstrate(self, session: Session) -> None:
+        config = self.config
+        if self.tally.demonstrations >= config.demonstrations:
+            return
+        before = session.station
+        try:
+            if self.console is not None and config.demonstrator not in PEOPLE:
+                session.station = replace(before, waits_for_hands=True)
+                session.demonstrate(config.demonstrations, self.console.hands, config.demonstrator, tries=10_000)
+                return
+            person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
+            station = replace(before, teleop=person, subscribers=(*before.subscribers, person))
+            session.station = station if self.console is None else self.console.beside(person, station)
+            session.demonstrate(config.demonstrations, session.station.teleop or person, config.demonstrator)
+        finally:
+            session.station = before
+
+    def _practise(self, session: Session) -> None:
+        book = self.book
+        if self.config.algorithm == "cloning":
+            assert self.trainer is not None
+            self.trainer.prepare()
+            self.policy.load(self.trainer.learner.snapshot())
+            self._evaluate()
+            return
+        book.begin_practice()
+        session.practise(self.config.steps, self._after_episode)
+        if book.last_evaluation_due:
+            self._evaluate()
+
+    def _after_episode(self) -> bool:
+        book = self.book
+        book.note_practice()
+        self._watch_learner()
+        if book.take_checkpoint_due():
+            self._save()
+        if not book.take_evaluation_due():
+            return False
+        self._evaluate()
+        return book.satisfied
+
+    def _watch_learner(self) -> None:
+        step = self.tally.steps
+        if self.value_check is not None and self.value_check.last is not None:
+            q, returned = self.value_check.last
+            gap = self.value_check.over_estimation
+            self.book.metrics(step, {"q": q, "return": returned, "over_estimation": gap}, group="value")
+            self.book.progress.alarm(self.value_check.alarm, gap)
+            if self.value_check.last_values is not None:
+                append_values(self.folder.values, self.value_check.last_values, self._updates())
+                self.value_check.last_values = None  # the next episode may be one that is not compared
+        if self.learner is not None:
+            self.learner.check()
+            news = self.learner.news
+            if news is not None:
+                self.book.progress.learner_says(news.state, news.updates)
+                self.book.progress.alarm(news.alarm, news.over_estimation)
+                link = {"latency_ms": news.latency_ms, "latency_p99_ms": news.latency_p99_ms}
+                link |= {"policy_age_updates": float(news.updates - self.policy.version)}
+                link |= {"period_overruns": float(self.pace.overruns if self.pace else 0)}
+                self.book.metrics(step, link, group="link")
+        elif self.trainer is not None:
+            self.book.progress.learner_says(self.trainer.status(), self.trainer.updates)
+
+    def _newest(self) -> WeightSnapshot:
+        if self.trainer is not None:
+            return self.trainer.learner.averaged()
+        assert self.learner is not None
+        return self.learner.newest()
+
+    def _evaluate(self) -> None:
+        with self.book.stopwatch.outside_training():
+            self.book.evaluate(self._newest())
+
+    def _save(self) -> None:
+        self.book.stopwatch.save()
+        if self.trainer is not None:
+            self.trainer.save(self.folder.latest)
+            write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
+
+    def _updates(self) -> int:
+        if self.trainer is not None:
+            return self.trainer.updates
+        return self.learner.news.updates if self.learner and self.learner.news else 0
+
+    def _over_estimation(self) -> float | None:
+        check = self.value_check or (self.learner.news if self.learner else None)
+        return None if check is None else round(check.over_estimation, 4)
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def _finish(self, interrupted: bool) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "recovered_steps": self.recovered_steps,
+            "updates": self._updates(),
+            "over_estimation": self._over_estimation(),
+        }
+        if self.console is not None and self.pace is not None:
+            facts["console"] = self.console.measured(self.pace)
+        return self.book.finish(facts, interrupted=interrupted)
