@@ -51,7 +51,7 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
     made there. Each environment has a ring of its own, of buffer_size // n_envs + 1 observations: a ring wants each
     episode in consecutive rows, while the steps of several environments arrive alternately, and must be there to be
     drawn at once, not only when their episode is over. A ring holds one transition less for every episode that ends
-    in it. Draws are uniform over all transitions held, of all environments.
+    in it. Every environment gives the same share of a batch, drawn uniformly from its ring.
 
     Numbers are kept as float32. Pickling (save_replay_buffer) writes each observation once; reading back plays the
     transitions in again, some ten thousand a second.
@@ -204,10 +204,10 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
 
     def _draw(self, batch_size: int) -> list[Batch]:
         rings = self.rings
-        sizes = np.array([len(ring) for ring in rings], np.float64)
-        if not sizes.any():
+        if not len(rings[0]):
             raise ReplayError("replay: cannot sample, no transition was added yet")
-        shares = self._rng.multinomial(batch_size, sizes / sizes.sum())
+        shares = np.full(self.n_envs, batch_size // self.n_envs)
+        shares[self._rng.permutation(self.n_envs)[: batch_size % self.n_envs]] += 1
         return [ring.sample(int(share), ALL) for ring, share in zip(rings, shares, strict=True) if share]
 
     def _decoded(self, observations: list[Mapping[str, Tensor]], env: VecNormalize | None) -> dict[str, Tensor]:

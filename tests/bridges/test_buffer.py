@@ -135,6 +135,7 @@ def test_draws_uniformly_over_all_environments() -> None:
         buffer.add(*episodes.step())
     counts = np.unique(values(buffer.sample(60_000).rewards), return_counts=True)[1]
     assert len(counts) == 60
+    assert len({len(buffer.sample(7).rewards) for _ in range(5)}) == 1
     assert abs(counts - 1000).max() < 160  # 5 standard deviations
 
 
