@@ -77,7 +77,7 @@ class ParallelTraining:
         self.folder = folder
         self.config = config
         self.resumed = resumed
-        spec = build_world(config, FakeClock(), cameras=False).spec
+        spec = build_world(config, FakeClock(), cameras=bool(config.features.cameras)).spec
         self.book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=quiet)
         self.tail = SharedTail(folder.journal, pictures=False)
         self.learner = LearnerLink(folder, config, MonotonicClock())

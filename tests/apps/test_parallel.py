@@ -247,16 +247,25 @@ def test_an_arm_that_cannot_work_ends_the_run_in_one_line(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_one_arm_demonstrates_like_the_synchronous_mode(tmp_path: Path) -> None:
     """The same seeds, the same person, the same robot, whichever process they are in."""
-    few = {"steps": 0, "demonstrations": 1, "evaluation": replace(tiny(tmp_path).evaluation, every=0, final_episodes=1)}
+    base = tiny(tmp_path)
+    few: dict[str, Any] = {
+        "steps": 40,
+        "demonstrations": 1,
+        "cameras": ("front",),
+        "image_size": 32,
+        "features": replace(base.features, cameras=("front",)),
+        "evaluation": replace(base.evaluation, every=0, final_episodes=1),
+    }
     train(tiny(tmp_path / "a", **few), quiet=True)
     train(parallel(tmp_path / "b", **{**few, "arms": 1}), quiet=True)
-    (a,), (b,) = ([*episodes(tmp_path / name / "run" / "journal")] for name in "ab")
+    (a, *_), (b, *_) = ([*episodes(tmp_path / name / "run" / "journal")] for name in "ab")
     assert a.end is not None
     assert a.end.outcome is Outcome.SUCCESS
     assert (a.meta.id, a.meta.seed) == (b.meta.id, b.meta.seed)
     assert np.array_equal(a.executed, b.executed)
     for name, column in a.observations.items():
         assert np.array_equal(column, b.observations[name]), name
+    assert "images/front" in a.observations
 
 
 # -- laws --------------------------------------------------------------------------------------------------------------
