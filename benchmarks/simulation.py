@@ -2,6 +2,7 @@
 
     python benchmarks/simulation.py                              # ours alone
     python benchmarks/simulation.py --peer-python PEER/bin/python  # and the peer
+    python benchmarks/simulation.py --arms 1 2 4                 # and whole runs, with so many arms in parallel
 
 The peer needs an older MuJoCo, so it lives in an environment of its own:
 
@@ -10,6 +11,11 @@ The peer needs an older MuJoCo, so it lives in an environment of its own:
 Both draw random actions, reset at the end of an episode, and are timed by the CPU seconds of their process, one thread,
 software OpenGL where no GPU is used. State: simulated seconds per CPU second. Cameras: pictures (front and wrist,
 128x128) per CPU second with the physics running. Median of five repetitions, and their range.
+
+Whole runs (policy, simulated person, guard and journal included): practice steps per second of wall time, one by one,
+synchronous beside parallel; from state, and with two cameras of 64x64 and 128x128 that the policy sees. Without updates
+the arms alone count; with --updates-per-step the learner does, too, on batches of --batch-size. The steps after the
+first fifth make five windows of equal length; median and range of their rates.
 """
 
 from __future__ import annotations
@@ -21,11 +27,19 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from robot_rlhf.apps.config import TrainConfig, defaults_for
+from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
@@ -97,8 +111,60 @@ def measure_ours(cameras: bool, guarded: bool, steps: int) -> list[float]:
     return rates
 
 
+def run_config(out: Path, size: int, steps: int, updates_per_step: float, batch_size: int) -> TrainConfig:
+    """A run of pick_cube that only practises. Args: size: of the pictures; 0 for none."""
+    base = defaults_for("pick_cube")
+    cameras = tuple(CAMERAS) if size else ()
+    return replace(
+        base,
+        out=out,
+        steps=steps,
+        demonstrations=2,
+        cameras=cameras,
+        image_size=size or base.image_size,
+        features=replace(base.features, cameras=cameras),
+        trainer=replace(
+            base.trainer,
+            updates_per_step=updates_per_step,
+            batch_size=batch_size,
+            warm_start_updates=5,
+            warm_critic_updates=5,
+        ),
+        replay=replace(base.replay, rows=max(2 * steps, 2_000)),
+        evaluation=replace(base.evaluation, every=0, final_episodes=1),
+        video_episodes=0,
+    )
+
+
+def measure_run(config: TrainConfig) -> list[float]:
+    """Practice steps per second in REPEATS windows of a run, as its TensorBoard file has them."""
+    train(config, quiet=True)
+    (path,) = config.out.iterdir()
+    events = EventAccumulator(str(RunFolder(path).tensorboard), size_guidance={"scalars": 0}).Reload()
+    ends = events.Scalars("practice/human_share")
+    steps, seconds = np.array([end.step for end in ends]), np.array([end.wall_time for end in ends])
+    marks = np.linspace(config.steps / 5, steps[-1], REPEATS + 1)
+    return (np.diff(marks) / np.diff(np.interp(marks, steps, seconds))).tolist()
+
+
+def measure_runs(
+    arms: Sequence[int], updates_per_step: float, batch_size: int, steps: int, sizes: Sequence[int]
+) -> dict[str, list[float]]:
+    """Practice steps per second by row."""
+    rows: dict[str, list[float]] = {}
+    for size in sizes:
+        what = f"2 cameras {size}x{size}" if size else "state"
+        for count in (0, *arms):
+            with tempfile.TemporaryDirectory() as folder:
+                config = run_config(Path(folder), size, steps, updates_per_step, batch_size)
+                name = f"{count} arms in parallel" if count else "synchronous"
+                mode = replace(config, mode="parallel", arms=count) if count else config
+                rows[f"run, {what}, {updates_per_step:g} updates per step, {name}"] = measure_run(mode)
+    return rows
+
+
 def line(what: str, rates: list[float]) -> str:
-    return f"{what:<58} {statistics.median(rates):8.1f}   ({min(rates):.1f} to {max(rates):.1f})"
+    return f"{what:<66} {statistics.median(rates):8.1f}   ({min(rates):.1f} to {max(rates):.1f})"
 
 
 def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
@@ -106,6 +172,11 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer-python", help="python of an environment with gym-hil and mujoco < 3.9")
     parser.add_argument("--steps", type=int, default=1000, help="control periods per repetition from state")
+    parser.add_argument("--arms", type=int, nargs="+", default=[], help="measure whole runs, with so many arms each")
+    parser.add_argument("--updates-per-step", type=float, nargs="+", default=[0.0], help="of those runs")
+    parser.add_argument("--batch-size", type=int, default=64, help="of those runs")
+    parser.add_argument("--run-steps", type=int, default=3000, help="practice steps of those runs")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[0, 64, 128], help="of their pictures; 0: from state")
     options = parser.parse_args(arguments)
     for name in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
         os.environ[name] = "1"  # the renderer and the peer start after this
@@ -115,6 +186,8 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
         "pick_cube, state: the same through the guard": measure_ours(False, True, options.steps),
         "pick_cube, 2 cameras: pictures per CPU s": measure_ours(True, True, max(options.steps // 5, 1)),
     }
+    for updates in options.updates_per_step if options.arms else ():
+        rows |= measure_runs(options.arms, updates, options.batch_size, options.run_steps, options.sizes)
     if options.peer_python:
         done = subprocess.run(
             [options.peer_python, "-c", PEER, str(REPEATS)], capture_output=True, text=True, timeout=600, check=False
@@ -129,7 +202,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
         print(line(what, rates))
     if options.peer_python:
         medians = [statistics.median(rates) for rates in rows.values()]
-        print(f"ours / theirs: state {medians[0] / medians[3]:.1f}x, pictures {medians[2] / medians[4]:.1f}x")
+        print(f"ours / theirs: state {medians[0] / medians[-2]:.1f}x, pictures {medians[2] / medians[-1]:.1f}x")
     return rows
 
 
