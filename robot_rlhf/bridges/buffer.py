@@ -54,7 +54,7 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
     in it. Every environment gives the same share of a batch, drawn uniformly from its ring.
 
     Numbers are kept as float32. Pickling (save_replay_buffer) writes each observation once; reading back plays the
-    transitions in again, some ten thousand a second.
+    transitions in again, one by one.
     """
 
     def __init__(

@@ -69,6 +69,7 @@ def test_learns_a_tiny_environment_whose_actions_are_not_centred() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(3))
 def test_swings_the_pendulum_up(seed: int) -> None:
     model = RlhfSAC("MlpPolicy", "Pendulum-v1", learning_rate=1e-3, seed=seed, device="cpu", buffer_size=10_000)
