@@ -1,7 +1,7 @@
 """Pictures from the ring to a batch in one pass on a GPU: gathered, shifted and normalised (Triton)."""
 
 # Triton's language has no types that a checker could follow.
-# pyright: basic, reportPrivateImportUsage=false, reportArgumentType=false, reportIndexIssue=false
+# pyright: basic, reportPrivateImportUsage=false, reportCallIssue=false, reportArgumentType=false, reportIndexIssue=false
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def take(ring: Tensor, slots: Tensor, down: Tensor, right: Tensor, size: tuple[i
     words = triton.next_power_of_2(triton.cdiv(line, 4))
     lines = max(1, min(triton.next_power_of_2(height), BYTES_AT_ONCE // (4 * words)))
     grid = (len(slots), triton.cdiv(height, lines))
-    _take[grid](ring, slots, down, right, result, height, line, dtype != torch.uint8, lines, words, EDGE)
+    arguments = (ring, slots, down, right, result, height, line, dtype != torch.uint8, lines, words, EDGE)
+    _take[grid](*arguments, enable_fp_fusion=True)
     return result
 
 

@@ -16,6 +16,8 @@ from robot_rlhf.replay.augment import shift, shift_on_host
 from robot_rlhf.replay.pool import Pool
 
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "bfloat16": torch.bfloat16}
+Fused = Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, int], torch.dtype], Tensor]
+"""`kernels.take`, which only a GPU or Triton's interpreter can run."""
 BLOCK = 2
 """Pictures that are normalised at once on the CPU, so few that they stay in its cache."""
 
@@ -69,13 +71,12 @@ class Pictures(Protocol):
 def make_pictures(capacity: int, size: tuple[int, int], config: PictureConfig, device: torch.device) -> Pictures:
     """The store for a device. Raises ConfigError when pinned memory is asked for without a GPU."""
     check_place(config, device)
+    if device.type == "cpu":
+        return HostPictures(capacity, size, config)
+    finish = Finish(size, DTYPES[config.dtype], fused_kernel(device))
     if config.where == "pinned":
-        return PinnedPictures(
-            capacity, size, config, device, lambda shape: torch.empty(shape, pin_memory=True, dtype=torch.uint8)
-        )
-    return (
-        HostPictures(capacity, size, config) if device.type == "cpu" else DevicePictures(capacity, size, config, device)
-    )
+        return PinnedPictures(capacity, size, finish, device, pinned)
+    return DevicePictures(capacity, size, finish, device)
 
 
 def check_place(config: PictureConfig, device: torch.device) -> None:
@@ -147,10 +148,10 @@ class HostPictures:
 class DevicePictures:
     """For a buffer on a GPU: one kernel makes a batch's pictures; without Triton, several of torch's do."""
 
-    def __init__(self, capacity: int, size: tuple[int, int], config: PictureConfig, device: torch.device) -> None:
+    def __init__(self, capacity: int, size: tuple[int, int], finish: Finish, device: torch.device) -> None:
         self._size = size
         self._ring = torch.zeros((capacity, 3 * size[0] * size[1]), dtype=torch.uint8, device=device)
-        self._finish = Finish(size, DTYPES[config.dtype], device)
+        self._finish = finish
 
     def write(self, slot: int, image: NDArray[Any] | Tensor) -> None:
         self._ring[slot].copy_(_as_tensor(image))
@@ -173,16 +174,16 @@ class PinnedPictures:
         self,
         capacity: int,
         size: tuple[int, int],
-        config: PictureConfig,
+        finish: Finish,
         device: torch.device,
         allocate: Callable[[tuple[int, int]], Tensor],
     ) -> None:
-        """As make_pictures; `allocate` gives uint8 memory of a shape, page-locked where the device is a GPU."""
+        """`allocate` gives uint8 memory of a shape on the host, page-locked where the device is a GPU."""
         self._size = size
         self._device = device
         self._allocate = allocate
         self._ring = allocate((capacity, 3 * size[0] * size[1])).zero_()
-        self._finish = Finish(size, DTYPES[config.dtype], device)
+        self._finish = finish
         self._stages: list[Tensor] = [self._ring[:0]] * 2
         self._copied: list[torch.cuda.Event | None] = [None, None]
         self._turn = 0
@@ -214,19 +215,12 @@ class PinnedPictures:
 
 
 class Finish:
-    """Gathers, shifts and normalises what lies on the device: with Triton in one kernel, else with torch."""
+    """Gathers, shifts and normalises what lies on the device: in one kernel where there is one, else with torch."""
 
-    def __init__(self, size: tuple[int, int], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, size: tuple[int, int], dtype: torch.dtype, fused: Fused | None) -> None:
         self._size = size
         self._dtype = dtype
-        self._fused = None
-        if device.type == "cuda":
-            try:
-                from robot_rlhf.replay import kernels  # needs Triton, which machines without a GPU may lack
-
-                self._fused = kernels.take
-            except ImportError:
-                pass
+        self._fused = fused
 
     def __call__(self, pixels: Tensor, slots: Tensor | None, offsets: Tensor | None) -> Tensor:
         """Pictures by slot, or all when slots is None.
@@ -243,6 +237,22 @@ class Finish:
         if offsets is None:
             offsets = torch.zeros((2, len(slots)), dtype=torch.int32, device=pixels.device)
         return self._fused(pixels, slots, offsets[0], offsets[1], self._size, self._dtype)
+
+
+def fused_kernel(device: torch.device) -> Fused | None:
+    """The kernel for a GPU; None on other devices, and where Triton is missing."""
+    if device.type != "cuda":
+        return None
+    try:
+        from robot_rlhf.replay import kernels
+    except ImportError:
+        return None
+    return kernels.take
+
+
+def pinned(shape: tuple[int, int]) -> Tensor:
+    """Page-locked memory of the host, of undefined content."""
+    return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
 
 
 def finish(pixels: Tensor, offsets: Tensor | None, size: tuple[int, int], dtype: torch.dtype) -> Tensor:

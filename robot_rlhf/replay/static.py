@@ -20,8 +20,9 @@ class StaticSampler:
 
     Call sync() before each draw(). A row must not be written between the two: where another thread appends, hold the
     buffer's lock around both (on a GPU for the launches only; the stream keeps the order). A captured draw() goes on
-    drawing from what the last sync() told the device, until `signature` changes: then capture it anew. The graph must
-    know the generator: `graph.register_generator_state(sampler.generator)`.
+    drawing from what the last sync() told the device, until `signature` changes: then capture it anew. Draw once
+    before, as kernels are compiled when first used, and tell the graph of the generator:
+    `graph.register_generator_state(sampler.generator)`.
     """
 
     def __init__(

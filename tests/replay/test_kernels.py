@@ -8,10 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.replay.pictures import finish
+from robot_rlhf.replay.pictures import (
+    DTYPES,
+    DevicePictures,
+    Finish,
+    HostPictures,
+    PictureConfig,
+    Pictures,
+    PinnedPictures,
+    finish,
+)
 
 CASES = [(8, 8, 4), (5, 7, 4), (3, 2, 9), (16, 44, 2), (1, 1, 1), (9, 21, 8), (6, 6, 0), (20, 130, 4)]
 """Height, width, largest shift: lines of 4 k bytes and others, shifts larger than the picture, several programs."""
@@ -48,6 +58,31 @@ def check(device: str) -> int:
             assert wrong <= tolerance, f"{size}, shift {pad}, {dtype}: off by {wrong}"
             compared += len(made)
     return compared
+
+
+def check_stores() -> None:
+    """Both stores of a GPU's buffer with the kernel, with and without shifts, against the CPU's."""
+    from robot_rlhf.replay import kernels
+
+    size, cpu = (5, 6), torch.device("cpu")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, *size, 3), dtype=np.uint8)
+    slots = torch.tensor([3, 0, 0, 2, 1])
+    offsets = torch.as_tensor(rng.integers(-2, 3, (2, len(slots)), dtype=np.int32))
+    for dtype in ("uint8", "float32", "bfloat16"):
+        done = Finish(size, DTYPES[dtype], kernels.take)
+        stores: list[Pictures] = [
+            HostPictures(4, size, PictureConfig(dtype, 2)),
+            DevicePictures(4, size, done, cpu),
+            PinnedPictures(4, size, done, cpu, lambda shape: torch.empty(shape, dtype=torch.uint8)),
+        ]
+        for store in stores:
+            for slot, image in enumerate(images):
+                store.write(slot, image)
+        for moved in (None, offsets):
+            expected, *made = (store.take(slots, moved) for store in stores)
+            for pictures in made:
+                torch.testing.assert_close(pictures, expected, rtol=0, atol=STEP if dtype == "bfloat16" else 1e-6)
 
 
 def check_far(device: str) -> None:
@@ -98,7 +133,10 @@ needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, re
 
 @needs_triton
 def test_the_kernel_equals_torch_in_the_interpreter() -> None:
-    assert int(run_in_own_process("check_far('cpu'); print(check('cpu'))", TRITON_INTERPRET="1")) == EXPECTED
+    assert (
+        int(run_in_own_process("check_far('cpu'); check_stores(); print(check('cpu'))", TRITON_INTERPRET="1"))
+        == EXPECTED
+    )
 
 
 @needs_triton

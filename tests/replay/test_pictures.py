@@ -19,6 +19,7 @@ from robot_rlhf.replay.memory import Bytes, bytes_free
 from robot_rlhf.replay.pictures import (
     DTYPES,
     DevicePictures,
+    Finish,
     HostPictures,
     PictureConfig,
     Pictures,
@@ -37,8 +38,8 @@ def unpinned(shape: tuple[int, int]) -> Tensor:
 def stores(capacity: int, size: tuple[int, int], config: PictureConfig) -> list[Pictures]:
     return [
         HostPictures(capacity, size, config),
-        DevicePictures(capacity, size, config, CPU),
-        PinnedPictures(capacity, size, config, CPU, unpinned),
+        DevicePictures(capacity, size, Finish(size, DTYPES[config.dtype], None), CPU),
+        PinnedPictures(capacity, size, Finish(size, DTYPES[config.dtype], None), CPU, unpinned),
     ]
 
 
