@@ -62,7 +62,7 @@ class SacConfig:
     encoder_cloning: float = 1.0
     """Weight of imitation in what the encoder learns, beside the critics' loss; only with pictures."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the convolutions; weights and losses stay in float32."""
+    """Of convolutions and matrix products; weights and losses stay in float32."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
@@ -85,6 +85,7 @@ class SacLearner:
         init = torch.Generator().manual_seed(seed)
         self.actor = Actor(shapes, network, init).to(self.device)
         self.critic = Critic(shapes, network, self.actor.encoder.size, init).to(self.device)
+        self.critic.half_precision = self.actor.head.half_precision = config.precision == "bfloat16"
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_temperature = nn.Parameter(torch.tensor(config.temperature, device=self.device).log())
@@ -145,7 +146,7 @@ class SacLearner:
     ) -> dict[str, Tensor]:
         cloning, out = self._imitation(features, batch, action, is_open)
         new_action, neg_entropy = self._sample(out)
-        value = self._expected(self.critic(features, new_action).mean(dim=0), out)
+        value = self._expected(self.critic(features, new_action, detached=True).mean(dim=0), out)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
         loss = loss + self.cloning_weight * cloning

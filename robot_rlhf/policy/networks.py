@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
+from robot_rlhf.policy.mlp import Layer, mlp
 
 LOG_STD_MIN = -5.0
 LOG_STD_MAX = 1.0
@@ -100,6 +101,21 @@ class EnsembleNorm(nn.Module):
         return torch.addcmul(self.offset, functional.layer_norm(x, x.shape[-1:]), self.gain)
 
 
+def layers_of(modules: nn.Sequential, *, detached: bool = False) -> list[Layer]:
+    """The layers of an ensemble's, or of a single network's, modules, as `mlp` takes them."""
+    layers: list[Layer] = []
+    for module in modules:
+        if isinstance(module, EnsembleLinear):
+            layers.append(Layer(module.weight, module.bias))
+        elif isinstance(module, nn.Linear):
+            layers.append(Layer(module.weight.t().unsqueeze(0), module.bias.view(1, 1, -1)))
+        elif isinstance(module, EnsembleNorm):
+            layers[-1] = replace(layers[-1], gain=module.gain, offset=module.offset)
+        elif isinstance(module, nn.LayerNorm):
+            layers[-1] = replace(layers[-1], gain=module.weight.view(1, 1, -1), offset=module.bias.view(1, 1, -1))
+    return [layer.detach() for layer in layers] if detached else layers
+
+
 class ObservationEncoder(nn.Module):
     """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state passes through.
 
@@ -151,11 +167,17 @@ class Critic(nn.Module):
             size = width
         layers.append(EnsembleLinear(self.members, size, 2 if self.discrete else 1, generator))
         self.layers = nn.Sequential(*layers)
+        self.half_precision = False
+        """Multiply in bfloat16; weights and Q stay float32."""
 
-    def forward(self, features: Tensor, action: Tensor) -> Tensor:
-        """Features (B, F), action (B, c) -> Q (E, B, 2), entries closing and opening, or (E, B, 1)."""
+    def forward(self, features: Tensor, action: Tensor, *, detached: bool = False) -> Tensor:
+        """Features (B, F), action (B, c) -> Q (E, B, 2), entries closing and opening, or (E, B, 1).
+
+        Args:
+            detached: gradients flow to the inputs alone, not to the critics.
+        """
         x = torch.cat([features, action], dim=1)
-        return self.layers(x.expand(self.members, *x.shape))
+        return mlp(x, layers_of(self.layers, detached=detached), half=self.half_precision)
 
 
 class ActorHead(nn.Module):
@@ -179,9 +201,11 @@ class ActorHead(nn.Module):
         uniform_(last, generator, gain=0.1)  # near-zero wishes at the start
         layers.append(last)
         self.layers = nn.Sequential(*layers)
+        self.half_precision = False
+        """Multiply in bfloat16; weights and outputs stay float32."""
 
     def forward(self, features: Tensor) -> PolicyOutput:
-        out = self.layers(features)
+        out = mlp(features, layers_of(self.layers), half=True)[0] if self.half_precision else self.layers(features)
         c = self.continuous
         log_std = out[:, c : 2 * c].clamp(LOG_STD_MIN, LOG_STD_MAX)
         return PolicyOutput(out[:, :c], log_std, out[:, 2 * c] if self.discrete else None)

@@ -1,0 +1,91 @@
+"""How fast the learner updates and the policy decides, beside Stable-Baselines3, sbx and LeRobot.
+
+    python -m benchmarks.learner [--python sbx=PATH --python lerobot=PATH]
+
+At equal network (two hidden layers of 256, two critics) and batch, one thread each, sampling included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.contest import Entry, add_options, contest, interpreters, keep, show
+
+STATE, ACTION, BATCH, HIDDEN = 18, 4, 256, 256
+CAMERAS, SIZE = 2, 128
+RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
+EQUAL = {"critic_layer_norm": False, "actor_layer_norm": False}
+HALF = {"precision": "bfloat16"}
+
+
+def ours(name: str, what: str, *, sac: dict[str, object] | None = None, **network: object) -> Entry:
+    """Our learner or policy from state, with some settings."""
+    arguments = (what, STATE, ACTION, BATCH, HIDDEN, "--sac", json.dumps(sac or {}), "--network", json.dumps(network))
+    return Entry(name, "peers/ours.py", arguments)
+
+
+def from_state(peers: dict[str, str], what: str) -> list[Entry]:
+    numbers = (STATE, ACTION, BATCH, HIDDEN)
+    entries = [ours("ours, SB3's network", what, sac={"actor_every": 1}, **EQUAL)]
+    if what == "update":
+        entries += [
+            ours("ours, SB3's network, bf16", what, sac={"actor_every": 1, **HALF}, **EQUAL),
+            ours("ours, as it trains (LayerNorm, actor every 2nd)", what),
+            Entry("ours, as it trains from state (128 x 2)", "peers/ours.py", (what, STATE, ACTION, BATCH, 128)),
+        ]
+    entries.append(
+        Entry("stable-baselines3", "peers/sb3.py", ("sb3", what, *numbers), peers.get("sb3", sys.executable))
+    )
+    if "sbx" in peers:
+        entries.append(Entry("sbx", "peers/sb3.py", ("sbx", what, *numbers), peers["sbx"]))
+    if "lerobot" in peers:
+        entries.append(Entry("lerobot", "peers/lerobot_sac.py", (what, *numbers), peers["lerobot"]))
+    return entries
+
+
+def from_pictures(peers: dict[str, str]) -> list[Entry]:
+    numbers = (STATE, ACTION, BATCH, HIDDEN, CAMERAS, SIZE)
+
+    def entry(name: str, *more: object) -> Entry:
+        return Entry(name, "peers/ours.py", ("update", *numbers, *more))
+
+    frozen = ("--frozen", 4 * 4 * 512)
+    entries = [
+        entry("ours, small convolutions"),
+        entry("ours, small convolutions, bf16", "--sac", json.dumps(HALF)),
+        entry("ours, features of a frozen ResNet kept in replay", *frozen),
+        Entry("stable-baselines3", "peers/sb3.py", ("sb3", "update", *numbers), peers.get("sb3", sys.executable)),
+    ]
+    if "lerobot" in peers:
+        entries.append(Entry("lerobot", "peers/lerobot_sac.py", ("update", *numbers), peers["lerobot"]))
+    return entries
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("state", "act", "pictures"), default=None)
+    add_options(parser)
+    options = parser.parse_args()
+    peers = interpreters(options)
+    parts = {
+        "state": ("update from state, batch 256", from_state(peers, "update"), options.seconds),
+        "act": ("decision, batch 1", from_state(peers, "act"), min(1.0, options.seconds)),
+        "pictures": (
+            f"update from {CAMERAS} pictures {SIZE} x {SIZE}, batch 256",
+            from_pictures(peers),
+            options.seconds,
+        ),
+    }
+    for name, (title, entries, seconds) in parts.items():
+        if options.only in (None, name):
+            results = contest(entries, rounds=options.rounds, seconds=seconds)
+            show(title, results, first="stable-baselines3")
+            keep(RESULTS, title, results, cores=os.cpu_count(), load=round(os.getloadavg()[0], 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The written-out networks against torch's own modules."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robot_rlhf.policy.mlp import mlp
+from robot_rlhf.policy.networks import Critic, EnsembleLinear, EnsembleNorm, NetworkConfig, Shapes, layers_of
+
+
+def network(members: int, sizes: tuple[int, ...], *, norm: bool) -> nn.Sequential:
+    generator = torch.Generator().manual_seed(0)
+    modules: list[nn.Module] = []
+    for size_in, size_out in itertools.pairwise(sizes):
+        modules.append(EnsembleLinear(members, size_in, size_out, generator))
+        if len(modules) // (3 if norm else 2) == len(sizes) - 2:
+            break
+        if norm:
+            layer = EnsembleNorm(members, size_out)
+            with torch.no_grad():
+                layer.gain.uniform_(0.5, 1.5, generator=generator)
+                layer.offset.uniform_(-0.5, 0.5, generator=generator)
+            modules.append(layer)
+        modules.append(nn.ReLU())
+    return nn.Sequential(*modules)
+
+
+def both(net: nn.Sequential, x: Tensor, *, half: bool) -> list[list[Tensor]]:
+    """Output and all gradients, by modules and written out."""
+    results: list[list[Tensor]] = []
+    members = layers_of(net)[0].weight.shape[0]
+    weight = torch.rand(members, len(x), 1, generator=torch.Generator().manual_seed(2))
+    for written_out in (False, True):
+        start = x.clone().requires_grad_(True)
+        out = mlp(start, layers_of(net), half=half) if written_out else net(start.expand(members, *x.shape))
+        loss = (out * weight).square().sum()
+        results.append([out, *torch.autograd.grad(loss, [start, *net.parameters()])])
+    return results
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("members", [1, 2, 5])
+def test_in_float32_every_bit_is_the_modules(norm: bool, members: int) -> None:
+    net = network(members, (7, 32, 16, 2), norm=norm)
+    x = torch.randn(64, 7, generator=torch.Generator().manual_seed(1))
+    theirs, ours = both(net, x, half=False)
+    for a, b in zip(theirs, ours, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_in_bfloat16_it_is_near(norm: bool) -> None:
+    net = network(3, (7, 64, 64, 2), norm=norm)
+    x = torch.randn(256, 7, generator=torch.Generator().manual_seed(1))
+    theirs, ours = both(net, x, half=True)
+    for a, b in zip(theirs, ours, strict=True):
+        assert b.dtype == torch.float32
+        assert float(((a - b).norm() / a.norm()).detach()) < 0.1
+
+
+def test_detached_weights_get_no_gradient_and_inputs_do() -> None:
+    net = network(2, (3, 8, 1), norm=True)
+    x = torch.randn(5, 3, requires_grad=True)
+    mlp(x, layers_of(net, detached=True)).sum().backward()
+    assert x.grad is not None
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_the_critic_is_that_of_its_modules() -> None:
+    critic = Critic(Shapes(3, 3, 2), NetworkConfig(hidden=(16, 16)), 3, torch.Generator().manual_seed(0))
+    features, action = torch.randn(9, 3), torch.randn(9, 2)
+    expected = critic.layers(torch.cat([features, action], dim=1).expand(2, 9, 5))
+    assert torch.equal(critic(features, action), expected)
+    critic.half_precision = True
+    torch.testing.assert_close(critic(features, action), expected, atol=0.05, rtol=0.05)
