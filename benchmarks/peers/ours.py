@@ -8,17 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 
-import numpy as np
 import torch
 from serve import serve
 
 import robot_rlhf
-from robot_rlhf.datatypes import Source
+from benchmarks.rings import fill
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes
-from robot_rlhf.replay.buffer import ReplayBuffer
-
-EPISODE = 100
 
 
 def main() -> None:
@@ -49,23 +45,6 @@ def main() -> None:
     learner = SacLearner(shapes, network, SacConfig(**options.sac), seed=0)
     buffer = fill(3_000 if not pictures else 600, state + sum(frozen.values()), action, pictures)
     serve(lambda: [learner.update(b) for b in buffer.sample_many(4, batch)], robot_rlhf.__version__, per_call=4)
-
-
-def fill(rows: int, state: int, action: int, pictures: dict[str, tuple[int, int]]) -> ReplayBuffer:
-    """A full ring of 100-step episodes, a tenth of them demonstrations."""
-    buffer = ReplayBuffer(rows, state_size=state, action_size=action, cameras=pictures, discount=0.97)
-    rng = np.random.default_rng(0)
-
-    def observe() -> dict[str, np.ndarray]:
-        images = {name: rng.integers(0, 256, (*hw, 3), dtype=np.uint8) for name, hw in pictures.items()}
-        return {"state": rng.normal(size=state).astype(np.float32), **images}
-
-    for episode in range(rows // EPISODE + 1):
-        buffer.begin(observe(), demonstration=episode % 10 == 0)
-        for t in range(EPISODE):
-            values = rng.uniform(-1, 1, action).astype(np.float32)
-            buffer.add(values, 0.0, t == EPISODE - 1, False, Source.POLICY, observe())
-    return buffer
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.replay.pictures import PictureConfig
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
@@ -137,14 +138,17 @@ def build_trainer(
         n_step=config.replay.n_step,
         discount=config.replay.discount,
         pre_intervention=config.replay.pre_intervention,
+        pictures=picture_config(config),
         device=config.device,
         seed=config.seed,
     )
     feed = ReplayFeed(buffer, features)
     if config.algorithm != "sac":
-        cloner = CloningLearner(shapes, config.network, config.cloning, seed=config.seed, device=config.device)
+        cloning = replace(config.cloning, shift_pixels=0)  # replay shifts the pictures
+        cloner = CloningLearner(shapes, config.network, cloning, seed=config.seed, device=config.device)
         return Trainer(cloner, buffer, feed, config.trainer, on_metrics=on_metrics), None
-    learner = SacLearner(shapes, config.network, config.sac, seed=config.seed, device=config.device)
+    sac = replace(config.sac, shift_pixels=0)
+    learner = SacLearner(shapes, config.network, sac, seed=config.seed, device=config.device)
 
     def q_values(observations: list[Observation], actions: Array) -> NDArray[np.float32]:
         rows = [features(o) for o in observations]
@@ -153,6 +157,14 @@ def build_trainer(
 
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics)
     return trainer, ValueCheck(q_values, config.replay.discount)
+
+
+def picture_config(config: TrainConfig) -> PictureConfig:
+    """How replay gives pictures to the learner: shifted; on a GPU normalised too, which costs nothing more there."""
+    shift = config.sac.shift_pixels if config.algorithm == "sac" else config.cloning.shift_pixels
+    if torch.device(config.device).type == "cpu":
+        return PictureConfig(shift=shift)
+    return PictureConfig(config.sac.precision, shift, config.replay.pictures)
 
 
 def software_versions() -> dict[str, str]:

@@ -40,6 +40,8 @@ class ReplayConfig:
     """Rewards summed before the value is asked."""
     pre_intervention: int = 0
     """Policy steps before a takeover that are marked as having led to it (Sirius: 15); 0 marks none."""
+    pictures: Literal["device", "pinned"] = "device"
+    """Where pictures lie with device cuda: there, or in pinned memory of the host when they are too many."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,19 @@ def defaults_for(task: str) -> TrainConfig:
             features=replace(base.features, fine=0.005, force=True),
         )
     return base
+
+
+def pixel_defaults_for(task: str) -> TrainConfig:
+    """The settings that work for a task from pictures and the robot's own sensors alone."""
+    base = defaults_for(task)
+    cameras = ("front", "wrist")
+    return replace(
+        base,
+        cameras=cameras,
+        image_size=64,
+        features=replace(base.features, cameras=cameras, scene=False, absolute=True),
+        replay=replace(base.replay, rows=30_000),
+    )
 
 
 # -- config.yaml -----------------------------------------------------------------------------------------------------

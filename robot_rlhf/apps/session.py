@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, known, write_yaml
+from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, write_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
-from robot_rlhf.apps.train_command import TrainOptions, resumed_config, value_of
+from robot_rlhf.apps.train_command import TrainOptions, resumed_config, task_defaults, value_of
 from robot_rlhf.errors import ConfigError
 from sim.person import PEOPLE
 
@@ -51,8 +51,7 @@ def run(argv: Sequence[str]) -> int:
 
 def session_defaults(argv: Sequence[str]) -> TrainConfig:
     """The task's settings, in real time, with cameras and a console; the operator demonstrates unless simulated."""
-    task = known_task(argv)
-    base = defaults_for(task)
+    base = task_defaults(argv)
     operator = value_of(argv, "--operator") or user_name()
     real = operator != SIMULATED and operator not in PEOPLE
     return replace(
@@ -62,18 +61,11 @@ def session_defaults(argv: Sequence[str]) -> TrainConfig:
         demonstrator=operator if real else base.demonstrator,
         steps=1_000_000 if real else base.steps,
         cameras=CAMERAS,
-        image_size=PICTURE_SIZE,
+        image_size=base.image_size if base.features.cameras else PICTURE_SIZE,
         console=ConsoleConfig(),
         reward=replace(base.reward, judge="either"),
         evaluation=replace(base.evaluation, every=0),
     )
-
-
-def known_task(argv: Sequence[str]) -> str:
-    """The task that the options name, or the usual one."""
-    task = value_of(argv, "--task") or TrainConfig().task
-    known(task, TASKS, "task")
-    return task
 
 
 def user_name() -> str:

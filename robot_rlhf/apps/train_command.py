@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, known, read_yaml
+from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, known, pixel_defaults_for, read_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError
@@ -26,6 +26,8 @@ class TrainOptions:
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     config: Path | None = None
     """Take the settings from a config.yaml, as every run's folder holds one; other options come on top."""
+    pixels: bool = False
+    """Start from the settings for learning from two cameras and the robot's own sensors, without poses of things."""
     resume: Path | None = None
     """Folder of a run to go on with; it keeps its own settings."""
     quiet: bool = False
@@ -60,9 +62,14 @@ def _defaults(argv: Sequence[str]) -> TrainConfig:
     file = value_of(argv, "--config")
     if file is not None:
         return read_yaml(Path(file))
+    return task_defaults(argv)
+
+
+def task_defaults(argv: Sequence[str]) -> TrainConfig:
+    """The defaults of the task that the options name, from state or from pictures."""
     task = value_of(argv, "--task") or TrainConfig().task
     known(task, TASKS, "task")
-    return defaults_for(task)
+    return pixel_defaults_for(task) if "--pixels" in argv else defaults_for(task)
 
 
 def value_of(argv: Sequence[str], option: str) -> str | None:

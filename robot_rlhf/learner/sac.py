@@ -58,7 +58,7 @@ class SacConfig:
     """Share of the actor that flows into its running average per actor update; the newest weights practise, the
     average is evaluated and deployed. 1 deploys the newest weights."""
     shift_pixels: int = 4
-    """Largest random shift of pictures (DrQ)."""
+    """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
     encoder_cloning: float = 1.0
     """Weight of imitation in what the encoder learns, beside the critics' loss; only with pictures."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -244,13 +244,7 @@ class SacLearner:
         }
 
     def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Pictures shifted at random; those that replay has shifted and normalised already are floats, and stay."""
-        return {
-            name: shift_pictures({name: value}, self._generator, self.config.shift_pixels)[name]
-            if value.dtype == torch.uint8
-            else value
-            for name, value in observation.items()
-        }
+        return shift_pictures(observation, self._generator, self.config.shift_pixels)
 
     def _encode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Features (B, F) in float32; convolutions in the configured precision."""
