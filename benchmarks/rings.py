@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from robot_rlhf.datatypes import Source
@@ -12,7 +14,7 @@ DIFFERENT = 256
 """Observations that differ; the rest repeats them, so that a large ring is filled fast."""
 
 
-def fill(rows: int, state: int, action: int, pictures: dict[str, tuple[int, int]]) -> ReplayBuffer:
+def fill(rows: int, state: int, action: int, pictures: Mapping[str, tuple[int, int]]) -> ReplayBuffer:
     """A ring of this many rows with 100-step episodes, a tenth of them demonstrations."""
     buffer = ReplayBuffer(rows, state_size=state, action_size=action, cameras=pictures, discount=0.97)
     rng = np.random.default_rng(0)

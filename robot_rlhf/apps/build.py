@@ -17,6 +17,7 @@ from robot_rlhf.datatypes import Array, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.cloning import CloningLearner
+from robot_rlhf.learner.graphs import UpdateGraphs
 from robot_rlhf.learner.sac import SacLearner
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
@@ -24,6 +25,7 @@ from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.replay.mixing import Mix
 from robot_rlhf.replay.pictures import PictureConfig
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.trainer import Trainer
@@ -155,7 +157,11 @@ def build_trainer(
         stacked = {name: torch.as_tensor(np.stack([r[name] for r in rows]), device=config.device) for name in rows[0]}
         return learner.q_values(stacked, torch.as_tensor(actions, device=config.device)).cpu().numpy()
 
-    trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics)
+    def whole_update(mix: Mix) -> Callable[[], Mapping[str, torch.Tensor]]:
+        return UpdateGraphs(learner, buffer, config.trainer.batch_size, mix).update
+
+    graphs = whole_update if learner.device.type == "cuda" and config.replay.pictures == "device" else None
+    trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs)
     return trainer, ValueCheck(q_values, config.replay.discount)
 
 

@@ -93,7 +93,8 @@ class SacLearner:
         self.updates = 0
         self._sees = bool(shapes.cameras or shapes.frozen)
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
-        self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed + 1)
+        self._imitation_weight = torch.zeros((), device=self.device)
         value_parameters = [*self.critic.parameters(), *self.actor.encoder.parameters()]
         policy_parameters = list(self.actor.head.parameters())
         self._optimisers = {
@@ -106,10 +107,19 @@ class SacLearner:
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One critic update; every `actor_every`-th also actor, temperature and the actor's average."""
+        return self.step(batch, with_actor=self.begin())
+
+    def begin(self) -> bool:
+        """Count an update and set what changes from one to the next; returns whether the actor learns in it."""
+        self.updates += 1
+        self._imitation_weight.fill_(self.cloning_weight)
+        return self.updates % self.config.actor_every == 0
+
+    def step(self, batch: Batch, *, with_actor: bool) -> Mapping[str, Tensor]:
+        """What an update does on the device, and there alone: a CUDA graph can hold it."""
         action, is_open = split_action(batch.action, self._gripper)
         metrics, features = self._update_critic(batch, action, is_open)
-        self.updates += 1
-        if self.updates % self.config.actor_every == 0:
+        if with_actor:
             metrics |= self._update_actor(batch, features, action, is_open)
         return metrics
 
@@ -149,7 +159,7 @@ class SacLearner:
         value = self._expected(self.critic(features, new_action, detached=True).mean(dim=0), out)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
-        loss = loss + self.cloning_weight * cloning
+        loss = loss + self._imitation_weight * cloning
         self._optimisers["policy"].step(loss)
         self._optimisers["temperature"].step(
             losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
@@ -212,7 +222,7 @@ class SacLearner:
         return snapshot_of(self.average, self.updates)
 
     def state(self) -> Mapping[str, Tensor]:
-        tensors = {"updates": torch.tensor(self.updates), "generator": self._generator.get_state()}
+        tensors = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}
         for name, module in self._modules().items():
             tensors |= {f"{name}.{key}": value.detach().clone() for key, value in module.state_dict().items()}
         tensors["log_temperature"] = self.log_temperature.detach().clone()
@@ -230,7 +240,7 @@ class SacLearner:
             optimiser.load({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
-        self._generator.set_state(state["generator"].cpu())
+        self.generator.set_state(state["generator"].cpu())
         self.updates = int(state["updates"])
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -244,7 +254,7 @@ class SacLearner:
         }
 
     def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return shift_pictures(observation, self._generator, self.config.shift_pixels)
+        return shift_pictures(observation, self.generator, self.config.shift_pixels)
 
     def _encode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Features (B, F) in float32; convolutions in the configured precision."""
@@ -256,7 +266,7 @@ class SacLearner:
 
     def _sample(self, out: PolicyOutput) -> tuple[Tensor, Tensor]:
         """A continuous action (B, c) and minus the entropy estimate of the whole action (B,)."""
-        noise = torch.randn(out.mean.shape, generator=self._generator, device=self.device)
+        noise = torch.randn(out.mean.shape, generator=self.generator, device=self.device)
         raw = out.mean + out.log_std.exp() * noise
         neg_entropy = losses.tanh_gaussian_log_prob(noise, out.log_std, raw)
         if out.gripper_logit is not None:
@@ -266,8 +276,8 @@ class SacLearner:
     def _subset(self, q: Tensor) -> Tensor:
         if self.config.target_subset == len(q):
             return q
-        chosen = torch.randperm(len(q), generator=self._generator, device=self.device)[: self.config.target_subset]
-        return q[chosen]
+        keys = torch.rand(len(q), generator=self.generator, device=self.device)
+        return q[keys.topk(self.config.target_subset).indices]
 
     @staticmethod
     def _expected(q: Tensor, out: PolicyOutput) -> Tensor:

@@ -16,7 +16,8 @@ class AdamState:
 
     def __init__(self, parameters: Sequence[nn.Parameter | Tensor], learning_rate: float) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self._adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True)
+        graphs = any(p.device.type == "cuda" for p in self.parameters)
+        self._adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True, capturable=graphs)
         for parameter in self.parameters:
             self._adam.state[parameter] = {
                 "step": torch.zeros((), dtype=torch.float32, device=parameter.device),

@@ -74,7 +74,13 @@ class Trainer:
         *,
         on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
         log_every: int = 200,
+        whole_update: Callable[[Mix], Callable[[], Mapping[str, torch.Tensor]]] | None = None,
     ) -> None:
+        """
+        Args:
+            on_metrics: told the step and the means of what the learner reported, every `log_every` updates.
+            whole_update: for a mix, what draws a batch and learns from it in one go; None draws and then updates.
+        """
         self.learner = learner
         self.buffer = buffer
         self.config = config
@@ -93,6 +99,8 @@ class Trainer:
         self._critic_warm = False
         self._on_metrics = on_metrics
         self._log_every = log_every
+        self._whole_update = whole_update
+        self._update: Callable[[], Mapping[str, torch.Tensor]] | None = None
         self._recent: dict[str, list[torch.Tensor]] = {}
 
     # -- what happens --------------------------------------------------------------------------------------------
@@ -135,8 +143,8 @@ class Trainer:
         if not self._critic_warm:
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
             self._critic_warm = True
-        for batch in self._batches(due, mix):
-            self._note(self.learner.update(batch))
+        for metrics in self._updates(due, mix):
+            self._note(metrics)
             self.updates += 1
             if self.updates % self._log_every == 0:
                 self._report()
@@ -147,6 +155,18 @@ class Trainer:
         if len(self.buffer) == 0:
             return "waiting for the first recorded step"
         return self.governor.waiting_for(self.steps, self.updates)
+
+    def _updates(self, count: int, mix: Mix) -> Iterable[Mapping[str, torch.Tensor]]:
+        if self._whole_update is None:
+            for batch in self._batches(count, mix):
+                yield self.learner.update(batch)
+            return
+        if self._update is None:
+            self._update = self._whole_update(mix)
+        for done in range(count):
+            if done % BATCHES_AT_ONCE == 0:
+                self.heartbeat()
+            yield self._update()
 
     def _batches(self, count: int, mix: Mix) -> Iterable[Batch]:
         for done in range(0, count, BATCHES_AT_ONCE):
