@@ -145,7 +145,8 @@ class SacLearner:
         loss = losses.critic_loss(q, target, batch.weight)
         objective = loss
         if self._sees and self.config.encoder_cloning:
-            objective = loss + self.config.encoder_cloning * self._imitation(features, batch, action, is_open)[0]
+            cloning = self._imitation(self.actor.head(features), batch, action, is_open)
+            objective = loss + self.config.encoder_cloning * cloning
         self._optimisers["value"].step(objective)
         self._follow(self.target, self.critic, self.config.target_rate)
         metrics = {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
@@ -154,11 +155,12 @@ class SacLearner:
     def _update_actor(
         self, batch: Batch, features: Tensor, action: Tensor, is_open: Tensor | None
     ) -> dict[str, Tensor]:
-        cloning, out = self._imitation(features, batch, action, is_open)
+        out = self.actor.head(features)
         new_action, neg_entropy = self._sample(out)
         value = self._expected(self.critic(features, new_action, detached=True).mean(dim=0), out)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
+        cloning = self._imitation(out, batch, action, is_open)
         loss = loss + self._imitation_weight * cloning
         self._optimisers["policy"].step(loss)
         self._optimisers["temperature"].step(
@@ -172,13 +174,10 @@ class SacLearner:
             "temperature": temperature,
         }
 
-    def _imitation(
-        self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None
-    ) -> tuple[Tensor, PolicyOutput]:
-        """The cloning loss on the batch's human rows, and what the policy says to all."""
-        out = self.actor.head(features)
-        mask = imitation_mask(batch.source)
-        return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask), out
+    @staticmethod
+    def _imitation(out: PolicyOutput, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
+        """The cloning loss on the batch's human rows."""
+        return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, imitation_mask(batch.source))
 
     def warm_start(self, batches: Iterable[Batch]) -> float:
         """Warm start: the actor imitates the batches, mean and spread; returns the last loss."""
@@ -187,7 +186,8 @@ class SacLearner:
         for batch in batches:
             action, is_open = split_action(batch.action, self._gripper)
             features = self._encode(self._augment(batch.observation))
-            last, out = self._imitation(features, batch, action, is_open)
+            out = self.actor.head(features)
+            last = self._imitation(out, batch, action, is_open)
             spread = losses.spread_loss(out.mean, out.log_std, action, imitation_mask(batch.source))
             policy.step(last + 0.05 * spread)
         self._follow(self.average, self.actor, 1.0)
