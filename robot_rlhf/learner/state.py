@@ -6,44 +6,65 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import CheckpointError
 
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+"""Adam's usual constants."""
+
 
 class AdamState:
-    """Adam over a list of parameters, whose moments can be taken out and put back."""
+    """Adam (Kingma and Ba 2015) over a list of parameters, whose moments can be taken out and put back.
+
+    Calls torch's function rather than its optimiser class, whose bookkeeping takes longer than the arithmetic of
+    networks this small.
+    """
 
     def __init__(self, parameters: Sequence[nn.Parameter | Tensor], learning_rate: float) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        graphs = any(p.device.type == "cuda" for p in self.parameters)
-        self._adam = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True, capturable=graphs)
-        for parameter in self.parameters:
-            self._adam.state[parameter] = {
-                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+        self._learning_rate = learning_rate
+        self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
+        self._means = [torch.zeros_like(p) for p in self.parameters]
+        self._squares = [torch.zeros_like(p) for p in self.parameters]
+        self._captured = any(p.device.type == "cuda" for p in self.parameters)
 
+    @torch.no_grad()
     def step(self, loss: Tensor) -> None:
         """Minimise: gradients flow to these parameters only."""
-        gradients = torch.autograd.grad(loss, self.parameters)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self._adam.step()
+        with torch.enable_grad():
+            gradients = list(torch.autograd.grad(loss, self.parameters))
+        adam(
+            self.parameters,
+            gradients,
+            self._means,
+            self._squares,
+            [],
+            self._steps,
+            fused=True,
+            capturable=self._captured,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self._learning_rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
+
+    def _named(self) -> dict[str, Tensor]:
+        columns = {"step": self._steps, "exp_avg": self._means, "exp_avg_sq": self._squares}
+        return {f"{i}.{key}": column[i] for i in range(len(self.parameters)) for key, column in columns.items()}
 
     def state(self) -> dict[str, Tensor]:
-        return {
-            f"{index}.{key}": value.detach().clone()
-            for index, parameter in enumerate(self.parameters)
-            for key, value in self._adam.state[parameter].items()
-        }
+        return {name: value.detach().clone() for name, value in self._named().items()}
 
+    @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for index, parameter in enumerate(self.parameters):
-                for key, value in self._adam.state[parameter].items():
-                    value.copy_(state[f"{index}.{key}"])
+        for name, value in self._named().items():
+            value.copy_(state[name])
 
 
 def snapshot_of(module: nn.Module, version: int) -> WeightSnapshot:
