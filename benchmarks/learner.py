@@ -21,6 +21,8 @@ STATE, ACTION, BATCH, HIDDEN = 18, 4, 256, 256
 CAMERAS, SIZE = 2, 128
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 EQUAL = {"critic_layer_norm": False, "actor_layer_norm": False}
+PLAIN = {"actor_every": 1, "cloning_weight": 0.0, "cloning_weight_end": 0.0}
+"""What the others' SAC does."""
 HALF = {"precision": "bfloat16"}
 
 
@@ -32,10 +34,10 @@ def ours(name: str, what: str, *, sac: dict[str, object] | None = None, **networ
 
 def from_state(peers: dict[str, str], what: str) -> list[Entry]:
     numbers = (STATE, ACTION, BATCH, HIDDEN)
-    entries = [ours("ours, SB3's network", what, sac={"actor_every": 1}, **EQUAL)]
+    entries = [ours("ours, plain SAC, SB3's network", what, sac=PLAIN, **EQUAL)]
     if what == "update":
         entries += [
-            ours("ours, SB3's network, bf16", what, sac={"actor_every": 1, **HALF}, **EQUAL),
+            ours("ours, plain SAC, SB3's network, bf16", what, sac={**PLAIN, **HALF}, **EQUAL),
             ours("ours, as it trains (LayerNorm, actor every 2nd)", what),
             Entry("ours, as it trains from state (128 x 2)", "peers/ours.py", (what, STATE, ACTION, BATCH, 128)),
         ]

@@ -91,6 +91,7 @@ class SacLearner:
         self.log_temperature = nn.Parameter(torch.tensor(config.temperature, device=self.device).log())
         self.target_entropy = -float(shapes.action) if config.target_entropy is None else config.target_entropy
         self.updates = 0
+        self._imitates = bool(config.cloning_weight or config.cloning_weight_end)
         self._sees = bool(shapes.cameras or shapes.frozen)
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self.generator = torch.Generator(device=self.device).manual_seed(seed + 1)
@@ -99,8 +100,7 @@ class SacLearner:
         policy_parameters = list(self.actor.head.parameters())
         self._optimisers = {
             "value": AdamState(value_parameters, config.learning_rate),
-            "policy": AdamState(policy_parameters, config.learning_rate),
-            "temperature": AdamState([self.log_temperature], config.learning_rate),
+            "policy": AdamState([*policy_parameters, self.log_temperature], config.learning_rate),
         }
 
     # -- learning ------------------------------------------------------------------------------------------------
@@ -160,16 +160,16 @@ class SacLearner:
         value = self._expected(self.critic(features, new_action, detached=True).mean(dim=0), out)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
-        cloning = self._imitation(out, batch, action, is_open)
-        loss = loss + self._imitation_weight * cloning
-        self._optimisers["policy"].step(loss)
-        self._optimisers["temperature"].step(
-            losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
-        )
+        metrics: dict[str, Tensor] = {}
+        if self._imitates:
+            cloning = self._imitation(out, batch, action, is_open)
+            loss = loss + self._imitation_weight * cloning
+            metrics["cloning_loss"] = cloning.detach()
+        of_temperature = losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
+        self._optimisers["policy"].step(loss + of_temperature)  # neither's gradient meets the other's
         self._follow(self.average, self.actor, self.config.average_rate)
-        return {
+        return metrics | {
             "actor_loss": loss.detach(),
-            "cloning_loss": cloning.detach(),
             "entropy": -neg_entropy.detach().mean(),
             "temperature": temperature,
         }
