@@ -16,6 +16,7 @@ import torch
 
 from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
+from robot_rlhf.apps.numerics import prepare_numerics
 from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
@@ -219,7 +220,7 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     run = RunFolder.existing(arguments.run)
     config = read_yaml(run.config)
-    torch.set_num_threads(config.threads)
+    prepare_numerics(config.threads)
     torch.manual_seed(config.seed)
     learner = _Learner(run, config)
     signal.signal(signal.SIGTERM, learner.stop)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
+from robot_rlhf.apps.numerics import prepare_numerics
 from robot_rlhf.apps.parallel import ParallelTraining
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.single import SingleTraining
@@ -25,7 +26,7 @@ def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = Fals
         config = read_yaml(run.config)
     else:
         write_yaml(config, run.config)
-    torch.set_num_threads(config.threads)
+    prepare_numerics(config.threads)
     torch.manual_seed(config.seed)
     training = ParallelTraining if config.mode == "parallel" else SingleTraining
     return training(run, config, resumed=resume is not None, quiet=quiet).run()
