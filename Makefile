@@ -9,7 +9,7 @@ CONSOLE := .venv/.installed-console
 DEV := .venv/.installed-dev
 TESTS := OMP_NUM_THREADS=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m pytest -q
 
-BENCHMARKS := simulation replay journal_crash
+BENCHMARKS := simulation replay learner sb3_buffer growth journal_crash
 
 .PHONY: help demo session test slow check bench setup clean
 
