@@ -13,7 +13,6 @@ from serve import serve
 
 import robot_rlhf
 from benchmarks.rings import fill
-from robot_rlhf.apps.numerics import prepare_numerics
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes
 
@@ -30,7 +29,8 @@ def main() -> None:
     options = parser.parse_args()
     state, action, batch, hidden, *rest = options.numbers
     cameras, size = rest or (0, 0)
-    prepare_numerics(1)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as a training run does
     names = [f"camera{i}" for i in range(cameras)]
     pictures = {} if options.frozen else dict.fromkeys(names, (size, size))
     frozen = dict.fromkeys(names, options.frozen) if options.frozen else {}

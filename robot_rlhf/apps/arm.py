@@ -16,7 +16,6 @@ from pathlib import Path
 
 from robot_rlhf.apps.build import build_person, build_policy, build_station, build_world, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml
-from robot_rlhf.apps.numerics import prepare_numerics
 from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
@@ -205,7 +204,7 @@ def main(argv: list[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
     run = RunFolder.existing(arguments.run)
     config = read_yaml(run.config)
-    prepare_numerics(1)
+    torch.set_num_threads(1)
     modest(NICENESS)
     prepare_graphics()
     try:

@@ -16,7 +16,6 @@ from robot_rlhf.apps.build import build_policy, build_world
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.judge import describe, final_evaluation
-from robot_rlhf.apps.numerics import prepare_numerics
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.video import write_rollouts
@@ -67,7 +66,7 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     seed = config.seed if options.seed is None else options.seed
     episodes = options.episodes or config.evaluation.final_episodes
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))
-    prepare_numerics(config.threads)
+    torch.set_num_threads(config.threads)
     spec = build_world(config, FakeClock(), cameras=bool(config.features.cameras)).spec
     policy = build_policy(config, spec, sample=False)
     path = folder.best if options.which == "best" and folder.best.exists() else folder.policy

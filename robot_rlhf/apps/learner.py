@@ -16,7 +16,7 @@ import torch
 
 from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
-from robot_rlhf.apps.numerics import prepare_numerics
+from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
@@ -220,12 +220,13 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     run = RunFolder.existing(arguments.run)
     config = read_yaml(run.config)
-    prepare_numerics(config.threads)
+    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     learner = _Learner(run, config)
     signal.signal(signal.SIGTERM, learner.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
-    learner.main(arguments.parent)
+    with tiny_is_zero():
+        learner.main(arguments.parent)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,21 @@
-"""How this process computes."""
+"""How a process that learns computes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 
-def prepare_numerics(threads: int) -> None:
-    """Use so many threads, and take numbers too small for full precision as 0.
+@contextmanager
+def tiny_is_zero() -> Iterator[None]:
+    """Within the block this thread takes numbers too small for full precision as 0.
 
     Adam's moments of units that no longer learn decay into that range, where a CPU is many times slower.
     """
-    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

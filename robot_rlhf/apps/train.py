@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
-from robot_rlhf.apps.numerics import prepare_numerics
+from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.parallel import ParallelTraining
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.single import SingleTraining
@@ -26,10 +26,11 @@ def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = Fals
         config = read_yaml(run.config)
     else:
         write_yaml(config, run.config)
-    prepare_numerics(config.threads)
+    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     training = ParallelTraining if config.mode == "parallel" else SingleTraining
-    return training(run, config, resumed=resume is not None, quiet=quiet).run()
+    with tiny_is_zero():
+        return training(run, config, resumed=resume is not None, quiet=quiet).run()
 
 
 def default_name(config: TrainConfig) -> str:
