@@ -14,6 +14,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from robot_rlhf.apps.build import build_person, build_policy, build_station, build_world, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml
 from robot_rlhf.apps.priority import modest
