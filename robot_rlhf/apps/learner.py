@@ -22,8 +22,8 @@ from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.labels import Labels, read_labels
-from robot_rlhf.journal.reader import AsLabelled, JournalTail
-from robot_rlhf.journal.shared import SharedTail, tell
+from robot_rlhf.journal.reader import AsLabelled, JournalTail, tell
+from robot_rlhf.journal.shared import SharedTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news

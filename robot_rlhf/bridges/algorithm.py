@@ -25,6 +25,7 @@ from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.observations import WHOLE, ObservationLayout
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.networks import NetworkConfig, Shapes, join_action
 
@@ -224,7 +225,7 @@ class RlhfSAC(OffPolicyAlgorithm):
             supported_action_spaces=(spaces.Box,),
         )
         self.sac = sac
-        self._recent: dict[str, list[Tensor]] = {}
+        self._recent = RecentMeans()
         if _init_setup_model:
             self._setup_model()
 
@@ -246,16 +247,13 @@ class RlhfSAC(OffPolicyAlgorithm):
         assert self.replay_buffer is not None
         for _ in range(gradient_steps):
             samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            metrics = self.learner.update(self.policy.batch_of(samples, self.gamma))
-            for name, value in metrics.items():
-                self._recent.setdefault(name, []).append(value)
+            self._recent.note(self.learner.update(self.policy.batch_of(samples, self.gamma)))
         self._n_updates += gradient_steps
 
     def dump_logs(self) -> None:
         """Add the means of the learner's metrics since the last time: only here does anything wait for the device."""
-        for name, values in self._recent.items():
-            self.logger.record(f"train/{name}", float(torch.stack(values).mean()))
-        self._recent.clear()
+        for name, mean in self._recent.take().items():
+            self.logger.record(f"train/{name}", mean)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         super().dump_logs()
 

@@ -150,6 +150,18 @@ class AsLabelled:
         return record if deletes == self._labels.is_deleted(record.span.episode_id) else None
 
 
+def tell(record: Record, subscriber: Subscriber) -> None:
+    """Tell a subscriber one record, as if it happened now."""
+    if isinstance(record, EpisodeStarted):
+        subscriber.on_episode_start(record.meta, record.observation)
+    elif isinstance(record, Step):
+        subscriber.on_step(record)
+    elif isinstance(record, EpisodeEnd):
+        subscriber.on_episode_end(record)
+    else:
+        subscriber.on_event(record)
+
+
 def replay_into(path: str | os.PathLike[str], subscriber: Subscriber, *, pictures: bool = True) -> ReplayCounts:
     """Tell a subscriber everything that was recorded, as if it happened now.
 
@@ -184,17 +196,13 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber, *, picture
             episode, steps = record.meta.id, 0
             last_stamp = record.observation.stamp
             count["episodes"] += 1
-            subscriber.on_episode_start(record.meta, record.observation)
         elif isinstance(record, Step):
             steps += 1
             last_stamp = record.next_observation.stamp
             count["steps"] += 1
             count["human_steps"] += record.driver is Driver.HUMAN
-            subscriber.on_step(record)
         elif isinstance(record, EpisodeEnd):
             episode = None
-            subscriber.on_episode_end(record)
-        else:
-            subscriber.on_event(record)
+        tell(record, subscriber)
     break_off()
     return ReplayCounts(count["episodes"], count["steps"], count["human_steps"], count["broken_off"], last_stamp)

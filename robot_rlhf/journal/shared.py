@@ -12,7 +12,6 @@ from robot_rlhf.datatypes import EpisodeEnd, Outcome, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.tail import JournalTail
 from robot_rlhf.journal.writer import journal_files
-from robot_rlhf.ports import Subscriber
 
 WRITER = "writer"
 """Session metadata that names who wrote a file of a shared journal."""
@@ -121,18 +120,6 @@ def _whole(file: _Followed, record: Record) -> Sequence[Record]:
         return ()
     told, file.held, file.steps = file.held, [], 0
     return told
-
-
-def tell(record: Record, subscriber: Subscriber) -> None:
-    """Tell a subscriber one record, as if it happened now."""
-    if isinstance(record, EpisodeStarted):
-        subscriber.on_episode_start(record.meta, record.observation)
-    elif isinstance(record, Step):
-        subscriber.on_step(record)
-    elif isinstance(record, EpisodeEnd):
-        subscriber.on_episode_end(record)
-    else:
-        subscriber.on_event(record)
 
 
 def files_of(folder: Path, writer: str) -> list[Path]:

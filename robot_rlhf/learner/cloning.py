@@ -11,8 +11,9 @@ from torch import Tensor
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.sac import imitation_mask
-from robot_rlhf.learner.state import AdamState, check_same_tensors, snapshot_of
+from robot_rlhf.learner.state import AdamState, snapshot_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
+from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.replay.augment import shift_pictures
 
 
@@ -77,7 +78,7 @@ class CloningLearner:
         return tensors
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        check_same_tensors(self.state(), state)
+        check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
         self.actor.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("actor.")})
         self._adam.load({k[5:]: v for k, v in state.items() if k.startswith("adam.")})
         self._generator.set_state(state["generator"].cpu())

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, check_same_tensors, snapshot_of
+from robot_rlhf.learner.state import AdamState, snapshot_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -24,6 +24,7 @@ from robot_rlhf.policy.networks import (
     has_discrete_gripper,
     split_action,
 )
+from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.replay.augment import shift_pictures
 
 
@@ -231,7 +232,7 @@ class SacLearner:
         return tensors
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        check_same_tensors(self.state(), state)
+        check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
         for name, module in self._modules().items():
             prefix = f"{name}."
             module.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})

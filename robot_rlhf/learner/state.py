@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from robot_rlhf.datatypes import WeightSnapshot
-from robot_rlhf.errors import CheckpointError
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -70,19 +69,3 @@ class AdamState:
 def snapshot_of(module: nn.Module, version: int) -> WeightSnapshot:
     """The module's weights as NumPy arrays."""
     return WeightSnapshot(version, {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()})
-
-
-def check_same_tensors(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    """Check that a state belongs to this architecture.
-
-    Raises:
-        CheckpointError: naming the first tensor that is missing, unknown, or of another shape.
-    """
-    for name in sorted(own.keys() | given.keys()):
-        if name not in given:
-            raise CheckpointError(f"state lacks {name!r} {tuple(own[name].shape)}: made by another architecture")
-        if name not in own:
-            raise CheckpointError(f"state has {name!r} {tuple(given[name].shape)}, which this architecture lacks")
-        if given[name].shape != own[name].shape:
-            got, wanted = tuple(given[name].shape), tuple(own[name].shape)
-            raise CheckpointError(f"state {name!r} has shape {got}, this architecture needs {wanted}")

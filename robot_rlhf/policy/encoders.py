@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 
 RESIDUAL_BLOCKS: Mapping[str, tuple[int, int, int, int]] = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2)}
 """Basic blocks in each of the four stages."""
@@ -162,15 +163,7 @@ def load_trunk(trunk: nn.Module, path: Path) -> None:
     except Exception as error:  # pickle's own errors have no common base
         raise CheckpointError(f"{path}: not a file of weights alone ({type(error).__name__})") from error
     kept = {k: v for k, v in given.items() if not k.startswith(("fc.", "head.")) and "num_batches" not in k}
-    own = trunk.state_dict()
-    for name in sorted(own.keys() | kept.keys()):
-        if name not in kept:
-            raise CheckpointError(f"{path}: lacks {name!r} {tuple(own[name].shape)}: weights of another network")
-        if name not in own:
-            raise CheckpointError(f"{path}: has {name!r}, which this network lacks")
-        if kept[name].shape != own[name].shape:
-            got, wanted = tuple(kept[name].shape), tuple(own[name].shape)
-            raise CheckpointError(f"{path}: {name!r} has shape {got}, this network needs {wanted}")
+    check_same_shapes(str(path), shapes_in(kept), shapes_in(trunk.state_dict()))
     trunk.load_state_dict(kept)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from robot_rlhf.datatypes import Action, Observation, RobotSpec, WeightSnapshot
-from robot_rlhf.errors import CheckpointError, InvalidValueError
+from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, join_action
+from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 
 
 def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
@@ -55,9 +56,7 @@ class LearnedPolicy:
             CheckpointError: names or shapes are those of another architecture.
         """
         own = self._actor.state_dict()
-        check_same_shapes(
-            {k: tuple(v.shape) for k, v in snapshot.arrays.items()}, {k: tuple(v.shape) for k, v in own.items()}
-        )
+        check_same_shapes("weights", shapes_in(snapshot.arrays), shapes_in(own), plural=True)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(np.array(snapshot.arrays[name])))
@@ -87,14 +86,3 @@ class LearnedPolicy:
         if not np.isfinite(values).all():
             raise InvalidValueError(f"policy (version {self._version}) action", values.tolist(), "finite numbers")
         return Action(values)
-
-
-def check_same_shapes(given: dict[str, tuple[int, ...]], own: dict[str, tuple[int, ...]]) -> None:
-    """Raises CheckpointError naming the first weight that is missing, unknown, or of another shape."""
-    for name in sorted(own.keys() | given.keys()):
-        if name not in given:
-            raise CheckpointError(f"weights lack {name!r} {own[name]}: made by another architecture")
-        if name not in own:
-            raise CheckpointError(f"weights have {name!r} {given[name]}, which this architecture lacks")
-        if given[name] != own[name]:
-            raise CheckpointError(f"weight {name!r} has shape {given[name]}, this architecture needs {own[name]}")

@@ -13,6 +13,7 @@ import torch
 from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
+from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.ports import Learner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
@@ -101,7 +102,7 @@ class Trainer:
         self._log_every = log_every
         self._whole_update = whole_update
         self._update: Callable[[], Mapping[str, torch.Tensor]] | None = None
-        self._recent: dict[str, list[torch.Tensor]] = {}
+        self._recent = RecentMeans()
 
     # -- what happens --------------------------------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class Trainer:
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
             self._critic_warm = True
         for metrics in self._updates(due, mix):
-            self._note(metrics)
+            self._recent.note(metrics)
             self.updates += 1
             if self.updates % self._log_every == 0:
                 self._report()
@@ -173,13 +174,8 @@ class Trainer:
             self.heartbeat()
             yield from self.buffer.sample_many(min(BATCHES_AT_ONCE, count - done), self.config.batch_size, mix)
 
-    def _note(self, metrics: Mapping[str, torch.Tensor]) -> None:
-        for name, value in metrics.items():
-            self._recent.setdefault(name, []).append(value)
-
     def _report(self) -> None:
-        means = {name: float(torch.stack(values).mean()) for name, values in self._recent.items()}
-        self._recent.clear()
+        means = self._recent.take()
         if self.staleness:
             means["staleness_updates"] = sum(self.staleness) / len(self.staleness)
         means["update_to_step_ratio"] = self.updates / max(1, self.steps)
