@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.ports import Subscriber
+from robot_rlhf.runtime.interrupts import interrupts_held
 
 
 class FanOut:
-    """Tells each of its subscribers everything, first to last."""
+    """Tells each of its subscribers everything, first to last.
+
+    What is told is told to all: Ctrl-C waits so long, but not at the start of an episode, when a learner may imitate
+    for minutes.
+    """
 
     def __init__(self, subscribers: Sequence[Subscriber]) -> None:
         self._subscribers = tuple(subscribers)
@@ -19,13 +24,16 @@ class FanOut:
             subscriber.on_episode_start(meta, observation)
 
     def on_step(self, step: Step) -> None:
-        for subscriber in self._subscribers:
-            subscriber.on_step(step)
+        with interrupts_held():
+            for subscriber in self._subscribers:
+                subscriber.on_step(step)
 
     def on_event(self, event: Event) -> None:
-        for subscriber in self._subscribers:
-            subscriber.on_event(event)
+        with interrupts_held():
+            for subscriber in self._subscribers:
+                subscriber.on_event(event)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        for subscriber in self._subscribers:
-            subscriber.on_episode_end(end)
+        with interrupts_held():
+            for subscriber in self._subscribers:
+                subscriber.on_episode_end(end)

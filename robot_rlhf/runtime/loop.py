@@ -27,6 +27,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import FaultLatchedError, InvalidValueError
 from robot_rlhf.ports import EndingTask, GoldTask
+from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
 from robot_rlhf.runtime.standstill import Standstill, press_stop, stop_pressed
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
@@ -90,8 +91,7 @@ def hear_last_words(station: Station) -> None:
     author, now = station.who() or station.operator, station.clock.now()
     said = [station.recent.correction(sentence, author, now) for sentence in human.sentences]
     for event in (*human.feedback, *filter(None, said)):
-        for subscriber in station.subscribers:
-            subscriber.on_event(event)
+        station.audience.on_event(event)
 
 
 class _RunningEpisode:
@@ -180,8 +180,7 @@ class _RunningEpisode:
         if self._path is not None and self._path.end < self._before:
             self._path.add(observation, self._unaided)
         self.station.recent.begin(self.meta.id)
-        for subscriber in self.station.subscribers:
-            subscriber.on_episode_start(self.meta, observation)
+        self.station.audience.on_episode_start(self.meta, observation)
         if self.station.pace:
             self.station.pace.restart()
 
@@ -320,13 +319,13 @@ class _RunningEpisode:
             instruction=station.task.instruction,
             next_observation=next_observation,
         )
-        self._steps += 1  # first: the journal has the step even when a later subscriber is interrupted
-        self._unaided += driver is Driver.POLICY
-        for subscriber in station.subscribers:
-            subscriber.on_step(step)
-        station.recent.add(step)
-        if self._path is not None:
-            self._path.add(next_observation, self._unaided)
+        with interrupts_held():
+            self._steps += 1  # first: the journal has the step even when a later subscriber fails
+            self._unaided += driver is Driver.POLICY
+            station.audience.on_step(step)
+            station.recent.add(step)
+            if self._path is not None:
+                self._path.add(next_observation, self._unaided)
         return step
 
     # -- pausing -----------------------------------------------------------------------------------------------------
@@ -396,8 +395,7 @@ class _RunningEpisode:
 
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
-            for subscriber in self.station.subscribers:
-                subscriber.on_event(event)
+            self.station.audience.on_event(event)
 
     def close(self, outcome: Outcome, detail: str) -> EpisodeEnd:
         """End the episode, or a part of it; an outcome that was known before an interruption stands."""
@@ -414,8 +412,7 @@ class _RunningEpisode:
                 stamp = self.station.clock.now()
                 self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
             self._takeover_at = None
-            for subscriber in self.station.subscribers:
-                subscriber.on_episode_end(end)
+            self.station.audience.on_episode_end(end)
             afterwards, self._afterwards = self._afterwards, []
             self._tell(afterwards)
         return end

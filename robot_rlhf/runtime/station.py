@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from robot_rlhf.datatypes import HumanInput
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.ports import Monitor, Policy, Restorable, Subscriber, Task, Teleop
+from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inputs import Inputs
 from robot_rlhf.runtime.recent import RecentSteps
 from robot_rlhf.runtime.reward import SparseReward
@@ -56,6 +57,11 @@ class Station:
 
     inputs: Inputs = field(default_factory=Inputs, init=False)
     recent: RecentSteps = field(default_factory=RecentSteps, init=False)
+
+    @property
+    def audience(self) -> FanOut:
+        """All subscribers as one."""
+        return FanOut(self.subscribers)
 
     def read(self) -> HumanInput | None:
         """What the person does now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from typing import Any
 
 import numpy as np
@@ -245,6 +246,30 @@ def test_an_exception_stops_the_robot_and_closes_the_episode(error: BaseExceptio
     assert end.outcome is Outcome.STOPPED
     assert end.steps == len(rig.listener.steps) == 4, "the journal, told first, has the step"
     assert rig.run(seed=1).outcome is Outcome.TIME_LIMIT
+
+
+def test_ctrl_c_within_a_step_waits_until_all_know_of_it() -> None:
+    class Pressed(Listener):
+        """Ctrl-C arrives while the first subscriber is told of the third step."""
+
+        def on_step(self, step: Step) -> None:
+            super().on_step(step)
+            if len(self.steps) == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    rig = Rig()
+    first, last = Pressed(), Listener()
+    rig.station.subscribers = (first, last)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rig.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for listener in (first, last):
+        assert len(listener.steps) == 3
+        (end,) = listener.told("end")
+        assert (end.outcome, end.steps) == (Outcome.STOPPED, 3)
 
 
 def test_an_exception_in_the_reset_tells_nobody() -> None:

@@ -1,0 +1,89 @@
+"""Ctrl-C: held within a block, delivered after it, never lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from robot_rlhf.runtime.interrupts import interrupts_held
+
+
+@pytest.fixture(autouse=True)
+def usual_handler() -> Iterator[None]:
+    """Python's own, which raises KeyboardInterrupt; put back what was there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_block_is_finished_first(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():  # noqa: PT012
+        press()
+        done.append("all of it")
+    assert done == ["all of it"]
+    assert "again to stop at once" in caplog.text
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_nothing_happens_without_a_signal() -> None:
+    with interrupts_held():
+        pass
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_inner_block_leaves_it_to_the_outer_one() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():  # noqa: PT012
+        with interrupts_held():
+            press()
+        done.append("after the inner block")
+    assert done == ["after the inner block"]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_second_one_is_not_held(nested: bool) -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():  # noqa: PT012
+        press()
+        if nested:
+            with interrupts_held():
+                press()
+        else:
+            press()
+        done.append("never")
+    assert done == []
+
+
+def test_an_error_of_the_block_is_kept_beside_it() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, interrupts_held():  # noqa: PT012
+        press()
+        raise ValueError("first")
+    assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_an_ignored_one_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interrupts_held():
+        press()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_other_threads_change_nothing() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        with interrupts_held():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
