@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from robot_rlhf.console.recording import Recording
-from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
+from robot_rlhf.datatypes import Feedback, Segment
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
-from robot_rlhf.feedback.queries import Candidate, Pair, k_centre, segments_of, uniform
-
-Answer = Literal["left", "equal", "right", "skip"]
-VALUES: dict[str, float | None] = {"left": 1.0, "equal": 0.5, "right": 0.0, "skip": None}
-"""Answer to the value of a PREFERENCE: how far the left one is preferred."""
+from robot_rlhf.feedback.comparisons import VALUES, preference
+from robot_rlhf.feedback.queries import LENGTHS, Candidate, Pair, choose, clips_of, usual_length
 
 AT_ONCE = 8
 """Pairs chosen together; k-centre spreads them over what was recorded."""
-CANDIDATES = 2_000
-"""Segments that are considered: the newest."""
-LENGTHS = (10, 20, 40, 60, 100)
-"""Steps of a clip to choose from."""
 MAX_LENGTH = 1_000
 STRATEGIES = ("uniform", "k_centre")
 
@@ -94,10 +86,9 @@ class Questions:
 
     def now_and_next(self) -> list[Question]:
         """The question asked now and the one behind it; fewer when there are no more pairs."""
-        if not self._length_given and (steps := sorted(self._recording.comparable().values())):
+        if not self._length_given and (steps := self._recording.comparable()):
             self._length_given = True
-            median = steps[len(steps) // 2]
-            self.length = max((n for n in LENGTHS if n <= median), default=LENGTHS[0])
+            self.length = usual_length(steps.values())
         while self._queue and not self._still_there(self._queue[0]):
             self._queue.popleft()
         if len(self._queue) < 2:
@@ -110,7 +101,7 @@ class Questions:
             raise UnknownNameError("answer", answer, VALUES)
         if not self._queue or self._queue[0].number != number:
             return None
-        return self._feedback(self._queue[0], VALUES[answer])
+        return self._feedback(self._queue[0], answer)
 
     def accept(self) -> None:
         """The answer was kept: on to the next question."""
@@ -120,7 +111,7 @@ class Questions:
 
     def withdrawal(self) -> Feedback | None:
         """The event that takes the last answer back; None without one. `take_back` once it is kept."""
-        return self._feedback(self._answered[-1], None) if self._answered else None
+        return self._feedback(self._answered[-1], "skip") if self._answered else None
 
     def take_back(self) -> None:
         """The withdrawal was kept: the pair is asked again, now."""
@@ -128,10 +119,8 @@ class Questions:
         self._count += 1
         self._queue.appendleft(Question(self._count, question.left, question.right))
 
-    def _feedback(self, question: Question, value: float | None) -> Feedback:
-        return Feedback(
-            FeedbackKind.PREFERENCE, self._author(), self._now(), question.left, value, other=question.right
-        )
+    def _feedback(self, question: Question, answer: str) -> Feedback:
+        return preference((question.left, question.right), answer, self._author(), self._now())
 
     def _still_there(self, question: Question) -> bool:
         """Neither episode was deleted meanwhile."""
@@ -143,17 +132,13 @@ class Questions:
         asked = [*self._asked, *((q.left, q.right) for q in self._queue), *known.skipped]
         asked += [(f.span, f.other) for f in known.preferences if f.other is not None]
         candidates = self._candidates()
-        choose = k_centre if self.strategy == "k_centre" else uniform
-        for left, right in choose(candidates, AT_ONCE, self._rng, asked):
+        for left, right in choose(self.strategy, candidates, AT_ONCE, self._rng, asked):
             self._count += 1
             self._queue.append(Question(self._count, left, right))
 
     def _candidates(self) -> list[Candidate]:
-        """Cut in the same places each time, so that a pair that was asked is known again."""
-        comparable = self._recording.comparable()
         every = {row.id: row.steps for row in self._recording.rows() if not row.open}
-        segments = segments_of(every, self.length, np.random.default_rng(self.length))
-        chosen = [segment for segment in segments if segment.episode_id in comparable][-CANDIDATES:]
+        chosen = clips_of(every, self.length, self._recording.comparable())
         if self.strategy == "uniform":
             return [Candidate(segment) for segment in chosen]
         return [Candidate(segment, self._recording.features(segment)) for segment in chosen]

@@ -33,6 +33,7 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.errors import InvalidValueError, JournalError, UnknownNameError
+from robot_rlhf.feedback.queries import path_features
 from robot_rlhf.journal.decoder import EpisodeStarted, Places, Record
 from robot_rlhf.journal.labels import Labels, is_about
 from robot_rlhf.journal.sensors import ImageTopic
@@ -45,8 +46,6 @@ PIECE_BYTES = 8 << 20
 """Read at once, so that a page may ask for an episode while a long journal is still being indexed."""
 PATH_SIZE = 4
 """Tool position x, y, z in metres, and gripper opening, per observation."""
-FEATURE_TIMES = 8
-"""Moments of a segment that its features are made of."""
 
 
 class LabelSink(Protocol):
@@ -322,10 +321,8 @@ class Recording:
         return np.asarray(flat, np.float64).reshape(-1, PATH_SIZE).round(5).tolist()
 
     def features(self, segment: Segment) -> Array:
-        """What a segment looks like: the tool's path at FEATURE_TIMES moments. Shape (FEATURE_TIMES * PATH_SIZE,)."""
-        path = np.asarray(self.tool_path(segment), np.float32)
-        moments = np.linspace(0, len(path) - 1, FEATURE_TIMES).round().astype(np.intp)
-        return path[moments].reshape(-1)
+        """What a segment looks like, as a vector: `path_features` of the tool's path."""
+        return path_features(self.tool_path(segment))
 
     def comparable(self) -> dict[str, int]:
         """Id to number of steps of every episode of which clips may be compared: ended, and not discarded."""

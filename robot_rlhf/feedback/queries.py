@@ -5,20 +5,30 @@ Sources: PEBBLE (Lee et al. 2021), B-Pref (Lee et al. 2021, section 4.2); greedy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robot_rlhf.datatypes import Array, Segment, frozen_array
-from robot_rlhf.errors import InvalidValueError, ShapeError
+from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError, UnknownNameError
 
 Pair = tuple[Segment, Segment]
 """What is shown left, and right."""
 
+Probabilities = Callable[[Sequence[Pair]], ArrayLike]
+"""P pairs to the probability that the left one is preferred, by each of M members of an ensemble. Shape (M, P)."""
+
+STRATEGIES = ("uniform", "k_centre", "disagreement", "entropy")
 POOL = 10
-"""Pairs drawn per pair asked, from which the k centres are chosen (B-Pref)."""
+"""Pairs drawn per pair asked, from which the best are chosen (B-Pref)."""
+LENGTHS = (10, 20, 40, 60, 100)
+"""Steps of a clip to choose from."""
+CANDIDATES = 2_000
+"""Segments that are considered: the newest."""
+FEATURE_TIMES = 8
+"""Moments of a segment that its features are made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +60,77 @@ def segments_of(steps: Mapping[str, int], length: int, rng: np.random.Generator)
         first = int(rng.integers(0, rest + 1)) if whole else 0
         segments += [Segment(name, first + i * length, length) for i in range(whole)]
     return segments
+
+
+def clips_of(steps: Mapping[str, int], length: int, wanted: Iterable[str]) -> list[Segment]:
+    """The newest segments of the wanted episodes, cut in the same places each time: a pair asked before is known again.
+
+    Args:
+        steps: of every episode of the journal, in the order of recording.
+        length: steps per segment.
+        wanted: ids of the episodes to be asked about.
+    """
+    wanted = frozenset(wanted)
+    segments = segments_of(steps, length, np.random.default_rng(length))
+    return [segment for segment in segments if segment.episode_id in wanted][-CANDIDATES:]
+
+
+def usual_length(steps: Iterable[int]) -> int:
+    """The longest of LENGTHS for which at least half of the episodes are long enough. Args: steps: of each episode."""
+    counts = sorted(steps)
+    median = counts[len(counts) // 2] if counts else 0
+    return max((n for n in LENGTHS if n <= median), default=LENGTHS[0])
+
+
+def path_features(path: ArrayLike) -> Array:
+    """What a segment looks like: the tool's path at FEATURE_TIMES moments.
+
+    Args:
+        path: tool position and gripper before each step, and after the last. Shape (L + 1, 4).
+
+    Returns:
+        Shape (FEATURE_TIMES * 4,).
+    """
+    rows = np.asarray(path, np.float32)
+    moments = np.linspace(0, len(rows) - 1, FEATURE_TIMES).round().astype(np.intp)
+    return rows[moments].reshape(-1)
+
+
+def choose(
+    strategy: str,
+    candidates: Sequence[Candidate],
+    count: int,
+    rng: np.random.Generator,
+    labelled: Iterable[Pair] = (),
+    probabilities: Probabilities | None = None,
+) -> list[Pair]:
+    """The next pairs to ask about; for what an ensemble decides, the best of POOL pairs drawn for each.
+
+    Args:
+        strategy: one of STRATEGIES.
+        candidates: what may be shown; with features for 'k_centre'.
+        count: pairs wanted; fewer come back when there are no more.
+        rng: source of the randomness.
+        labelled: pairs that were asked before, shown either way round.
+        probabilities: what the ensemble says; for 'disagreement' and 'entropy'.
+
+    Raises:
+        UnknownNameError: no such strategy.
+        ConfigError: a strategy that needs an ensemble, without one.
+    """
+    if strategy not in STRATEGIES:
+        raise UnknownNameError("query selection", strategy, STRATEGIES)
+    if strategy == "uniform":
+        return uniform(candidates, count, rng, labelled)
+    if strategy == "k_centre":
+        return k_centre(candidates, count, rng, labelled)
+    if probabilities is None:
+        raise ConfigError(f"query selection by {strategy} needs a reward model with several members")
+    pool = uniform(candidates, POOL * count, rng, labelled)
+    if not pool:
+        return []
+    best = disagreement if strategy == "disagreement" else entropy
+    return best(pool, probabilities(pool), count)
 
 
 def uniform(
@@ -108,8 +189,6 @@ def k_centre(
 def disagreement(pairs: Sequence[Pair], probabilities: ArrayLike, count: int) -> list[Pair]:
     """The pairs about which the members of an ensemble differ the most, most first.
 
-    For the scores of a reward model; until one is learned, nothing calls this.
-
     Args:
         pairs: what may be asked, P pairs.
         probabilities: that the left one is preferred, by each of M members. Shape (M, P).
@@ -119,10 +198,7 @@ def disagreement(pairs: Sequence[Pair], probabilities: ArrayLike, count: int) ->
 
 
 def entropy(pairs: Sequence[Pair], probabilities: ArrayLike, count: int) -> list[Pair]:
-    """The pairs about which the ensemble as a whole is least sure, least sure first.
-
-    For the scores of a reward model, as `disagreement`, with the same arguments.
-    """
+    """The pairs about which the ensemble as a whole is least sure, least sure first; arguments as `disagreement`."""
     p = np.clip(_checked(pairs, probabilities).mean(axis=0), 1e-12, 1 - 1e-12)
     return _top(pairs, -p * np.log(p) - (1 - p) * np.log(1 - p), count)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -11,8 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Segment
-from robot_rlhf.errors import InvalidValueError, ShapeError
-from robot_rlhf.feedback.queries import Candidate, Pair, disagreement, entropy, k_centre, segments_of, uniform
+from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError, UnknownNameError
+from robot_rlhf.feedback.queries import (
+    POOL,
+    Candidate,
+    Pair,
+    choose,
+    clips_of,
+    disagreement,
+    entropy,
+    k_centre,
+    path_features,
+    segments_of,
+    uniform,
+    usual_length,
+)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -133,3 +146,49 @@ def test_refuses() -> None:
         k_centre(mixed, 1, rng())
     with pytest.raises(InvalidValueError, match="each segment once"):
         uniform([*bare, bare[0]], 1, rng())
+
+
+@pytest.mark.parametrize("strategy", ["disagreement", "entropy"])
+def test_an_ensemble_chooses_from_a_pool(strategy: str) -> None:
+    known = candidates(40)
+    asked: list[int] = []
+
+    def probabilities(pairs: Sequence[Pair]) -> np.ndarray:
+        """Two members that agree on all but pairs of neighbours."""
+        asked.append(len(pairs))
+        near = np.array([abs(a.start - b.start) == 10 for a, b in pairs])
+        return np.stack([np.where(near, 0.0, 0.9), np.where(near, 1.0, 0.9)])
+
+    pairs = choose(strategy, known, 5, rng(), [], probabilities)
+    assert asked == [5 * POOL]
+    neighbours = [abs(a.start - b.start) == 10 for a, b in uniform(known, 5 * POOL, rng())]
+    assert [abs(a.start - b.start) == 10 for a, b in pairs].count(True) == min(5, sum(neighbours))
+    with pytest.raises(ConfigError, match=f"by {strategy} needs a reward model"):
+        choose(strategy, known, 5, rng())
+    assert choose(strategy, known[:1], 5, rng(), [], probabilities) == []
+
+
+def test_choose_by_name() -> None:
+    known = candidates(8)
+    assert choose("uniform", known, 5, rng()) == uniform(known, 5, rng())
+    assert choose("k_centre", known, 5, rng()) == k_centre(known, 5, rng())
+    with pytest.raises(UnknownNameError, match=r"query selection 'entrop'\. Did you mean 'entropy'"):
+        choose("entrop", known, 5, rng())
+
+
+def test_clips_keep_their_places_when_episodes_are_added_or_left_out() -> None:
+    steps = {"a": 25, "b": 9, "c": 31}
+    cut = clips_of(steps, 10, steps)
+    assert clips_of({**steps, "d": 40}, 10, ["a", "c"]) == cut
+    assert clips_of(steps, 10, ["c"]) == [s for s in cut if s.episode_id == "c"]
+
+
+def test_the_usual_length_is_that_of_half_of_the_episodes() -> None:
+    assert usual_length([10, 13, 16, 19, 22, 25]) == 10
+    assert usual_length([5, 60, 70]) == 60
+    assert usual_length([]) == 10
+
+
+def test_features_are_the_path_at_eight_moments() -> None:
+    path = np.arange(15 * 4, dtype=np.float32).reshape(15, 4)
+    np.testing.assert_array_equal(path_features(path), path[::2].reshape(-1))
