@@ -1,65 +1,17 @@
-"""Checkpoints on disk: one safetensors file, written beside and renamed, with a checksum; no pickle."""
+"""Checkpoints on disk: what a learner is, and the weights of a policy."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
 
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import CheckpointError
+from robot_rlhf.policy.tensor_file import read_checkpoint, write_checkpoint
 
-FORMAT = "robot_rlhf checkpoint 1"
-
-
-def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
-    """Write tensors and JSON-able facts; a reader sees the old file or the whole new one, never half of it.
-
-    Raises:
-        CheckpointError: the disk is full or the folder read-only; an older file of that name stays as it was.
-    """
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    metadata = {"format": FORMAT, "facts": json.dumps(dict(facts), sort_keys=True), "digest": _digest(plain)}
-    scratch = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with scratch.open("wb") as file:
-            file.write(save(plain, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def read_checkpoint(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, object]]:
-    """The inverse of write_checkpoint.
-
-    Raises:
-        CheckpointError: missing, truncated, altered, or not a checkpoint of this format.
-    """
-    try:
-        # One read: safe_open opens the file twice, and a writer may have replaced it in between.
-        data = path.read_bytes()
-        tensors = {name: tensor.to(device) for name, tensor in load(data).items()}
-        metadata = _metadata(data)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such checkpoint") from error
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: corrupt or not a checkpoint ({error})") from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
-    if metadata.get("digest") != _digest(tensors):
-        raise CheckpointError(f"{path}: contents do not match their checksum; the file was altered or cut")
-    return tensors, json.loads(metadata["facts"])
+__all__ = ["read_checkpoint", "read_snapshot", "write_checkpoint", "write_snapshot"]
 
 
 def write_snapshot(path: Path, snapshot: WeightSnapshot, facts: Mapping[str, object] | None = None) -> None:
@@ -75,18 +27,3 @@ def read_snapshot(path: Path) -> tuple[WeightSnapshot, dict[str, object]]:
     if not isinstance(version, int) or not isinstance(checksum, str):
         raise CheckpointError(f"{path}: holds no policy weights (facts {sorted(facts)})")
     return WeightSnapshot(version, {k: v.numpy() for k, v in tensors.items()}, checksum), facts
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """What a safetensors file, found whole, says of itself: 8 bytes of length, then a JSON header."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return header.get("__metadata__", {})
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
