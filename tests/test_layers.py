@@ -20,6 +20,7 @@ LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(NOUNS, NOUNS),
     **dict.fromkeys(("ports", "timing"), NOUNS),
     **dict.fromkeys(ROOMS, GROUND),
+    "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,
     "console": GROUND | {"feedback", "journal"},
     **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
