@@ -7,26 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
-from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import Subscriber
+from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.loop import run_episode
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.runtime.station import Station
-
-
-def wilson_interval(successes: int, episodes: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson score interval of a success rate (Wilson 1927), 95 % by default.
-
-    Raises:
-        InvalidValueError: no episodes, or more successes than episodes.
-    """
-    if episodes < 1 or not 0 <= successes <= episodes:
-        raise InvalidValueError("wilson_interval", f"{successes} of {episodes}", "0 <= successes <= episodes, >= 1")
-    rate = successes / episodes
-    scale = 1.0 + z * z / episodes
-    center = (rate + z * z / (2 * episodes)) / scale
-    half = z / scale * math.sqrt(rate * (1 - rate) / episodes + z * z / (4 * episodes * episodes))
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 @dataclass(frozen=True)
