@@ -18,6 +18,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.cloning import CloningLearner
 from robot_rlhf.learner.graphs import UpdateGraphs
+from robot_rlhf.learner.iql import IqlLearner
 from robot_rlhf.learner.sac import SacLearner
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
@@ -145,12 +146,17 @@ def build_trainer(
         seed=config.seed,
     )
     feed = ReplayFeed(buffer, features)
-    if config.algorithm != "sac":
+    learner: SacLearner | IqlLearner
+    if config.algorithm in ("cloning", "dagger"):
         cloning = replace(config.cloning, shift_pixels=0)  # replay shifts the pictures
         cloner = CloningLearner(shapes, config.network, cloning, seed=config.seed, device=config.device)
         return Trainer(cloner, buffer, feed, config.trainer, on_metrics=on_metrics), None
-    sac = replace(config.sac, shift_pixels=0)
-    learner = SacLearner(shapes, config.network, sac, seed=config.seed, device=config.device)
+    if config.algorithm == "iql":
+        iql = replace(config.iql, shift_pixels=0)
+        learner = IqlLearner(shapes, config.network, iql, seed=config.seed, device=config.device)
+    else:
+        sac = replace(config.sac, shift_pixels=0)
+        learner = SacLearner(shapes, config.network, sac, seed=config.seed, device=config.device)
 
     def q_values(observations: list[Observation], actions: Array) -> NDArray[np.float32]:
         rows = [features(o) for o in observations]
@@ -158,16 +164,18 @@ def build_trainer(
         return learner.q_values(stacked, torch.as_tensor(actions, device=config.device)).cpu().numpy()
 
     def whole_update(mix: Mix) -> Callable[[], Mapping[str, torch.Tensor]]:
+        assert isinstance(learner, SacLearner)
         return UpdateGraphs(learner, buffer, config.trainer.batch_size, mix).update
 
-    graphs = whole_update if learner.device.type == "cuda" and config.replay.pictures == "device" else None
+    recordable = isinstance(learner, SacLearner) and learner.device.type == "cuda"
+    graphs = whole_update if recordable and config.replay.pictures == "device" else None
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs)
     return trainer, ValueCheck(q_values, config.replay.discount)
 
 
 def picture_config(config: TrainConfig) -> PictureConfig:
     """How replay gives pictures to the learner: shifted; on a GPU normalised too, which costs nothing more there."""
-    shift = config.sac.shift_pixels if config.algorithm == "sac" else config.cloning.shift_pixels
+    shift = {"sac": config.sac, "iql": config.iql}.get(config.algorithm, config.cloning).shift_pixels
     if torch.device(config.device).type == "cpu":
         return PictureConfig(shift=shift)
     return PictureConfig(config.sac.precision, shift, config.replay.pictures)

@@ -14,6 +14,7 @@ import yaml
 
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import CloningConfig
+from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.policy.networks import NetworkConfig
@@ -149,8 +150,9 @@ class TrainConfig:
     name: str | None = None
     """Name of the run's folder; None makes one from task, algorithm and seed."""
     seed: int = 0
-    algorithm: Literal["sac", "cloning", "dagger"] = "sac"
-    """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger."""
+    algorithm: Literal["sac", "cloning", "dagger", "iql"] = "sac"
+    """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger;
+    iql: implicit Q-learning, made for what was recorded before (robot-rlhf offline)."""
     mode: Literal["synchronous", "asynchronous", "parallel"] = "synchronous"
     """synchronous: collect a step, then learn, as fast as possible and reproducibly; asynchronous: real time;
     parallel: simulated arms in processes of their own, as fast as possible, beside the learner's."""
@@ -180,6 +182,7 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     sac: SacConfig = field(default_factory=SacConfig)
     cloning: CloningConfig = field(default_factory=CloningConfig)
+    iql: IqlConfig = field(default_factory=IqlConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     reward: SparseReward = field(default_factory=SparseReward)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -1,0 +1,260 @@
+"""Implicit Q-learning: learns from recorded transitions alone, and never asks what an unseen action is worth."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from robot_rlhf.datatypes import Batch, WeightSnapshot
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner import losses
+from robot_rlhf.learner.state import AdamState, snapshot_of
+from robot_rlhf.policy.networks import (
+    Actor,
+    Critic,
+    NetworkConfig,
+    PolicyOutput,
+    Shapes,
+    has_discrete_gripper,
+    split_action,
+)
+from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
+from robot_rlhf.replay.augment import shift_pictures
+
+LARGEST_ACTION = 0.99
+"""Actions are clipped to this before the inverse of tanh, where 1 would be infinite."""
+
+
+@dataclass(frozen=True)
+class IqlConfig:
+    """How IQL learns (Kostrikov et al. 2021)."""
+
+    learning_rate: float = 3e-4
+    """Of actor, critics and value."""
+    target_rate: float = 0.005
+    """Share of the online critic that flows into its target per update."""
+    expectile: float = 0.8
+    """Of the action values that the state's value stands for: 0.5 is their mean, 1 their maximum among those seen."""
+    inverse_temperature: float = 10.0
+    """How strongly better actions are preferred (beta); 0 is cloning of everything. For values in about [-1, 1]."""
+    largest_weight: float = 100.0
+    """Of a transition in the policy's loss."""
+    average_rate: float = 0.005
+    """Share of the actor that flows into its running average per update; the average is evaluated and deployed."""
+    shift_pixels: int = 4
+    """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.expectile < 1.0:
+            raise ConfigError(f"iql.expectile: got {self.expectile}, allowed: between 0 and 1")
+        if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
+            raise ConfigError("iql.target_rate and iql.average_rate: allowed (0, 1]")
+        if self.inverse_temperature < 0.0 or self.largest_weight <= 0.0:
+            raise ConfigError("iql.inverse_temperature: allowed >= 0; iql.largest_weight: allowed above 0")
+
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+
+
+def expectile_loss(difference: Tensor, expectile: float, weight: Tensor) -> Tensor:
+    """Weighted mean of |expectile - 1(u < 0)| u^2, with u = Q - V (Kostrikov et al. 2021, eq. 5).
+
+    Args:
+        difference: u. Shape (B,).
+        expectile: tau, in (0, 1).
+        weight: Shape (B,).
+    """
+    side = torch.where(difference < 0.0, 1.0 - expectile, expectile)
+    return (side * difference.square() * weight).mean()
+
+
+def advantage_weight(advantage: Tensor, inverse_temperature: float, largest: float) -> Tensor:
+    """exp(beta * A), no larger than `largest` (Kostrikov et al. 2021, eq. 7, and their code). Shape (B,) -> (B,)."""
+    return (inverse_temperature * advantage).exp().clamp(max=largest)
+
+
+def executed_log_prob(out: PolicyOutput, action: Tensor, is_open: Tensor | None) -> Tensor:
+    """Log density of executed actions under the policy: tanh-Gaussian times the gripper's coin.
+
+    Args:
+        out: The policy's distribution for B observations.
+        action: Continuous part; entries beyond LARGEST_ACTION count as it. Shape (B, c).
+        is_open: 1 where the gripper is open, or None. Shape (B,).
+
+    Returns:
+        Shape (B,).
+    """
+    raw = torch.atanh(action.clamp(-LARGEST_ACTION, LARGEST_ACTION))
+    noise = (raw - out.mean) * torch.exp(-out.log_std)
+    log_prob = losses.tanh_gaussian_log_prob(noise, out.log_std, raw)
+    if out.gripper_logit is None or is_open is None:
+        return log_prob
+    return log_prob - functional.binary_cross_entropy_with_logits(out.gripper_logit, is_open, reduction="none")
+
+
+def weighted_cloning_loss(log_prob: Tensor, weight: Tensor) -> Tensor:
+    """Minus the weighted mean log density (Kostrikov et al. 2021, eq. 7). Shapes (B,)."""
+    return -(weight.detach() * log_prob).mean()
+
+
+# -- learner -----------------------------------------------------------------------------------------------------------
+
+
+class IqlLearner:
+    """Actor, twin critics with their target, and a value of states. One `update` is one step of all of them.
+
+    Unlike the authors' code, the three losses of an update are taken from the same parameters, not one after the
+    other; the critics and the value train the encoder, the actor sees its features as they are.
+    """
+
+    def __init__(
+        self, shapes: Shapes, network: NetworkConfig, config: IqlConfig, *, seed: int, device: str = "cpu"
+    ) -> None:
+        self.shapes = shapes
+        self.config = config
+        self.device = torch.device(device)
+        init = torch.Generator().manual_seed(seed)
+        self.actor = Actor(shapes, network, init).to(self.device)
+        features = self.actor.encoder.size
+        self.critic = Critic(shapes, network, features, init).to(self.device)
+        stateful, single = replace(shapes, action=0, gripper=None), replace(network, critics=1)
+        self.value = Critic(stateful, single, features, init).to(self.device)  # of no action: V(s)
+        self.average = copy.deepcopy(self.actor).requires_grad_(False)
+        self.target = copy.deepcopy(self.critic).requires_grad_(False)
+        self.updates = 0
+        self.generator = torch.Generator(device=self.device).manual_seed(seed + 1)
+        self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
+        values = [*self.critic.parameters(), *self.value.parameters(), *self.actor.encoder.parameters()]
+        self._optimisers = {
+            "value": AdamState(values, config.learning_rate),
+            "policy": AdamState(list(self.actor.head.parameters()), config.learning_rate),
+        }
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def update(self, batch: Batch) -> Mapping[str, Tensor]:
+        """One step of value, critics and actor."""
+        self.updates += 1
+        action, is_open = split_action(batch.action, self._gripper)
+        metrics, features, advantage = self._update_values(batch, action, is_open)
+        weight = advantage_weight(advantage, self.config.inverse_temperature, self.config.largest_weight)
+        log_prob = executed_log_prob(self.actor.head(features), action, is_open)
+        loss = weighted_cloning_loss(log_prob, weight * batch.weight)
+        self._optimisers["policy"].step(loss)
+        _follow(self.average, self.actor, self.config.average_rate)
+        return metrics | {
+            "actor_loss": loss.detach(),
+            "advantage_weight": weight.mean(),
+            "weights_at_limit": (weight >= self.config.largest_weight).float().mean(),
+        }
+
+    def _update_values(
+        self, batch: Batch, action: Tensor, is_open: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """One step of value, critics and encoder; returns metrics, features (B, F) and advantages (B,), detached."""
+        features = self._encode(batch.observation)
+        with torch.no_grad():
+            executed = self._chosen(self.target(features, action), is_open).amin(dim=0)  # (B,)
+            next_value = self._value(self._encode(batch.next_observation))
+            target = losses.td_target(batch.reward, batch.discount, next_value)
+        advantage = executed - self._value(features)
+        value_loss = expectile_loss(advantage, self.config.expectile, batch.weight)
+        q = self._chosen(self.critic(features, action), is_open)  # (E, B)
+        critic_loss = losses.critic_loss(q, target, batch.weight)
+        self._optimisers["value"].step(value_loss + critic_loss)
+        _follow(self.target, self.critic, self.config.target_rate)
+        metrics = {
+            "value_loss": value_loss.detach(),
+            "critic_loss": critic_loss.detach(),
+            "q_mean": q.detach().mean(),
+            "advantage": advantage.detach().mean(),
+        }
+        return metrics, features.detach(), advantage.detach()
+
+    def warm_start(self, batches: Iterable[Batch]) -> float:
+        """Learn from the batches before any practice; returns the last loss of the policy."""
+        last = torch.zeros(())
+        for batch in batches:
+            last = self.update(batch)["actor_loss"]
+        self.updates = 0
+        _follow(self.average, self.actor, 1.0)
+        return float(last.detach())
+
+    def warm_critic(self, batches: Iterable[Batch]) -> None:
+        """Update value and critics alone."""
+        for batch in batches:
+            self._update_values(batch, *split_action(batch.action, self._gripper))
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
+        """Mean over the critics of Q of the given actions (B, m). Shape (B,)."""
+        continuous, is_open = split_action(action, self._gripper)
+        return self._chosen(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
+
+    @torch.no_grad()
+    def state_values(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """V of the given observations. Shape (B,)."""
+        return self._value(self.actor.encoder(observation))
+
+    def snapshot(self) -> WeightSnapshot:
+        """The newest actor."""
+        return snapshot_of(self.actor, self.updates)
+
+    def averaged(self) -> WeightSnapshot:
+        """The running average of the actor: what is evaluated and deployed."""
+        return snapshot_of(self.average, self.updates)
+
+    def state(self) -> Mapping[str, Tensor]:
+        tensors = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}
+        for name, module in self._modules().items():
+            tensors |= {f"{name}.{key}": value.detach().clone() for key, value in module.state_dict().items()}
+        for name, optimiser in self._optimisers.items():
+            tensors |= {f"adam.{name}.{key}": value for key, value in optimiser.state().items()}
+        return tensors
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
+        for name, part in {**self._modules(), **self._optimisers}.items():
+            prefix = f"{name}." if isinstance(part, nn.Module) else f"adam.{name}."
+            own = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+            part.load_state_dict(own) if isinstance(part, nn.Module) else part.load(own)
+        self.generator.set_state(state["generator"].cpu())
+        self.updates = int(state["updates"])
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {
+            "actor": self.actor,
+            "average": self.average,
+            "critic": self.critic,
+            "target": self.target,
+            "state_value": self.value,
+        }
+
+    def _encode(self, observation: Mapping[str, Tensor]) -> Tensor:
+        return self.actor.encoder(shift_pictures(observation, self.generator, self.config.shift_pixels))
+
+    def _value(self, features: Tensor) -> Tensor:
+        """V. Shape (B, F) -> (B,)."""
+        return self.value(features, features[:, :0])[0, :, 0]
+
+    @staticmethod
+    def _chosen(q: Tensor, is_open: Tensor | None) -> Tensor:
+        """Q of the executed gripper. Shape (E, B, 1 or 2) -> (E, B)."""
+        return q[..., 0] if is_open is None else q[..., 0] + is_open * (q[..., 1] - q[..., 0])
+
+
+@torch.no_grad()
+def _follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
+    ours: list[Tensor] = list(follower.parameters())
+    theirs: list[Tensor] = list(leader.parameters())
+    get_ema_multi_avg_fn(1.0 - rate)(ours, theirs, None)
