@@ -73,3 +73,7 @@ class RenderError(RobotRlhfError):
 
 class LinkError(RobotRlhfError):
     """The learner process, or the link to it, is gone."""
+
+
+class LabelerError(RobotRlhfError):
+    """A labeler cannot answer: its endpoint is gone or refuses, a limit is reached, an answer cannot be replayed."""

@@ -7,6 +7,7 @@ class TestMyRobot(RobotConformance):
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +30,14 @@ from robot_rlhf.datatypes import (
     Observation,
     Outcome,
     RobotSpec,
+    Segment,
     Step,
     WeightSnapshot,
     weights_checksum,
 )
 from robot_rlhf.episode import OBSERVATION_ARRAYS, OBSERVATION_MAPPINGS
 from robot_rlhf.errors import CheckpointError, ShapeError, StaleError
-from robot_rlhf.ports import GoldTask, Learner, Policy, Robot, Subscriber, Task, Teleop
+from robot_rlhf.ports import GoldTask, Labeler, Learner, Policy, Robot, Subscriber, Task, Teleop
 
 FAR = 60.0
 """Seconds for which a test's command is valid: longer than any test takes."""
@@ -386,6 +388,49 @@ class SubscriberConformance:
         subscriber.on_episode_end(EpisodeEnd(sample_meta(0).id, Outcome.FAULT, 0))
         self._tell(subscriber, steps, 1, Outcome.TIME_LIMIT)
         self.finish(subscriber)
+
+
+class LabelerConformance:
+    """Laws of a Labeler."""
+
+    even_handed = True
+    """Whether it answers the mirrored pair with the mirrored answer; not so where chance decides."""
+
+    def make_labeler(self) -> tuple[Labeler, list[Segment]]:
+        """With at least three segments that it can judge. Two calls give equal labelers."""
+        raise NotImplementedError
+
+    def _answers(self, *, turned: bool = False) -> list[str]:
+        labeler, segments = self.make_labeler()
+        pairs = itertools.combinations(segments, 2)
+        return [labeler.compare(b, a) if turned else labeler.compare(a, b) for a, b in pairs]
+
+    def test_is_a_labeler(self) -> None:
+        labeler, segments = self.make_labeler()
+        assert isinstance(labeler, Labeler)
+        assert len(set(segments)) >= 3
+
+    def test_answers_with_a_known_word(self) -> None:
+        assert set(self._answers()) <= {"left", "right", "equal", "skip"}
+
+    def test_judges_in_shares_or_not_at_all(self) -> None:
+        labeler, segments = self.make_labeler()
+        for segment in segments:
+            score = labeler.judge(segment)
+            assert score is None or 0 <= score <= 1
+
+    def test_equal_labelers_answer_alike(self) -> None:
+        assert self._answers() == self._answers()
+
+    def test_sides_do_not_matter(self) -> None:
+        if self.even_handed:
+            mirror = {"left": "right", "right": "left"}
+            assert [mirror.get(answer, answer) for answer in self._answers(turned=True)] == self._answers()
+
+    def test_leaves_the_global_generator_alone(self) -> None:
+        before = _global_generator()
+        self._answers()
+        assert _global_generator() == before
 
 
 class LearnerConformance:

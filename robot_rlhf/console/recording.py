@@ -34,7 +34,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import InvalidValueError, JournalError, UnknownNameError
 from robot_rlhf.feedback.queries import path_features
-from robot_rlhf.journal.decoder import EpisodeStarted, Places, Record
+from robot_rlhf.journal.decoder import EpisodeStarted, PicturePlace, Places, Record
 from robot_rlhf.journal.labels import Labels, is_about
 from robot_rlhf.journal.sensors import ImageTopic
 from robot_rlhf.journal.tail import JournalTail
@@ -357,7 +357,7 @@ class Recording:
         key = (recorded.number, step, camera)
         jpeg = self._cache.get(key)
         if jpeg is None:
-            jpeg = _jpeg(topic.decode(_read(recorded.file, offset, length)))
+            jpeg = _jpeg(topic.decode(PicturePlace(recorded.file, offset, length).read()))
             self._cache.put(key, jpeg)
         return jpeg
 
@@ -494,18 +494,6 @@ def _runs(drivers: bytes) -> Iterator[DriverRun]:
         length = sum(1 for _ in group)
         yield DriverRun(Driver(driver), start, length)
         start += length
-
-
-def _read(file: Path, offset: int, length: int) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            opened.seek(offset)
-            data = opened.read(length)
-    except OSError as error:
-        raise JournalError(f"{file}: cannot read a picture: {error.strerror}") from error
-    if len(data) != length:
-        raise JournalError(f"{file}: a picture at byte {offset} is cut off: the file has shrunk since it was indexed")
-    return data
 
 
 def _jpeg(picture: np.ndarray) -> bytes:

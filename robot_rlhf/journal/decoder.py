@@ -60,6 +60,19 @@ class PicturePlace:
     length: int
     """Bytes."""
 
+    def read(self) -> bytes:
+        """Raises JournalError when the file cannot be read, or has shrunk."""
+        try:
+            with self.file.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.length)
+        except OSError as error:
+            raise JournalError(f"{self.file}: cannot read a picture: {error.strerror}") from error
+        if len(data) != self.length:
+            shrunk = "is cut off: the file has shrunk since it was indexed"
+            raise JournalError(f"{self.file}: a picture at byte {self.offset} {shrunk}")
+        return data
+
 
 Places = Mapping[str, PicturePlace]
 """Where the pictures of one observation are, by camera name."""

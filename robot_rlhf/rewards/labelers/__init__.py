@@ -1,0 +1,1 @@
+"""Labelers: everyone and everything that compares recorded segments."""
