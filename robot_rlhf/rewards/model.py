@@ -39,6 +39,10 @@ class Calibration:
     hold: int = 1
     """Moments in a row that must count before the task has succeeded."""
 
+    def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Of success, by all members together. Shape (E, B) -> (B,)."""
+        return (1.0 / (1.0 + np.exp(-np.clip(logits / self.temperature + self.offset, -500.0, 500.0)))).mean(axis=0)
+
 
 class LearnedReward:
     """A `ports.RewardModel` that was learned; a transition's reward is about the observation that it leads to.
