@@ -1,0 +1,170 @@
+"""Recorded sessions as a reward is shown them: whose features, whose robot, and which of several runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from robot_rlhf.apps.build import build_features
+from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for, read_yaml
+from robot_rlhf.apps.journal import journal_path
+from robot_rlhf.datatypes import Feedback, RobotSpec, Segment
+from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
+from robot_rlhf.journal.labels import read_labels
+from robot_rlhf.journal.summary import describe
+from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.policy.encoders import FrozenEncoder
+from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.rewards.network import RewardInputs
+from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.runtime.trajectories import read_trajectories
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded session."""
+
+    path: Path
+    """As it was given."""
+    journal: Path
+    spec: RobotSpec
+    config: TrainConfig
+    """The run's own settings; of a journal alone the defaults of its task."""
+
+    @classmethod
+    def open(cls, path: Path) -> Recording:
+        """
+        Args:
+            path: a run's folder, or a journal's.
+
+        Raises:
+            ConfigError: recordings of several tasks in one journal without a run's settings.
+            JournalError: no journal, a foreign or damaged one, or an empty one.
+        """
+        journal = journal_path(path)
+        spec = journal_spec(journal)
+        if spec is None:
+            raise JournalError(f"{journal}: nothing is recorded there yet")
+        if (path / "config.yaml").is_file():
+            return cls(path, journal, spec, read_yaml(path / "config.yaml"))
+        tasks = list(describe(journal).tasks)
+        if len(tasks) != 1:
+            raise ConfigError(f"{path}: has no config.yaml, and records the tasks {tasks}; allowed is one task")
+        return cls(path, journal, spec, defaults_for(tasks[0]))
+
+    def seen(self, *, pixels: bool, cameras: Sequence[str]) -> TrainConfig:
+        """The settings with what a reward is to see: as the run's policy, or from pictures.
+
+        Raises:
+            ConfigError: pictures are wanted that were not recorded.
+        """
+        features = self.config.features
+        recorded = tuple(sorted(self.spec.cameras))
+        if pixels:
+            features = replace(pixel_defaults_for(self.config.task).features, cameras=tuple(cameras) or recorded)
+        elif cameras:
+            features = replace(features, cameras=tuple(cameras))
+        missing = [name for name in features.cameras if name not in recorded]
+        if missing or (pixels and not recorded):
+            raise ConfigError(
+                f"{self.path}: recorded no camera {', '.join(missing)}; it has {', '.join(recorded) or 'none'}"
+                if missing
+                else f"{self.path}: recorded no pictures; record with --cameras front"
+            )
+        return replace(self.config, cameras=recorded, features=features)
+
+
+def features_facts(config: TrainConfig, spec: RobotSpec) -> dict[str, Any]:
+    """What a reward needs of a robot and its features, as JSON."""
+    network = config.network
+    frozen = network.encoder_frozen and config.features.cameras and network.encoder_weights is not None
+    return {
+        "features": dataclasses.asdict(config.features),
+        "encoder": {"kind": network.encoder, "weights": str(network.encoder_weights)} if frozen else None,
+        "robot": robot_facts(spec),
+    }
+
+
+def robot_facts(spec: RobotSpec) -> dict[str, Any]:
+    """What tells robots apart."""
+    return {"joints": list(spec.joint_names), "action": list(spec.action.names), "scene": dict(spec.scene)}
+
+
+def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
+    """Encodes observations of a robot as the model was trained with.
+
+    Args:
+        what: the robot is; the subject of messages.
+
+    Raises:
+        CheckpointError: the model was trained with another robot, other cameras, or other sizes; or it does not say.
+    """
+    facts = model.facts
+    try:
+        given = dict(facts["features"])
+        config = FeatureConfig(**{**given, "cameras": tuple(given["cameras"])})
+        robot: Mapping[str, Any] = facts["robot"]
+        encoder = facts["encoder"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"reward model: does not say which features it was trained with ({error})") from error
+    own = robot_facts(spec)
+    for name in ("joints", "action", *(("scene",) if config.scene else ())):
+        if robot[name] != own[name]:
+            got, want = (", ".join(map(str, x)) or "none" for x in (own[name], robot[name]))
+            raise CheckpointError(f"{what} has {name} {got}; the reward model was trained with {want}")
+    missing = [name for name in config.cameras if name not in spec.cameras]
+    if missing:
+        has = ", ".join(sorted(spec.cameras)) or "none"
+        raise CheckpointError(f"{what} has the cameras {has}; the reward model was trained with {missing[0]}")
+    frozen = None if encoder is None else FrozenEncoder(encoder["kind"], Path(encoder["weights"]))
+    features = Features(spec, config, frozen)
+    model.check_fits(inputs_of(features, spec), what)
+    return features
+
+
+def inputs_of(features: Features, spec: RobotSpec, *, action: bool = True) -> RewardInputs:
+    """What features and robot give a reward."""
+    return RewardInputs(features.size, features.cameras, spec.action.size if action else None)
+
+
+def read_for(features: Features, recording: Recording, number: int | None) -> tuple[list[Trajectory], list[Feedback]]:
+    """Trajectories and standing preferences of a session.
+
+    Args:
+        number: of the session among several, put before the ids of its episodes; None for one alone.
+
+    Raises:
+        JournalError: a journal that cannot be read.
+    """
+    found = read_trajectories(recording.journal, features, pictures=bool(features.config.cameras))
+    preferences = read_labels(recording.journal).preferences
+    if number is None:
+        return found, preferences
+    prefix = f"{number}:"
+
+    def named(segment: Segment) -> Segment:
+        return replace(segment, episode_id=prefix + segment.episode_id)
+
+    return (
+        [replace(trajectory, id=prefix + trajectory.id) for trajectory in found],
+        [replace(f, span=named(f.span), other=None if f.other is None else named(f.other)) for f in preferences],
+    )
+
+
+def warn_of_words(model: LearnedReward, sentence: str) -> None:
+    """Say which words of a sentence the model has never been shown."""
+    unknown = model.unknown_words(sentence)
+    if unknown and model.config.text:
+        log.warning("reward: no training sentence had %s; scores for %r mean little", ", ".join(unknown), sentence)
+
+
+def build_seen(recording: Recording, config: TrainConfig) -> Features:
+    """The features of settings made by `Recording.seen`."""
+    return build_features(config, recording.spec)

@@ -1,0 +1,147 @@
+"""`robot-rlhf reward score`: what a learned reward says of every recorded step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.config import check_device
+from robot_rlhf.apps.reward_data import Recording, features_of, read_for, warn_of_words
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.rewards.trajectory import Trajectory
+
+OUTCOMES = {True: "success", False: "failure", None: "-"}
+
+
+@dataclass(frozen=True)
+class RewardScoreOptions:
+    """What a learned reward says of every recorded step."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of runs, or of journals."""
+    reward: Path
+    """File of `robot-rlhf reward train`."""
+    out: Path | None = None
+    """Also write one line of JSON per episode here, with the reward of each step; must not exist."""
+    head: Literal["progress", "preference", "success"] | None = None
+    """Head to read; the one chosen in training when left out. Of success the probability is given."""
+    instruction: str | None = None
+    """Sentence to score for; each episode's own when left out."""
+    device: str = "cpu"
+    """Where it is scored: cpu or cuda."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ConfigError("reward score: no RUN; allowed: one or more folders of runs or journals")
+        if self.out is not None and self.out.exists():
+            raise ConfigError(f"--out {self.out}: exists already")
+        check_device(self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One episode's rewards. T steps."""
+
+    run: str
+    trajectory: Trajectory
+    reward: NDArray[np.float32]
+    """Mean of the members. Shape (T,)."""
+    spread: NDArray[np.float32]
+    """Standard deviation over the members. Shape (T,)."""
+    seconds: float
+    """That scoring took."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Score; returns the exit code."""
+    options = parse(RewardScoreOptions, "reward score", argv)
+    found = list(score(options))
+    Console().print(_table(options, found))
+    if options.out is not None:
+        _write(options.out, found)
+        Console().print(f"{options.out}: {len(found)} lines", highlight=False, soft_wrap=True)
+    return 0
+
+
+def score(options: RewardScoreOptions) -> Iterator[Scored]:
+    """Every episode of the runs, in the order of recording.
+
+    Raises:
+        CheckpointError: no learned reward, or one that was trained with another robot, camera or picture size.
+        ConfigError: its head has not been trained.
+        JournalError: a journal that cannot be read.
+    """
+    model = LearnedReward.load(options.reward, options.device, reads=options.head)
+    for path in options.runs:
+        recording = Recording.open(path)
+        trajectories, _ = read_for(features_of(model, recording.spec, str(path)), recording, None)
+        for sentence in sorted({options.instruction or t.instruction for t in trajectories}):
+            warn_of_words(model, sentence)
+        for trajectory in trajectories:
+            yield score_one(model, path.name, trajectory, options.instruction or trajectory.instruction)
+
+
+def score_one(model: LearnedReward, run_name: str, trajectory: Trajectory, instruction: str) -> Scored:
+    """The reward of each step of one episode: of the observation that it led to."""
+    began = time.perf_counter()
+    observation = {name: torch.tensor(trajectory.observations[name][1:]) for name in model.inputs.names}
+    action = None if model.inputs.action is None else torch.tensor(trajectory.actions)
+    values = model.members(observation, action, [instruction] * len(trajectory))
+    reward, spread = values.mean(dim=0).cpu().numpy(), values.std(dim=0, correction=0).cpu().numpy()
+    return Scored(run_name, trajectory, reward, spread, time.perf_counter() - began)
+
+
+def _table(options: RewardScoreOptions, found: Sequence[Scored]) -> Table:
+    table = Table(title=str(options.reward), title_justify="left", title_style="bold")
+    for name in ("episode", "outcome", "steps", "first", "last", "mean", "spread of members"):
+        table.add_column(name, justify="left" if name in ("episode", "outcome") else "right")
+    several = len(options.runs) > 1
+    for scored in found:
+        trajectory = scored.trajectory
+        table.add_row(
+            f"{scored.run}: {trajectory.id}" if several else trajectory.id,
+            OUTCOMES[trajectory.success],
+            str(len(trajectory)),
+            *(f"{x:.3f}" for x in (scored.reward[0], scored.reward[-1], scored.reward.mean(), scored.spread.mean())),
+        )
+    steps = sum(len(scored.trajectory) for scored in found)
+    seconds = sum(scored.seconds for scored in found)
+    if steps:
+        rewards = np.concatenate([scored.reward for scored in found])
+        table.caption = (
+            f"{steps} steps, reward {rewards.mean():.3f} +- {rewards.std():.3f}; "
+            f"{steps / max(seconds, 1e-9):.0f} frames/s on {options.device}"
+        )
+    return table
+
+
+def _write(path: Path, found: Iterable[Scored]) -> None:
+    with path.open("x") as file:
+        for scored in found:
+            file.write(json.dumps(_line(scored)) + "\n")
+
+
+def _line(scored: Scored) -> dict[str, Any]:
+    trajectory = scored.trajectory
+    return {
+        "run": scored.run,
+        "episode": trajectory.id,
+        "task": trajectory.task,
+        "instruction": trajectory.instruction,
+        "success": trajectory.success,
+        "reward": [round(float(x), 6) for x in scored.reward],
+        "uncertainty": [round(float(x), 6) for x in scored.spread],
+    }
