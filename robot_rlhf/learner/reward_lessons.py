@@ -23,8 +23,10 @@ from robot_rlhf.rewards.trajectory import Trajectory
 class ProgressConfig:
     """How progress is taught."""
 
-    failed: float = 0.2
-    """Share of rows from failed episodes, whose progress is 0; where there are some."""
+    failed: float = 0.1
+    """Share of rows from the ends of failed episodes, whose progress is 0; where there are some."""
+    failed_end: float = 0.1
+    """Share of a failed episode that is its end. What came before, successful episodes pass through as well."""
     wrong_text: float = 0.2
     """Share of rows that are shown with another task's sentence, for which progress is 0; where there are several."""
 
@@ -98,9 +100,8 @@ class ProgressLesson:
 
     The reward must be a function of one moment, so that replay may score any transition by itself. What ReWiND
     (Zhang et al. 2025) does with clips reads as follows for a single moment: a rewound or reversed clip consists of
-    the same observations with the labels that they have anyway, so it adds nothing; an episode that failed, and one
-    shown with another task's sentence, are worth 0 from beginning to end. What both kinds of episode pass through
-    ends in between, and keeps its order.
+    the same observations with the labels that they have anyway, so it adds nothing; where an episode that failed has
+    ended, and one shown with another task's sentence from beginning to end, are worth 0.
     """
 
     def __init__(
@@ -115,7 +116,9 @@ class ProgressLesson:
         self._show = show
         self._good = np.concatenate([moments.rows(t) for t in good])
         self._target = np.concatenate([np.linspace(0.0, 1.0, len(t) + 1) for t in good]).astype(np.float32)
-        failures = [moments.rows(t) for t in trajectories if t.success is False]
+        failures = [
+            moments.rows(t)[-max(round(config.failed_end * len(t)), 1) :] for t in trajectories if t.success is False
+        ]
         self._failed = np.concatenate(failures) if failures else np.zeros(0, np.int64)
         self._sentences = sorted({t.instruction for t in trajectories})
         several = reads_text and len(self._sentences) > 1

@@ -37,7 +37,7 @@ from robot_rlhf.rewards.trajectory import Trajectory
 class RewardTraining:
     """How a reward is learned."""
 
-    updates: int = 2_000
+    updates: int = 1_000
     batch_size: int = 128
     """Rows per update, each member's own."""
     learning_rate: float = 1e-3
