@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, WeightSnapshot
+from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.sac import imitation_mask
 from robot_rlhf.learner.state import AdamState, snapshot_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
-from robot_rlhf.replay.augment import shift_pictures
+from robot_rlhf.replay.augment import augmented
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,12 @@ class CloningConfig:
     spread_weight: float = 0.05
     """Weight of fitting the standard deviation."""
     shift_pixels: int = 4
+    turned_colours: float = 0.0
+    """Share of the pictures whose colours are turned at random, as in sac."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.turned_colours <= 1.0:
+            raise ConfigError(f"cloning.turned_colours: got {self.turned_colours}, allowed 0 to 1")
 
 
 class CloningLearner:
@@ -45,7 +52,10 @@ class CloningLearner:
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One step on the human rows of the batch."""
         action, is_open = split_action(batch.action, self._gripper)
-        observation = shift_pictures(batch.observation, self._generator, self.config.shift_pixels)
+        c = self.config
+        observation = augmented(
+            batch.observation, self._generator, shift_pixels=c.shift_pixels, turned=c.turned_colours
+        )
         out = self.actor(observation)
         mask = imitation_mask(batch.source)
         loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)

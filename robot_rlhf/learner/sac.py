@@ -25,7 +25,7 @@ from robot_rlhf.policy.networks import (
     split_action,
 )
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
-from robot_rlhf.replay.augment import shift_pictures
+from robot_rlhf.replay.augment import augmented
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class SacConfig:
     average is evaluated and deployed. 1 deploys the newest weights."""
     shift_pixels: int = 4
     """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
+    turned_colours: float = 0.0
+    """Share of the pictures whose colours are turned at random: for things that may have any colour."""
     encoder_cloning: float = 1.0
     """Weight of imitation in what the encoder learns, beside the critics' loss; only with pictures."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -70,6 +72,8 @@ class SacConfig:
             raise ConfigError("sac.target_rate and sac.average_rate: allowed (0, 1]")
         if self.actor_every < 1 or self.target_subset < 1:
             raise ConfigError("sac.actor_every and sac.target_subset: allowed >= 1")
+        if not 0.0 <= self.turned_colours <= 1.0:
+            raise ConfigError(f"sac.turned_colours: got {self.turned_colours}, allowed 0 to 1")
 
 
 class SacLearner:
@@ -255,7 +259,8 @@ class SacLearner:
         }
 
     def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return shift_pictures(observation, self.generator, self.config.shift_pixels)
+        c = self.config
+        return augmented(observation, self.generator, shift_pixels=c.shift_pixels, turned=c.turned_colours)
 
     def _encode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Features (B, F) in float32; convolutions in the configured precision."""

@@ -1,7 +1,8 @@
-"""Random shifts of pictures (DrQ), drawn for each picture by itself."""
+"""Random shifts (DrQ) and turned colours of pictures, drawn for each picture by itself."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -113,3 +114,46 @@ def shift_pictures(observation: Mapping[str, Tensor], generator: torch.Generator
         name: random_shift(value, generator, pad) if pad and value.ndim == 4 else value
         for name, value in observation.items()
     }
+
+
+def turn_colours(images: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """Turn the colours of some pictures about the grey axis, each by its own angle: what is red may have any colour.
+
+    Greys stay, and so does the mean of the three channels. Against a policy that knows things by the colour they had
+    in the few episodes it saw.
+
+    Args:
+        images: uint8, or already x / 255 - 0.5. Shape (B, H, W, 3).
+        generator: draws two numbers per picture.
+        share: of the pictures whose colours are turned, 0 to 1.
+
+    Returns:
+        x / 255 - 0.5, in the dtype of the pictures, float32 for uint8; turned colours may leave [-0.5, 0.5].
+    """
+    if images.ndim != 4 or images.shape[-1] != 3 or not 0.0 <= share <= 1.0:
+        wrong = f"shape {tuple(images.shape)}, share {share}"
+        raise InvalidValueError("turn_colours", wrong, "(B, H, W, 3) and a share from 0 to 1")
+    if images.dtype == torch.uint8:
+        images = images.float().div_(255.0).sub_(0.5)
+    chance, turn = torch.rand(2, len(images), generator=generator, device=images.device)
+    angle = torch.where(chance < share, 2.0 * math.pi * turn, 0.0)
+    matrices = colour_rotations(angle).to(images.dtype)
+    return torch.bmm(images.flatten(1, 2), matrices.transpose(1, 2)).view(images.shape)
+
+
+def colour_rotations(angle: Tensor) -> Tensor:
+    """Rotations of (red, green, blue) about (1, 1, 1), rad. Shape (B,) -> (B, 3, 3)."""
+    around = (1.0 - angle.cos()) / 3.0
+    own, before, after = angle.cos() + around, around - angle.sin() / 3**0.5, around + angle.sin() / 3**0.5
+    rows = (own, before, after), (after, own, before), (before, after, own)
+    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+
+
+def augmented(
+    observation: Mapping[str, Tensor], generator: torch.Generator, *, shift_pixels: int, turned: float
+) -> dict[str, Tensor]:
+    """The observation with its pictures (B, H, W, 3) shifted and their colours turned; 0 does and draws nothing."""
+    shifted = shift_pictures(observation, generator, shift_pixels)
+    if not turned:
+        return shifted
+    return {n: turn_colours(value, generator, turned) if value.ndim == 4 else value for n, value in shifted.items()}
