@@ -16,6 +16,7 @@ from sim.graphics import prepare_graphics
 COMMANDS = {
     "session": "teach live: robot, learner, and your console in the browser",
     "train": "demonstrations, practice with corrections, evaluation, report",
+    "offline": "learn a policy from recorded sessions alone",
     "eval": "measure a trained policy without help",
     "review": "look through a recorded session in the browser, and label it",
     "record": "record demonstrations into a journal",
@@ -25,6 +26,7 @@ COMMANDS = {
 MODULES = {
     "session": "robot_rlhf.apps.session",
     "train": "robot_rlhf.apps.train_command",
+    "offline": "robot_rlhf.apps.offline",
     "eval": "robot_rlhf.apps.evaluate",
     "review": "robot_rlhf.apps.review",
     "record": "robot_rlhf.apps.record",
@@ -32,7 +34,7 @@ MODULES = {
     "doctor": "robot_rlhf.apps.doctor",
 }
 """Imported only when asked for: torch and MuJoCo take seconds."""
-SIMULATING = ("session", "train", "eval", "record")
+SIMULATING = ("session", "train", "offline", "eval", "record")
 """Commands that import MuJoCo."""
 INTERRUPTED = 130
 FAILED = 2

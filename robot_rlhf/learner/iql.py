@@ -39,10 +39,10 @@ class IqlConfig:
     """Of actor, critics and value."""
     target_rate: float = 0.005
     """Share of the online critic that flows into its target per update."""
-    expectile: float = 0.8
+    expectile: float = 0.9
     """Of the action values that the state's value stands for: 0.5 is their mean, 1 their maximum among those seen."""
-    inverse_temperature: float = 10.0
-    """How strongly better actions are preferred (beta); 0 is cloning of everything. For values in about [-1, 1]."""
+    inverse_temperature: float = 30.0
+    """How strongly better actions are preferred (beta); 0 clones everything. For values in about [-1, 1]."""
     largest_weight: float = 100.0
     """Of a transition in the policy's loss."""
     average_rate: float = 0.005

@@ -1,0 +1,335 @@
+"""`robot-rlhf offline`: learns a policy from recorded sessions alone, by a reward of your choice, and measures it."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+
+from robot_rlhf.apps.build import build_features, build_policy, build_trainer
+from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.journal import journal_path
+from robot_rlhf.apps.judge import final_evaluation
+from robot_rlhf.apps.numerics import tiny_is_zero
+from robot_rlhf.apps.progress import result_table
+from robot_rlhf.apps.report import write_json
+from robot_rlhf.apps.reward_data import features_of
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.stopwatch import Stopwatch
+from robot_rlhf.apps.summary import summarise
+from robot_rlhf.apps.video import write_rollouts
+from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.errors import ConfigError, RenderError
+from robot_rlhf.journal.labels import read_labels
+from robot_rlhf.journal.reader import replay_into
+from robot_rlhf.journal.summary import JournalSummary, describe
+from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.learner.cloning import CloningConfig
+from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.policy.features import Features
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.offline import JudgedFeed, learn_offline, relabelled, unit_rewards
+from robot_rlhf.runtime.tally import Tally
+from robot_rlhf.runtime.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+SAY_EVERY = 10.0
+"""Seconds between two lines about how far it is."""
+
+
+@dataclass(frozen=True)
+class OfflineOptions:
+    """Learn a policy from recorded sessions alone, without moving a robot; then measure it without help.
+
+    Counted are all steps of practice, whoever drove and however it ended, and of demonstrations that succeeded. Left
+    out are evaluations, discarded and deleted episodes, and demonstrations that failed. How an episode ended is what
+    its labels say today.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of runs, or of journals, of the same task and robot. Settings are those of the first."""
+    algorithm: Literal["iql", "cloning"] = "iql"
+    """iql: implicit Q-learning, finds what was best in what was done; cloning: imitates, and looks at no reward."""
+    reward: str = "sparse"
+    """sparse: 1 at success, with the recorded costs; a file of `robot-rlhf reward train`; or gold: the simulator's true
+    reward, for comparison, marked as such in summary.json."""
+    head: Literal["progress", "preference", "success"] | None = None
+    """Head of a learned reward to read; the one chosen in training when left out."""
+    clones: Literal["people", "everything"] = "everything"
+    """What cloning imitates: demonstrations and corrections, or every step that counts."""
+    updates: int = 20_000
+    """Steps of learning."""
+    batch_size: int = 256
+    iql: IqlConfig = field(default_factory=IqlConfig)
+    cloning: CloningConfig = field(default_factory=CloningConfig)
+    episodes: int | None = None
+    """Episodes of the evaluation at the end; as many as the first run's had when left out."""
+    video_episodes: int = 0
+    """Evaluation episodes in rollouts.mp4; 0 renders none."""
+    seed: int = 0
+    device: str = "cpu"
+    """Where replay and learner live: cpu or cuda."""
+    out: Path = Path("runs")
+    """Folder in which the run's own folder is made."""
+    name: str | None = None
+    """Name of the run's folder; None makes one from task, algorithm, reward and seed."""
+    quiet: bool = False
+    """Show neither progress nor result."""
+
+    def __post_init__(self) -> None:
+        if not self.runs:
+            raise ConfigError("offline: no RUN; allowed: one or more folders of runs or journals")
+        for name in ("updates", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
+        if self.reward not in ("sparse", "gold") and not Path(self.reward).is_file():
+            raise ConfigError(
+                f"--reward {self.reward}: no such file; allowed: sparse, gold, or a learned reward's file"
+            )
+
+
+def run(argv: Sequence[str]) -> int:
+    """Learn; returns the exit code."""
+    options = parse(OfflineOptions, "offline", argv)
+    summary = train_offline(options)
+    return 130 if summary["interrupted"] else 0
+
+
+def train_offline(options: OfflineOptions) -> dict[str, Any]:
+    """Read, relabel, learn, measure, write; returns what summary.json holds.
+
+    Raises:
+        ConfigError: recordings of several tasks or robots, or a reward that is the same everywhere.
+        JournalError: a journal that cannot be read.
+        CheckpointError: a reward that needs another robot or other features.
+    """
+    with tiny_is_zero():
+        return _Offline(options).run()
+
+
+class _Offline:
+    def __init__(self, options: OfflineOptions) -> None:
+        self.options = options
+        self.journals = [journal_path(path) for path in options.runs]
+        self.recorded = [describe(path) for path in self.journals]
+        self.spec = _same_robot(self.journals)
+        self.config = offline_config(options, self.recorded)
+        self.features = build_features(self.config, self.spec)
+        self.model, self.reward_features = None, self.features
+        if options.reward not in ("sparse", "gold"):
+            self.model = LearnedReward.load(Path(options.reward), options.device, reads=options.head)
+            seen = features_of(self.model, self.spec, str(options.runs[0]))
+            if (seen.config, seen.frozen) != (self.features.config, self.features.frozen):
+                self.reward_features = seen
+        torch.set_num_threads(self.config.threads)
+        torch.manual_seed(options.seed)
+        self.folder = RunFolder.create(options.out, self.config.name or default_name(self.config, options.reward))
+        write_yaml(self.config, self.folder.config)
+        self.stopwatch = Stopwatch(self.folder.seconds, resumed=False)
+        self.metrics = MetricsLog(self.folder)
+        self.tally = Tally(self.spec.control_period)
+        self.episodes: Counter[str] = Counter()
+        self.facts: dict[str, Any] = {}
+
+    def run(self) -> dict[str, Any]:
+        trainer, _ = build_trainer(self.config, self.spec, lambda _step, _metrics: None)
+        interrupted, done = False, 0
+        try:
+            self._fill(trainer)
+            self.stopwatch.begin_training()
+            done = self._learn(trainer)
+        except KeyboardInterrupt:
+            interrupted = True
+            log.warning("stopping: what is learned so far is saved")
+        finally:
+            self.stopwatch.end_training()
+            self.metrics.close()
+        trainer.updates = int(trainer.learner.snapshot().version)
+        trainer.save(self.folder.latest)
+        write_snapshot(self.folder.policy, trainer.learner.averaged(), {"task": self.config.task})
+        return self._finish(trainer, interrupted or done < self.options.updates)
+
+    # -- replay ----------------------------------------------------------------------------------------------------
+
+    def _fill(self, trainer: Trainer) -> None:
+        """Bring what was recorded into replay, with its rewards."""
+        buffer, options = trainer.buffer, self.options
+        encoders = {id(buffer): (buffer, self.features)}
+        scored = buffer
+        if self.reward_features is not self.features:  # it sees other things than the policy: replay of its own
+            scored = _buffer_for(self.config, self.reward_features)
+            encoders[id(scored)] = scored, self.reward_features
+        pictures = any(f.cameras or f.frozen for _, f in encoders.values())
+        successes: list[int] = []
+        for path in self.journals:
+            labels, takes = read_labels(path), "gold" if options.reward == "gold" else "sparse"
+            feeds = [JudgedFeed(ReplayFeed(b, f), labels, self.config.reward, takes) for b, f in encoders.values()]
+            replay_into(path, FanOut([*feeds, self.tally]), pictures=pictures)
+            successes += feeds[0].successes
+            self.episodes += feeds[0].episodes
+        if not len(buffer):
+            raise ConfigError(f"offline: {', '.join(map(str, options.runs))} hold no step to learn from")
+        if options.algorithm != "cloning" and options.reward != "sparse":
+            self._reward(buffer, scored, successes)
+        counts = {source.name.lower(): count for source, count in buffer.counts.items() if count}
+        self.facts |= {"rows": counts, "episodes_used": dict(sorted(self.episodes.items()))}
+        _say(options, f"{len(buffer)} steps of {sum(self.episodes.values())} episodes: {_words(self.episodes)}")
+
+    def _reward(self, buffer: ReplayBuffer, scored: ReplayBuffer, successes: list[int]) -> None:
+        """Give the rows dense rewards, scaled to values in [0, 1]."""
+        if self.model is None:
+            version, rows = 1, buffer.indices().cpu()
+            parts = [buffer.gather(chunk, one_step=True).reward.cpu() for chunk in rows.split(1024)]
+            index, values = rows.numpy(), torch.cat(parts).numpy()
+        else:
+            version = max(1, self.model.version)
+            index, values = relabelled(scored, self.model.scores, version)
+        unit = unit_rewards(values, np.isin(index, successes), self.config.replay.discount)
+        buffer.update_rewards(torch.as_tensor(index), torch.as_tensor(unit), version=version)
+        self.facts |= {"reward_version": version, "reward_range": [float(values.min()), float(values.max())]}
+
+    # -- learning --------------------------------------------------------------------------------------------------
+
+    def _learn(self, trainer: Trainer) -> int:
+        options, done = self.options, 0
+        all_as_shown = options.algorithm == "cloning" and options.clones == "everything"
+        began = said = time.monotonic()
+        for done in learn_offline(
+            trainer.learner,
+            trainer.buffer,
+            options.updates,
+            options.batch_size,
+            all_as_shown=all_as_shown,
+            on_metrics=self.metrics,
+        ):
+            now = time.monotonic()
+            if now - said > SAY_EVERY:
+                said = now
+                _say(options, f"{done} of {options.updates} updates, {done / (now - began):.0f} updates/s")
+        return done
+
+    def _finish(self, trainer: Trainer, interrupted: bool) -> dict[str, Any]:
+        snapshot, final = trainer.learner.averaged(), None
+        policy = build_policy(self.config, self.spec, sample=False)
+        policy.load(snapshot)
+        if not interrupted:
+            final = final_evaluation(self.config, policy)
+        summary = summarise(self.config, self.tally, [], snapshot, final)
+        summary |= {"interrupted": interrupted, "updates": trainer.updates, "offline": self._described()}
+        summary |= self.stopwatch.times()
+        write_json(self.folder.summary, summary)
+        if final is not None and self.options.video_episodes:
+            try:
+                write_rollouts(self.folder.video, self.config, policy, self.options.video_episodes)
+            except RenderError as error:
+                log.warning("no rollouts.mp4: %s", error)
+        if not self.options.quiet:
+            Console().print(result_table(self.folder.path, summary))
+        return summary
+
+    def _described(self) -> dict[str, Any]:
+        """Where the policy came from, for summary.json."""
+        options = self.options
+        looks = options.algorithm != "cloning"
+        facts: dict[str, Any] = {
+            "runs": [str(path) for path in options.runs],
+            "reward": options.reward if looks else "none",
+            "gold_used": looks and options.reward == "gold",
+            **self.facts,
+        }
+        if not looks:
+            facts["clones"] = options.clones
+        if self.model is not None:
+            facts["reward_head"] = self.model.reads
+        return facts
+
+
+def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) -> TrainConfig:
+    """The settings of the first run, or the task's own, for learning without a robot.
+
+    Raises:
+        ConfigError: the recordings are of several tasks.
+    """
+    tasks = sorted({task for summary in recorded for task in summary.tasks})
+    if len(tasks) != 1:
+        found = ", ".join(tasks) or "no episode"
+        raise ConfigError(f"offline: the recordings hold {found}; allowed: episodes of one task")
+    file = options.runs[0] / "config.yaml"
+    config = read_yaml(file) if file.is_file() else defaults_for(tasks[0])
+    rows = sum(summary.steps + 2 * summary.total_episodes for summary in recorded) + 1000  # a rewind takes one more
+    final = options.episodes or config.evaluation.final_episodes
+    return replace(
+        config,
+        algorithm=options.algorithm,
+        mode="synchronous",
+        arms=1,
+        console=None,
+        operator="absent",
+        person=None,
+        demonstrator="clumsy",
+        demonstrations=0,
+        steps=0,
+        out=options.out,
+        name=options.name,
+        seed=options.seed,
+        device=options.device,
+        iql=options.iql,
+        cloning=options.cloning,
+        trainer=replace(config.trainer, batch_size=options.batch_size),
+        replay=replace(config.replay, rows=rows, n_step=1),
+        evaluation=replace(config.evaluation, final_episodes=final),
+        video_episodes=options.video_episodes,
+    )
+
+
+def default_name(config: TrainConfig, reward: str) -> str:
+    """Folder name of a run: task, algorithm, reward, seed."""
+    return f"{config.task}-offline_{config.algorithm}-{Path(reward).stem}-seed{config.seed}"
+
+
+def _same_robot(journals: Sequence[Path]) -> RobotSpec:
+    """The robot of all journals; raises ConfigError when one has another."""
+    first, *others = [journal_spec(path) for path in journals]
+    for path, spec in zip(journals[1:], others, strict=True):
+        for what in ("action.names", "scene", "control_period"):
+            ours, theirs = (operator.attrgetter(what)(s) for s in (first, spec))
+            if ours != theirs:
+                raise ConfigError(f"{path}: recorded with another robot: {what} is {theirs}, in {journals[0]} {ours}")
+    return first
+
+
+def _buffer_for(config: TrainConfig, features: Features) -> ReplayBuffer:
+    """Replay for scoring alone: rows have the numbers that they have in the learner's."""
+    return ReplayBuffer(
+        config.replay.rows,
+        state_size=features.size,
+        action_size=features.spec.action.size,
+        cameras=features.cameras,
+        discount=config.replay.discount,
+        pre_intervention=config.replay.pre_intervention,
+    )
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+
+
+def _say(options: OfflineOptions, text: str) -> None:
+    if not options.quiet:
+        Console(stderr=True).print(f"offline: {text}", highlight=False, soft_wrap=True)

@@ -1,0 +1,125 @@
+"""`robot-rlhf offline`, made small: a run learned from another run's journal alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robot_rlhf.apps import reward_train
+from robot_rlhf.apps.cli import main
+from robot_rlhf.apps.config import read_yaml
+from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.train import train
+from robot_rlhf.datatypes import EpisodeKind
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.reader import episodes
+from tests.runtime.runs import tiny
+
+SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    train(tiny(out), quiet=True)
+    return out / "run"
+
+
+@pytest.fixture(scope="module")
+def reward(recorded: Path) -> Path:
+    file = recorded.parent / "reward.safetensors"
+    assert reward_train.run([str(recorded), "--out", str(file), "--training.updates", "20", "--quiet"]) == 0
+    return file
+
+
+def learned(out: Path, *argv: str) -> dict[str, Any]:
+    assert main(["offline", *argv, *SMALL, "--out", str(out), "--name", "new"]) == 0
+    return json.loads((out / "new" / "summary.json").read_text())
+
+
+def test_it_learns_from_the_journal_alone(recorded: Path, tmp_path: Path) -> None:
+    summary = learned(tmp_path, str(recorded))
+    assert summary["algorithm"] == "iql"
+    assert summary["updates"] == 30
+    assert summary["eval_episodes"] == 3
+    offline = summary["offline"]
+    assert offline["reward"] == "sparse"
+    assert offline["gold_used"] is False
+    counted = [e for e in episodes(recorded / "journal") if e.meta.kind is not EpisodeKind.EVALUATION]
+    assert sum(offline["episodes_used"].values()) == len(counted)
+    assert sum(offline["rows"].values()) == sum(map(len, counted))
+    run = RunFolder.existing(tmp_path / "new")
+    assert read_yaml(run.config).algorithm == "iql"
+    assert not run.journal.exists()
+    assert run.latest.exists()
+    assert main(["eval", str(run.path)]) == 0
+    again = json.loads((run.path / "eval-0.json").read_text())
+    assert again["policy_checksum"] == summary["policy_checksum"]
+    assert again["success_rate"] == summary["success_rate"]
+
+
+def test_the_same_seed_gives_the_same_policy(recorded: Path, tmp_path: Path) -> None:
+    checksums = {learned(tmp_path / str(i), str(recorded))["policy_checksum"] for i in range(2)}
+    assert len(checksums) == 1
+
+
+def test_by_a_learned_reward(recorded: Path, reward: Path, tmp_path: Path) -> None:
+    offline = learned(tmp_path, str(recorded), "--reward", str(reward))["offline"]
+    assert offline["reward"] == str(reward)
+    assert offline["reward_head"] == "progress"
+    assert offline["gold_used"] is False
+    low, high = offline["reward_range"]
+    assert 0.0 <= low < high <= 1.0
+
+
+def test_gold_is_marked(recorded: Path, tmp_path: Path) -> None:
+    assert learned(tmp_path, str(recorded), "--reward", "gold")["offline"]["gold_used"] is True
+
+
+@pytest.mark.parametrize("clones", ["people", "everything"])
+def test_cloning_looks_at_no_reward(recorded: Path, tmp_path: Path, clones: str) -> None:
+    summary = learned(tmp_path, str(recorded), "--algorithm", "cloning", "--clones", clones, "--reward", "gold")
+    assert summary["offline"]["reward"] == "none"
+    assert summary["offline"]["gold_used"] is False
+    assert summary["offline"]["clones"] == clones
+
+
+def test_several_recordings_and_bare_journals(recorded: Path, tmp_path: Path) -> None:
+    once, twice = (
+        learned(tmp_path / str(len(paths)), *map(str, paths))["offline"]["rows"]
+        for paths in ([recorded / "journal"], [recorded / "journal", recorded])
+    )
+    assert {name: 2 * count for name, count in once.items()} == twice
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "no RUN"),
+        (["nowhere"], "nowhere"),
+        (["RUN", "--reward", "glod"], "--reward glod: no such file; allowed: sparse, gold"),
+        (["RUN", "--updates", "0"], "updates: got 0"),
+        (["RUN", "--algorithm", "sac"], "invalid choice 'sac'"),
+        (["RUN", "--reward", "CONFIG"], "config.yaml"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    argv: list[str], said: str, recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"RUN": str(recorded), "CONFIG": str(recorded / "config.yaml")}
+    assert main(["offline", *(places.get(word, word) for word in argv), "--out", str(tmp_path / "runs")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_online_iql_is_a_learner_like_others(tmp_path: Path) -> None:
+    summary = train(tiny(tmp_path, algorithm="iql", steps=60), quiet=True)
+    assert summary["algorithm"] == "iql"
+    assert summary["updates"] > 0
+    with pytest.raises(ConfigError, match=r"iql\.expectile"):
+        tiny(tmp_path, iql=type(tiny(tmp_path).iql)(expectile=2.0))
