@@ -279,6 +279,15 @@ class JournalWriter:
                     return
 
 
+def check_idle(folder: str | os.PathLike[str]) -> None:
+    """Check that nobody writes a journal now.
+
+    Raises:
+        JournalError: a session is writing it, or nobody may write there.
+    """
+    os.close(_lock_folder(Path(folder), shared=False))
+
+
 def _lock_folder(folder: Path, *, shared: bool) -> int:
     """Become the folder's only writer, or one of those that share it; closing the returned descriptor ends that."""
     try:

@@ -78,8 +78,6 @@ class EndpointConfig:
             raise ConfigError(f"url: got {self.url!r}, allowed: http://... or https://...")
         if parts.username or parts.password:
             raise ConfigError("url: holds a password; give it in the environment variable of key_variable")
-        if not self.model:
-            raise ConfigError("model: got none, allowed: a model's name, as the endpoint knows it")
         for name in ("request_seconds", "total_seconds", "backoff"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
@@ -109,6 +107,8 @@ class ChatEndpoint:
 
     def __init__(self, config: EndpointConfig, clock: Clock | None = None) -> None:
         """Args: clock: by which limits and waits are measured; None for the machine's."""
+        if not config.model:
+            raise ConfigError("model: got none, allowed: a model's name, as the endpoint knows it")
         self._config = config
         self._clock = clock or MonotonicClock()
         self._key = os.environ.get(config.key_variable, "").strip()

@@ -156,4 +156,4 @@ def factor(text: str) -> Factor:
         threshold = float(number) if marked else 0.0 if plain == "success" else 1.0
     except ValueError:
         raise ConfigError(f"factor {text!r}: the threshold behind @ must be a number") from None
-    return Factor(name, value, threshold)
+    return Factor(text, value, threshold)
