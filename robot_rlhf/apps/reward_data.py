@@ -97,6 +97,12 @@ def robot_facts(spec: RobotSpec) -> dict[str, Any]:
     return {"joints": list(spec.joint_names), "action": list(spec.action.names), "scene": dict(spec.scene)}
 
 
+def compared(inputs: RewardInputs, *, scene: bool) -> list[str]:
+    """What of two robots must be the same for one reward; pictures alone may be of any."""
+    state = ["joints", "action", *(["scene"] if scene else [])] if inputs.state else []
+    return state or (["action"] if inputs.action else [])
+
+
 def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
     """Encodes observations of a robot as the model was trained with.
 
@@ -115,7 +121,7 @@ def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"reward model: does not say which features it was trained with ({error})") from error
     own = robot_facts(spec)
-    for name in ("joints", "action", *(("scene",) if config.scene else ())):
+    for name in compared(model.inputs, scene=config.scene):
         if robot[name] != own[name]:
             got, want = (", ".join(map(str, x)) or "none" for x in (own[name], robot[name]))
             raise CheckpointError(f"{what} has {name} {got}; the reward model was trained with {want}")
@@ -125,13 +131,13 @@ def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
         raise CheckpointError(f"{what} has the cameras {has}; the reward model was trained with {missing[0]}")
     frozen = None if encoder is None else FrozenEncoder(encoder["kind"], Path(encoder["weights"]))
     features = Features(spec, config, frozen)
-    model.check_fits(inputs_of(features, spec), what)
+    model.check_fits(inputs_of(features, spec, state=True, action=True), what)
     return features
 
 
-def inputs_of(features: Features, spec: RobotSpec, *, action: bool = True) -> RewardInputs:
+def inputs_of(features: Features, spec: RobotSpec, *, state: bool, action: bool) -> RewardInputs:
     """What features and robot give a reward."""
-    return RewardInputs(features.size, features.cameras, spec.action.size if action else None)
+    return RewardInputs(features.size if state else 0, features.cameras, spec.action.size if action else None)
 
 
 def read_for(features: Features, recording: Recording, number: int | None) -> tuple[list[Trajectory], list[Feedback]]:

@@ -18,12 +18,21 @@ from rich.table import Table
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import check_device
 from robot_rlhf.apps.numerics import tiny_is_zero
-from robot_rlhf.apps.reward_data import Recording, build_seen, features_facts, inputs_of, read_for, robot_facts
+from robot_rlhf.apps.reward_data import (
+    Recording,
+    build_seen,
+    compared,
+    features_facts,
+    inputs_of,
+    read_for,
+    robot_facts,
+)
+from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
 from robot_rlhf.rewards.metrics import Detection, Proportion
 from robot_rlhf.rewards.model import LearnedReward
-from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.rewards.network import RewardConfig, RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
@@ -46,6 +55,8 @@ class RewardTrainOptions:
     """See the recorded pictures and the robot's own sensors, but no poses of things."""
     cameras: tuple[str, ...] = ()
     """See these cameras; with --pixels all recorded ones when left out."""
+    state: bool = True
+    """See the state vector; without it robots and tasks may differ that are seen by the same cameras."""
     action: bool = False
     """Also see the action that led to an observation."""
     text: bool = False
@@ -95,26 +106,24 @@ def train(options: RewardTrainOptions) -> RewardReport:
     recordings = [Recording.open(path) for path in options.runs]
     first = recordings[0]
     config = first.seen(pixels=options.pixels, cameras=options.cameras)
+    inputs = inputs_of(build_seen(first, config), first.spec, state=options.state, action=options.action)
     trajectories: list[Trajectory] = []
-    preferences = []
+    preferences: list[Feedback] = []
     for number, recording in enumerate(recordings):
-        _check_same(first, recording, config.features.cameras, scene=config.features.scene)
-        features = build_seen(recording, replace(config, cameras=tuple(recording.spec.cameras)))
-        found, labels = read_for(features, recording, number if len(recordings) > 1 else None)
+        _check_same(first, recording, inputs, scene=config.features.scene)
+        number_or_none = number if len(recordings) > 1 else None
+        found, labels = read_for(build_seen(recording, config), recording, number_or_none)
         trajectories += found
         preferences += labels
     if not trajectories:
         raise ConfigError(f"{', '.join(map(str, options.runs))}: no recorded episode; there is nothing to learn from")
-    features = build_seen(first, config)
     network = options.network
     sentences = Counter(trajectory.instruction for trajectory in trajectories)
     if options.text and not network.text:
         network = replace(network, text=TEXT_SIZE)
     if len(sentences) > 1 and not network.text:
         log.warning("reward: %d different instructions, which it does not read; --text reads them", len(sentences))
-    model = LearnedReward(
-        inputs_of(features, first.spec, action=options.action), network, seed=options.seed, device=options.device
-    )
+    model = LearnedReward(inputs, network, seed=options.seed, device=options.device)
     if "success" in options.head and not any(t.success is False for t in trajectories):
         log.warning("reward: no failed episode among %d; what failing looks like is not known", len(trajectories))
 
@@ -149,21 +158,22 @@ def train(options: RewardTrainOptions) -> RewardReport:
     return report
 
 
-def _check_same(first: Recording, other: Recording, cameras: Sequence[str], *, scene: bool) -> None:
+def _check_same(first: Recording, other: Recording, inputs: RewardInputs, *, scene: bool) -> None:
     """Raises ConfigError when sessions cannot be shown to one reward."""
     own, theirs = robot_facts(first.spec), robot_facts(other.spec)
-    for name in ("joints", "action", *(("scene",) if scene else ())):
+    for name in compared(inputs, scene=scene):
         if own[name] != theirs[name]:
-            hint = "; --pixels sees no poses of things" if name == "scene" else ""
+            hint = "; --pixels sees no poses of things" if name == "scene" else "; --no-state sees pictures alone"
             raise ConfigError(
                 f"{other.path} has {name} {_words(theirs[name])}, {first.path} has {_words(own[name])}: "
                 f"one reward needs the same{hint}"
             )
-    for camera in cameras:
-        sizes = first.spec.cameras.get(camera), other.spec.cameras.get(camera)
-        if sizes[0] != sizes[1]:
+    for camera, size in inputs.cameras.items():
+        got = other.spec.cameras.get(camera)
+        if got != size:
+            has = "it has none of camera" if got is None else f"they are {got[0]} x {got[1]} of camera"
             raise ConfigError(
-                f"{other.path}: pictures of {camera} have the size {sizes[1]}, those of {first.path} {sizes[0]}"
+                f"{other.path}: pictures differ from {first.path}'s {size[0]} x {size[1]}: {has} {camera}"
             )
 
 

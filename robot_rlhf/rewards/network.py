@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.policy.encoders import ImageEncoder
 from robot_rlhf.policy.mlp import mlp
 from robot_rlhf.policy.networks import EnsembleLinear, EnsembleNorm, layers_of
@@ -100,7 +100,8 @@ class RewardNetwork(nn.Module):
             }
         )
         self.words = WordBag(config.text, config.text_rows, generator) if config.text and texts is None else None
-        self._texts = (self.words if texts is None else texts) if config.text else None
+        self._given = () if texts is None else (texts,)
+        """In a tuple, so that it is no part of this module, whatever it is."""
         size = inputs.state + (inputs.action or 0) + (inputs.embedding or 0)
         size += config.image_latent * len(self.images) + config.text
         layers: list[nn.Module] = []
@@ -142,13 +143,23 @@ class RewardNetwork(nn.Module):
         if self.inputs.action is not None:
             assert action is not None
             parts.append(action)
-        if self._texts is not None:
+        if self.config.text:
             assert instructions is not None
             different = sorted(set(instructions))
             place = {sentence: i for i, sentence in enumerate(different)}
-            vectors = self._texts(different)
+            vectors = self._vectors(different)
             parts.append(vectors[torch.tensor([place[sentence] for sentence in instructions], device=vectors.device)])
         return torch.cat(parts, dim=1)
+
+    def _vectors(self, sentences: Sequence[str]) -> Tensor:
+        """Shape (number of sentences, text)."""
+        if self.words is not None:
+            return self.words(sentences)
+        with torch.no_grad():
+            vectors = self._given[0](sentences)
+        if vectors.shape[1] != self.config.text:
+            raise ShapeError("reward: vectors of sentences", tuple(vectors.shape), ("B", self.config.text))
+        return vectors.float()
 
 
 def read_progress(bins: Tensor) -> Tensor:
