@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": "measure a trained policy without help",
     "review": "look through a recorded session in the browser, and label it",
     "label": "compare pairs of recorded clips: you, rules, a model, or an oracle",
+    "reward": "learn a reward from recorded sessions, score with it, report on it",
     "record": "record demonstrations into a journal",
     "journal": "look at a journal, replay it, export it",
     "doctor": "what works on this machine",
@@ -31,12 +32,13 @@ MODULES = {
     "eval": "robot_rlhf.apps.evaluate",
     "review": "robot_rlhf.apps.review",
     "label": "robot_rlhf.apps.label",
+    "reward": "robot_rlhf.apps.reward",
     "record": "robot_rlhf.apps.record",
     "journal": "robot_rlhf.apps.journal",
     "doctor": "robot_rlhf.apps.doctor",
 }
 """Imported only when asked for: torch and MuJoCo take seconds."""
-SIMULATING = ("session", "train", "offline", "eval", "record")
+SIMULATING = ("session", "train", "offline", "eval", "reward", "record")
 """Commands that import MuJoCo."""
 INTERRUPTED = 130
 FAILED = 2

@@ -100,7 +100,7 @@ class RewardNetwork(nn.Module):
             }
         )
         self.words = WordBag(config.text, config.text_rows, generator) if config.text and texts is None else None
-        self._given = () if texts is None else (texts,)
+        self._given: tuple[TextEncoder, ...] = () if texts is None else (texts,)
         """In a tuple, so that it is no part of this module, whatever it is."""
         size = inputs.state + (inputs.action or 0) + (inputs.embedding or 0)
         size += config.image_latent * len(self.images) + config.text
