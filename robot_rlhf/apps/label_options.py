@@ -41,8 +41,8 @@ class LabelOptions:
     """Of the choice of pairs, and of an oracle's mistakes."""
     oracle: Teacher = field(default_factory=Teacher)
     factors: tuple[str, ...] = ("success", "force", "time", "path")
-    """Rules, the most important first: success, force, time, path, approach:THING, lift:THING; behind @ the
-    threshold in standard deviations, for example path@0.5."""
+    """Rules, the most important first: success, force, time, path, and of a thing of the scene near:cube,
+    height:cube, approach:cube, lift:cube; behind @ the threshold in standard deviations, for example path@0.5."""
     vlm: EndpointConfig = field(default_factory=EndpointConfig)
     goal: str | None = None
     """What counts as success, for the model; what the robot was asked for when left out."""

@@ -93,12 +93,12 @@ def contradictions(comparisons: Sequence[Feedback]) -> Iterator[str]:
         named = [
             f"{_name(a.span)} and {_name(a.other or a.span)} ({a.author}, then {b.author})" for a, b in both[:NAMED]
         ]
-        yield f"{len(both)} pairs were labelled both ways; the later label counts: {_listed(named, len(both))}"
+        yield f"{len(both)} pair(s) were labelled both ways; the later label counts: {_listed(named, len(both))}"
     standing = {frozenset((f.span, f.other)): f for f in comparisons}.values()
     rounds = cycles(standing)
     if rounds:
         named = [" > ".join(_name(segment) for segment in (*way, way[0])) for way in rounds[:NAMED]]
-        yield f"{len(rounds)} rounds of preferences that no reward can explain: {_listed(named, len(rounds))}"
+        yield f"{len(rounds)} round(s) of preferences that no reward can explain: {_listed(named, len(rounds))}"
 
 
 def _listed(named: Sequence[str], count: int) -> str:

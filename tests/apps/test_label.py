@@ -111,7 +111,9 @@ def test_a_budget_is_for_the_journals_life(session: Path, capsys: pytest.Capture
 def test_an_ensemble_chooses(session: Path, tmp_path: Path, strategy: str, capsys: pytest.CaptureFixture[str]) -> None:
     recording = Recording.open(session)
     features = build_seen(recording, recording.config)
-    model = LearnedReward(inputs_of(features, recording.spec), RewardConfig(members=3, hidden=(16,)), seed=0)
+    model = LearnedReward(
+        inputs_of(features, recording.spec, state=True, action=True), RewardConfig(members=3, hidden=(16,)), seed=0
+    )
     model.facts = features_facts(recording.config, recording.spec)
     path = tmp_path / "reward.safetensors"
     argv = ["--labeler", "rules", "--strategy", strategy, "--count", "5", "--reward", str(path)]
@@ -348,11 +350,11 @@ def test_agreement_by_hand() -> None:
 def test_contradictions_are_named() -> None:
     assert not list(contradictions([given("a", "b", "left"), given("a", "b", "left")]))
     (line,) = contradictions([given("a", "b", "left", "eva"), given("a", "b", "right", "oracle")])
-    assert line == ("1 pairs were labelled both ways; the later label counts: a [0:2] and b [1:3] (eva, then oracle)")
+    assert line == ("1 pair(s) were labelled both ways; the later label counts: a [0:2] and b [1:3] (eva, then oracle)")
     one, two, three = (Segment(name, 0, 2) for name in "abc")
     round_trip = [preference(pair, "left", "me", 0.0) for pair in ((one, two), (two, three), (three, one))]
     (line,) = contradictions(round_trip)
-    assert line == ("1 rounds of preferences that no reward can explain: a [0:2] > b [0:2] > c [0:2] > a [0:2]")
+    assert line == ("1 round(s) of preferences that no reward can explain: a [0:2] > b [0:2] > c [0:2] > a [0:2]")
 
 
 def test_contradictions_are_shown(session: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,8 @@ def test_things_are_approached_and_lifted() -> None:
     path = tool((0, 0, 1.1), *[(0, 0, 0.5)] * 4)
     clips = EpisodeClips(episode("e", 4, scene__cube=cube, tool_pose_in_base=path))
     assert value("lift:cube", clips) == pytest.approx(0.25)
+    assert value("height:cube", clips) == pytest.approx((3 * 0.1 + 0.2 + 0.35) / 5)
+    assert value("near:cube", clips) == pytest.approx(-(1.0 + 0.4 + 0.4 + 0.3 + 0.15) / 5)
     assert value("approach:cube", clips) == pytest.approx(1.0 - 0.15)
     with pytest.raises(UnknownNameError, match=r"thing of the scene 'cubes'\. Did you mean 'cube'"):
         value("lift:cubes", clips)

@@ -99,13 +99,30 @@ def path(clips: Clips, segment: Segment) -> float:
     return -float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum())
 
 
+def near(thing: str) -> Callable[[Clips, Segment], float]:
+    """Minus the mean distance of the tool to a thing of Observation.scene, m."""
+
+    def nearness(clips: Clips, segment: Segment) -> float:
+        return -float(_gaps(clips, segment, thing).mean())
+
+    return nearness
+
+
+def height(thing: str) -> Callable[[Clips, Segment], float]:
+    """Mean height of a thing of Observation.scene, m."""
+
+    def mean_height(clips: Clips, segment: Segment) -> float:
+        return float(_place(clips.observations(segment), thing)[:, 2].mean())
+
+    return mean_height
+
+
 def approach(thing: str) -> Callable[[Clips, Segment], float]:
     """Metres by which the tool came nearer to a thing of Observation.scene."""
 
     def nearer(clips: Clips, segment: Segment) -> float:
-        columns = clips.observations(segment)
-        gap = np.linalg.norm(columns["tool_pose_in_base"][:, :3] - _place(columns, thing), axis=1)
-        return float(gap[0] - gap[-1])
+        gaps = _gaps(clips, segment, thing)
+        return float(gaps[0] - gaps[-1])
 
     return nearer
 
@@ -120,6 +137,12 @@ def lift(thing: str) -> Callable[[Clips, Segment], float]:
     return rise
 
 
+def _gaps(clips: Clips, segment: Segment, thing: str) -> NDArray[Any]:
+    """Distance of the tool to a thing, m. Shape (L + 1,)."""
+    columns = clips.observations(segment)
+    return np.linalg.norm(columns["tool_pose_in_base"][:, :3] - _place(columns, thing), axis=1)
+
+
 def _place(columns: Mapping[str, NDArray[Any]], thing: str) -> NDArray[Any]:
     """Where a thing is, m. Shape (L + 1, 3)."""
     name = f"scene/{thing}"
@@ -130,11 +153,11 @@ def _place(columns: Mapping[str, NDArray[Any]], thing: str) -> NDArray[Any]:
 
 
 PLAIN = {"success": success, "force": force, "time": time, "path": path}
-OF_THINGS = {"approach": approach, "lift": lift}
+OF_THINGS = {"near": near, "height": height, "approach": approach, "lift": lift}
 
 
 def factor(text: str) -> Factor:
-    """A factor by name: 'force', 'approach:cube', and behind @ its threshold: 'path@0.5'. Without one it is 1.
+    """A factor by name: 'force', 'near:cube', and behind @ its threshold: 'path@0.5'. Without one it is 1.
 
     The success factor's threshold is 0 unless given: any difference decides.
 
