@@ -217,6 +217,19 @@ def test_a_key_with_a_line_break_is_refused_unsaid(monkeypatch: pytest.MonkeyPat
     assert "two" not in str(caught.value)
 
 
+def test_a_key_in_the_open_is_warned_of(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("http://localhost:8000/v1", "https://models.example/v1"):
+        endpoint(url)
+    assert not caplog.text
+    endpoint("http://models.example/v1")
+    assert "the key in $TEST_KEY is sent unencrypted" in caplog.text
+    assert KEY not in caplog.text
+    caplog.clear()
+    monkeypatch.delenv("TEST_KEY")
+    endpoint("http://models.example/v1")
+    assert not caplog.text
+
+
 def test_only_pictures_are_pictures() -> None:
     wrongs: list[Any] = [PICTURE.astype(np.float32), PICTURE[0], PICTURE[:, :, :2], PICTURE[:0]]
     for wrong in wrongs:

@@ -114,6 +114,9 @@ class ChatEndpoint:
         self._key = os.environ.get(config.key_variable, "").strip()
         if not self._key.isascii() or not self._key.isprintable():
             raise ConfigError(f"${config.key_variable}: an API key is made of printable ASCII characters")
+        parts = urllib.parse.urlsplit(config.url)
+        if self._key and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            log.warning("%s: the key in $%s is sent unencrypted; use https", config.url, config.key_variable)
         self._began: float | None = None
         self.requests = 0
         """Sent so far, failed tries included."""
