@@ -19,6 +19,10 @@ from robot_rlhf.rewards.network import Heads
 from robot_rlhf.rewards.trajectory import Trajectory
 
 
+MINED = 4096
+"""Moments that are looked through for hard ones at a time; a thousand pictures take a second."""
+
+
 @dataclass(frozen=True)
 class ProgressConfig:
     """How progress is taught."""
@@ -188,8 +192,11 @@ class PreferenceLesson:
 class SuccessLesson:
     """Whether a moment is one of success; as many of either class, the others half of them hard ones."""
 
-    def __init__(self, show: Show, trajectories: Sequence[Trajectory], config: SuccessConfig, batch: int) -> None:
+    def __init__(
+        self, show: Show, trajectories: Sequence[Trajectory], config: SuccessConfig, batch: int, seed: int
+    ) -> None:
         """Raises ConfigError when one class is missing; names the counts."""
+        self._rng = np.random.default_rng(seed)
         self._show = show
         self._config = config
         self.positive, self.negative = success_rows(show.moments, trajectories, config)
@@ -216,10 +223,13 @@ class SuccessLesson:
         return success_loss(heads.success, label)
 
     def review(self, model: LearnedReward) -> bool:
-        """Find the others that look most like success now; they are drawn more often from here on."""
-        scores = self._show.moments.ask(model, self.negative, lambda heads: heads.success).mean(axis=0)
-        count = min(len(self.negative), max(2 * self._half, len(self.negative) // 20))
-        self._hard = self.negative[np.argpartition(-scores, count - 1)[:count]]
+        """Find those of up to MINED others that look most like success now; they are drawn more often from here on."""
+        others = self.negative
+        if len(others) > MINED:
+            others = self._rng.choice(others, MINED, replace=False)
+        scores = self._show.moments.ask(model, others, lambda heads: heads.success).mean(axis=0)
+        count = min(len(others), max(2 * self._half, len(others) // 20))
+        self._hard = others[np.argpartition(-scores, count - 1)[:count]]
         return False
 
 

@@ -43,7 +43,7 @@ class RewardTraining:
     learning_rate: float = 1e-3
     shift_pixels: int = 4
     """Pictures are shifted at random by up to this many pixels (DrQ)."""
-    review_every: int = 200
+    review_every: int = 100
     """Updates between two looks at how far it is: hard examples are found, and preferences may be learned enough."""
     calibration_share: float = 0.2
     """Share of the episodes that only set the success head's probability and threshold."""
@@ -173,7 +173,7 @@ def train_reward(
         pictures = bool(model.inputs.cameras)
         lessons["preference"] = PreferenceLesson(show, known_pairs, config.preference, pictures=pictures)
     if "success" in heads:
-        lessons["success"] = SuccessLesson(show, learn, config.success, config.batch_size)
+        lessons["success"] = SuccessLesson(show, learn, config.success, config.batch_size, seed)
         _check_calibrates(moments, adjust, config.success)
 
     _teach_words(model, trajectories)

@@ -264,7 +264,7 @@ def test_members_learn_from_rows_of_their_own() -> None:
             seen.append(rows)
             return show(model, rows, instructions)
 
-    lesson = SuccessLesson(Spy(moments, 0, 0), trajectories, SuccessConfig(), 16)
+    lesson = SuccessLesson(Spy(moments, 0, 0), trajectories, SuccessConfig(), 16, 0)
     lesson.loss(model(), np.random.default_rng(0))
     assert seen[0].shape == (2, 16)
     assert not np.array_equal(seen[0][0], seen[0][1])
@@ -274,7 +274,7 @@ def test_hard_examples_are_those_that_look_most_like_success() -> None:
     trajectories = walks(30, 0)
     moments = Moments(trajectories, STATE)
     config = SuccessConfig(gap=0)
-    lesson = SuccessLesson(Show(moments, 0, 0), trajectories, config, 8)
+    lesson = SuccessLesson(Show(moments, 0, 0), trajectories, config, 8, 0)
     net = model()
     train_reward(net, trajectories, ["progress"], QUICK, seed=0)
     last = net.network.layers[-1]
