@@ -18,7 +18,6 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import Heads
 from robot_rlhf.rewards.trajectory import Trajectory
 
-
 MINED = 4096
 """Moments that are looked through for hard ones at a time; a thousand pictures take a second."""
 
