@@ -155,7 +155,7 @@ def build_trainer(
         iql = replace(config.iql, shift_pixels=0)
         learner = IqlLearner(shapes, config.network, iql, seed=config.seed, device=config.device)
     else:
-        sac = replace(config.sac, shift_pixels=0)
+        sac = replace(config.sac, shift_pixels=0, return_bounds=return_bounds(config))
         learner = SacLearner(shapes, config.network, sac, seed=config.seed, device=config.device)
 
     def q_values(observations: list[Observation], actions: Array) -> NDArray[np.float32]:
@@ -170,7 +170,18 @@ def build_trainer(
     recordable = isinstance(learner, SacLearner) and learner.device.type == "cuda"
     graphs = whole_update if recordable and config.replay.pictures == "device" else None
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs)
-    return trainer, ValueCheck(q_values, config.replay.discount)
+    # Real returns are those of recorded rewards: they say nothing of values by another reward.
+    return trainer, None if config.reward_model.is_used else ValueCheck(q_values, config.replay.discount)
+
+
+def return_bounds(config: TrainConfig) -> tuple[float, float] | None:
+    """Possible returns: those of the recorded reward, unless a reward model makes others possible."""
+    model, bounds = config.reward_model, config.sac.return_bounds
+    if not model.is_used or bounds is None:
+        return bounds
+    if model.use == "shape":  # values are those of the recorded reward minus the potential, in [0, 1] if it is bounded
+        return (bounds[0] - model.scale, bounds[1]) if model.bounded else None
+    return (0.0, 1.0) if model.bounded else None
 
 
 def picture_config(config: TrainConfig) -> PictureConfig:

@@ -15,9 +15,12 @@ import yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.policy.networks import NetworkConfig
+from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
 from sim.person import PEOPLE, PersonConfig
@@ -185,6 +188,11 @@ class TrainConfig:
     iql: IqlConfig = field(default_factory=IqlConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     reward: SparseReward = field(default_factory=SparseReward)
+    reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
+    reward_network: RewardConfig = field(default_factory=RewardConfig)
+    """Of a reward that is learned from nothing."""
+    preferences: PreferenceLearning = field(default_factory=PreferenceLearning)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     asynchronous: AsyncConfig = field(default_factory=AsyncConfig)
     console: ConsoleConfig | None = None
@@ -210,6 +218,10 @@ class TrainConfig:
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
         check_device(self.device)
+        if self.reward_model.is_used and self.algorithm != "sac":
+            raise ConfigError(f"reward_model: {self.algorithm} looks at no reward; allowed with algorithm sac")
+        if self.teacher.labeler != "none" and not (self.reward_model.learns and self.mode == "synchronous"):
+            raise ConfigError("teacher.labeler: needs --reward-model.learns, and mode synchronous")
         if self.arms > 1 and self.mode != "parallel":
             raise ConfigError(f"arms: got {self.arms}, allowed 1 in mode {self.mode}; several want mode parallel")
         if self.mode != "synchronous" and self.algorithm == "cloning":

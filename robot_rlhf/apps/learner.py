@@ -18,6 +18,7 @@ from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import modest
+from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
@@ -101,6 +102,7 @@ class _Learner:
             if self.tail.spec is None:
                 return 0
             trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
+            reward_by_model(self.config, self.tail.spec, trainer)
             self._as_labelled = AsLabelled(read_labels(self.run.journal))
             count = len(records)
             while records:

@@ -22,6 +22,7 @@ from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.priority import urgent
+from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.run_folder import RunFolder, append_values
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.journal.reader import replay_into
@@ -31,6 +32,7 @@ from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import InlineLearner
 from robot_rlhf.runtime.loop import hear_last_words
+from robot_rlhf.runtime.preference_learning import SimulatedTeacher
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 from robot_rlhf.runtime.trainer import Trainer
@@ -55,6 +57,7 @@ class SingleTraining:
         self.tally = self.book.tally
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
+        self.teacher: SimulatedTeacher | None = None
         self.learner: RobotLink | None = None
         self.console: LiveConsole | None = None
         self.session: Session | None = None
@@ -92,7 +95,12 @@ class SingleTraining:
         listeners: list[Subscriber] = [*([person] if person else []), self.tally, self.book.progress]
         if self.synchronous:
             self.trainer, self.value_check = build_trainer(config, self.world.spec, self.book.metrics)
+            reward_by_model(config, self.world.spec, self.trainer)
             listeners.append(self.trainer)
+            if config.teacher.labeler == "oracle" and self.trainer.lessons is not None:
+                lessons = self.trainer.lessons
+                self.teacher = SimulatedTeacher(config.teacher, lessons, self.clock.now, seed=config.seed)
+                listeners.append(self.teacher)
         if self.resumed:
             self._recover(listeners)
         if self.trainer is not None:
@@ -182,6 +190,9 @@ class SingleTraining:
     def _after_episode(self) -> bool:
         book = self.book
         book.note_practice()
+        if self.teacher is not None and self.session is not None:
+            for answer in self.teacher.round():
+                self.session.station.audience.on_event(answer)
         self._watch_learner()
         if book.take_checkpoint_due():
             self._save()

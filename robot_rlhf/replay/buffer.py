@@ -201,6 +201,7 @@ class ReplayBuffer:
             columns = self._ledger.columns
             columns["policy_version"][slot] = policy_version
             columns["reward_version"][slot] = reward_version
+            columns["recorded_reward"][slot] = reward
             columns["terminated"][slot] = terminated
             columns["truncated"][slot] = truncated
             self._step += 1
@@ -325,7 +326,7 @@ class ReplayBuffer:
             return self._ledger.can_be_drawn(index.cpu().numpy())
 
     def columns(self, index: Tensor) -> dict[str, NDArray[Any]]:
-        """Of rows that are held, on the host: episode counter, step, versions of policy and reward, label, ends."""
+        """Of rows that are held, on the host: episode counter, step, versions, label, recorded reward, ends."""
         with self.lock:
             slots = self._ledger.slots_held(index.cpu().numpy())[0]
             return {name: column[slots] for name, column in self._ledger.columns.items()}
@@ -340,7 +341,8 @@ class ReplayBuffer:
         """Begin to replace all rewards of another version; `advance()` of the result does it, chunk by chunk.
 
         Args:
-            score: one-step transitions to a reward each; their pictures are uint8, as they were seen.
+            score: one-step transitions to a reward each; their rewards are those recorded, whatever has replaced them
+                since, and their pictures are uint8, as they were seen.
             version: of the rewards to come.
             chunk: transitions that are scored at once, and lie in memory together.
         """

@@ -21,6 +21,7 @@ COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "step": (np.int32, 0),
     "policy_version": (np.int64, 0),
     "reward_version": (np.int64, 0),
+    "recorded_reward": (np.float32, 0),
     "label": (np.int8, UNLABELLED),
     "terminated": (np.bool_, 0),
     "truncated": (np.bool_, 0),

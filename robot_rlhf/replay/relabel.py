@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from robot_rlhf.replay.buffer import ReplayBuffer
 
 Score = Callable[[Batch], Tensor]
-"""One-step transitions, their pictures as they were seen, to one reward each (B,)."""
+"""One-step transitions, with pictures and rewards as they were recorded, to one reward each (B,)."""
 
 
 class Relabelling:
@@ -55,7 +56,8 @@ class Relabelling:
             index = torch.as_tensor(buffer.outdated(self.version, self._group)[: self._chunk])
             if not len(index):
                 return False
-            batch = buffer.gather(index, one_step=True)
+            recorded = torch.as_tensor(buffer.columns(index)["recorded_reward"]).to(buffer.device)
+            batch = replace(buffer.gather(index, one_step=True), reward=recorded)
         values = self._score(batch).detach()
         if values.shape != index.shape:
             raise ShapeError("replay relabelling score", tuple(values.shape), (len(index),))

@@ -14,11 +14,13 @@ from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Ev
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
 from robot_rlhf.learner.means import RecentMeans
-from robot_rlhf.ports import Learner
+from robot_rlhf.learner.rewarding import RewardKeeper
+from robot_rlhf.ports import Learner, Subscriber
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
 from robot_rlhf.runtime.governor import Governor
+from robot_rlhf.runtime.preference_learning import PreferenceLearner
 
 BATCHES_AT_ONCE = 4
 """Batches drawn in one gather; a third cheaper per batch than one by one, from state."""
@@ -94,13 +96,18 @@ class Trainer:
         """Updates between the weights that proposed a step and the newest, per step."""
         self.heartbeat: Callable[[], None] = lambda: None
         """Called before every few batches, also in long preparations; a process shows with it that it lives."""
-        self._feed = feed
+        self.feeds = [feed]
+        """What fills replay, and a reward model's replay where it looks at other things than the policy."""
         self._practising = False
         self._warm = False
         self._critic_warm = False
         self._on_metrics = on_metrics
         self._log_every = log_every
         self._whole_update = whole_update
+        self.rewards: RewardKeeper | None = None
+        """Puts a reward model's scores in the place of recorded rewards; None leaves those."""
+        self.lessons: PreferenceLearner | None = None
+        """Teaches that reward model during practice; None leaves it as it is."""
         self._update: Callable[[], Mapping[str, torch.Tensor]] | None = None
         self._recent = RecentMeans()
 
@@ -108,20 +115,27 @@ class Trainer:
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._practising = meta.kind is EpisodeKind.PRACTICE
-        self._feed.on_episode_start(meta, observation)
+        for listener in self._listeners():
+            listener.on_episode_start(meta, observation)
 
     def on_step(self, step: Step) -> None:
-        self._feed.on_step(step)
+        for listener in self._listeners():
+            listener.on_step(step)
         if self._practising:
             self.steps += 1
             if step.policy_version >= 0:
                 self.staleness.append(self.updates - step.policy_version)
 
     def on_event(self, event: Event) -> None:
-        self._feed.on_event(event)
+        for listener in self._listeners():
+            listener.on_event(event)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        self._feed.on_episode_end(end)
+        for listener in self._listeners():
+            listener.on_episode_end(end)
+
+    def _listeners(self) -> Iterable[Subscriber]:
+        return (*self.feeds, self.lessons) if self.lessons else self.feeds
 
     # -- learning ------------------------------------------------------------------------------------------------
 
@@ -140,6 +154,10 @@ class Trainer:
         if due <= 0:
             return 0
         self.prepare()
+        if self.lessons is not None and self.lessons.work(self.heartbeat):
+            self._on_metrics(self.steps, self.lessons.figures())
+        if self.rewards is not None:
+            self.rewards.advance()
         mix = {PRIOR: self.config.prior_share, ONLINE: 1.0 - self.config.prior_share}
         if not self._critic_warm:
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))

@@ -1,0 +1,177 @@
+"""Puts a reward model's scores where the learner finds its rewards: in replay, beside the control loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from robot_rlhf.datatypes import Batch
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.mixing import EVERYTHING, ONLINE
+from robot_rlhf.replay.relabel import Relabelling
+from robot_rlhf.rewards import transforms
+from robot_rlhf.rewards.model import LearnedReward
+
+CHUNK = 1024
+"""Rows scored at once, between two updates."""
+REFERENCES = 512
+"""Practice rows whose scores stand for those of the starting policy."""
+PAR_REFERENCES = 10
+"""Of these, rows against which a score is squashed (Fu et al. 2025 take up to ten)."""
+
+
+@dataclass(frozen=True)
+class RewardModelConfig:
+    """A learned reward, and how it enters what is learned from."""
+
+    file: Path | None = None
+    """The model, as `robot-rlhf reward train` writes it; None learns from the recorded rewards alone."""
+    learns: bool = False
+    """Learn it from comparisons during practice, or with a file go on learning it."""
+    use: Literal["shape", "replace"] = "shape"
+    """shape: as a potential beside the recorded reward, which leaves unchanged what is best however wrong the model is;
+    replace: instead of it, nothing recorded counts but how an episode ended."""
+    scale: float = 1.0
+    """Factor of a potential."""
+    members: Literal["mean", "minimum", "cautious"] = "mean"
+    """What the ensemble says together; cautious: mean minus `penalty` times the variance (UWO)."""
+    penalty: float = 1.0
+    bounded: bool = True
+    """Squash what has no bounds, the preference head, into 0 to 1 around what the starting policy got (PAR)."""
+
+    @property
+    def is_used(self) -> bool:
+        """There is a reward beside the recorded one."""
+        return self.file is not None or self.learns
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0.0:
+            raise ConfigError(f"reward_model.scale: got {self.scale}, allowed above 0")
+        if not self.penalty >= 0.0:
+            raise ConfigError(f"reward_model.penalty: got {self.penalty}, allowed >= 0")
+
+
+class Rewarding:
+    """One-step transitions, with their recorded rewards, to the rewards to learn from."""
+
+    def __init__(self, model: LearnedReward, config: RewardModelConfig, discount: float) -> None:
+        """Args: discount: gamma per step."""
+        self.model = model
+        self.config = config
+        self._discount = discount
+        self._references: Tensor | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """The head that is read has learned something."""
+        return self.model.reads in self.model.trained
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Shape (B,).
+
+        Instead of the recorded reward, a step gets (1 - gamma) of what the model says of where it led, and the last
+        step of an episode that ended by itself all of it, as if what was reached would stay for ever (an absorbing
+        state, Kostrikov et al. 2019). So values are means of what the model says, and ending early is no loss.
+        """
+        after = self.value(batch)
+        discount = batch.discount.to(after.device)
+        if self.config.use == "replace":
+            return torch.where(discount == 0.0, after, (1.0 - self._discount) * after)
+        before = self.value(replace(batch, next_observation=batch.observation))
+        recorded = batch.reward.to(after.device)
+        return transforms.shaped(recorded, before * self.config.scale, after * self.config.scale, discount)
+
+    def value(self, batch: Batch) -> Tensor:
+        """What the model says of the observations that were reached; progress and success in [0, 1]. Shape (B,).
+
+        Preferences have no unit: their scores are taken against those of the starting policy, squashed (PAR), or in
+        fourths of their standard deviation.
+        """
+        value = self._together(batch)
+        if self.model.reads != "preference" or self._references is None:
+            return value
+        spread = self._references.std(correction=0).clamp_min(transforms.SMALLEST_SPREAD)
+        if self.config.bounded:
+            return transforms.centred_sigmoid(value / spread, self._references[:PAR_REFERENCES] / spread)
+        return (value - self._references.mean()) / (4.0 * spread)
+
+    def refer_to(self, batch: Batch) -> None:
+        """Take these transitions for what the starting policy does."""
+        self._references = self._together(batch)
+
+    def _together(self, batch: Batch) -> Tensor:
+        """The members' common score. Shape (B,)."""
+        action = None if self.model.inputs.action is None else batch.action
+        scores = self.model.members(batch.next_observation, action)
+        if self.config.members == "minimum":
+            return transforms.minimum(scores)
+        if self.config.members == "cautious":
+            return transforms.mean_minus_variance(scores, self.config.penalty)
+        return transforms.mean_reward(scores)
+
+
+class RewardKeeper:
+    """Keeps the rewards in replay those of the newest reward model, a chunk at a time between updates.
+
+    Rows that arrive are scored before the next update, as long as they are no more than a chunk; after the model has
+    learned, rows carry the reward of its former version until their turn comes. Until it has learned at all, nothing
+    is rewarded where it replaces the recorded reward.
+    """
+
+    def __init__(self, buffer: ReplayBuffer, rewarding: Rewarding, seen: ReplayBuffer | None = None) -> None:
+        """Args: seen: holds the same rows as the model looks at them; None: as the policy does."""
+        self._buffer = buffer
+        self._rewarding = rewarding
+        self._seen = buffer if seen is None else seen
+        self._pass: Relabelling | None = None
+        self._done = -1
+        self.scored = 0
+        """Rows scored so far, again ones included."""
+
+    @property
+    def version(self) -> int:
+        """Of the rewards that are given now; recorded ones have 0."""
+        return self._rewarding.model.version + 1
+
+    def advance(self) -> bool:
+        """Score the next chunk of rows with another version; returns whether there are more."""
+        if self._pass is None or self._pass.version != self.version:
+            self._refer()
+            self._pass = self._seen.relabel(self._score, self.version, chunk=CHUNK)
+            self._done = -1
+        if self._done == self._seen.written:
+            return False
+        written, before = self._seen.written, self._pass.changed
+        more = self._pass.advance()
+        self.scored += self._pass.changed - before
+        if not more:
+            self._done = written
+        return more
+
+    def finish(self) -> int:
+        """Score all rows; returns how many have been scored so far."""
+        while self.advance():
+            pass
+        return self.scored
+
+    def _score(self, batch: Batch) -> Tensor:
+        if self._rewarding.is_ready:
+            reward = self._rewarding(batch)
+        else:
+            reward = batch.reward if self._rewarding.config.use == "shape" else torch.zeros_like(batch.reward)
+        if self._seen is not self._buffer:
+            self._buffer.update_rewards(batch.index, reward, version=self.version)
+        return reward
+
+    def _refer(self) -> None:
+        """Score the first practice anew: each version's scores are taken against its own."""
+        index = self._seen.indices(ONLINE)[:REFERENCES]
+        if not len(index):
+            index = self._seen.indices(EVERYTHING)[:REFERENCES]
+        if len(index) and self._rewarding.is_ready:
+            self._rewarding.refer_to(self._seen.gather(index, one_step=True))
