@@ -24,7 +24,7 @@ from robot_rlhf.apps.judge import final_evaluation
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
 from robot_rlhf.apps.report import write_json
-from robot_rlhf.apps.reward_data import features_of
+from robot_rlhf.apps.reward_data import features_of, warn_of_words
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
@@ -182,6 +182,8 @@ class _Offline:
             feeds = [JudgedFeed(ReplayFeed(b, f), labels, self.config.reward, takes) for b, f in encoders.values()]
             replay_into(path, FanOut([*feeds, self.tally]), pictures=pictures)
             successes += feeds[0].successes
+            if self.model is not None:  # one task: what was asked for last is what all of it is scored for
+                self.model.instruction = feeds[0].instruction or self.model.instruction
             self.episodes += feeds[0].episodes
         if not len(buffer):
             raise ConfigError(f"offline: {', '.join(map(str, options.runs))} hold no step to learn from")
@@ -198,6 +200,7 @@ class _Offline:
             parts = [buffer.gather(chunk, one_step=True).reward.cpu() for chunk in rows.split(1024)]
             index, values = rows.numpy(), torch.cat(parts).numpy()
         else:
+            warn_of_words(self.model, self.model.instruction)
             version = max(1, self.model.version)
             index, values = relabelled(scored, self.model.scores, version)
         unit = unit_rewards(values, np.isin(index, successes), self.config.replay.discount)

@@ -47,6 +47,8 @@ class JudgedFeed:
         """Replay rows in which an episode ended by its success, with no future."""
         self.episodes: Counter[str] = Counter()
         """Episodes counted, by kind and outcome, as 'practice success'."""
+        self.instruction = ""
+        """What the robot was asked for last."""
         self._feed = feed
         self._labels = labels
         self._reward = reward
@@ -62,6 +64,7 @@ class JudgedFeed:
         """Kept back until it is known whether it was the last."""
         self._pass_on()
         self._pending = step
+        self.instruction = step.instruction
 
     def on_event(self, event: Event) -> None:
         self._feed.on_event(event)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from robot_rlhf.apps import reward_train
+from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import read_yaml
+from robot_rlhf.apps.reward_data import features_facts
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
+from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.rewards.network import RewardConfig, RewardInputs
 from tests.runtime.runs import tiny
 
 SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")
@@ -73,6 +79,18 @@ def test_by_a_learned_reward(recorded: Path, reward: Path, tmp_path: Path) -> No
     assert offline["gold_used"] is False
     low, high = offline["reward_range"]
     assert 0.0 <= low < high <= 1.0
+
+
+def test_a_reward_may_see_other_things_than_the_policy(recorded: Path, tmp_path: Path) -> None:
+    config, spec = read_yaml(recorded / "config.yaml"), journal_spec(recorded / "journal")
+    seen = replace(config, features=replace(config.features, fine=0.0, absolute=True))
+    inputs = RewardInputs(build_features(seen, spec).size)
+    assert inputs.state != build_features(config, spec).size
+    model = LearnedReward(inputs, RewardConfig(hidden=(8,)), seed=0)
+    model.trained, model.facts = ("progress",), features_facts(seen, spec)
+    model.save(tmp_path / "other.safetensors")
+    offline = learned(tmp_path, str(recorded), "--reward", str(tmp_path / "other.safetensors"))["offline"]
+    assert offline["reward_range"][0] < offline["reward_range"][1]
 
 
 def test_gold_is_marked(recorded: Path, tmp_path: Path) -> None:
