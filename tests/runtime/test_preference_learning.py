@@ -156,4 +156,4 @@ def test_rounds_keep_their_distance_and_ask_no_pair_twice() -> None:
 @pytest.mark.parametrize("name", ["budget", "pairs", "every", "length", "newest"])
 def test_a_teacher_needs_something_to_ask(name: str) -> None:
     with pytest.raises(ConfigError, match=f"teacher.{name}"):
-        TeacherConfig(**{name: 0})
+        TeacherConfig(**{name: 0})  # type: ignore[arg-type]
