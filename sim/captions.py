@@ -77,7 +77,12 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "peg": ("there is a peg and a block with a hole", "a robot with a peg"),
     },
     "marker distance": {
-        "at": ("the gripper is at the green marker", "the tool touches the marker", "the gripper is at the marker"),
+        "at": (
+            "the gripper is at the green marker",
+            "the tool touches the marker",
+            "the gripper is at the marker",
+            "move the gripper to the green marker",
+        ),
         "near": ("the gripper is near the green marker", "the gripper is close to the marker"),
         "far": ("the gripper is far from the green marker", "the gripper is away from the marker"),
     },
@@ -98,6 +103,7 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "the cube is picked up",
             "the gripper holds the cube in the air",
             "the gripper holds the cube above the table",
+            "pick up the cube",
         ),
     },
     "cube colour": {c: (f"the cube is {c}", f"there is a {c} cube", f"a robot and a {c} cube") for c in HUES},
@@ -110,7 +116,12 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "around": ("the gripper is at the cube", "the fingers are around the cube"),
     },
     "peg place": {
-        "in": ("the peg is in the hole", "the peg is inserted into the hole", "the peg is in the block"),
+        "in": (
+            "the peg is in the hole",
+            "the peg is inserted into the hole",
+            "the peg is in the block",
+            "insert the peg into the hole",
+        ),
         "over": ("the peg is over the hole", "the peg is above the hole", "the peg points at the hole"),
         "beside": ("the peg is beside the hole", "the peg is away from the hole", "the peg misses the hole"),
     },
@@ -118,7 +129,9 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         value: tuple(f"the block is {words}" for words in phrases) for value, phrases in _SIDES.items()
     },
 }  # fmt: skip
-"""Attribute to value to ways to say it. Those of the gripper come after 'the gripper is'; the first is the plainest."""
+"""Attribute to value to ways to say it. Those of the gripper come after 'the gripper is'; the first is the plainest.
+
+A task's instruction says how the world is when it has been followed."""
 
 OF_GRIPPER = ("gripper side", "gripper depth", "gripper height", "fingers")
 SUBJECTS = ("the gripper is", "the robot hand is", "the robot's gripper is", "the tool is")
