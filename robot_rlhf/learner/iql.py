@@ -14,7 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, snapshot_of
+from robot_rlhf.learner.state import AdamState, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -213,19 +213,12 @@ class IqlLearner:
         return snapshot_of(self.average, self.updates)
 
     def state(self) -> Mapping[str, Tensor]:
-        tensors = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}
-        for name, module in self._modules().items():
-            tensors |= {f"{name}.{key}": value.detach().clone() for key, value in module.state_dict().items()}
-        for name, optimiser in self._optimisers.items():
-            tensors |= {f"adam.{name}.{key}": value for key, value in optimiser.state().items()}
-        return tensors
+        own = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}
+        return own | state_of(self._modules(), self._optimisers)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
-        for name, part in {**self._modules(), **self._optimisers}.items():
-            prefix = f"{name}." if isinstance(part, nn.Module) else f"adam.{name}."
-            own = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
-            part.load_state_dict(own) if isinstance(part, nn.Module) else part.load(own)
+        load_state_of(state, self._modules(), self._optimisers)
         self.generator.set_state(state["generator"].cpu())
         self.updates = int(state["updates"])
 

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, snapshot_of
+from robot_rlhf.learner.state import AdamState, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -227,22 +227,16 @@ class SacLearner:
         return snapshot_of(self.average, self.updates)
 
     def state(self) -> Mapping[str, Tensor]:
-        tensors = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}
-        for name, module in self._modules().items():
-            tensors |= {f"{name}.{key}": value.detach().clone() for key, value in module.state_dict().items()}
-        tensors["log_temperature"] = self.log_temperature.detach().clone()
-        for name, optimiser in self._optimisers.items():
-            tensors |= {f"adam.{name}.{key}": value for key, value in optimiser.state().items()}
-        return tensors
+        own = {
+            "updates": torch.tensor(self.updates),
+            "generator": self.generator.get_state(),
+            "log_temperature": self.log_temperature.detach().clone(),
+        }
+        return own | state_of(self._modules(), self._optimisers)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
-        for name, module in self._modules().items():
-            prefix = f"{name}."
-            module.load_state_dict({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
-        for name, optimiser in self._optimisers.items():
-            prefix = f"adam.{name}."
-            optimiser.load({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+        load_state_of(state, self._modules(), self._optimisers)
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         self.generator.set_state(state["generator"].cpu())

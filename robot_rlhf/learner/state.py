@@ -69,3 +69,27 @@ class AdamState:
 def snapshot_of(module: nn.Module, version: int) -> WeightSnapshot:
     """The module's weights as NumPy arrays."""
     return WeightSnapshot(version, {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()})
+
+
+def state_of(modules: Mapping[str, nn.Module], optimisers: Mapping[str, AdamState]) -> dict[str, Tensor]:
+    """Copies of all weights and moments, as '<module>.<tensor>' and 'adam.<optimiser>.<tensor>'."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in modules.items():
+        tensors |= {f"{name}.{key}": value.detach().clone() for key, value in module.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        tensors |= {f"adam.{name}.{key}": value for key, value in optimiser.state().items()}
+    return tensors
+
+
+def load_state_of(
+    state: Mapping[str, Tensor], modules: Mapping[str, nn.Module], optimisers: Mapping[str, AdamState]
+) -> None:
+    """The inverse of `state_of`; other entries are left alone."""
+
+    def below(prefix: str) -> dict[str, Tensor]:
+        return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+
+    for name, module in modules.items():
+        module.load_state_dict(below(f"{name}."))
+    for name, optimiser in optimisers.items():
+        optimiser.load(below(f"adam.{name}."))
