@@ -1,6 +1,6 @@
-"""How fast the learner updates and the policy decides, beside Stable-Baselines3, sbx and LeRobot.
+"""How fast replay is sampled, the learner updates and the policy decides, beside SB3, sbx, torchrl and LeRobot.
 
-    python -m benchmarks.learner [--python sbx=PATH --python lerobot=PATH]
+    python -m benchmarks.learner [--python sbx=PATH --python torchrl=PATH --python lerobot=PATH]
 
 At equal network (two hidden layers of 256, two critics) and batch, sampling included, each on the same one core: some
 packages take a second one for themselves whatever they are told.
@@ -69,9 +69,24 @@ def from_pictures(peers: dict[str, str]) -> list[Entry]:
     return entries
 
 
+def replay(peers: dict[str, str]) -> list[Entry]:
+    numbers = (STATE, ACTION, BATCH, HIDDEN, CAMERAS, SIZE)
+    entries = [
+        Entry("ours", "peers/ours.py", ("sample", *numbers)),
+        Entry("ours, shifted", "peers/ours.py", ("sample", *numbers, "--shift", 4)),
+        Entry("stable-baselines3", "peers/sb3.py", ("sb3", "sample", *numbers), peers.get("sb3", sys.executable)),
+    ]
+    if "torchrl" in peers:
+        few = (STATE, ACTION, BATCH, CAMERAS, SIZE)
+        entries.append(Entry("torchrl", "peers/torchrl_sample.py", few, peers["torchrl"]))
+    if "lerobot" in peers:
+        entries.append(Entry("lerobot", "peers/lerobot_sac.py", ("sample", *numbers), peers["lerobot"]))
+    return entries
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("state", "act", "pictures"), default=None)
+    parser.add_argument("--only", choices=("state", "act", "pictures", "sample"), default=None)
     add_options(parser)
     options = parser.parse_args()
     peers = interpreters(options)
@@ -83,6 +98,7 @@ def main() -> None:
             from_pictures(peers),
             options.seconds,
         ),
+        "sample": (f"batch of 256 with {CAMERAS} pictures {SIZE} x {SIZE} from replay", replay(peers), options.seconds),
     }
     for name, (title, entries, seconds) in parts.items():
         if options.only in (None, name):

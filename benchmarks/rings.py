@@ -8,15 +8,25 @@ import numpy as np
 
 from robot_rlhf.datatypes import Source
 from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.pictures import PictureConfig
 
 EPISODE = 100
 DIFFERENT = 256
 """Observations that differ; the rest repeats them, so that a large ring is filled fast."""
 
 
-def fill(rows: int, state: int, action: int, pictures: Mapping[str, tuple[int, int]]) -> ReplayBuffer:
+def fill(
+    rows: int, state: int, action: int, pictures: Mapping[str, tuple[int, int]], *, shift: int = 0
+) -> ReplayBuffer:
     """A ring of this many rows with 100-step episodes, a tenth of them demonstrations."""
-    buffer = ReplayBuffer(rows, state_size=state, action_size=action, cameras=pictures, discount=0.97)
+    buffer = ReplayBuffer(
+        rows,
+        state_size=state,
+        action_size=action,
+        cameras=pictures,
+        discount=0.97,
+        pictures=PictureConfig(shift=shift),
+    )
     rng = np.random.default_rng(0)
     images = {name: rng.integers(0, 256, (DIFFERENT, *hw, 3), dtype=np.uint8) for name, hw in pictures.items()}
     states = rng.normal(size=(DIFFERENT, state)).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Ours: one update of the off-policy learner, sampling included; or one decision.
+"""Ours: one update of the off-policy learner, sampling included; or one decision; or sampling alone.
 
-python benchmarks/peers/ours.py {update,act} STATE ACTION BATCH HIDDEN [CAMERAS SIZE] [--set NAME=VALUE ...]
+python benchmarks/peers/ours.py {update,act,sample} STATE ACTION BATCH HIDDEN [CAMERAS SIZE] [--set NAME=VALUE ...]
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("update", "act"))
+    parser.add_argument("what", choices=("update", "act", "sample"))
     parser.add_argument("numbers", type=int, nargs="+")
     parser.add_argument("--sac", type=json.loads, default={}, help="settings of SacConfig, as JSON")
     parser.add_argument("--network", type=json.loads, default={}, help="settings of NetworkConfig, as JSON")
     parser.add_argument(
         "--frozen", type=int, default=0, help="length of frozen features per camera, instead of pictures"
     )
+    parser.add_argument("--shift", type=int, default=0, help="pixels by which sampled pictures are shifted")
     options = parser.parse_args()
     state, action, batch, hidden, *rest = options.numbers
     cameras, size = rest or (0, 0)
@@ -43,8 +44,12 @@ def main() -> None:
         with torch.inference_mode():
             serve(lambda: torch.tanh(actor({"state": torch.zeros(1, width), **seen}).mean), robot_rlhf.__version__)
         return
+    rows, size_of_state = 3_000 if not pictures else 600, state + sum(frozen.values())
+    buffer = fill(rows, size_of_state, action, pictures, shift=options.shift)
+    if options.what == "sample":
+        serve(lambda: buffer.sample(batch), robot_rlhf.__version__)
+        return
     learner = SacLearner(shapes, network, SacConfig(**options.sac), seed=0)
-    buffer = fill(3_000 if not pictures else 600, state + sum(frozen.values()), action, pictures)
     serve(lambda: [learner.update(b) for b in buffer.sample_many(4, batch)], robot_rlhf.__version__, per_call=4)
 
 

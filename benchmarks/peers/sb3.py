@@ -1,6 +1,6 @@
-"""Stable-Baselines3's SAC, or sbx's: one update, its own sampling included; or one decision.
+"""Stable-Baselines3's SAC, or sbx's: one update, its own sampling included; or one decision, or sampling alone.
 
-python benchmarks/peers/sb3.py {sb3,sbx} {update,act} STATE ACTION BATCH HIDDEN [CAMERAS SIZE]
+python benchmarks/peers/sb3.py {sb3,sbx} {update,act,sample} STATE ACTION BATCH HIDDEN [CAMERAS SIZE]
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ def main() -> None:
     if what == "act":
         seen = env.observation_space.sample()
         serve(lambda: model.predict(seen, deterministic=True), version)
+    elif what == "sample":
+        serve(lambda: buffer.sample(batch), version)
     else:
         serve(lambda: model.train(1, batch), version)
 
