@@ -171,13 +171,17 @@ def build_trainer(
     graphs = whole_update if recordable and config.replay.pictures == "device" else None
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs)
     # Real returns are those of recorded rewards: they say nothing of values by another reward.
-    return trainer, None if config.reward_model.is_used else ValueCheck(q_values, config.replay.discount)
+    return trainer, None if config.reward_model.is_used or config.reward.gold else ValueCheck(
+        q_values, config.replay.discount
+    )
 
 
 def return_bounds(config: TrainConfig) -> tuple[float, float] | None:
     """Possible returns: those of the recorded reward, unless a reward model makes others possible."""
     model, bounds = config.reward_model, config.sac.return_bounds
-    if not model.is_used or bounds is None:
+    if bounds is None or (config.reward.gold and not model.is_used):
+        return bounds and (0.0, 1.0)
+    if not model.is_used:
         return bounds
     if model.use == "shape":  # values are those of the recorded reward minus the potential, in [0, 1] if it is bounded
         return (bounds[0] - model.scale, bounds[1]) if model.bounded else None

@@ -27,6 +27,8 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
     """
     settings = config.reward_model
     if not settings.is_used:
+        if config.reward.gold:
+            trainer.rewards = RewardKeeper(trainer.buffer, Rewarding(None, settings, config.replay.discount))
         return
     features = build_features(config, spec)
     if settings.file is None:

@@ -59,8 +59,12 @@ class RewardModelConfig:
 class Rewarding:
     """One-step transitions, with their recorded rewards, to the rewards to learn from."""
 
-    def __init__(self, model: LearnedReward, config: RewardModelConfig, discount: float) -> None:
-        """Args: discount: gamma per step."""
+    def __init__(self, model: LearnedReward | None, config: RewardModelConfig, discount: float) -> None:
+        """
+        Args:
+            model: None where the recorded reward itself says how good what was reached is, in [0, 1].
+            discount: gamma per step.
+        """
         self.model = model
         self.config = config
         self._discount = discount
@@ -69,7 +73,12 @@ class Rewarding:
     @property
     def is_ready(self) -> bool:
         """The head that is read has learned something."""
-        return self.model.reads in self.model.trained
+        return self.model is None or self.model.reads in self.model.trained
+
+    @property
+    def version(self) -> int:
+        """Of the rewards that are given now; recorded ones have 0."""
+        return 1 if self.model is None else self.model.version + 1
 
     def __call__(self, batch: Batch) -> Tensor:
         """Shape (B,).
@@ -80,7 +89,7 @@ class Rewarding:
         """
         after = self.value(batch)
         discount = batch.discount.to(after.device)
-        if self.config.use == "replace":
+        if self.config.use == "replace" or self.model is None:
             return torch.where(discount == 0.0, after, (1.0 - self._discount) * after)
         before = self.value(replace(batch, next_observation=batch.observation))
         recorded = batch.reward.to(after.device)
@@ -92,7 +101,9 @@ class Rewarding:
         Preferences have no unit: their scores are taken against those of the starting policy, squashed (PAR), or in
         fourths of their standard deviation.
         """
-        value = self._together(batch)
+        if self.model is None:
+            return batch.reward
+        value = self._together(self.model, batch)
         if self.model.reads != "preference" or self._references is None:
             return value
         spread = self._references.std(correction=0).clamp_min(transforms.SMALLEST_SPREAD)
@@ -102,12 +113,12 @@ class Rewarding:
 
     def refer_to(self, batch: Batch) -> None:
         """Take these transitions for what the starting policy does."""
-        self._references = self._together(batch)
+        self._references = None if self.model is None else self._together(self.model, batch)
 
-    def _together(self, batch: Batch) -> Tensor:
+    def _together(self, model: LearnedReward, batch: Batch) -> Tensor:
         """The members' common score. Shape (B,)."""
-        action = None if self.model.inputs.action is None else batch.action
-        scores = self.model.members(batch.next_observation, action)
+        action = None if model.inputs.action is None else batch.action
+        scores = model.members(batch.next_observation, action)
         if self.config.members == "minimum":
             return transforms.minimum(scores)
         if self.config.members == "cautious":
@@ -133,16 +144,11 @@ class RewardKeeper:
         self.scored = 0
         """Rows scored so far, again ones included."""
 
-    @property
-    def version(self) -> int:
-        """Of the rewards that are given now; recorded ones have 0."""
-        return self._rewarding.model.version + 1
-
     def advance(self) -> bool:
         """Score the next chunk of rows with another version; returns whether there are more."""
-        if self._pass is None or self._pass.version != self.version:
+        if self._pass is None or self._pass.version != self._rewarding.version:
             self._refer()
-            self._pass = self._seen.relabel(self._score, self.version, chunk=CHUNK)
+            self._pass = self._seen.relabel(self._score, self._rewarding.version, chunk=CHUNK)
             self._done = -1
         if self._done == self._seen.written:
             return False
@@ -165,7 +171,7 @@ class RewardKeeper:
         else:
             reward = batch.reward if self._rewarding.config.use == "shape" else torch.zeros_like(batch.reward)
         if self._seen is not self._buffer:
-            self._buffer.update_rewards(batch.index, reward, version=self.version)
+            self._buffer.update_rewards(batch.index, reward, version=self._rewarding.version)
         return reward
 
     def _refer(self) -> None:

@@ -25,7 +25,7 @@ from robot_rlhf.datatypes import (
     Situation,
     Step,
 )
-from robot_rlhf.errors import FaultLatchedError, InvalidValueError
+from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError
 from robot_rlhf.ports import EndingTask, GoldTask
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
@@ -113,6 +113,8 @@ class _RunningEpisode:
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
         self._gold = station.task.gold_reward if isinstance(station.task, GoldTask) else None
+        if station.reward.gold and self._gold is None:
+            raise ConfigError(f"reward.gold: {station.task.name} has no true reward; only a simulated task knows it")
         self._world_ended = station.task.ended if isinstance(station.task, EndingTask) else None
         self._outcome_so_far: tuple[Outcome | None, str] = (None, "")
         self._untold: list[Event] = []
@@ -305,14 +307,15 @@ class _RunningEpisode:
         outcome: Outcome | None,
     ) -> Step:
         station = self.station
+        gold = self._gold(next_observation) if self._gold else 0.0
         step = Step(
             index=self._steps,
             observation=observation,
             proposed=proposed,
             executed=executed,
             driver=driver,
-            reward=station.reward.value(outcome, observation, next_observation),
-            gold_reward=self._gold(next_observation) if self._gold else 0.0,
+            reward=gold if station.reward.gold else station.reward.value(outcome, observation, next_observation),
+            gold_reward=gold,
             terminated=outcome in (Outcome.SUCCESS, Outcome.FAILURE),
             truncated=outcome is not None and outcome not in (Outcome.SUCCESS, Outcome.FAILURE),
             policy_version=station.policy.version if station.policy else -1,

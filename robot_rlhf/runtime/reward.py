@@ -21,9 +21,14 @@ class SparseReward:
     """Charged when an episode ends as a failure: the force limit tripped, or the person pressed failure. Without it
     a discount of 0.97 makes a hasty policy that hits the object once in thirty episodes better than a careful one."""
 
+    gold: bool = False
+    """Record the simulator's true reward instead, and learn from it: the yardstick of learned rewards, nothing else."""
+
     @property
     def source(self) -> str:
         """Name and version, kept with every episode."""
+        if self.gold:
+            return "gold@1"
         costs = f"{self.failure_cost:g}*failure-{self.gripper_cost:g}*gripper_changes"
         return f"{self.judge}_success-{costs}@1"
 

@@ -65,6 +65,13 @@ def test_instead_of_the_recorded_reward_what_is_reached_counts(terminated: bool)
     torch.testing.assert_close(rewards_of(buffer), share * reached)
 
 
+def test_without_a_model_a_recorded_dense_reward_says_what_is_reached() -> None:
+    buffer = a_buffer()
+    practise(buffer, [0.2, 0.4, 1.0], terminated=True)
+    assert RewardKeeper(buffer, Rewarding(None, RewardModelConfig(), GAMMA)).finish() == 3
+    torch.testing.assert_close(rewards_of(buffer), torch.tensor([0.02, 0.04, 1.0]))
+
+
 def test_a_score_that_never_changes_is_the_value_whenever_the_episode_ends() -> None:
     for steps in (1, 5, 20):
         share = [1 - GAMMA] * (steps - 1) + [1.0]

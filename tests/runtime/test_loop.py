@@ -320,6 +320,18 @@ def test_an_intervention_is_told_also_when_the_episode_breaks() -> None:
     assert said.span == Segment("practice-0", 1, 3)
 
 
+def test_the_true_reward_is_recorded_as_reward_only_where_a_run_asks_for_it() -> None:
+    for asked in (False, True):
+        rig = Rig()
+        rig.station.reward = SparseReward(gold=asked)
+        rig.task.gold = lambda observation: 0.25
+        rig.task.time_limit = 3
+        rig.run()
+        assert {step.gold_reward for step in rig.listener.steps} == {0.25}
+        assert {step.reward for step in rig.listener.steps} == {0.25 if asked else 0.0}
+    assert SparseReward(gold=True).source == "gold@1"
+
+
 def test_what_the_guard_does_reaches_subscribers() -> None:
     rig = Rig(policy=Script([wish(1.0, 1.0, 1.0, 0.0, 1.0)]))
     rig.task.time_limit = 200
