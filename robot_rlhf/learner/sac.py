@@ -34,6 +34,11 @@ class SacConfig:
 
     learning_rate: float = 3e-4
     """Of actor, critics and temperature."""
+    learning_rate_end: float | None = None
+    """Learning rate after learning_rate_updates; None keeps it. What is seen through a moving encoder needs rest: with
+    pictures a policy that had learned went on swinging between success rates."""
+    learning_rate_updates: int = 8_000
+    """Updates over which the learning rate goes linearly from the one to the other."""
     target_rate: float = 0.005
     """Share of the online critic that flows into its target per update (tau)."""
     temperature: float = 0.01
@@ -72,6 +77,8 @@ class SacConfig:
             raise ConfigError("sac.target_rate and sac.average_rate: allowed (0, 1]")
         if self.actor_every < 1 or self.target_subset < 1:
             raise ConfigError("sac.actor_every and sac.target_subset: allowed >= 1")
+        if not self.learning_rate > 0.0 or (self.learning_rate_end is not None and not self.learning_rate_end > 0.0):
+            raise ConfigError("sac.learning_rate and sac.learning_rate_end: allowed above 0")
         if not 0.0 <= self.turned_colours <= 1.0:
             raise ConfigError(f"sac.turned_colours: got {self.turned_colours}, allowed 0 to 1")
 
@@ -118,6 +125,9 @@ class SacLearner:
         """Count an update and set what changes from one to the next; returns whether the actor learns in it."""
         self.updates += 1
         self._imitation_weight.fill_(self.cloning_weight)
+        if self.config.learning_rate_end is not None:
+            for optimiser in self._optimisers.values():
+                optimiser.set_learning_rate(self.learning_rate)
         return self.updates % self.config.actor_every == 0
 
     def step(self, batch: Batch, *, with_actor: bool) -> Mapping[str, Tensor]:
@@ -209,8 +219,14 @@ class SacLearner:
     def cloning_weight(self) -> float:
         """Weight of imitation now."""
         c = self.config
-        share = min(1.0, self.updates / max(1, c.cloning_updates))
-        return c.cloning_weight + share * (c.cloning_weight_end - c.cloning_weight)
+        return _between(c.cloning_weight, c.cloning_weight_end, self.updates, c.cloning_updates)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of all parameters now."""
+        c = self.config
+        end = c.learning_rate if c.learning_rate_end is None else c.learning_rate_end
+        return _between(c.learning_rate, end, self.updates, c.learning_rate_updates)
 
     @torch.no_grad()
     def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
@@ -298,6 +314,11 @@ class SacLearner:
         theirs: list[Tensor] = list(leader.parameters())
         if ours:
             get_ema_multi_avg_fn(1.0 - rate)(ours, theirs, None)
+
+
+def _between(start: float, end: float, done: int, whole: int) -> float:
+    """Linearly from start to end, and then the end."""
+    return start + min(1.0, done / max(1, whole)) * (end - start)
 
 
 def imitation_mask(source: Tensor) -> Tensor:

@@ -24,11 +24,20 @@ class AdamState:
 
     def __init__(self, parameters: Sequence[nn.Parameter | Tensor], learning_rate: float) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self._learning_rate = learning_rate
+        self._captured = any(p.device.type == "cuda" for p in self.parameters)
+        self._learning_rate: float | Tensor = learning_rate
+        if self._captured:  # a CUDA graph reads it anew each time
+            self._learning_rate = torch.tensor(learning_rate, device=self.parameters[0].device)
         self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
         self._means = [torch.zeros_like(p) for p in self.parameters]
         self._squares = [torch.zeros_like(p) for p in self.parameters]
-        self._captured = any(p.device.type == "cuda" for p in self.parameters)
+
+    def set_learning_rate(self, value: float) -> None:
+        """From the next step on."""
+        if isinstance(self._learning_rate, Tensor):
+            self._learning_rate.fill_(value)
+        else:
+            self._learning_rate = value
 
     @torch.no_grad()
     def step(self, loss: Tensor) -> None:

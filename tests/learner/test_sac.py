@@ -12,6 +12,7 @@ from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
 from robot_rlhf.learner.sac import SacConfig, SacLearner
+from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
 from tests.conformance import LearnerConformance
 
@@ -110,6 +111,7 @@ def test_settings_that_cannot_hold_are_refused() -> None:
     "change",
     [
         {"learning_rate": 1e-3},
+        {"learning_rate_end": 1e-5},
         {"target_rate": 0.1},
         {"temperature": 0.5},
         {"target_entropy": -5.0},
@@ -196,3 +198,39 @@ def test_warm_start_imitates_only_people() -> None:
     error_human = (wish - human.action[:, :2]).square().mean()
     error_policy = (torch.tanh(learner.actor(policy.observation).mean) - policy.action[:, :2]).square().mean()
     assert float(error_human) < 0.1 < float(error_policy)
+
+
+def test_the_learning_rate_goes_down_and_stays() -> None:
+    """A step with a tenth of the rate is a tenth as long: Adam's first step has the length of its rate."""
+    moved: list[float] = []
+    for updates in (0, 50, 99, 500):
+        weight = torch.nn.Parameter(torch.zeros(4))
+        adam = AdamState([weight], 1e-2)
+        learner = SacLearner(
+            Shapes(3, 2, None),
+            NetworkConfig(hidden=(8,)),
+            SacConfig(learning_rate=1e-2, learning_rate_end=1e-3, learning_rate_updates=100),
+            seed=0,
+        )
+        learner.updates = updates
+        adam.set_learning_rate(learner.learning_rate)
+        adam.step((weight * torch.tensor([1.0, -2.0, 3.0, -4.0])).sum())
+        moved.append(float(weight.detach().abs().mean()))
+    assert moved == pytest.approx([1e-2, 5.5e-3, 1.09e-3, 1e-3], rel=1e-4)
+
+
+def test_begin_hands_the_learning_rate_on() -> None:
+    config = SacConfig(learning_rate=1e-2, learning_rate_end=1e-9, learning_rate_updates=1)
+    learner = SacLearner(Shapes(3, 2, None), NetworkConfig(hidden=(8,)), config, seed=0)
+    learner.begin()
+    before = [p.detach().clone() for p in learner.critic.parameters()]
+    for optimiser in learner._optimisers.values():  # pyright: ignore[reportPrivateUsage]
+        optimiser.step(torch.stack([p.square().sum() for p in optimiser.parameters]).sum())
+    for p, old in zip(learner.critic.parameters(), before, strict=True):
+        torch.testing.assert_close(p.detach(), old, atol=1e-6, rtol=0.0)
+
+
+@pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"learning_rate_end": -1.0}, {"turned_colours": 1.5}])
+def test_sac_settings_outside_their_range(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        SacConfig(**wrong)  # type: ignore[arg-type]
