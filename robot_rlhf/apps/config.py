@@ -272,8 +272,23 @@ def pixel_defaults_for(task: str) -> TrainConfig:
         base,
         cameras=cameras,
         image_size=64,
+        demonstrations=60,
+        steps=7_000,
         features=replace(base.features, cameras=cameras, scene=False, absolute=True),
-        replay=replace(base.replay, rows=30_000),
+        replay=replace(base.replay, rows=30_000, n_step=3),
+        trainer=replace(
+            base.trainer, batch_size=64, updates_per_step=2.0, warm_start_updates=4_000, warm_critic_updates=1_500
+        ),
+        sac=replace(
+            base.sac,
+            precision="bfloat16",
+            turned_colours=0.5,
+            cloning_weight_end=1.5,
+            average_rate=0.005,
+            learning_rate_end=3e-5,
+        ),
+        cloning=replace(base.cloning, turned_colours=0.5),
+        evaluation=replace(base.evaluation, every=1_000),
     )
 
 
