@@ -188,6 +188,8 @@ class TrainConfig:
     iql: IqlConfig = field(default_factory=IqlConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     reward: SparseReward = field(default_factory=SparseReward)
+    success_model: Path | None = None
+    """Learned success (`reward train --head success`) that ends episodes, with reward.judge model."""
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
     reward_network: RewardConfig = field(default_factory=RewardConfig)
     """Of a reward that is learned from nothing."""
@@ -220,6 +222,8 @@ class TrainConfig:
         check_device(self.device)
         if self.reward_model.is_used and self.algorithm != "sac":
             raise ConfigError(f"reward_model: {self.algorithm} looks at no reward; allowed with algorithm sac")
+        if (self.reward.judge == "model") != (self.success_model is not None):
+            raise ConfigError("reward.judge model and success_model: allowed only together")
         if self.teacher.labeler != "none" and not (self.reward_model.learns and self.mode == "synchronous"):
             raise ConfigError("teacher.labeler: needs --reward-model.learns, and mode synchronous")
         if self.arms > 1 and self.mode != "parallel":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 from robot_rlhf.apps.build import build_features, picture_config
@@ -15,6 +16,7 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
+from robot_rlhf.runtime.success_watch import SuccessWatch, SuccessWatchBeside
 from robot_rlhf.runtime.trainer import Trainer
 
 
@@ -49,6 +51,21 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
         other = reward_buffer(config, seen)
         trainer.feeds.append(ReplayFeed(other, seen))
     trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other)
+
+
+def success_watch(config: TrainConfig, spec: RobotSpec, stack: ExitStack) -> SuccessWatch | None:
+    """What ends episodes where a model judges: at once in simulated time, beside the loop in real time.
+
+    Raises:
+        CheckpointError, ConfigError: no learned reward, of another robot, or without a success head.
+    """
+    if config.success_model is None:
+        return None
+    model = LearnedReward.load(config.success_model, reads="success")
+    features = features_of(model, spec, f"the robot of {config.task}")
+    watch = (SuccessWatch if config.mode == "synchronous" else SuccessWatchBeside)(model, features)
+    stack.callback(watch.close)
+    return watch
 
 
 def reward_buffer(config: TrainConfig, features: Features) -> ReplayBuffer:

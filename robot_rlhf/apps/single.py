@@ -22,7 +22,7 @@ from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.priority import urgent
-from robot_rlhf.apps.rewarded import reward_by_model
+from robot_rlhf.apps.rewarded import reward_by_model, success_watch
 from robot_rlhf.apps.run_folder import RunFolder, append_values
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.journal.reader import replay_into
@@ -118,6 +118,7 @@ class SingleTraining:
             teleop=person,
             operator=config.operator if config.person is None else "custom",
             subscribers=(journal, *listeners),
+            success_watch=success_watch(config, self.world.spec, stack),
         )
         if not self.synchronous:
             station = self._go_live(stack, station)

@@ -66,7 +66,8 @@ class SacConfig:
     shift_pixels: int = 4
     """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
     turned_colours: float = 0.0
-    """Share of the pictures whose colours are turned at random: for things that may have any colour."""
+    """Share of the pictures whose colours are turned at random: for things that may have any colour. Those that TD
+    targets are made from are not turned."""
     encoder_cloning: float = 1.0
     """Weight of imitation in what the encoder learns, beside the critics' loss; only with pictures."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -143,7 +144,8 @@ class SacLearner:
 
         The encoder has no target of its own: next observations are seen by the newest one (DrQ-v2, Yarats et al. 2021).
         """
-        observation, following = self._augment(batch.observation), self._augment(batch.next_observation)
+        observation = self._augment(batch.observation)
+        following = self._augment(batch.next_observation, colours=False)  # targets stay calm (SVEA, Hansen et al. 2021)
         with torch.no_grad():
             next_features = self._encode(following)
             out = self.actor.head(next_features)
@@ -268,9 +270,10 @@ class SacLearner:
             "target": self.target,
         }
 
-    def _augment(self, observation: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def _augment(self, observation: Mapping[str, Tensor], *, colours: bool = True) -> Mapping[str, Tensor]:
         c = self.config
-        return augmented(observation, self.generator, shift_pixels=c.shift_pixels, turned=c.turned_colours)
+        turned = c.turned_colours if colours else 0.0
+        return augmented(observation, self.generator, shift_pixels=c.shift_pixels, turned=turned)
 
     def _encode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Features (B, F) in float32; convolutions in the configured precision."""

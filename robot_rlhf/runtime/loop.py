@@ -182,6 +182,8 @@ class _RunningEpisode:
         if self._path is not None and self._path.end < self._before:
             self._path.add(observation, self._unaided)
         self.station.recent.begin(self.meta.id)
+        if self.station.success_watch is not None:
+            self.station.success_watch.begin()
         self.station.audience.on_episode_start(self.meta, observation)
         if self.station.pace:
             self.station.pace.restart()
@@ -278,7 +280,7 @@ class _RunningEpisode:
         if fault is not None:
             kind = Outcome.FAILURE if fault.rule in FORCE_FAULTS else Outcome.FAULT
             return kind, f"{fault.rule}: {fault.detail}"
-        if self.station.reward.succeeded(self.station.task, observation, buttons):
+        if self.station.reward.succeeded(self.station.task, observation, buttons, self.station.success_watch):
             return Outcome.SUCCESS, ""
         if Button.FAILURE in buttons:
             return Outcome.FAILURE, "failure pressed"

@@ -7,14 +7,16 @@ from typing import Literal
 
 from robot_rlhf.datatypes import Button, Observation, Outcome
 from robot_rlhf.ports import Task
+from robot_rlhf.runtime.success_watch import SuccessWatch
 
 
 @dataclass(frozen=True)
 class SparseReward:
     """1 in the step that succeeds, minus `failure_cost` in one that fails, minus `gripper_cost` per gripper change."""
 
-    judge: Literal["task", "person", "either"] = "task"
-    """Who says that it succeeded: the task's predicate, the person's success button, or whichever comes first."""
+    judge: Literal["task", "person", "either", "model"] = "task"
+    """Who says that it succeeded: the task's predicate, the person's success button, whichever of these comes first, or
+    a learned success model alone."""
     gripper_cost: float = 0.02
     """HIL-SERL's grasp penalty: charged per change of the command, never for holding."""
     failure_cost: float = 0.5
@@ -32,8 +34,17 @@ class SparseReward:
         costs = f"{self.failure_cost:g}*failure-{self.gripper_cost:g}*gripper_changes"
         return f"{self.judge}_success-{costs}@1"
 
-    def succeeded(self, task: Task, observation: Observation, buttons: frozenset[Button]) -> bool:
-        """Whether the step that led to the observation is a success."""
+    def succeeded(
+        self, task: Task, observation: Observation, buttons: frozenset[Button], watch: SuccessWatch | None = None
+    ) -> bool:
+        """Whether the step that led to the observation is a success.
+
+        Args:
+            watch: asked where a model judges; there must be one then.
+        """
+        if self.judge == "model":
+            assert watch is not None
+            return watch.succeeded(observation)
         if self.judge != "task" and Button.SUCCESS in buttons:
             return True
         return self.judge != "person" and task.success(observation)

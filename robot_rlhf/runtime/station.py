@@ -12,6 +12,7 @@ from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inputs import Inputs
 from robot_rlhf.runtime.recent import RecentSteps
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.success_watch import SuccessWatch
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Clock, Rate
 
@@ -52,6 +53,8 @@ class Station:
     patience: float = 1.0
     """Times the task's time limit that an episode may last when a person drives: their own steps do not count
     towards the limit before that."""
+    success_watch: SuccessWatch | None = None
+    """Says that the task has succeeded, where the reward's judge is a model."""
     world: Restorable | None = None
     """Puts a simulation back for a rewind; None rewinds by motion along the recorded path."""
 
