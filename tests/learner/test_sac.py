@@ -10,10 +10,12 @@ import torch
 
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.learner import sac
 from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
+from robot_rlhf.replay.augment import augmented
 from tests.conformance import LearnerConformance
 
 SHAPES = Shapes(state=3, action=3, gripper=2)
@@ -234,3 +236,19 @@ def test_begin_hands_the_learning_rate_on() -> None:
 def test_sac_settings_outside_their_range(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         SacConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_colours_are_turned_where_q_is_learned_and_not_where_targets_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = Shapes(3, 3, 2, {"front": (16, 16)})
+    learner = SacLearner(shapes, SMALL, SacConfig(turned_colours=1.0, shift_pixels=0), seed=0)
+    asked: list[tuple[float, float]] = []
+
+    def noted(observation: dict[str, torch.Tensor], generator: torch.Generator, *, shift_pixels: int, turned: float):
+        asked.append((turned, float(observation["state"].sum())))
+        return augmented(observation, generator, shift_pixels=shift_pixels, turned=turned)
+
+    monkeypatch.setattr(sac, "augmented", noted)
+    batch = batch_of(8, 0, shapes)
+    learner.update(batch)
+    now, later = float(batch.observation["state"].sum()), float(batch.next_observation["state"].sum())
+    assert asked == [(1.0, now), (0.0, later)]
