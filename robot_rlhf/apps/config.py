@@ -224,6 +224,8 @@ class TrainConfig:
             raise ConfigError(f"reward_model: {self.algorithm} looks at no reward; allowed with algorithm sac")
         if (self.reward.judge == "model") != (self.success_model is not None):
             raise ConfigError("reward.judge model and success_model: allowed only together")
+        if self.success_model is not None and self.mode == "parallel":
+            raise ConfigError("success_model: allowed in modes synchronous and asynchronous")
         if self.teacher.labeler != "none" and not (self.reward_model.learns and self.mode == "synchronous"):
             raise ConfigError("teacher.labeler: needs --reward-model.learns, and mode synchronous")
         if self.arms > 1 and self.mode != "parallel":

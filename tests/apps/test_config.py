@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.runtime.preference_learning import TeacherConfig
+from robot_rlhf.runtime.reward import SparseReward
 from sim.person import PEOPLE, PersonConfig
 
 CONFIGS = st.builds(
@@ -56,3 +60,18 @@ def test_what_is_wrong_is_named(text: str, error: type[Exception], said: str, tm
     with pytest.raises(error, match=r".") as caught:
         read_yaml(path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"reward": SparseReward(judge="model")}, "only together"),
+        ({"success_model": Path("x")}, "only together"),
+        ({"reward": SparseReward(judge="model"), "success_model": Path("x"), "mode": "parallel"}, "success_model"),
+        ({"reward_model": RewardModelConfig(learns=True), "algorithm": "dagger"}, "looks at no reward"),
+        ({"teacher": TeacherConfig(labeler="oracle")}, "reward-model.learns"),
+    ],
+)
+def test_rewards_that_do_not_go_together(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        TrainConfig(**settings)
