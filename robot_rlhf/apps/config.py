@@ -288,12 +288,10 @@ def pixel_defaults_for(task: str) -> TrainConfig:
         sac=replace(
             base.sac,
             precision="bfloat16",
-            turned_colours=0.5,
             cloning_weight_end=1.5,
             average_rate=0.005,
             learning_rate_end=3e-5,
         ),
-        cloning=replace(base.cloning, turned_colours=0.5),
         evaluation=replace(base.evaluation, every=1_000),
     )
 
