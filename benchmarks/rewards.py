@@ -3,6 +3,8 @@
     python -m benchmarks.rewards run --only gold oracle --seeds 0 1 2 --tasks reach
     python -m benchmarks.rewards report
 
+Further settings of `robot-rlhf train` may follow, for every run: `--replay.discount 0.95`.
+
 Nobody corrects in any of them. `gold` learns from the simulator's true reward; `oracle` from a reward learned during
 practice from comparisons by a perfect teacher, `mistakes` from one who is wrong in a tenth of them, `disagreement` from
 pairs that were chosen by the ensemble; `sparse` from success alone, for orientation.
@@ -76,7 +78,7 @@ def run(task: str, variant: str, seed: int, more: Sequence[str]) -> dict[str, An
         "successes": summary["eval_successes"],
         "episodes": summary["eval_episodes"],
         "gold_return": summary["gold_return_mean"],
-        "seconds": summary["training_seconds"],
+        "seconds": summary["train_s"],
     }
 
 
@@ -107,7 +109,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=tuple(VARIANTS), default=["gold", "oracle"])
     parser.add_argument("--tasks", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--set", nargs="*", default=[], help="further settings of every run, --name value")
     options, more = parser.parse_known_args()
     if options.what == "report":
         report()
@@ -115,7 +116,7 @@ def main() -> None:
     for task in options.tasks:
         for variant in options.only:
             for seed in options.seeds:
-                row = run(task, variant, seed, [*options.set, *more])
+                row = run(task, variant, seed, more)
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 Console().print(row)
