@@ -170,10 +170,9 @@ def build_trainer(
     recordable = isinstance(learner, SacLearner) and learner.device.type == "cuda"
     graphs = whole_update if recordable and config.replay.pictures == "device" else None
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs)
-    # Real returns are those of recorded rewards: they say nothing of values by another reward.
-    return trainer, None if config.reward_model.is_used or config.reward.gold else ValueCheck(
-        q_values, config.replay.discount
-    )
+    if config.reward_model.is_used or config.reward.gold:
+        return trainer, None  # real returns are those of recorded rewards: they say nothing of values by another one
+    return trainer, ValueCheck(q_values, config.replay.discount)
 
 
 def return_bounds(config: TrainConfig) -> tuple[float, float] | None:

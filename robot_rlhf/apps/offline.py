@@ -25,6 +25,7 @@ from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
+from robot_rlhf.apps.rewarded import reward_buffer
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
@@ -38,7 +39,6 @@ from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
-from robot_rlhf.policy.features import Features
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.model import LearnedReward
@@ -173,7 +173,7 @@ class _Offline:
         encoders = {id(buffer): (buffer, self.features)}
         scored = buffer
         if self.reward_features is not self.features:  # it sees other things than the policy: replay of its own
-            scored = _buffer_for(self.config, self.reward_features)
+            scored = reward_buffer(self.config, self.reward_features)
             encoders[id(scored)] = scored, self.reward_features
         pictures = any(f.cameras or f.frozen for _, f in encoders.values())
         successes: list[int] = []
@@ -315,18 +315,6 @@ def _same_robot(journals: Sequence[Path]) -> RobotSpec:
             if ours != theirs:
                 raise ConfigError(f"{path}: recorded with another robot: {what} is {theirs}, in {journals[0]} {ours}")
     return first
-
-
-def _buffer_for(config: TrainConfig, features: Features) -> ReplayBuffer:
-    """Replay for scoring alone: rows have the numbers that they have in the learner's."""
-    return ReplayBuffer(
-        config.replay.rows,
-        state_size=features.size,
-        action_size=features.spec.action.size,
-        cameras=features.cameras,
-        discount=config.replay.discount,
-        pre_intervention=config.replay.pre_intervention,
-    )
 
 
 def _words(counts: Counter[str]) -> str:

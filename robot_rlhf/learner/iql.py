@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.state import AdamState, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -147,7 +146,7 @@ class IqlLearner:
         log_prob = executed_log_prob(self.actor.head(features), action, is_open)
         loss = weighted_cloning_loss(log_prob, weight * batch.weight)
         self._optimisers["policy"].step(loss)
-        _follow(self.average, self.actor, self.config.average_rate)
+        follow(self.average, self.actor, self.config.average_rate)
         return metrics | {
             "actor_loss": loss.detach(),
             "advantage_weight": weight.mean(),
@@ -160,15 +159,15 @@ class IqlLearner:
         """One step of value, critics and encoder; returns metrics, features (B, F) and advantages (B,), detached."""
         features = self._encode(batch.observation)
         with torch.no_grad():
-            executed = self._chosen(self.target(features, action), is_open).amin(dim=0)  # (B,)
+            executed = losses.of_executed_gripper(self.target(features, action), is_open).amin(dim=0)  # (B,)
             next_value = self._value(self._encode(batch.next_observation))
             target = losses.td_target(batch.reward, batch.discount, next_value)
         advantage = executed - self._value(features)
         value_loss = expectile_loss(advantage, self.config.expectile, batch.weight)
-        q = self._chosen(self.critic(features, action), is_open)  # (E, B)
+        q = losses.of_executed_gripper(self.critic(features, action), is_open)  # (E, B)
         critic_loss = losses.critic_loss(q, target, batch.weight)
         self._optimisers["value"].step(value_loss + critic_loss)
-        _follow(self.target, self.critic, self.config.target_rate)
+        follow(self.target, self.critic, self.config.target_rate)
         metrics = {
             "value_loss": value_loss.detach(),
             "critic_loss": critic_loss.detach(),
@@ -183,7 +182,7 @@ class IqlLearner:
         for batch in batches:
             last = self.update(batch)["actor_loss"]
         self.updates = 0
-        _follow(self.average, self.actor, 1.0)
+        follow(self.average, self.actor, 1.0)
         return float(last.detach())
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
@@ -197,7 +196,7 @@ class IqlLearner:
     def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
         """Mean over the critics of Q of the given actions (B, m). Shape (B,)."""
         continuous, is_open = split_action(action, self._gripper)
-        return self._chosen(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
+        return losses.of_executed_gripper(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
 
     @torch.no_grad()
     def state_values(self, observation: Mapping[str, Tensor]) -> Tensor:
@@ -239,15 +238,3 @@ class IqlLearner:
     def _value(self, features: Tensor) -> Tensor:
         """V. Shape (B, F) -> (B,)."""
         return self.value(features, features[:, :0])[0, :, 0]
-
-    @staticmethod
-    def _chosen(q: Tensor, is_open: Tensor | None) -> Tensor:
-        """Q of the executed gripper. Shape (E, B, 1 or 2) -> (E, B)."""
-        return q[..., 0] if is_open is None else q[..., 0] + is_open * (q[..., 1] - q[..., 0])
-
-
-@torch.no_grad()
-def _follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
-    ours: list[Tensor] = list(follower.parameters())
-    theirs: list[Tensor] = list(leader.parameters())
-    get_ema_multi_avg_fn(1.0 - rate)(ours, theirs, None)

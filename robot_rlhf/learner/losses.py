@@ -48,6 +48,13 @@ def expected_over_gripper(q: Tensor, logit: Tensor) -> Tensor:
     return q[..., 0] + chance * (q[..., 1] - q[..., 0])
 
 
+def of_executed_gripper(q: Tensor, is_open: Tensor | None) -> Tensor:
+    """Q of what the gripper did; None where it is no choice of two. Shapes (E, B, 1 or 2), (B,) -> (E, B)."""
+    if is_open is None:
+        return q[..., 0]
+    return q[..., 0] + is_open * (q[..., 1] - q[..., 0])
+
+
 def td_target(
     reward: Tensor, discount: Tensor, next_value: Tensor, *, lowest: float | None = None, highest: float | None = None
 ) -> Tensor:

@@ -9,12 +9,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.state import AdamState, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -158,14 +157,14 @@ class SacLearner:
             low, high = self.config.return_bounds or (None, None)
             target = losses.td_target(batch.reward, batch.discount, next_value, lowest=low, highest=high)
         features = self._encode(observation)
-        q = self._chosen(self.critic(features, action), is_open)  # (E, B)
+        q = losses.of_executed_gripper(self.critic(features, action), is_open)  # (E, B)
         loss = losses.critic_loss(q, target, batch.weight)
         objective = loss
         if self._sees and self.config.encoder_cloning:
             cloning = self._imitation(self.actor.head(features), batch, action, is_open)
             objective = loss + self.config.encoder_cloning * cloning
         self._optimisers["value"].step(objective)
-        self._follow(self.target, self.critic, self.config.target_rate)
+        follow(self.target, self.critic, self.config.target_rate)
         metrics = {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
         return metrics, features.detach()
 
@@ -184,7 +183,7 @@ class SacLearner:
             metrics["cloning_loss"] = cloning.detach()
         of_temperature = losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
         self._optimisers["policy"].step(loss + of_temperature)  # neither's gradient meets the other's
-        self._follow(self.average, self.actor, self.config.average_rate)
+        follow(self.average, self.actor, self.config.average_rate)
         return metrics | {
             "actor_loss": loss.detach(),
             "entropy": -neg_entropy.detach().mean(),
@@ -207,7 +206,7 @@ class SacLearner:
             last = self._imitation(out, batch, action, is_open)
             spread = losses.spread_loss(out.mean, out.log_std, action, imitation_mask(batch.source))
             policy.step(last + 0.05 * spread)
-        self._follow(self.average, self.actor, 1.0)
+        follow(self.average, self.actor, 1.0)
         return float(last.detach())
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
@@ -234,7 +233,7 @@ class SacLearner:
     def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
         """Mean over the ensemble of Q of the given actions (B, m). Shape (B,)."""
         continuous, is_open = split_action(action, self._gripper)
-        return self._chosen(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
+        return losses.of_executed_gripper(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
 
     def snapshot(self) -> WeightSnapshot:
         """The newest actor: what practises, so that mistakes of the critic are met and mended."""
@@ -303,20 +302,6 @@ class SacLearner:
         if out.gripper_logit is None:
             return q[..., 0]
         return losses.expected_over_gripper(q, out.gripper_logit)
-
-    @staticmethod
-    def _chosen(q: Tensor, is_open: Tensor | None) -> Tensor:
-        if is_open is None:
-            return q[..., 0]
-        return q[..., 0] + is_open * (q[..., 1] - q[..., 0])
-
-    @staticmethod
-    @torch.no_grad()
-    def _follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
-        ours: list[Tensor] = list(follower.parameters())
-        theirs: list[Tensor] = list(leader.parameters())
-        if ours:
-            get_ema_multi_avg_fn(1.0 - rate)(ours, theirs, None)
 
 
 def _between(start: float, end: float, done: int, whole: int) -> float:

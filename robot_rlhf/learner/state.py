@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from robot_rlhf.datatypes import WeightSnapshot
 
@@ -73,6 +74,15 @@ class AdamState:
     def load(self, state: Mapping[str, Tensor]) -> None:
         for name, value in self._named().items():
             value.copy_(state[name])
+
+
+@torch.no_grad()
+def follow(follower: nn.Module, leader: nn.Module, rate: float) -> None:
+    """Let a share of the leader's parameters flow into the follower's: an exponential moving average."""
+    ours: list[Tensor] = list(follower.parameters())
+    theirs: list[Tensor] = list(leader.parameters())
+    if ours:
+        get_ema_multi_avg_fn(1.0 - rate)(ours, theirs, None)
 
 
 def snapshot_of(module: nn.Module, version: int) -> WeightSnapshot:

@@ -34,7 +34,7 @@ class NetworkConfig:
     gripper: Literal["discrete", "continuous"] = "discrete"
     """'discrete': a Bernoulli head and one critic output per gripper state; 'continuous': one more Gaussian entry."""
     encoder: Literal["conv", "resnet10", "resnet18"] = "conv"
-    """What sees: four small convolutions, or a residual network."""
+    """What sees: three small convolutions, or a residual network."""
     encoder_weights: Path | None = None
     """Pretrained weights of a residual encoder, by torchvision's or timm's names; None begins at random."""
     encoder_frozen: bool = False

@@ -20,8 +20,8 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import EVERYTHING
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.trainer import BATCHES_AT_ONCE
 
-BATCHES_AT_ONCE = 4
 FINAL = frozenset({Outcome.SUCCESS, Outcome.FAILURE})
 """Outcomes after which no future is counted."""
 

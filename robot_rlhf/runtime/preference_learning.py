@@ -202,11 +202,6 @@ class SimulatedTeacher:
         self._steps = 0
         self._asked_at = -config.every
 
-    @property
-    def author(self) -> str:
-        """Who the labels say has given them."""
-        return Oracle(lambda _segment: np.zeros(1, np.float32), self._rng, self.config.teacher, usual=0.0).author
-
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._open = None if meta.kind is EpisodeKind.EVALUATION else meta.id
         self._practising = meta.kind is EpisodeKind.PRACTICE
@@ -227,7 +222,7 @@ class SimulatedTeacher:
 
     def round(self) -> list[Feedback]:
         """The answers of a round, to be told to all; none while no round is due, or nothing is left to ask."""
-        config, author = self.config, self.author
+        config, author = self.config, self.config.teacher.author
         left = Budget(config.budget).left(self._given, author)
         if self._steps - self._asked_at < config.every or not left:
             return []

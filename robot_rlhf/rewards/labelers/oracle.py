@@ -49,6 +49,14 @@ class Teacher:
             if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 0")
 
+    @property
+    def author(self) -> str:
+        """'oracle', and every setting that is not a perfect teacher's."""
+        default = Teacher()
+        given = {field.name: getattr(self, field.name) for field in fields(Teacher)}
+        changed = [f"{name}={value:g}" for name, value in given.items() if value != getattr(default, name)]
+        return " ".join(["oracle", *changed])
+
 
 class Oracle:
     """Compares the true returns of segments. The only labeler that is given a reward."""
@@ -74,11 +82,8 @@ class Oracle:
 
     @property
     def author(self) -> str:
-        """'oracle', and every setting that is not a perfect teacher's."""
-        default = Teacher()
-        given = {field.name: getattr(self._teacher, field.name) for field in fields(Teacher)}
-        changed = [f"{name}={value:g}" for name, value in given.items() if value != getattr(default, name)]
-        return " ".join(["oracle", *changed])
+        """As the teacher's settings say."""
+        return self._teacher.author
 
     def compare(self, left: Segment, right: Segment) -> Comparison:
         """In this order: skip, myopic weights, a noisy or rational choice, a mistake, equal.
