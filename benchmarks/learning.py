@@ -1,6 +1,6 @@
 """Learning with a person beside its baselines: success, steps, minutes, active human minutes, cycle time.
 
-    python -m benchmarks.learning run --suite headline     # also: baselines, people, hard, gripper
+    python -m benchmarks.learning run --suite headline     # also: baselines, people, hard, gripper, pixels
     python -m benchmarks.learning report                   # tables for RESULTS.md and learning.png from what was run
 
 Every figure is measured unaided: success during training counts the person's help. One run per process, two processes
@@ -33,9 +33,9 @@ class Case:
     """One row of a table."""
 
     setting: str
-    """pick_cube, peg_1mm, peg_0.5mm or peg_felt."""
+    """pick_cube, pick_pixels, peg_1mm, peg_0.5mm or peg_felt."""
     method: str = "ours"
-    """ours, no_interventions, hg_dagger, cloning, sb3_sac, or continuous_gripper."""
+    """ours, no_interventions, hg_dagger, cloning, demonstrations, sb3_sac, or continuous_gripper."""
     operator: str = "attentive"
     seeds: tuple[int, ...] = THREE
 
@@ -53,13 +53,18 @@ SUITES: dict[str, list[Case]] = {
     ],
     "people": [Case("pick_cube", operator=who, seeds=TWO) for who in ("lazy", "late", "clumsy", "thorough")],
     "gripper": [Case("pick_cube", "continuous_gripper", seeds=TWO)],
+    "pixels": [Case("pick_pixels"), Case("pick_pixels", "demonstrations")],
 }
 
 
 def config_for(case: Case, seed: int) -> Any:
     """The run's settings: the task's defaults, and what the case changes."""
-    from robot_rlhf.apps.config import defaults_for
+    from robot_rlhf.apps.config import defaults_for, pixel_defaults_for
 
+    common: dict[str, Any] = {"operator": case.operator, "seed": seed, "out": RUNS, "name": case.name(seed)}
+    if case.setting == "pick_pixels":  # as `robot-rlhf train --pixels` has it
+        algorithm = "cloning" if case.method == "demonstrations" else "sac"
+        return replace(pixel_defaults_for("pick_cube"), **common, video_episodes=0, algorithm=algorithm)
     pick = case.setting == "pick_cube"
     base = defaults_for("pick_cube" if pick else "peg_insert")
     options = {"peg_0.5mm": {"clearance": 0.0005}, "peg_felt": {"hole_error": 0.002}}.get(case.setting, {})
@@ -70,16 +75,7 @@ def config_for(case: Case, seed: int) -> Any:
         episodes=100 if headline else 50,  # the final ones are 100 for every row
         stop_at=0.98 if pick else 0.97,
     )
-    config = replace(
-        base,
-        task_options=options,
-        operator=case.operator,
-        seed=seed,
-        out=RUNS,
-        name=case.name(seed),
-        video_episodes=0,
-        evaluation=evaluation,
-    )
+    config = replace(base, **common, task_options=options, video_episodes=0, evaluation=evaluation)
     if not pick and not headline:
         config = replace(config, steps=PEG_BUDGET["baselines" if case.setting == "peg_1mm" else "hard"])
     if case.method == "no_interventions":

@@ -22,11 +22,15 @@ METHODS = {
     "no_interventions": "ours, nobody corrects",
     "hg_dagger": "HG-DAgger",
     "cloning": "cloning of the same human data",
+    "demonstrations": "cloning of the demonstrations alone",
     "sb3_sac": "stock SB3 SAC",
     "continuous_gripper": "ours, continuous gripper",
 }
+ATTENDED = ("ours", "hg_dagger", "cloning", "continuous_gripper")
+"""Methods with a person who corrects."""
 SETTINGS = {
     "pick_cube": "pick_cube",
+    "pick_pixels": "pick_cube from two cameras",
     "peg_1mm": "peg_insert, 1 mm",
     "peg_0.5mm": "peg_insert, 0.5 mm",
     "peg_felt": "peg_insert, 1 mm, hole reported up to 2 mm off",
@@ -62,7 +66,7 @@ def table_row(rows: Sequence[Row]) -> str:
     cells = [
         SETTINGS[first["setting"]],
         METHODS[first["method"]],
-        first["operator"] if first["method"] in ("ours", "hg_dagger", "cloning", "continuous_gripper") else "nobody",
+        first["operator"] if first["method"] in ATTENDED else "nobody",
         str(len(rows)),
         ", ".join(str(r["eval_successes"]) for r in rows),
         f"{100 * successes / episodes:.1f} % [{100 * low:.1f}, {100 * high:.1f}]",

@@ -19,6 +19,7 @@ from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.cloning import CloningLearner
 from robot_rlhf.learner.graphs import UpdateGraphs
 from robot_rlhf.learner.iql import IqlLearner
+from robot_rlhf.learner.precision import precision_on
 from robot_rlhf.learner.sac import SacLearner
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
@@ -190,9 +191,10 @@ def return_bounds(config: TrainConfig) -> tuple[float, float] | None:
 def picture_config(config: TrainConfig) -> PictureConfig:
     """How replay gives pictures to the learner: shifted; on a GPU normalised too, which costs nothing more there."""
     shift = {"sac": config.sac, "iql": config.iql}.get(config.algorithm, config.cloning).shift_pixels
-    if torch.device(config.device).type == "cpu":
+    device = torch.device(config.device)
+    if device.type == "cpu":
         return PictureConfig(shift=shift)
-    return PictureConfig(config.sac.precision, shift, config.replay.pictures)
+    return PictureConfig(precision_on(device, config.sac.precision), shift, config.replay.pictures)
 
 
 def software_versions() -> dict[str, str]:

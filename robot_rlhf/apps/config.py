@@ -271,15 +271,20 @@ def defaults_for(task: str) -> TrainConfig:
 
 
 def pixel_defaults_for(task: str) -> TrainConfig:
-    """The settings that work for a task from pictures and the robot's own sensors alone."""
+    """The settings that work for a task from pictures and the robot's own sensors alone.
+
+    Demonstrations come from an attentive person: what a clumsy one teaches from pictures, pauses above all, practice
+    does not undo in this many steps.
+    """
     base = defaults_for(task)
     cameras = ("front", "wrist")
     return replace(
         base,
         cameras=cameras,
         image_size=64,
+        demonstrator="attentive",
         demonstrations=60,
-        steps=7_000,
+        steps=4_000,
         features=replace(base.features, cameras=cameras, scene=False, absolute=True),
         replay=replace(base.replay, rows=30_000, n_step=3),
         trainer=replace(
@@ -287,12 +292,12 @@ def pixel_defaults_for(task: str) -> TrainConfig:
         ),
         sac=replace(
             base.sac,
-            precision="bfloat16",
+            precision="auto",
             cloning_weight_end=1.5,
             average_rate=0.005,
             learning_rate_end=3e-5,
         ),
-        evaluation=replace(base.evaluation, every=1_000),
+        evaluation=replace(base.evaluation, stop_at=0.97),
     )
 
 
