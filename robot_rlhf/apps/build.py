@@ -29,6 +29,7 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import Mix
 from robot_rlhf.replay.pictures import PictureConfig
+from robot_rlhf.replay.rest import StandsStill
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
@@ -146,7 +147,7 @@ def build_trainer(
         device=config.device,
         seed=config.seed,
     )
-    feed = ReplayFeed(buffer, features)
+    feed = ReplayFeed(buffer, features, None if config.replay.imitate_rest else StandsStill(spec.action))
     learner: SacLearner | IqlLearner
     if config.algorithm in ("cloning", "dagger"):
         cloning = replace(config.cloning, shift_pixels=0)  # replay shifts the pictures

@@ -44,6 +44,8 @@ class ReplayConfig:
     """Rewards summed before the value is asked."""
     pre_intervention: int = 0
     """Policy steps before a takeover that are marked as having led to it (Sirius: 15); 0 marks none."""
+    imitate_rest: bool = True
+    """Imitate also the steps in which a person who drives stands still. From pictures that teaches to stand still."""
     pictures: Literal["device", "pinned"] = "device"
     """Where pictures lie with device cuda: there, or in pinned memory of the host when they are too many."""
 

@@ -42,9 +42,15 @@ class ReplayFeed:
     of a simulator is never read.
     """
 
-    def __init__(self, buffer: ReplayBuffer, encode: Encode) -> None:
+    def __init__(self, buffer: ReplayBuffer, encode: Encode, is_rest: Callable[[Step], bool] | None = None) -> None:
+        """
+        Args:
+            is_rest: whether a person who drives asks for nothing in a step; it is then nobody's action (Source.OTHER),
+                values learn from it, and nothing imitates it. None takes every step of a person as meant.
+        """
         self.buffer = buffer
         self._encode = encode
+        self._is_rest = is_rest
         self._meta: EpisodeMeta | None = None
         self._newest: Observation | None = None
         self._paused: EpisodeMeta | None = None
@@ -86,11 +92,16 @@ class ReplayFeed:
             step.reward,
             step.terminated,
             step.truncated,
-            SOURCE_OF_DRIVER[step.driver],
+            self._source(step),
             self._encode(step.next_observation),
             policy_version=step.policy_version,
         )
         self._newest = step.next_observation
+
+    def _source(self, step: Step) -> Source:
+        if step.driver is Driver.HUMAN and self._is_rest is not None and self._is_rest(step):
+            return Source.OTHER
+        return SOURCE_OF_DRIVER[step.driver]
 
     def on_event(self, event: Event) -> None:
         """A deleted episode is taken out with all its parts; other judgements come through rewards and outcomes."""
