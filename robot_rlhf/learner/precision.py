@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 Precision = Literal["float32", "bfloat16"]
+WantedPrecision = Literal["float32", "bfloat16", "auto"]
 NATIVE_BFLOAT16 = ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16")
 """What processors that multiply bfloat16 by themselves say of themselves."""
 
@@ -20,7 +21,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return any(told.get(name, False) for name in NATIVE_BFLOAT16)
 
 
-def precision_on(device: torch.device, wanted: Precision | Literal["auto"]) -> Precision:
+def precision_on(device: torch.device, wanted: WantedPrecision) -> Precision:
     """What is wanted, or for 'auto' the faster one: bfloat16 where it is native, else float32.
 
     A processor with AVX2 alone takes 17 times as long for convolutions in bfloat16 as in float32.

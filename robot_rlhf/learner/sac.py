@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.precision import Precision, precision_on
+from robot_rlhf.learner.precision import WantedPrecision, precision_on
 from robot_rlhf.learner.state import AdamState, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
@@ -70,7 +69,7 @@ class SacConfig:
     targets are made from are not turned."""
     encoder_cloning: float = 1.0
     """Weight of imitation in what the encoder learns, beside the critics' loss; only with pictures."""
-    precision: Precision | Literal["auto"] = "float32"
+    precision: WantedPrecision = "float32"
     """Of convolutions and matrix products; weights and losses stay in float32. auto: bfloat16 where the device
     multiplies it by itself, else float32, which is then many times faster."""
 

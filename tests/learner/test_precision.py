@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from robot_rlhf.learner.precision import multiplies_bfloat16, precision_on
+from robot_rlhf.learner.precision import Precision, multiplies_bfloat16, precision_on
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
-def test_what_is_asked_for_is_taken(wanted: str) -> None:
-    assert precision_on(CPU, wanted) == wanted  # pyright: ignore[reportArgumentType]  parametrised
+def test_what_is_asked_for_is_taken(wanted: Precision) -> None:
+    assert precision_on(CPU, wanted) == wanted
 
 
 @pytest.mark.parametrize(
