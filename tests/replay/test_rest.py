@@ -12,14 +12,14 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.rest import StandsStill
 
-LAYOUT = ActionLayout(("x", "y", "gripper"), np.array([0.02, 0.02, 1.0]))
+LAYOUT = ActionLayout(("x", "y", "gripper"), np.array([0.02, 0.02, 1.0], np.float32))
 POSE = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
 OPEN, CLOSED = 1.0, 0.0
 
 
 def see(stamp: float, gripper: float = OPEN, target: float = OPEN) -> Observation:
     six = np.zeros(6, np.float32)
-    return Observation(stamp, np.zeros(2), np.zeros(2), POSE, POSE, six, six, gripper, target)
+    return Observation(stamp, six[:2], six[:2], POSE, POSE, six, six, gripper, target)
 
 
 def step(values: tuple[float, ...], before: Observation, after: Observation, driver: Driver = Driver.HUMAN) -> Step:
@@ -41,7 +41,7 @@ def test_nothing_is_asked_for(values: tuple[float, ...], before: Observation, af
 
 
 def test_without_a_gripper_only_motion_counts() -> None:
-    moves = StandsStill(ActionLayout(("x",), np.array([0.02])))
+    moves = StandsStill(ActionLayout(("x",), np.array([0.02], np.float32)))
     assert moves(step((0.0,), see(0), see(1)))
     assert not moves(step((-0.5,), see(0), see(1)))
 
