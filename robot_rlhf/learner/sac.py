@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.compiled import Compiled
 from robot_rlhf.learner.precision import WantedPrecision, precision_on
 from robot_rlhf.learner.state import AdamState, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
@@ -25,6 +27,9 @@ from robot_rlhf.policy.networks import (
 )
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.replay.augment import augmented
+
+BATCH_COLUMNS = ("action", "reward", "discount", "source", "weight", "index")
+"""Of a Batch, besides its two observations."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,9 @@ class SacConfig:
     precision: WantedPrecision = "float32"
     """Of convolutions and matrix products; weights and losses stay in float32. auto: bfloat16 where the device
     multiplies it by itself, else float32, which is then many times faster."""
+    compiled: bool = False
+    """Whole updates as code that a C++ compiler makes at the first of them, which then keeps this process busy; the
+    same results but for rounding. Without such a compiler updates are done as otherwise, and the log says so."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
@@ -82,6 +90,17 @@ class SacConfig:
             raise ConfigError("sac.learning_rate and sac.learning_rate_end: allowed above 0")
         if not 0.0 <= self.turned_colours <= 1.0:
             raise ConfigError(f"sac.turned_colours: got {self.turned_colours}, allowed 0 to 1")
+
+
+class Noise(NamedTuple):
+    """What is drawn at random for one update of B transitions with c continuous action entries."""
+
+    following: Tensor
+    """Standard normal, for the next action. Shape (B, c)."""
+    subset: Tensor | None
+    """Critics whose least value is the TD target; None: all. Shape (target_subset,)."""
+    policy: Tensor | None
+    """Standard normal, for the action by which the actor learns; None: it does not learn. Shape (B, c)."""
 
 
 class SacLearner:
@@ -116,6 +135,7 @@ class SacLearner:
             "value": AdamState(value_parameters, config.learning_rate),
             "policy": AdamState([*policy_parameters, self.log_temperature], config.learning_rate),
         }
+        self._compiled = Compiled(self._learn_given, self._held(), self._write_out) if config.compiled else None
 
     # -- learning ------------------------------------------------------------------------------------------------
 
@@ -134,31 +154,43 @@ class SacLearner:
 
     def step(self, batch: Batch, *, with_actor: bool) -> Mapping[str, Tensor]:
         """What an update does on the device, and there alone: a CUDA graph can hold it."""
+        batch = replace(
+            batch,
+            observation=self._augment(batch.observation),
+            next_observation=self._augment(batch.next_observation, colours=False),  # calm targets (SVEA, Hansen 2021)
+        )
+        noise = self._drawn(len(batch.action), with_actor=with_actor)
+        if self._compiled is not None:
+            return self._compiled(as_given(batch, noise))
+        return self._learn(batch, noise)
+
+    def _learn(self, batch: Batch, noise: Noise) -> Mapping[str, Tensor]:
+        """An update with nothing random in it."""
         action, is_open = split_action(batch.action, self._gripper)
-        metrics, features = self._update_critic(batch, action, is_open)
-        if with_actor:
-            metrics |= self._update_actor(batch, features, action, is_open)
+        metrics, features = self._update_critic(batch, noise, action, is_open)
+        if noise.policy is not None:
+            metrics |= self._update_actor(batch, features, noise.policy, action, is_open)
         return metrics
 
-    def _update_critic(self, batch: Batch, action: Tensor, is_open: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+    def _update_critic(
+        self, batch: Batch, noise: Noise, action: Tensor, is_open: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """One step of critics and encoder; returns metrics, and the observation's features for the actor to learn from.
 
         The encoder has no target of its own: next observations are seen by the newest one (DrQ-v2, Yarats et al. 2021).
         """
-        observation = self._augment(batch.observation)
-        following = self._augment(batch.next_observation, colours=False)  # targets stay calm (SVEA, Hansen et al. 2021)
         with torch.no_grad():
-            next_features = self._encode(following)
+            next_features = self._encode(batch.next_observation)
             out = self.actor.head(next_features)
-            next_action, neg_entropy = self._sample(out)
+            next_action, neg_entropy = self._sample(out, noise.following)
             next_q = self.target(next_features, next_action)  # (E, B, 1 or 2)
-            next_q = self._subset(next_q).amin(dim=0)
+            next_q = (next_q if noise.subset is None else next_q[noise.subset]).amin(dim=0)
             next_value = self._expected(next_q, out)
             if self.config.backup_entropy:
                 next_value = next_value - self.log_temperature.exp() * neg_entropy
             low, high = self.config.return_bounds or (None, None)
             target = losses.td_target(batch.reward, batch.discount, next_value, lowest=low, highest=high)
-        features = self._encode(observation)
+        features = self._encode(batch.observation)
         q = losses.of_executed_gripper(self.critic(features, action), is_open)  # (E, B)
         loss = losses.critic_loss(q, target, batch.weight)
         objective = loss
@@ -171,10 +203,10 @@ class SacLearner:
         return metrics, features.detach()
 
     def _update_actor(
-        self, batch: Batch, features: Tensor, action: Tensor, is_open: Tensor | None
+        self, batch: Batch, features: Tensor, noise: Tensor, action: Tensor, is_open: Tensor | None
     ) -> dict[str, Tensor]:
         out = self.actor.head(features)
-        new_action, neg_entropy = self._sample(out)
+        new_action, neg_entropy = self._sample(out, noise)
         value = self._expected(self.critic(features, new_action, detached=True).mean(dim=0), out)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
@@ -214,7 +246,7 @@ class SacLearner:
     def warm_critic(self, batches: Iterable[Batch]) -> None:
         """Update the critics alone, so that the actor does not follow a raw one."""
         for batch in batches:
-            self._update_critic(batch, *split_action(batch.action, self._gripper))
+            self.step(batch, with_actor=False)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -261,6 +293,24 @@ class SacLearner:
         self.generator.set_state(state["generator"].cpu())
         self.updates = int(state["updates"])
 
+    # -- compiled ------------------------------------------------------------------------------------------------
+
+    def _learn_given(self, given: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        return self._learn(*from_given(given))
+
+    def _held(self) -> list[Tensor]:
+        """All tensors that an update reads or changes, besides what it is given."""
+        held = [self.log_temperature, self._imitation_weight]
+        for module in self._modules().values():
+            held += [*module.parameters(), *module.buffers()]
+        for optimiser in self._optimisers.values():
+            held += optimiser.held()
+        return list({id(tensor): tensor for tensor in held}.values())
+
+    def _write_out(self, on: bool) -> None:
+        for optimiser in self._optimisers.values():
+            optimiser.written_out = on
+
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _modules(self) -> dict[str, nn.Module]:
@@ -283,20 +333,24 @@ class SacLearner:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             return self.actor.encoder(observation).float()
 
-    def _sample(self, out: PolicyOutput) -> tuple[Tensor, Tensor]:
+    def _drawn(self, size: int, *, with_actor: bool) -> Noise:
+        """The noise of one update of so many transitions."""
+        place: Any = {"generator": self.generator, "device": self.device}
+        shape = (size, self.actor.head.continuous)
+        following = torch.randn(shape, **place)
+        subset = None
+        if self.config.target_subset != self.critic.members:
+            subset = torch.rand(self.critic.members, **place).topk(self.config.target_subset).indices
+        return Noise(following, subset, torch.randn(shape, **place) if with_actor else None)
+
+    @staticmethod
+    def _sample(out: PolicyOutput, noise: Tensor) -> tuple[Tensor, Tensor]:
         """A continuous action (B, c) and minus the entropy estimate of the whole action (B,)."""
-        noise = torch.randn(out.mean.shape, generator=self.generator, device=self.device)
         raw = out.mean + out.log_std.exp() * noise
         neg_entropy = losses.tanh_gaussian_log_prob(noise, out.log_std, raw)
         if out.gripper_logit is not None:
             neg_entropy = neg_entropy - losses.gripper_entropy(out.gripper_logit)
         return torch.tanh(raw), neg_entropy
-
-    def _subset(self, q: Tensor) -> Tensor:
-        if self.config.target_subset == len(q):
-            return q
-        keys = torch.rand(len(q), generator=self.generator, device=self.device)
-        return q[keys.topk(self.config.target_subset).indices]
 
     @staticmethod
     def _expected(q: Tensor, out: PolicyOutput) -> Tensor:
@@ -308,6 +362,26 @@ class SacLearner:
 def _between(start: float, end: float, done: int, whole: int) -> float:
     """Linearly from start to end, and then the end."""
     return start + min(1.0, done / max(1, whole)) * (end - start)
+
+
+def as_given(batch: Batch, noise: Noise) -> dict[str, Tensor]:
+    """A batch and its noise by name; what is None is left out."""
+    given = {f"observation/{name}": value for name, value in batch.observation.items()}
+    given |= {f"next_observation/{name}": value for name, value in batch.next_observation.items()}
+    given |= {name: getattr(batch, name) for name in BATCH_COLUMNS}
+    return given | {f"noise/{name}": value for name, value in noise._asdict().items() if value is not None}
+
+
+def from_given(given: Mapping[str, Tensor]) -> tuple[Batch, Noise]:
+    """The inverse of as_given."""
+
+    def below(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+
+    columns = {name: given[name] for name in BATCH_COLUMNS}
+    batch = Batch(observation=below("observation/"), next_observation=below("next_observation/"), **columns)
+    drawn = below("noise/")
+    return batch, Noise(drawn["following"], drawn.get("subset"), drawn.get("policy"))
 
 
 def imitation_mask(source: Tensor) -> Tensor:

@@ -25,26 +25,34 @@ class AdamState:
 
     def __init__(self, parameters: Sequence[nn.Parameter | Tensor], learning_rate: float) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        self._captured = any(p.device.type == "cuda" for p in self.parameters)
-        self._learning_rate: float | Tensor = learning_rate
-        if self._captured:  # a CUDA graph reads it anew each time
-            self._learning_rate = torch.tensor(learning_rate, device=self.parameters[0].device)
-        self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
+        device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        self._captured = device.type == "cuda"
+        # A tensor, which recorded or compiled work reads anew each time; in double precision it is the number itself.
+        precise = torch.float32 if self._captured else torch.float64
+        self._learning_rate = torch.tensor(learning_rate, dtype=precise, device=device)
+        self._counts = torch.zeros(len(self.parameters), device=device)
+        self._steps = list(self._counts.unbind())
         self._means = [torch.zeros_like(p) for p in self.parameters]
         self._squares = [torch.zeros_like(p) for p in self.parameters]
+        self.written_out = False
+        """Compute operation by operation, for a compiler to fuse; otherwise in torch's own fused step."""
 
     def set_learning_rate(self, value: float) -> None:
         """From the next step on."""
-        if isinstance(self._learning_rate, Tensor):
-            self._learning_rate.fill_(value)
-        else:
-            self._learning_rate = value
+        self._learning_rate.fill_(value)
+
+    def held(self) -> list[Tensor]:
+        """All tensors that a step reads or changes, parameters included."""
+        return [*self.parameters, *self._means, *self._squares, self._counts, self._learning_rate]
 
     @torch.no_grad()
     def step(self, loss: Tensor) -> None:
         """Minimise: gradients flow to these parameters only."""
         with torch.enable_grad():
             gradients = list(torch.autograd.grad(loss, self.parameters))
+        if self.written_out:
+            self._step_written_out(gradients)
+            return
         adam(
             self.parameters,
             gradients,
@@ -62,6 +70,19 @@ class AdamState:
             eps=EPSILON,
             maximize=False,
         )
+
+    def _step_written_out(self, gradients: Sequence[Tensor]) -> None:
+        """Algorithm 1 of Kingma and Ba; all parameters have made equally many steps."""
+        self._counts.add_(1.0)
+        count = self._counts[0].double()
+        length = (self._learning_rate / (1.0 - BETAS[0] ** count)).float()
+        scale = (1.0 - BETAS[1] ** count).sqrt().float()
+        for parameter, gradient, mean, square in zip(
+            self.parameters, gradients, self._means, self._squares, strict=True
+        ):
+            mean.lerp_(gradient, 1.0 - BETAS[0])
+            square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1.0 - BETAS[1])
+            parameter.sub_(length * mean / (square.sqrt() / scale + EPSILON))
 
     def _named(self) -> dict[str, Tensor]:
         columns = {"step": self._steps, "exp_avg": self._means, "exp_avg_sq": self._squares}
