@@ -1,4 +1,4 @@
-"""`robot-rlhf journal`: info, replay, export."""
+"""`robot-rlhf journal`: info, replay, export, import."""
 
 from __future__ import annotations
 
@@ -66,13 +66,14 @@ class ExportOptions:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run info, replay or export; returns the exit code."""
-    actions = {"info": _info, "replay": _replay, "export": _export}
+    """Run info, replay, export or import; returns the exit code."""
+    actions = {"info": _info, "replay": _replay, "export": _export, "import": _import}
     if not argv or argv[0] in ("-h", "--help"):
         Console().print(
-            "usage: robot-rlhf journal {info,replay,export} PATH [options]\n\n"
+            "usage: robot-rlhf journal {info,replay,export,import} PATH [options]\n\n"
             "  info    what a journal holds, counted\n  replay  go through its episodes, make a video\n"
-            "  export  write them as lerobot, robomimic or csv",
+            "  export  write them as lerobot, robomimic or csv\n"
+            "  import  make demonstrations of a recorded ROS bag",
             markup=False,
             highlight=False,
         )
@@ -177,6 +178,12 @@ def _pictures(recorded: Iterator[Episode], camera: str | None, path: Path) -> It
             if t < len(episode) and episode.driver[t] == Driver.HUMAN:
                 picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = (HUMAN_COLOUR,) * 4
             yield picture
+
+
+def _import(argv: Sequence[str]) -> None:
+    from robot_rlhf.apps.journal_import import run_import
+
+    run_import(argv)
 
 
 # -- export ----------------------------------------------------------------------------------------------------------
