@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from hardware.ros.graph import Endpoint
 from hardware.ros.parameters import Parameter, Value
-from hardware.ros.topics import Qos, Topic
+from hardware.ros.topics import Topic
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.timing import Clock
 
@@ -122,6 +123,14 @@ class Bus(Protocol):
         """Call back once, `delay` seconds from now."""
         ...
 
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The publishers and subscriptions of other nodes, as far as they are known now."""
+        ...
+
+    def resolved(self, name: str) -> str:
+        """The full name of a topic of this node, after remapping."""
+        ...
+
     def troubles(self) -> tuple[str, ...]:
         """What keeps endpoints of this node from meeting others, in words: incompatible QoS."""
         ...
@@ -159,14 +168,6 @@ def _full(name: str, namespace: str, node: str) -> str:
     if name.startswith("~/"):
         return f"{space.rstrip('/')}/{node}/{name[2:]}"
     return f"{space.rstrip('/')}/{name}"
-
-
-def incompatible(topic: str, policy: str, *, writer: bool) -> str:
-    """Two endpoints that do not meet because of QoS, in words."""
-    other, offers = ("subscriber", "asks for more than we offer")
-    if not writer:
-        other, offers = ("publisher", "offers less than we ask for")
-    return f"{topic}: a {other} with incompatible QoS ({policy}): it {offers}, so nothing passes between us"
 
 
 def told(log: logging.Logger, node: str) -> Callable[[int, str], None]:

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from hardware.ros import wire
-from hardware.ros.bus import BusError, Fields, incompatible, qualified
+from hardware.ros.bus import BusError, Fields, qualified
+from hardware.ros.graph import Endpoint, mismatches, missing_policy
 from hardware.ros.parameters import Parameter, Value, read_parameters
 from hardware.ros.topics import Qos, Topic
 from robot_rlhf.timing import FakeClock
@@ -74,6 +75,7 @@ class FakePublisher:
     name: str
     type: str
     qos: Qos
+    node: str
     sent: list[Any] = field(default_factory=list[Any])
     """Every message, for whoever checks what was sent."""
 
@@ -88,6 +90,10 @@ class FakePublisher:
     def rivals(self) -> int:
         return sum(other.name == self.name for other in self.graph.publishers) - 1
 
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.name, self.type, True, self.qos, self.node)
+
 
 @dataclass(eq=False)
 class FakeSubscription:
@@ -97,6 +103,11 @@ class FakeSubscription:
     qos: Qos
     callback: Callable[[Any], None]
     raw: bool
+    node: str
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.name, self.type, False, self.qos, self.node)
 
     def publishers(self) -> int:
         return sum(meet(publisher, self) for publisher in self.graph.publishers)
@@ -108,14 +119,7 @@ class FakeSubscription:
 def meet(publisher: FakePublisher, subscription: FakeSubscription) -> bool:
     """Whether messages pass, as DDS matches: name, type, and at least as much offered as asked for."""
     same = publisher.name == subscription.name and publisher.type == subscription.type
-    return same and not _missing(publisher.qos, subscription.qos)
-
-
-def _missing(offered: Qos, asked: Qos) -> str:
-    """The first policy by which too little is offered; empty when they meet."""
-    if asked.reliable and not offered.reliable:
-        return "RELIABILITY"
-    return "DURABILITY" if asked.latched and not offered.latched else ""
+    return same and not missing_policy(publisher.qos, subscription.qos)
 
 
 class FakeBus:
@@ -146,7 +150,7 @@ class FakeBus:
         return read_parameters(declared, self._given, self.node)
 
     def publisher(self, topic: Topic, name: str | None = None) -> FakePublisher:
-        made = FakePublisher(self.graph, self._name(name or topic.name), topic.type, topic.qos)
+        made = FakePublisher(self.graph, self.resolved(name or topic.name), topic.type, topic.qos, self.node)
         self.graph.publishers.append(made)
         self._own.append(made)
         return made
@@ -154,7 +158,8 @@ class FakeBus:
     def subscription(
         self, topic: Topic, callback: Callable[[Any], None], name: str | None = None, *, raw: bool = False
     ) -> FakeSubscription:
-        made = FakeSubscription(self.graph, self._name(name or topic.name), topic.type, topic.qos, callback, raw)
+        full = self.resolved(name or topic.name)
+        made = FakeSubscription(self.graph, full, topic.type, topic.qos, callback, raw, self.node)
         self.graph.subscriptions.append(made)
         self._own.append(made)
         kept = self.graph.kept.get(made.name)
@@ -163,11 +168,11 @@ class FakeBus:
         return made
 
     def service(self, topic: Topic, handler: Callable[[Any], Fields]) -> None:
-        self.graph.services[self._name(topic.name)] = topic.type, handler
-        self._services.append(self._name(topic.name))
+        self.graph.services[self.resolved(topic.name)] = topic.type, handler
+        self._services.append(self.resolved(topic.name))
 
     def client(self, topic: Topic) -> FakeClient:
-        return FakeClient(self.graph, self._name(topic.name), topic.type)
+        return FakeClient(self.graph, self.resolved(topic.name), topic.type)
 
     def timer(self, period: float, callback: Callable[[], None]) -> FakeTimer:
         return self._schedule(FakeTimer(callback, period), period)
@@ -180,18 +185,15 @@ class FakeBus:
         self.graph.schedule(self.clock.now() + delay, timer)
         return timer
 
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        ends = (*self.graph.publishers, *self.graph.subscriptions)
+        return tuple(end.endpoint for end in ends if end not in self._own)
+
+    def resolved(self, name: str) -> str:
+        return qualified(name, "", self.name)
+
     def troubles(self) -> tuple[str, ...]:
-        found: list[str] = []
-        for mine in self._own:
-            others = self.graph.subscriptions if isinstance(mine, FakePublisher) else self.graph.publishers
-            for other in others:
-                if (other.name, other.type) != (mine.name, mine.type):
-                    continue
-                writer = isinstance(mine, FakePublisher)
-                missing = _missing(mine.qos, other.qos) if writer else _missing(other.qos, mine.qos)
-                if missing:
-                    found.append(incompatible(mine.name, missing, writer=writer))
-        return tuple(dict.fromkeys(found))
+        return mismatches((end.endpoint for end in self._own), self.endpoints())
 
     def log(self, level: int, text: str) -> None:
         self.logged.append((level, text))
@@ -218,9 +220,6 @@ class FakeBus:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def _name(self, name: str) -> str:
-        return qualified(name, "", self.name)
 
     def warnings(self) -> list[str]:
         """What was logged as a warning or worse."""
