@@ -27,6 +27,11 @@ class BusError(RobotRlhfError):
 class Publisher(Protocol):
     """Sends messages of one topic; callable from any thread."""
 
+    @property
+    def topic(self) -> str:
+        """Its full name."""
+        ...
+
     def publish(self, fields: Fields) -> None:
         """Send a message; never waits for a subscriber."""
         ...

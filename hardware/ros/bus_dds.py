@@ -316,6 +316,10 @@ class DdsPublisher:
     endpoint: Endpoint
     _graph: DdsGraph
 
+    @property
+    def topic(self) -> str:
+        return self.endpoint.topic
+
     def publish(self, fields: Fields) -> None:
         data = wire.encode(self.endpoint.type, fields)
         try:

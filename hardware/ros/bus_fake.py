@@ -91,6 +91,10 @@ class FakePublisher:
         return sum(other.name == self.name for other in self.graph.publishers) - 1
 
     @property
+    def topic(self) -> str:
+        return self.name
+
+    @property
     def endpoint(self) -> Endpoint:
         return Endpoint(self.name, self.type, True, self.qos, self.node)
 

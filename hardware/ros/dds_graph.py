@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from cyclonedds.builtin import (
@@ -27,6 +28,8 @@ from hardware.ros.topics import Qos
 DISCOVERY = "ros_discovery_info"
 ENTITIES = "rmw_dds_common/msg/ParticipantEntitiesInfo"
 _MANY = 10_000
+REMEMBERED = 0.2
+"""Seconds for which a look at the graph, which takes milliseconds, is good enough."""
 
 
 class DdsGraph:
@@ -56,6 +59,8 @@ class DdsGraph:
         self._publications = BuiltinDataReader(participant, BuiltinTopicDcpsPublication)
         self._subscriptions = BuiltinDataReader(participant, BuiltinTopicDcpsSubscription)
         self._nodes: dict[bytes, str] = {}
+        self._seen: tuple[Endpoint, ...] = ()
+        self._seen_at = -REMEMBERED
 
     def add_writer(self, writer: DataWriter[Any]) -> None:
         self._writers.append(writer.get_guid().bytes)
@@ -78,10 +83,13 @@ class DdsGraph:
         self._announcement.write(sample(self._announcement.data_type, raw))
 
     def others(self) -> tuple[Endpoint, ...]:
-        """The living ROS topics' endpoints of other participants; those of services are left out."""
+        """The living ROS topics' endpoints of other participants, as they were a moment ago; without services."""
         with self._lock:
-            self._hear_names()
-            return (*self._living(self._publications, True), *self._living(self._subscriptions, False))
+            if time.monotonic() > self._seen_at + REMEMBERED:
+                self._hear_names()
+                self._seen = (*self._living(self._publications, True), *self._living(self._subscriptions, False))
+                self._seen_at = time.monotonic()
+            return self._seen
 
     def _living(self, reader: BuiltinDataReader, writer: bool) -> list[Endpoint]:
         found: list[Endpoint] = []

@@ -140,7 +140,7 @@ TASK: tuple[Parameter, ...] = (
     Parameter("task", "string", None, "Name of the skill"),
     Parameter("instruction", "string", None, "What a person would say to ask for it"),
     Parameter("time_limit", "integer", 100, "Control periods after which an episode is cut", 1, 100_000),
-    Parameter("reset", "string", "motion", "How an episode begins", choices=("service", "motion", "person")),
+    Parameter("reset", "string", "motion", "How an episode begins", choices=("service", "motion")),
     Parameter("reset_timeout", "double", 20.0, "Seconds a reset may take", 0.1, 600.0),
     Parameter("home", "double_array", (), "Start of the tool for reset motion: x, y, z, qx, qy, qz, qw in base_frame"),
     Parameter("home_spread", "double_array", (0.0, 0.0, 0.0), "Largest random distance from it, m", 0.0, 0.5, size=3),
