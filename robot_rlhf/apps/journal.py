@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
@@ -82,11 +83,6 @@ def run(argv: Sequence[str]) -> int:
         raise UnknownNameError("journal command", argv[0], actions)
     actions[argv[0]](argv[1:])
     return 0
-
-
-def journal_path(path: Path) -> Path:
-    """The journal inside a run's folder, or the path itself."""
-    return path / "journal" if (path / "config.yaml").is_file() else path
 
 
 # -- info ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,10 +84,11 @@ class Marks:
         """Raises JournalError for a word that is not known."""
         said: Any = message.value.data
         if isinstance(said, str):
-            if said not in WORDS:
+            word = _word(said)
+            if word not in WORDS:
                 where = f"{self._bag.path}: topic {self._topic} at {self._bag.moment(message.received)}"
                 raise JournalError(f"{where}: {said!r}; allowed: {', '.join(WORDS)}")
-            self.found.append(Mark(message.received, said))
+            self.found.append(Mark(message.received, word))
             return
         number = max(0, int(said))
         if number != self._number:
@@ -115,6 +117,19 @@ class Marks:
                 spans[-1] = replace(spans[-1], outcome=outcome)
             start = None
         return spans
+
+
+def _word(said: str) -> str:
+    """One of WORDS, where it is one: as it was said, or from what our own policy node tells in JSON."""
+    if not said.startswith("{"):
+        return said
+    try:
+        facts: dict[str, Any] = json.loads(said)
+    except ValueError:
+        return said
+    if facts.get("event") != "end":
+        return str(facts.get("event"))
+    return {"success": "success", "failure": "failure", "discarded": "discard"}.get(str(facts.get("outcome")), "end")
 
 
 def bursts(series: Series, gap: float) -> list[Span]:

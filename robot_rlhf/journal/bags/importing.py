@@ -109,7 +109,7 @@ class _Import:
     def run(self, reward: Reward, reward_source: str) -> ImportReport:
         settings, robot = self._settings, self._robot
         joints = settings.joints or (() if robot is None else robot.joint_names)
-        recording = read_recording(self._bag, settings.reading, joints, None if robot is None else robot.cameras)
+        recording = read_recording(self._bag, settings.reading, joints, robot)
         if GRIPPER in self._layout.names and recording.opening is None and recording.command is None:
             raise JournalError(
                 f"{self._bag.path}: no topic tells the gripper; name its joint (--reading.gripper.joint) or topic "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.bags.episodes import Marks
 from robot_rlhf.journal.bags.frames import TF, TF_STATIC, FrameTree
@@ -93,19 +94,24 @@ def read_recording(
     bag: Bag,
     settings: ReadingSettings,
     joints: tuple[str, ...],
-    cameras: Mapping[str, tuple[int, int]] | None,
+    robot: RobotSpec | None,
 ) -> Recording:
     """Read it.
 
     Args:
         joints: names in the order in which they are wanted; empty: as the bag has them, the gripper's left out.
-        cameras: names and sizes of the robot's cameras, where they are known.
+        robot: whose cameras and scene are looked for; None: whatever cameras there are.
 
     Raises:
         JournalError: topics, messages or times that cannot be used; names topic and time.
     """
+    cameras = None if robot is None else robot.cameras
     found = find_topics(
-        bag, settings.topics, cameras=None if cameras is None else [*cameras], pictures=settings.pictures
+        bag,
+        settings.topics,
+        cameras=None if cameras is None else [*cameras],
+        things=() if robot is None else [*robot.scene],
+        pictures=settings.pictures,
     )
     reading = _Reading(bag, settings, found, joints, cameras)
     topics = {*reading.takers, *found.cameras.values()}

@@ -30,7 +30,7 @@ CONVENTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wrench": (("wrench", "ft_sensor/wrench", "*/wrench"), (WRENCH,)),
     "gripper": (("gripper", "*gripper/joint_states", "*gripper*/joint_states"), OPENINGS),
     "gripper_command": (("gripper_target", "*gripper*/command", "*gripper*/commands"), OPENINGS),
-    "episodes": (("recording", "*/recording"), MARKS),
+    "episodes": (("recording", "*/recording", "policy/episode"), MARKS),
     "success": (("success", "*/success"), NUMBERS),
 }
 """Role to the usual names, the likeliest first, and the types it may have. `*` stands for anything."""
@@ -60,13 +60,13 @@ class BagTopics:
     """Commanded opening: a number, or a JointState; without one the measured opening tells it."""
     episodes: str = ""
     """When episodes begin and end: Bool (true while one lasts), a whole number (of the episode, 0 for none), or a
-    String (start, end, success, failure, discard)."""
+    String (start, end, success, failure, discard; or ~/episode of our policy node)."""
     success: str = ""
     """Bool, or a number above 0, once an episode has succeeded; false for one that failed."""
     cameras: dict[str, str] = field(default_factory=dict[str, str])
     """Camera name to Image or CompressedImage topic; all with usual names when empty."""
     scene: dict[str, str] = field(default_factory=dict[str, str])
-    """Thing to geometry_msgs/PoseStamped topic: what perception reported."""
+    """Thing to geometry_msgs/PoseStamped topic; perception/THING for the things of a robot that is given."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,14 @@ class FoundTopics:
         return {**poses, **self.role, **pictures, **things}
 
 
-def find_topics(bag: Bag, named: BagTopics, *, cameras: Sequence[str] | None, pictures: bool) -> FoundTopics:
+def find_topics(
+    bag: Bag, named: BagTopics, *, cameras: Sequence[str] | None, things: Sequence[str], pictures: bool
+) -> FoundTopics:
     """The topics to read.
 
     Args:
         cameras: those the robot is known to have; None: any.
+        things: those of the scene that are known.
         pictures: False: no camera is read.
 
     Raises:
@@ -110,10 +113,11 @@ def find_topics(bag: Bag, named: BagTopics, *, cameras: Sequence[str] | None, pi
     tf = "tool_pose" not in role
     if tf and bag.topics.get(TF) not in TF_TYPES:
         raise JournalError(f"{bag.path}: no topic for tool_pose ({POSE}), and no {TF}; {_has(bag)}")
+    usual = {thing: f"/perception/{thing}" for thing in things if f"/perception/{thing}" in bag.topics}
     return FoundTopics(
         role=role,
         cameras=_cameras(bag, named.cameras, cameras) if pictures else {},
-        scene={thing: _named(bag, f"scene {thing}", name, (POSE,)) for thing, name in named.scene.items()},
+        scene={thing: _named(bag, f"scene {thing}", name, (POSE,)) for thing, name in {**usual, **named.scene}.items()},
         tf=tf,
     )
 
