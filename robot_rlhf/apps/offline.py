@@ -22,9 +22,10 @@ from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_y
 from robot_rlhf.apps.judge import final_evaluation
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
+from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
-from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, journal_path
+from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.video import write_rollouts
