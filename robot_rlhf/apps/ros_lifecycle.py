@@ -15,7 +15,7 @@ from robot_rlhf.apps.ros_policy import PolicyCore, summary_line
 INTERRUPTED = 130
 
 
-def host_policy(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Run the policy node until its run is done, or SIGINT or SIGTERM comes; returns the exit code."""
     log_to_stderr()
     options = read_options(POLICY.executable, argv)

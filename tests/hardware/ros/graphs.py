@@ -1,4 +1,4 @@
-"""A robot behind the bus in memory, for tests: a gantry that follows poses, and everything a test may change about it."""
+"""A robot behind the bus in memory, for tests: it follows poses, and everything about it may be changed."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def test_what_is_decoded_encodes_to_the_same_bytes(msgtype: str) -> None:
 
 def test_known_hashes_of_ros_jazzy() -> None:
     """As `ros2 topic info -v` of a Jazzy installation prints them."""
-    assert wire.type_hash(t.JOINT_STATE).startswith("RIHS01_a13ee3a330e346c9d87b5aa18d24e11690752bd33a0350f11c5882bc9179260e")
+    assert wire.type_hash(t.JOINT_STATE).startswith(
+        "RIHS01_a13ee3a330e346c9d87b5aa18d24e11690752bd33a0350f11c5882bc9179260e"
+    )
     assert wire.type_hash(t.STRING) == "RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18"
 
 
