@@ -14,7 +14,8 @@ from robot_rlhf.datatypes import Button, HumanInput
 
 
 class EStop:
-    """A Teleop with two buttons: STOP is down as long as the e-stop is latched, RELEASE once after its release.
+    """A Teleop of two buttons and no hands: STOP is down while the e-stop is latched, RELEASE once after its release;
+    otherwise it says nothing.
 
     It is latched by the service ~/stop, by True on the topic estop, and by `latch`; it is released by the service
     ~/release and by `release`, but not while the topic's last word is True. The state is on ~/estop, transient-local.
@@ -69,7 +70,7 @@ class EStop:
             if self._reason:
                 return HumanInput(None, frozenset({Button.STOP}))
             released, self._released = self._released, False
-        return HumanInput(None, frozenset({Button.RELEASE})) if released else HumanInput()
+        return HumanInput(None, frozenset({Button.RELEASE})) if released else None
 
     def status(self) -> Status:
         """For the diagnostics."""

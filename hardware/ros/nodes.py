@@ -51,7 +51,10 @@ ROBOT: tuple[Parameter, ...] = (
     Parameter("scene", "string_array", (), "Things whose poses perception tells; topics are perception/NAME"),
     Parameter("command", "string", "pose", "What the robot is sent", choices=("pose", "twist", "joints", "trajectory")),
     Parameter(
-        "kinematics", "string", "", "Model of the arm (MJCF with a site 'tool'), for commands joints and trajectory"
+        "kinematics",
+        "string",
+        "",
+        "Model of the arm (MJCF or URDF, its world at base_frame, tool_frame a site or body), for joint commands",
     ),
     Parameter("twist_horizon", "double", 0.1, "Seconds in which a twist would reach the target", 0.02, 1.0),
     Parameter("state_age_max", "double", 0.2, "Seconds after which joints, pose and force are stale", 0.01, 2.0),

@@ -118,6 +118,8 @@ class RosRobot:
             raise StaleError(f"command expired {now - command.valid_until:.3f} s ago")
         trouble = self._rivals or self._senses.trouble
         if trouble:
+            if self._active is not None:
+                self._halt(trouble)
             raise RobotError(trouble)
         pose, joints = self._senses.pose_and_joints()
         with self._lock:

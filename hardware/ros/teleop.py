@@ -21,6 +21,8 @@ from robot_rlhf.safety import rotation
 from robot_rlhf.safety.rotation import POINTING_DOWN, Quaternion, Vector
 
 STILL = (Phase.PAUSED, Phase.REWINDING)
+ABOUT_AN_EPISODE = frozenset({Button.SUCCESS, Button.FAILURE, Button.DISCARD, Button.RESET})
+"""Pressed between two episodes they are about neither, and do not count."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class RosTeleop:
         self._mouse: tuple[Vector, Vector] | None = None
         self._open = True
         self._tool: Quaternion = POINTING_DOWN
-        self._still = False
+        self._still = self._between = False
         self.messages = 0
         if settings.teleop in ("joy", "both"):
             bus.subscription(named(POLICY_TOPICS, "joy"), self._take_joy)
@@ -133,6 +135,11 @@ class RosTeleop:
     def show(self, situation: Situation) -> None:
         with self._lock:
             self._still = situation.phase in STILL
+            if situation.phase is Phase.RESETTING:
+                self._between = True
+                self._pressed -= ABOUT_AN_EPISODE
+            elif situation.phase is Phase.RUNNING:
+                self._between = False
             seen = situation.observation
             if seen is None:
                 return
@@ -162,7 +169,7 @@ class RosTeleop:
             pressed = {button for index, button in settings.judgements.items() if index in new}
             if settings.button_pause in new:
                 pressed.add(Button.RESUME if self._still else Button.PAUSE)
-            self._pressed |= pressed
+            self._pressed |= pressed - ABOUT_AN_EPISODE if self._between else pressed
             moving = any(shift) or any(turn)
             on = settings.button_enable in down if settings.button_enable >= 0 else moving
             self._joy = (shift, turn) if on else None

@@ -148,6 +148,7 @@ ROBOT_SIM_TOPICS: tuple[Topic, ...] = (
     Topic("joy", JOY, "publisher", "The simulated person's gamepad", DEFAULT, "50", "person: a preset"),
     Topic("policy/episode", STRING, "subscription", "What the person is told", LATCHED, "", "person: a preset"),
     Topic("policy/step", STRING, "subscription", "What the person is told", DEFAULT, "", "person: a preset"),
+    Topic("policy/situation", STRING, "subscription", "What the person sees", NEWEST, "", "person: a preset"),
 )
 
 OPERATOR_TOPICS: tuple[Topic, ...] = (
