@@ -256,27 +256,65 @@ class SimArm:
     def send(self, command: Command) -> Command:
         with self._lock:
             target = self._checked(command)
-            data = self.data
-            last = data.ctrl[:JOINTS]
-            wanted = self._kinematics.solve(target[:7], last.copy())
-            last += np.minimum(np.maximum(wanted - last, -self._joint_step), self._joint_step)
-            data.ctrl[JOINTS:] = FINGER_TRAVEL * target[7]
-            user = data.userdata
-            user[: _OPENING + 1] = target
-            user[_HELD] = 0.0
-            user[_WRENCH] = 0.0
-            grasped = False
-            for _ in range(_FORCE_SAMPLES):  # the mean of several, as a filtered sensor gives it, without spikes
-                mujoco.mj_step(self.model, data, nstep=self._substeps)
-                grasped = self._contacts.measure(data, user[_WRENCH], 1.0 / _FORCE_SAMPLES)
-            user[_GRASPED] = grasped
+            self._aim(target)
+            self._follow(self._joint_step)
+            self._run(_FORCE_SAMPLES, self._substeps)
             if isinstance(self.clock, FakeClock):
                 self.clock.advance(CONTROL_PERIOD)
-            if not math.isfinite(float(data.qacc.sum())):
-                self._fault = f"the simulation diverged at {data.time:.2f} s: reset the task"
-                raise RobotError(self._fault)
+            self._check_divergence()
             self._derive()
             return Command(np.array(target), command.valid_until)
+
+    def aim(self, command: Command) -> None:
+        """Take a command without moving yet: for whoever lets time pass by `advance`, as a stand-in for a real robot.
+
+        Raises: as `send` does.
+        """
+        with self._lock:
+            self._aim(self._checked(command))
+            self._changed()
+
+    def advance(self, seconds: float) -> None:
+        """Let physics go on towards the present target, or stand still after `stop`; the clock is left alone.
+
+        Raises:
+            RobotError: the simulation diverged.
+        """
+        with self._lock:
+            if self._fault:
+                raise RobotError(self._fault)
+            if not self.data.userdata[_HELD]:
+                self._follow(SPEED_MAX.astype(np.float64) * seconds)
+            self._run(1, max(1, round(seconds / self.model.opt.timestep)))
+            self._check_divergence()
+            self._derive()
+
+    def _aim(self, target: list[float]) -> None:
+        self.data.ctrl[JOINTS:] = FINGER_TRAVEL * target[7]
+        user = self.data.userdata
+        user[: _OPENING + 1] = target
+        user[_HELD] = 0.0
+
+    def _follow(self, step: NDArray[np.float64]) -> None:
+        """Move what the servos pull to towards the target, each joint by at most its entry of `step`, rad."""
+        last = self.data.ctrl[:JOINTS]
+        wanted = self._kinematics.solve(tuple(self.data.userdata[_TARGET].tolist()), last.copy())
+        last += np.minimum(np.maximum(wanted - last, -step), step)
+
+    def _run(self, samples: int, substeps: int) -> None:
+        """Physics, with the mean of several samples of the contact force, as a filtered sensor gives it."""
+        user = self.data.userdata
+        user[_WRENCH] = 0.0
+        grasped = False
+        for _ in range(samples):
+            mujoco.mj_step(self.model, self.data, nstep=substeps)
+            grasped = self._contacts.measure(self.data, user[_WRENCH], 1.0 / samples)
+        user[_GRASPED] = grasped
+
+    def _check_divergence(self) -> None:
+        if not math.isfinite(float(self.data.qacc.sum())):
+            self._fault = f"the simulation diverged at {self.data.time:.2f} s: reset the task"
+            raise RobotError(self._fault)
 
     def _checked(self, command: Command) -> list[float]:
         """The target inside the arm's bounds, its quaternion of unit length."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "reward": "learn a reward from recorded sessions, score with it, report on it",
     "record": "record demonstrations into a journal",
     "journal": "look at a journal, replay it, export it",
+    "ros": "the nodes of a ROS 2 robot: policy, stand-in robot, learner, operator, recorder",
     "doctor": "what works on this machine",
 }
 MODULES = {
@@ -35,10 +36,11 @@ MODULES = {
     "reward": "robot_rlhf.apps.reward",
     "record": "robot_rlhf.apps.record",
     "journal": "robot_rlhf.apps.journal",
+    "ros": "robot_rlhf.apps.ros",
     "doctor": "robot_rlhf.apps.doctor",
 }
 """Imported only when asked for: torch and MuJoCo take seconds."""
-SIMULATING = ("session", "train", "offline", "eval", "reward", "record")
+SIMULATING = ("session", "train", "offline", "eval", "reward", "record", "ros")
 """Commands that import MuJoCo."""
 INTERRUPTED = 130
 FAILED = 2

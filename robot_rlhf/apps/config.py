@@ -149,6 +149,8 @@ class TrainConfig:
 
     task: str = "pick_cube"
     """Which skill: reach, pick_cube or peg_insert."""
+    robot: Literal["simulated", "ros"] = "simulated"
+    """ros: the robot is behind ROS topics (`robot-rlhf ros policy`), and names of tasks and people are your own."""
     task_options: dict[str, float] = field(default_factory=dict[str, float])
     """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
     out: Path = Path("runs")
@@ -208,11 +210,15 @@ class TrainConfig:
     """Practice steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        known(self.task, TASKS, "task")
-        if self.console is None:
+        if self.robot == "ros":
+            if self.mode != "asynchronous":
+                raise ConfigError("mode: with robot ros a run is asynchronous; a robot lives in real time")
+        else:
+            known(self.task, TASKS, "task")
+        if self.console is None and self.robot == "simulated":
             known(self.operator, PEOPLE, "operator")
             known(self.demonstrator, PEOPLE, "demonstrator")
-        elif self.mode != "asynchronous":
+        elif self.console is not None and self.mode != "asynchronous":
             raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
         for name in ("steps", "demonstrations", "video_episodes"):
             if getattr(self, name) < 0:

@@ -1,4 +1,4 @@
-"""`robot-rlhf journal`: info, replay, export."""
+"""`robot-rlhf journal`: info, replay, export, import."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
@@ -66,13 +67,14 @@ class ExportOptions:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run info, replay or export; returns the exit code."""
-    actions = {"info": _info, "replay": _replay, "export": _export}
+    """Run info, replay, export or import; returns the exit code."""
+    actions = {"info": _info, "replay": _replay, "export": _export, "import": _import}
     if not argv or argv[0] in ("-h", "--help"):
         Console().print(
-            "usage: robot-rlhf journal {info,replay,export} PATH [options]\n\n"
+            "usage: robot-rlhf journal {info,replay,export,import} PATH [options]\n\n"
             "  info    what a journal holds, counted\n  replay  go through its episodes, make a video\n"
-            "  export  write them as lerobot, robomimic or csv",
+            "  export  write them as lerobot, robomimic or csv\n"
+            "  import  make demonstrations of a recorded ROS bag",
             markup=False,
             highlight=False,
         )
@@ -81,11 +83,6 @@ def run(argv: Sequence[str]) -> int:
         raise UnknownNameError("journal command", argv[0], actions)
     actions[argv[0]](argv[1:])
     return 0
-
-
-def journal_path(path: Path) -> Path:
-    """The journal inside a run's folder, or the path itself."""
-    return path / "journal" if (path / "config.yaml").is_file() else path
 
 
 # -- info ------------------------------------------------------------------------------------------------------------
@@ -177,6 +174,12 @@ def _pictures(recorded: Iterator[Episode], camera: str | None, path: Path) -> It
             if t < len(episode) and episode.driver[t] == Driver.HUMAN:
                 picture[:3], picture[-3:], picture[:, :3], picture[:, -3:] = (HUMAN_COLOUR,) * 4
             yield picture
+
+
+def _import(argv: Sequence[str]) -> None:
+    from robot_rlhf.apps.journal_import import run_import
+
+    run_import(argv)
 
 
 # -- export ----------------------------------------------------------------------------------------------------------

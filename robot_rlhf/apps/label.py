@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.journal import journal_path
 from robot_rlhf.apps.label_backends import Backend, open_backend
 from robot_rlhf.apps.label_options import LabelOptions
 from robot_rlhf.apps.label_report import Labelled, contradictions, table_of
+from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.terminal import EndedByPersonError
 from robot_rlhf.datatypes import Array, Feedback
 from robot_rlhf.errors import ConfigError, LabelerError

@@ -13,6 +13,7 @@ from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, LearnerNews, WeightsInbox
+from robot_rlhf.runtime.learner_elsewhere import LearnerElsewhere
 from robot_rlhf.runtime.learner_process import LearnerProcess
 from robot_rlhf.timing import Clock
 
@@ -23,17 +24,36 @@ FIRST_WEIGHTS_TIMEOUT = 180.0
 class LearnerLink:
     """A context manager: the learner's process runs while it is open."""
 
-    def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: TrainConfig,
+        clock: Clock,
+        *,
+        attended: bool | None = None,
+        elsewhere: bool = False,
+    ) -> None:
+        """
+        Args:
+            attended: somebody is there who is told of a learner that is gone, instead of an end of the run; None: with
+                a console.
+            elsewhere: somebody else starts the learner's process, for example ROS's launch.
+        """
         self._folder = folder
-        self._attended = config.console is not None
-        self._process = LearnerProcess(
-            learner_command(folder.path),
-            folder.exchange,
-            clock,
-            heartbeat_timeout=config.asynchronous.heartbeat_timeout,
-            restarts=config.asynchronous.restarts,
-            log_file=folder.path / "learner.log",
-        )
+        self._attended = config.console is not None if attended is None else attended
+        timeout = config.asynchronous.heartbeat_timeout
+        self._process: LearnerProcess | LearnerElsewhere
+        if elsewhere:
+            self._process = LearnerElsewhere(folder.exchange, clock, heartbeat_timeout=timeout)
+        else:
+            self._process = LearnerProcess(
+                learner_command(folder.path),
+                folder.exchange,
+                clock,
+                heartbeat_timeout=timeout,
+                restarts=config.asynchronous.restarts,
+                log_file=folder.path / "learner.log",
+            )
 
     def __enter__(self) -> Self:
         self._process.__enter__()
@@ -74,8 +94,17 @@ class LearnerLink:
 class RobotLink(LearnerLink):
     """The same for a robot in this process, which follows the newest weights."""
 
-    def __init__(self, folder: RunFolder, config: TrainConfig, clock: Clock, policy: LearnedPolicy) -> None:
-        super().__init__(folder, config, clock)
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: TrainConfig,
+        clock: Clock,
+        policy: LearnedPolicy,
+        *,
+        attended: bool | None = None,
+        elsewhere: bool = False,
+    ) -> None:
+        super().__init__(folder, config, clock, attended=attended, elsewhere=elsewhere)
         self._hold = config.asynchronous.without_learner == "hold"
         self._clock = clock
         self._policy = policy

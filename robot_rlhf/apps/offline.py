@@ -19,10 +19,10 @@ from rich.console import Console
 from robot_rlhf.apps.build import build_features, build_policy, build_trainer
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
-from robot_rlhf.apps.journal import journal_path
 from robot_rlhf.apps.judge import final_evaluation
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
+from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
 from robot_rlhf.apps.rewarded import reward_buffer

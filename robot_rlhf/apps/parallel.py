@@ -17,9 +17,9 @@ from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.reader import tell
 from robot_rlhf.journal.shared import SharedTail, writer_of
-from robot_rlhf.journal.writer import journal_files
 from robot_rlhf.runtime.child_process import ChildProcess
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.governor import Governor

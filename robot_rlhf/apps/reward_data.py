@@ -11,7 +11,7 @@ from typing import Any
 
 from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for, read_yaml
-from robot_rlhf.apps.journal import journal_path
+from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import Feedback, RobotSpec, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.labels import read_labels

@@ -10,8 +10,8 @@ from types import TracebackType
 
 from robot_rlhf.datatypes import EpisodeEnd, Outcome, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.tail import JournalTail
-from robot_rlhf.journal.writer import journal_files
 
 WRITER = "writer"
 """Session metadata that names who wrote a file of a shared journal."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from robot_rlhf.datatypes import EpisodeEnd, Feedback, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.format import JOURNAL_VERSION
 from robot_rlhf.journal.labels import Labels
 from robot_rlhf.journal.tail import JournalTail, check_journal
-from robot_rlhf.journal.writer import journal_files
 
 BROKEN_OFF = "broken off"
 """In place of an outcome where an episode's end was not recorded."""

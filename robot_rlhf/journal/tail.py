@@ -11,7 +11,7 @@ from types import TracebackType
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.decoder import FileDecoder, Places, Record
-from robot_rlhf.journal.writer import journal_files
+from robot_rlhf.journal.files import journal_files
 
 _PIECE = 1 << 20
 """Bytes read at once; larger records wait for their next piece."""

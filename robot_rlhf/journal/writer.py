@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from mcap.records import Metadata
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, RobotSpec, Step
 from robot_rlhf.errors import InvalidValueError, JournalError
+from robot_rlhf.journal.bag_index import BAG_INDEX, write_bag_index
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.format import (
     JOURNAL_VERSION,
     LIBRARY,
@@ -32,17 +35,10 @@ from robot_rlhf.journal.mcapfile import McapFile, message_record
 from robot_rlhf.journal.schemas import JSON_SCHEMAS
 from robot_rlhf.journal.sensors import SensorTopics, message_definition
 
+log = logging.getLogger(__name__)
+
 LOCK_FILE = ".writer.lock"
 """An empty file in a journal's folder; who holds its lock writes the journal."""
-
-
-def journal_files(folder: Path) -> list[Path]:
-    """The numbered files of a journal folder, in the order in which they were written."""
-    try:
-        stems = [name.removesuffix(".mcap") for name in os.listdir(folder) if name.endswith(".mcap")]
-    except FileNotFoundError:
-        return []
-    return [folder / f"{stem}.mcap" for stem in sorted(filter(str.isdecimal, stems), key=int)]
 
 
 class JournalWriter:
@@ -212,7 +208,7 @@ class JournalWriter:
         self._open_file().sync()
 
     def close(self) -> None:
-        """Write the file's summary, sync and close it. Idempotent."""
+        """Write the file's summary, sync and close it, and describe the folder to bag tools. Idempotent."""
         if self._file is None or self._file.closed:
             return
         self._stopping = True
@@ -221,8 +217,15 @@ class JournalWriter:
             self._syncer.join()
         try:
             self._file.close()
+            self._describe()
         finally:
             self._let_go()
+
+    def _describe(self) -> None:
+        try:
+            write_bag_index(self.folder)
+        except OSError as error:  # the record itself is whole
+            log.warning("%s: no %s for ros2 bag: %s", self.folder, BAG_INDEX, error.strerror or error)
 
     def _let_go(self) -> None:
         """Let others write the folder."""

@@ -173,4 +173,4 @@ def test_summary(journal: Path) -> None:
     assert summary.topics["/robot_rlhf/step"] == 13
     assert summary.versions == {"robot_rlhf": ("0.1.0",)}
     assert summary.metadata["mujoco"] == "4.0"
-    assert summary.bytes == sum(file.stat().st_size for file in journal.iterdir())
+    assert summary.bytes == sum(file.stat().st_size for file in journal.glob("*.mcap"))

@@ -1,0 +1,176 @@
+"""What a robot is sent for a target of its tool: a pose, a velocity for MoveIt Servo, or joint positions."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from hardware.ros.bus import Bus, Fields, Publisher
+from hardware.ros.frames import quaternion
+from hardware.ros.messages import (
+    Numbers,
+    numbers_fields,
+    pose_stamped_fields,
+    trajectory_fields,
+    twist_stamped_fields,
+)
+from hardware.ros.settings import RobotSettings
+from hardware.ros.topics import POLICY_TOPICS, named
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.safety import rotation
+from robot_rlhf.safety.limits import ToolLimits
+
+
+class JointSolver(Protocol):
+    """Inverse kinematics of the arm."""
+
+    def solve(self, pose: Numbers, start: Numbers) -> Numbers:
+        """Joint positions (n,), rad, that bring the tool to a pose (7,), near those it starts from."""
+        ...
+
+
+class Output(Protocol):
+    """One way of telling a robot where its tool shall be."""
+
+    publisher: Publisher
+
+    def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
+        """Args: target, measured: tool poses (7,); joints: measured positions (n,)."""
+        ...
+
+    def hold(self, where: Numbers, joints: Numbers) -> None:
+        """Hold still: a velocity of zero, or the pose `where` (7,) or the joints (n,) as the target."""
+        ...
+
+
+class PoseOutput:
+    """PoseStamped, for Cartesian impedance controllers."""
+
+    def __init__(self, bus: Bus, settings: RobotSettings) -> None:
+        self._bus = bus
+        self._frame = settings.base_frame
+        self.publisher = bus.publisher(named(POLICY_TOPICS, "target_pose"))
+
+    def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
+        self.publisher.publish(pose_stamped_fields(self._bus.now(), self._frame, target))
+
+    def hold(self, where: Numbers, joints: Numbers) -> None:
+        self.send(where, where, joints)
+
+
+class TwistOutput:
+    """TwistStamped, for MoveIt Servo: the velocity that would reach the target within the horizon."""
+
+    def __init__(self, bus: Bus, settings: RobotSettings, limits: ToolLimits) -> None:
+        self._bus = bus
+        self._frame = settings.base_frame
+        self._horizon = settings.twist_horizon
+        self._fastest = limits.tool_speed, limits.turn_rate
+        self.publisher = bus.publisher(named(POLICY_TOPICS, "servo_node/delta_twist_cmds"))
+
+    def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
+        linear = (target[:3] - measured[:3]) / self._horizon
+        turn = rotation.difference(quaternion(target), quaternion(measured))
+        angular = np.array(turn) / self._horizon
+        parts = [_shortened(*pair) for pair in zip((linear, angular), self._fastest, strict=True)]
+        self._publish(np.concatenate(parts))
+
+    def hold(self, where: Numbers, joints: Numbers) -> None:
+        self._publish(np.zeros(6))
+
+    def _publish(self, twist: Numbers) -> None:
+        # Servo ignores a command that is not stamped now.
+        self.publisher.publish(twist_stamped_fields(self._bus.now(), self._frame, twist))
+
+
+class JointOutput:
+    """Float64MultiArray for a forward command controller, or a JointTrajectory of one point."""
+
+    def __init__(self, bus: Bus, settings: RobotSettings, solver: JointSolver) -> None:
+        self._bus = bus
+        self._solver = solver
+        self._names = settings.joint_names
+        self._seconds = settings.control_period
+        self._told: Numbers | None = None
+        self._trajectory = settings.command == "trajectory"
+        name = "joint_trajectory_controller/joint_trajectory" if self._trajectory else _FORWARD
+        self.publisher = bus.publisher(named(POLICY_TOPICS, name))
+
+    def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
+        # From what was told last, so that the lag of the joints does not stir the null space.
+        start = joints if self._told is None else self._told
+        self._told = np.asarray(self._solver.solve(target, start), np.float64)
+        self._publish(self._told)
+
+    def hold(self, where: Numbers, joints: Numbers) -> None:
+        self._told = None
+        self._publish(joints)
+
+    def _publish(self, joints: Numbers) -> None:
+        if self._trajectory:
+            fields = trajectory_fields(self._bus.now(), self._names, joints, self._seconds)
+        else:
+            fields = numbers_fields(joints)
+        self.publisher.publish(fields)
+
+
+_FORWARD = "forward_position_controller/commands"
+
+
+def output_for(bus: Bus, settings: RobotSettings, limits: ToolLimits, solver: JointSolver | None) -> Output:
+    """The output that the parameter `command` names.
+
+    Raises:
+        ConfigError: joint commands without a model of the arm.
+    """
+    if settings.command == "pose":
+        return PoseOutput(bus, settings)
+    if settings.command == "twist":
+        return TwistOutput(bus, settings, limits)
+    if solver is None:
+        raise ConfigError(f"parameter command: {settings.command!r} needs parameter kinematics, a model of the arm")
+    return JointOutput(bus, settings, solver)
+
+
+class GripperOutput:
+    """Tells the gripper: a position with every command, or an action goal when the opening changes."""
+
+    def __init__(self, bus: Bus, settings: RobotSettings) -> None:
+        self._closed, self._open = settings.gripper_closed, settings.gripper_open
+        self._effort = settings.gripper_effort
+        self._told: float | None = None
+        self.send: Callable[[float], None] = lambda _: None
+        if not settings.gripper_joint:
+            return
+        if settings.gripper_command == "position":
+            publisher = bus.publisher(named(POLICY_TOPICS, "gripper_controller/commands"))
+            self.send = lambda opening: publisher.publish(numbers_fields([self._position(opening)]))
+            return
+        client = bus.client(named(POLICY_TOPICS, "gripper_cmd/_action/send_goal"))
+
+        def send_goal(opening: float) -> None:
+            if opening != self._told:
+                self._told = opening
+                client.send(self._goal(opening))
+
+        self.send = send_goal
+
+    def forget(self) -> None:
+        """The next opening is told even if it is the last one."""
+        self._told = None
+
+    def _position(self, opening: float) -> float:
+        return self._closed + opening * (self._open - self._closed)
+
+    def _goal(self, opening: float) -> Fields:
+        command = {"position": self._position(opening), "max_effort": self._effort}
+        return {"goal_id": {"uuid": list(os.urandom(16))}, "goal": {"command": command}}
+
+
+def _shortened(values: Numbers, longest: float) -> Numbers:
+    size = math.sqrt(float(values @ values))
+    return values if size <= longest else values * (longest / size)

@@ -1,0 +1,208 @@
+"""A robot behind ROS topics."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.ros.bus import Bus
+from hardware.ros.diagnostics import Level, Status
+from hardware.ros.messages import Numbers
+from hardware.ros.outputs import GripperOutput, JointSolver, output_for
+from hardware.ros.senses import Senses
+from hardware.ros.settings import RobotSettings
+from robot_rlhf.datatypes import Command, Observation, RobotSpec
+from robot_rlhf.errors import RobotError, RobotRlhfError, ShapeError, StaleError
+from robot_rlhf.safety.limits import ToolLimits
+
+WATCH_EVERY = 0.01
+"""Seconds between two looks of the watchdog: it stops the robot at most so long after it should."""
+RIVALS_EVERY = 0.5
+
+
+class RosRobot:
+    """Follows tool poses by topics; tells what the newest messages say.
+
+    A watchdog in the bus's thread holds the robot still when a command runs out or when an input that the robot cannot
+    do without goes stale, whatever the control loop is doing. `observe` and `send` are for the control loop's thread,
+    `stop` for any.
+    """
+
+    def __init__(
+        self, bus: Bus, settings: RobotSettings, limits: ToolLimits, solver: JointSolver | None = None
+    ) -> None:
+        """Subscribe and watch; nothing is sent before `send` or `stop`.
+
+        Args:
+            solver: inverse kinematics, for joint commands.
+
+        Raises:
+            ConfigError: joint commands without a solver.
+        """
+        self._bus = bus
+        self._settings = settings
+        self._spec = settings.spec(limits)
+        self._senses = Senses(bus, settings)
+        self._output = output_for(bus, settings, limits, solver)
+        self._gripper = GripperOutput(bus, settings)
+        self._lock = threading.RLock()
+        self._active: Command | None = None
+        self._target: Numbers | None = None
+        """Pose that is commanded now; None while nothing is, and the robot holds what is measured."""
+        self._opening: float | None = None
+        self._held: Numbers | None = None
+        """Pose of the last hold; None while a command is in force."""
+        self._rivals = ""
+        self._why = "no command yet"
+        """Why the robot holds still."""
+        self.stamps: dict[str, float] = {}
+        """Header stamps, seconds of ROS time, of what the last observation was made of; for latency."""
+        bus.timer(WATCH_EVERY, self._watch)
+        bus.timer(RIVALS_EVERY, self._look_for_rivals)
+
+    @property
+    def spec(self) -> RobotSpec:
+        return self._spec
+
+    @property
+    def holding(self) -> str:
+        """Why the robot is held still; empty while a command is in force."""
+        return "" if self._active is not None else self._why
+
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait until everything can be sensed.
+
+        Raises:
+            RobotError: something is still missing when the time has run out.
+        """
+        deadline = self._bus.clock.now() + timeout
+        while (trouble := self._senses.trouble) and self._bus.clock.now() < deadline:
+            self._bus.clock.sleep_until(self._bus.clock.now() + 0.02)
+        if trouble:
+            raise RobotError(trouble)
+
+    def observe(self) -> Observation:
+        if self._rivals:
+            raise RobotError(self._rivals)
+        sensed = self._senses.sense()
+        with self._lock:
+            target = sensed.pose if self._target is None else self._target
+            opening = self._opening
+        if opening is None:
+            opening = 1.0 if sensed.gripper > 0.5 else 0.0
+        self.stamps = sensed.stamps
+        return Observation(
+            stamp=sensed.stamp,
+            joint_position=_float32(sensed.joints),
+            joint_velocity=_float32(sensed.joint_velocity),
+            tool_pose_in_base=_float32(_canonical(sensed.pose)),
+            tool_target_in_base=_float32(_canonical(target)),
+            tool_velocity=_float32(sensed.velocity),
+            tool_wrench=_float32(sensed.wrench),
+            gripper=sensed.gripper,
+            gripper_target=opening,
+            images=sensed.images,
+            scene={name: _float32(pose) for name, pose in sensed.scene.items()},
+        )
+
+    def send(self, command: Command) -> Command:
+        if command.target.shape != (8,):
+            raise ShapeError("Command.target", command.target.shape, (8,))
+        now = self._bus.clock.now()
+        if now > command.valid_until:
+            raise StaleError(f"command expired {now - command.valid_until:.3f} s ago")
+        trouble = self._rivals or self._senses.trouble
+        if trouble:
+            if self._active is not None:
+                self._halt(trouble)
+            raise RobotError(trouble)
+        pose, joints = self._senses.pose_and_joints()
+        with self._lock:
+            target = np.array(command.target[:7])
+            self._output.send(target, pose, joints)
+            self._gripper.send(float(command.target[7]))
+            self._active, self._held = command, None
+            self._target, self._opening = target, float(command.target[7])
+        return command
+
+    def stop(self) -> None:
+        self._halt("stopped")
+
+    def begin_anew(self) -> None:
+        """A reset changed the world: what was sensed and told before is forgotten."""
+        with self._lock:
+            self._active = self._target = self._held = self._opening = None
+            self._why = "reset"
+            self._senses.forget()
+            self._gripper.forget()
+
+    # -- holding still -----------------------------------------------------------------------------------------------
+
+    def _halt(self, why: str) -> None:
+        """Send zero, or the pose to hold; a second time the same one. Never raises."""
+        try:
+            with self._lock:
+                if self._held is None:
+                    self._held = self._hold_pose()
+                self._active, self._why = None, why
+                self._target = self._held
+                if self._held is not None:
+                    self._output.hold(self._held, self._senses.last_joints())
+        except RobotRlhfError as error:
+            self._bus.log(logging.ERROR, f"cannot be stopped over the bus: {error}")
+
+    def _hold_pose(self) -> Numbers | None:
+        """Where the tool is; when that is not known any more, where it was told to be: the end of a short way."""
+        fresh = self._senses.pose.peek()
+        if fresh is not None:
+            return fresh.value
+        last = self._senses.pose.last()
+        return self._target if self._target is not None else last.value if last is not None else None
+
+    def _watch(self) -> None:
+        with self._lock:
+            active = self._active
+        if active is None:
+            return
+        if self._bus.clock.now() > active.valid_until:
+            self._halt("no command in time")
+        elif trouble := self._rivals or self._senses.trouble:
+            self._halt(trouble)
+        else:
+            return
+        self._bus.log(logging.WARNING, f"held still: {self._why}")
+
+    def _look_for_rivals(self) -> None:
+        count = self._output.publisher.rivals()
+        before = self._rivals
+        self._rivals = (
+            f"{self._output.publisher.topic}: {count} other publisher{'s' * (count > 1)} of commands" if count else ""
+        )
+        if self._rivals and self._rivals != before:
+            self._bus.log(logging.ERROR, f"{self._rivals}: the robot must obey one")
+
+    def statuses(self) -> Iterable[Status]:
+        """For the diagnostics."""
+        yield from self._senses.statuses()
+        if self._rivals:
+            yield Status("commands", Level.ERROR, self._rivals)
+        elif self._output.publisher.subscribers() == 0:
+            yield Status("commands", Level.WARN, "nobody listens to the commands")
+        elif self.holding:
+            yield Status("commands", Level.OK, f"holding still: {self.holding}")
+        else:
+            yield Status("commands", Level.OK, "moving")
+
+
+def _float32(values: Any) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
+def _canonical(pose: Numbers) -> Numbers:
+    """The same pose with qx >= 0, which is continuous while the tool points downward."""
+    return pose if pose[4] >= 0.0 else np.concatenate([pose[:3], -pose[3:]])

@@ -1,0 +1,163 @@
+"""How the ROS nodes are started: arguments, parameter files, and the bus they stand on."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hardware.ros.bus import Bus
+from hardware.ros.parameters import parameters_of
+from robot_rlhf.errors import ConfigError
+
+DOMAIN = "ROS_DOMAIN_ID"
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What every node is told at its start, in the words of ROS's own command line."""
+
+    name: str
+    """The node's name."""
+    namespace: str = ""
+    params: tuple[Path, ...] = ()
+    """Parameter files in ROS form; later ones win."""
+    given: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Single parameters, over those of the files."""
+    remaps: dict[str, str] = field(default_factory=dict[str, str])
+    backend: str = ""
+    """dds, rclpy, or empty for rclpy where it is installed."""
+    domain: int = 0
+    loopback: bool = False
+    """dds: stay on this machine, without multicast."""
+    rest: tuple[str, ...] = ()
+    """Arguments for rclpy, as they came."""
+
+
+USAGE = """options of every node:
+  --params FILE          parameters in ROS form; also --params-file
+  -p NAME:=VALUE         one parameter
+  -r FROM:=TO            remap a topic or service; __node:=NAME and __ns:=NAMESPACE name the node
+  --backend dds|rclpy    the wire without ROS, or rclpy (default: rclpy where it is installed)
+  --domain N             domain id of the dds backend; default ROS_DOMAIN_ID or 0
+  --loopback             dds: stay on this machine, without multicast
+"""
+_VALUED = {"--params": "params", "--params-file": "params", "-p": "given", "--param": "given", "-r": "remaps"}
+_VALUED |= {"--remap": "remaps", "--backend": "backend", "--domain": "domain"}
+
+
+def read_options(name: str, argv: Sequence[str]) -> HostOptions:
+    """Options from a command line; `--ros-args` and `--` are passed over.
+
+    Raises:
+        ConfigError: an option that does not exist, or a value that is not allowed.
+    """
+    options = HostOptions(name, domain=_domain(os.environ.get(DOMAIN, "0")), rest=tuple(argv))
+    words = [word for word in argv if word not in ("--ros-args", "--")]
+    while words:
+        word = words.pop(0)
+        if word == "--loopback":
+            options = replace(options, loopback=True)
+            continue
+        if word not in _VALUED:
+            raise ConfigError(f"ros {name} has no option {word}\n{USAGE}")
+        if not words:
+            raise ConfigError(f"ros {name}: {word} needs a value")
+        options = _with(options, _VALUED[word], words.pop(0))
+    return options
+
+
+def _with(options: HostOptions, what: str, value: str) -> HostOptions:
+    if what == "params":
+        return replace(options, params=(*options.params, Path(value)))
+    if what == "backend":
+        if value not in ("dds", "rclpy"):
+            raise ConfigError(f"--backend: got {value}, allowed: dds or rclpy")
+        return replace(options, backend=value)
+    if what == "domain":
+        return replace(options, domain=_domain(value))
+    before, mark, after = value.partition(":=")
+    if not mark:
+        raise ConfigError(f"got {value!r}, allowed: NAME:=VALUE")
+    if what == "given":
+        return replace(options, given={**options.given, before: yaml.safe_load(after)})
+    if before == "__node":
+        return replace(options, name=after)
+    if before == "__ns":
+        return replace(options, namespace=after)
+    return replace(options, remaps={**options.remaps, before: after})
+
+
+def _domain(value: str) -> int:
+    if not value.isdecimal() or not 0 <= int(value) <= 101:
+        raise ConfigError(f"domain id: got {value!r}, allowed: 0 to 101")
+    return int(value)
+
+
+def parameters_given(options: HostOptions) -> dict[str, Any]:
+    """Parameters of the files and the command line, by name, not yet checked.
+
+    Raises:
+        ConfigError: a file that cannot be read, or is not in ROS form.
+    """
+    node = f"/{options.namespace.strip('/')}/{options.name}".replace("//", "/")
+    given: dict[str, Any] = {}
+    for path in options.params:
+        try:
+            document = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+        given |= parameters_of(document, node, str(path))
+    return given | options.given
+
+
+def open_bus(options: HostOptions) -> Bus:
+    """The bus of the wanted backend, not yet open.
+
+    Raises:
+        ConfigError: its package is not installed.
+    """
+    backend = options.backend or ("rclpy" if _installed("rclpy", "node") else "dds")
+    if backend == "rclpy":
+        if not _installed("rclpy", "node"):
+            raise ConfigError("--backend rclpy: ROS 2 is not sourced here (no rclpy); --backend dds needs no ROS")
+        return importlib.import_module("hardware.ros.bus_rclpy").RclpyBus(options.name, options.rest)
+    if not _installed("cyclonedds", "core"):
+        raise ConfigError("--backend dds needs Cyclone DDS: pip install 'robot-rlhf[ros-wire]' (Linux on x86-64)")
+    dds = importlib.import_module("hardware.ros.bus_dds")
+    if options.loopback:
+        dds.stay_on_this_machine()
+    return dds.DdsBus(
+        options.name,
+        domain=options.domain,
+        namespace=options.namespace,
+        given=parameters_given(options),
+        remaps=options.remaps,
+    )
+
+
+def _installed(package: str, member: str) -> bool:
+    """Whether a package is there; a member is asked for, as a folder of the same name may lie around."""
+    try:
+        return importlib.util.find_spec(f"{package}.{member}") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def log_to_stderr() -> None:
+    """Have the node's log on stderr, with time and level."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[%(levelname)s] [%(created).6f] [%(name)s]: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)

@@ -1,0 +1,1 @@
+"""Recorded ROS bags: read, cut into episodes, resampled, and written as journals."""

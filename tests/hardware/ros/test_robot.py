@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hardware.ros import topics as t
+from hardware.ros.bus_fake import FakeBus, FakeGraph
+from hardware.ros.diagnostics import Diagnostics, Level
+from hardware.ros.messages import (
+    joint_state_fields,
+    pose_of,
+    pose_stamped_fields,
+    transform_fields,
+    twist_of,
+)
+from hardware.ros.robot import WATCH_EVERY, RosRobot
+from hardware.ros.settings import limits_of, settings_of
+from hardware.ros.topics import NEWEST, Qos
+from robot_rlhf.datatypes import Action, Command
+from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError
+from robot_rlhf.ports import Robot
+from robot_rlhf.safety import rotation
+from robot_rlhf.safety.guard import GuardedRobot
+from tests.conformance import RobotConformance
+from tests.hardware.ros.graphs import HOME, LIMITS, NAMES, FakeArm, Pair, mirrored, pair, settings
+
+COMMANDED = "/target_pose"
+
+
+class TestRosRobotConformance(RobotConformance):
+    def make_robot(self) -> Robot:
+        return pair(settings(cameras=("front",))).robot
+
+
+def target(x: float, valid_for: float = 0.15, *, now: float, opening: float = 1.0) -> Command:
+    return Command(np.array([x, *HOME[1:], opening]), now + valid_for)
+
+
+def sent(made: Pair, topic: str = COMMANDED) -> list[Any]:
+    """Everything that we published on a topic."""
+    return next(p for p in made.graph.publishers if p.name == topic and p.node == "/policy").sent
+
+
+# -- what is sensed ----------------------------------------------------------------------------------------------------
+
+
+def test_reads_everything() -> None:
+    made = pair(settings(cameras=("front",)), wrench=(1, 2, 3, 0.1, 0.2, 0.3))
+    made.arm.picture[:] = (10, 20, 30)
+    made.pass_time(0.03)
+    seen = made.robot.observe()
+    np.testing.assert_allclose(seen.joint_position, [0.1, 0.2, 0.3], atol=1e-6)
+    np.testing.assert_allclose(seen.tool_pose_in_base, HOME, atol=1e-6)
+    np.testing.assert_allclose(seen.tool_target_in_base, HOME, atol=1e-6)
+    np.testing.assert_allclose(seen.tool_wrench, [1, 2, 3, 0.1, 0.2, 0.3], atol=1e-6)
+    assert seen.gripper == seen.gripper_target == 1.0
+    assert seen.images["front"][0, 0].tolist() == [10, 20, 30]
+    np.testing.assert_allclose(seen.scene["cube"][:3], [0.5, 0.1, 0.02], atol=1e-6)
+    assert not seen.privileged
+    assert made.now - 0.011 <= seen.stamp <= made.now
+
+
+def test_a_force_in_the_tools_frame_is_turned_into_the_base() -> None:
+    made = pair(wrench=(1.0, 2.0, 3.0, 0.0, 0.0, 0.0), wrench_frame="tool0")
+    made.pass_time(0.02)
+    # half a turn about x
+    np.testing.assert_allclose(made.robot.observe().tool_wrench[:3], [1.0, -2.0, -3.0], atol=1e-6)
+
+
+def test_the_sign_of_a_force_sensor_can_be_turned() -> None:
+    made = pair(settings(wrench_sign=-1), wrench=(1.0, 0.0, 0.0, 0.0, 0.0, 0.5))
+    np.testing.assert_allclose(made.robot.observe().tool_wrench, [-1, 0, 0, 0, 0, -0.5])
+
+
+def test_velocity_follows_from_successive_poses() -> None:
+    made = pair()
+    for i in range(1, 4):
+        turned = rotation.multiply(rotation.exp((0.0, 0.0, 0.01 * i)), rotation.POINTING_DOWN)
+        made.arm.pose = (0.5 + 0.002 * i, 0.0, 0.2, *turned)
+        made.pass_time(0.01)
+    np.testing.assert_allclose(made.robot.observe().tool_velocity, [0.2, 0, 0, 0, 0, 1.0], atol=1e-4)
+
+
+def test_the_tool_may_be_told_by_transforms() -> None:
+    graph = FakeGraph()
+    graph.clock.advance(10.0)
+    bus = FakeBus(graph, "policy")
+    robot = RosRobot(bus, settings(tool_pose="tf"), LIMITS)
+    fixed = FakeBus(graph, "urdf").publisher(mirrored("/tf_static", "publisher"))
+    moving = FakeBus(graph, "robot").publisher(mirrored("/tf", "publisher"))
+    FakeArm(graph, silent={"current_pose"}).tell()
+    fixed.publish({"transforms": [transform_fields(1.0, "flange", "tool0", (0, 0, 0.1, 1, 0, 0, 0))]})
+    half = rotation.exp((np.pi, 0.0, 0.0))
+    moving.publish({"transforms": [transform_fields(bus.now(), "other", "thing", (0, 0, 0, 1, 0, 0, 0))]})
+    with pytest.raises(RobotError, match="/tf: no message"):
+        robot.observe()
+    moving.publish({"transforms": [transform_fields(bus.now(), "base", "flange", (0.5, 0, 0.3, *half))]})
+    np.testing.assert_allclose(robot.observe().tool_pose_in_base[:3], [0.5, 0.0, 0.2], atol=1e-6)
+    graph.advance(0.3)
+    with pytest.raises(RobotError, match="stale"):
+        robot.observe()
+
+
+# -- what cannot be used -----------------------------------------------------------------------------------------------
+
+TROUBLES: dict[str, tuple[Any, str]] = {
+    "silent joints": (lambda arm: arm.silent.add("joint_states"), "/joint_states: stale"),
+    "silent pose": (lambda arm: arm.silent.add("current_pose"), "/current_pose: stale"),
+    "silent force": (lambda arm: arm.silent.add("wrench"), "/wrench: stale"),
+    "dead camera": (lambda arm: arm.silent.add("front"), "/front/image_raw: stale"),
+    "lost thing": (lambda arm: arm.silent.add("cube"), "/perception/cube: stale"),
+    "old stamps": (lambda arm: setattr(arm, "lag", 0.25), "joint_states"),
+    "stamps of the future": (lambda arm: setattr(arm, "lag", -0.5), "clocks must be synchronised"),
+    "NaN in a joint": (lambda arm: arm.angles.update(elbow=np.nan), "JointState.position: got elbow"),
+    "joint missing": (lambda arm: setattr(arm, "order", ("finger", "wrist", "elbow")), "no joint 'shoulder'"),
+    "NaN in the pose": (lambda arm: setattr(arm, "pose", (np.nan, *HOME[1:])), "/current_pose: Pose"),
+    "wrong frame": (lambda arm: setattr(arm, "wrench_frame", "sensor"), "frame_id: got 'sensor'"),
+    "picture of another size": (lambda arm: setattr(arm, "picture", np.zeros((48, 64, 3), np.uint8)), "64x48"),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_trouble_is_named_and_the_robot_holds_still(name: str) -> None:
+    """In time: the watchdog holds the robot still without the control loop's help, and every later call refuses."""
+    make_trouble, words = TROUBLES[name]
+    made = pair(settings(cameras=("front",)))
+    made.robot.send(target(0.51, now=made.now))
+    before = len(sent(made))
+    made.arm.cameras = ("front",)
+    make_trouble(made.arm)
+    began = made.now
+    for _ in range(60):  # the loop goes on commanding
+        made.pass_time(0.01)
+        try:
+            made.robot.send(target(0.51 + 0.001 * (made.now - began), now=made.now))
+        except RobotError:
+            break
+    limit = {"dead camera": 0.3, "lost thing": 0.5}.get(name, 0.2)
+    assert made.now - began <= limit + 2 * WATCH_EVERY + 1e-6
+    assert made.robot.holding
+    assert len(sent(made)) > before
+    last = pose_of(sent(made)[-1].pose)
+    made.pass_time(0.1)
+    np.testing.assert_array_equal(pose_of(sent(made)[-1].pose), last, err_msg="the command stays the same")
+    with pytest.raises(RobotError, match=words):
+        made.robot.observe()
+    assert any(words.split(":")[0].strip("/") in text for text in made.bus.warnings())
+
+
+def test_nothing_is_sensed_before_anybody_speaks() -> None:
+    graph = FakeGraph()
+    robot = RosRobot(FakeBus(graph, "policy"), settings(), LIMITS)
+    with pytest.raises(RobotError, match="/joint_states: no message, 0 publishers"):
+        robot.observe()
+    with pytest.raises(RobotError, match="joint_states"):
+        robot.wait_until_ready(0.1)
+
+
+def test_one_bad_message_among_good_ones_is_told_once() -> None:
+    made = pair()
+    good = made.arm.out["joint_states"]
+    good.publish(joint_state_fields(made.bus.now(), ["shoulder"], [0.0]))
+    made.pass_time(0.01)  # a good one follows
+    with pytest.raises(RobotError, match="no joint 'elbow'"):
+        made.robot.observe()
+    assert made.robot.observe().stamp > 0
+
+
+def test_time_that_goes_back_is_told_and_then_followed() -> None:
+    made = pair()
+    made.graph.epoch -= 30.0
+    made.pass_time(0.01)
+    with pytest.raises(RobotError, match=r"29\.\d+ s before the last one"):
+        made.robot.observe()
+    for topic in ("current_pose", "wrench", "perception/cube"):  # each tells it once
+        with pytest.raises(RobotError, match=f"/{topic}: .* before the last one"):
+            made.robot.observe()
+    assert made.robot.observe().stamp > 0
+
+
+def test_incompatible_qos_is_the_reason_given() -> None:
+    graph = FakeGraph()
+    bus = FakeBus(graph, "policy")
+    RosRobot(bus, settings(), LIMITS)
+    asking = FakeBus(graph, "picky")
+    asking.subscription(mirrored("joint_states", "subscription", qos=Qos(True, 10)), lambda _: None)
+    FakeBus(graph, "robot").publisher(mirrored("joint_states", "publisher", qos=NEWEST))
+    assert "RELIABILITY" in asking.troubles()[0]
+    assert "the publisher of /robot offers less than we ask for" in asking.troubles()[0]
+    assert not bus.troubles(), "best effort takes from everybody"
+
+
+def test_two_publishers_of_commands_are_one_too_many() -> None:
+    made = pair()
+    made.robot.send(target(0.51, 10.0, now=made.now))
+    rival = FakeBus(made.graph, "rival")
+    rival.publisher(mirrored("target_pose", "publisher"))
+    made.pass_time(0.6)
+    assert "1 other publisher" in made.robot.holding
+    with pytest.raises(RobotError, match="/target_pose: 1 other publisher of commands"):
+        made.robot.observe()
+    rival.close()
+    made.pass_time(0.6)
+    made.robot.observe()
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------------
+
+
+def test_sends_the_target_and_remembers_it() -> None:
+    made = pair()
+    made.robot.send(target(0.52, now=made.now, opening=0.0))
+    np.testing.assert_allclose(pose_of(sent(made)[-1].pose), [0.52, *HOME[1:]], atol=1e-12)
+    assert sent(made)[-1].header.frame_id == "base"
+    assert sent(made, "/gripper_controller/commands")[-1].data.tolist() == [0.0]
+    made.arm.pose = (0.505, *HOME[1:])
+    made.pass_time(0.02)
+    seen = made.robot.observe()
+    assert seen.tool_target_in_base[0] == pytest.approx(0.52)
+    assert seen.tool_pose_in_base[0] == pytest.approx(0.505)
+    assert seen.gripper_target == 0.0
+
+
+def test_a_command_that_runs_out_is_followed_by_a_hold() -> None:
+    made = pair()
+    made.arm.bus.close()
+    arm = FakeArm(made.graph)
+    made.pass_time(0.02)
+    made.robot.send(target(0.58, 0.15, now=made.now))
+    arm.pose = (0.55, *HOME[1:])  # where it has got to
+    made.pass_time(0.15 + WATCH_EVERY + 0.001)
+    np.testing.assert_allclose(pose_of(sent(made)[-1].pose), [0.55, *HOME[1:]], atol=1e-9)
+    assert made.robot.holding == "no command in time"
+    count = len(sent(made))
+    made.pass_time(0.5)
+    assert len(sent(made)) == count, "once is enough"
+    assert made.robot.observe().tool_target_in_base[0] == pytest.approx(0.55)
+
+
+def test_stop_holds_where_the_tool_is_and_again_the_same() -> None:
+    made = pair()
+    made.robot.send(target(0.56, now=made.now))
+    made.arm.pose = (0.53, *HOME[1:])
+    made.pass_time(0.02)
+    made.robot.stop()
+    made.arm.pose = (0.52, *HOME[1:])  # sagging must not be followed
+    made.pass_time(0.02)
+    made.robot.stop()
+    assert [round(pose_of(m.pose)[0], 6) for m in sent(made)[-2:]] == [0.53, 0.53]
+
+
+def test_stop_of_a_robot_that_nobody_knows_says_nothing() -> None:
+    graph = FakeGraph()
+    robot = RosRobot(FakeBus(graph, "policy"), settings(), LIMITS)
+    robot.stop()
+    assert not next(p for p in graph.publishers if p.name == COMMANDED).sent
+
+
+def test_when_the_pose_is_stale_the_hold_is_the_last_target() -> None:
+    made = pair()
+    made.arm.silent.add("current_pose")
+    made.robot.send(target(0.52, 10.0, now=made.now))
+    made.pass_time(0.25)
+    np.testing.assert_allclose(pose_of(sent(made)[-1].pose)[0], 0.52, atol=1e-9)
+
+
+def test_twists_lead_to_the_target_and_stop_with_zero() -> None:
+    made = pair(settings(command="twist"))
+    topic = "/servo_node/delta_twist_cmds"
+    made.robot.send(target(0.52, now=made.now))
+    np.testing.assert_allclose(twist_of(sent(made, topic)[-1].twist), [0.2, 0, 0, 0, 0, 0], atol=1e-9)
+    made.robot.send(target(0.75, now=made.now))
+    assert np.linalg.norm(twist_of(sent(made, topic)[-1].twist)[:3]) == pytest.approx(LIMITS.tool_speed)
+    assert sent(made, topic)[-1].header.stamp.sec > 0
+    made.robot.stop()
+    np.testing.assert_array_equal(twist_of(sent(made, topic)[-1].twist), np.zeros(6))
+
+
+class Straight:
+    """Kinematics of a gantry."""
+
+    def solve(self, pose: np.ndarray, start: np.ndarray) -> np.ndarray:
+        return pose[:3]
+
+
+@pytest.mark.parametrize("command", ["joints", "trajectory"])
+def test_joint_commands_come_from_the_solver_and_hold_the_measured_joints(command: str) -> None:
+    graph = FakeGraph()
+    graph.clock.advance(10.0)
+    robot = RosRobot(FakeBus(graph, "policy"), settings(command=command), LIMITS, Straight())
+    FakeArm(graph).tell()
+    topic = {"joints": "/forward_position_controller/commands"}.get(
+        command, "/joint_trajectory_controller/joint_trajectory"
+    )
+    told = next(p for p in graph.publishers if p.name == topic).sent
+
+    def positions() -> list[float]:
+        return np.asarray(told[-1].data if command == "joints" else told[-1].points[0].positions).tolist()
+
+    robot.send(target(0.52, now=graph.clock.now()))
+    assert positions() == pytest.approx([0.52, 0.0, 0.2])
+    robot.stop()
+    assert positions() == pytest.approx([0.1, 0.2, 0.3]), "in the policy's order"
+    if command == "trajectory":
+        assert told[-1].joint_names == list(NAMES)
+
+
+def test_joint_commands_need_a_model() -> None:
+    with pytest.raises(ConfigError, match="kinematics"):
+        RosRobot(FakeBus(FakeGraph(), "policy"), settings(command="joints"), LIMITS)
+
+
+def test_a_gripper_action_is_sent_when_the_opening_changes() -> None:
+    graph = FakeGraph()
+    graph.clock.advance(10.0)
+    robot = RosRobot(FakeBus(graph, "policy"), settings(gripper_command="action"), LIMITS)
+    arm = FakeArm(graph)
+    goals: list[float] = []
+
+    def take(request: Any) -> dict[str, Any]:
+        goals.append(request.goal.command.position)
+        return {"accepted": True}
+
+    arm.bus.service(t.named(t.ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal"), take)
+    arm.tell()
+    for opening in (1.0, 1.0, 0.0, 0.0, 1.0):
+        robot.send(target(0.5, now=graph.clock.now(), opening=opening))
+    assert goals == [0.04, 0.0, 0.04]
+
+
+# -- behind the guard --------------------------------------------------------------------------------------------------
+
+
+def test_the_guard_latches_what_the_topics_say() -> None:
+    made = pair()
+    guard = GuardedRobot(made.robot, LIMITS, made.graph.clock)
+    forward = Action(np.array([1, 0, 0, 0, 1], np.float32))
+    for _ in range(3):
+        guard.act(forward)
+        made.pass_time(0.05)
+        guard.observe()
+    assert made.arm.pose[0] > 0.51
+    made.arm.silent.add("joint_states")
+    made.pass_time(0.25)
+    with pytest.raises(FaultLatchedError, match="joint_states: stale"):
+        guard.observe()
+    count = len(sent(made))
+    with pytest.raises(FaultLatchedError):
+        guard.act(forward)
+    assert len(sent(made)) == count
+    made.arm.silent.clear()
+    made.pass_time(0.05)
+    guard.release()
+    guard.observe()
+    assert guard.act(forward).command.target[0] > made.arm.pose[0] - 0.03
+
+
+def test_diagnostics_tell_of_every_stream() -> None:
+    made = pair()
+    diagnostics = Diagnostics(made.bus)
+    diagnostics.add(made.robot.statuses)
+    heard: list[Any] = []
+    FakeBus(made.graph, "console").subscription(mirrored("/diagnostics", "subscription"), heard.append)
+
+    def levels() -> dict[str, int]:
+        return {s.name.removeprefix("policy: "): s.level for s in heard[-1].status}
+
+    made.pass_time(1.2)
+    assert levels() == dict.fromkeys(
+        ("graph", "/joint_states", "/current_pose", "/wrench", "/perception/cube", "commands"), Level.OK
+    )
+    count = len(heard)
+    made.arm.silent.add("joint_states")
+    made.pass_time(0.35)
+    assert levels()["/joint_states"] == Level.STALE
+    assert len(heard) > count, "a change is told at once"
+    made.arm.silent.clear()
+    made.arm.angles["elbow"] = np.nan
+    made.pass_time(0.1)
+    assert levels()["/joint_states"] == Level.ERROR
+    values = {v.key: v.value for s in heard[-1].status for v in s.values if s.name.endswith("joint_states")}
+    assert int(values["refused"]) > 0
+    assert "elbow" in values["last_refused"]
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"joint_lower": (-3.0,)}, "joint_lower: got 1 numbers, allowed: 3"),
+        ({"joint_names": ("a", "a", "b")}, "distinct names"),
+        ({"action_scale": (0.02,)}, "action_scale: got 1"),
+        ({"gripper_joint": ""}, "a gripper stands in both"),
+        ({"gripper_open": 0.0}, "gripper_open"),
+    ],
+)
+def test_settings_that_cannot_hold(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        settings(**changes)
+
+
+def test_limits_and_settings_come_from_parameters() -> None:
+    values: dict[str, Any] = {f"limits.{name}": value for name, value in vars(LIMITS).items()}
+    values["limits.workspace_lower"] = (0.2, -0.4, 0.0)
+    assert limits_of(values).tool_speed == LIMITS.tool_speed
+    with pytest.raises(InvalidValueError, match="tool_speed"):
+        limits_of(values | {"limits.tool_speed": 0.0})
+    again = settings_of(type(settings()), vars(settings()))
+    assert again == settings()
+    spec = again.spec(LIMITS)
+    assert spec.command.lower[0] == LIMITS.workspace_lower[0]
+    assert spec.scene == {"cube": 7}
+
+
+def test_a_pose_in_another_frame_is_refused() -> None:
+    made = pair()
+    made.arm.out["current_pose"].publish(pose_stamped_fields(made.bus.now(), "map", HOME))
+    with pytest.raises(RobotError, match="'map', allowed: 'base'"):
+        made.robot.observe()
