@@ -108,7 +108,7 @@ def test_evaluation_and_discarded_episodes_are_not_kept() -> None:
 def test_a_perfect_teacher_teaches_what_is_better() -> None:
     """After the labels the reward orders segments that were never compared."""
     learner = a_learner(every=40)
-    config = TeacherConfig(labeler="oracle", budget=120, pairs=60, every=10, length=4)
+    config = TeacherConfig(labeler="oracle", budget=120, pairs=60, every=10, length=4, newest=100)
     teacher = SimulatedTeacher(config, learner, lambda: 0.0, seed=0)
     for number in range(30):
         live([learner, teacher], number)
