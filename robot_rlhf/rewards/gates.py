@@ -91,8 +91,8 @@ class Gates:
             held = torch.from_numpy(holds(observations["gripper"], observations["gripper_target"]))
             return transforms.dropped(held[:-1], held[1:])
         if rule == "over_force":
-            return transforms.over_force(torch.as_tensor(observations["tool_wrench"][1:, :3]), self.config.force)
-        position = torch.as_tensor(observations["tool_pose_in_base"][1:, :3])
+            return transforms.over_force(torch.tensor(observations["tool_wrench"][1:, :3]), self.config.force)
+        position = torch.tensor(observations["tool_pose_in_base"][1:, :3])
         return transforms.out_of_workspace(position, self._lower, self._upper)
 
 
