@@ -39,6 +39,7 @@ from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.policy.features import Features
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
@@ -49,6 +50,7 @@ from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline, relabelled, unit_rewards
+from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.runtime.trainer import Trainer
 
@@ -326,6 +328,8 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         name=options.name,
         seed=options.seed,
         device=options.device,
+        reward_model=RewardModelConfig(),  # what the recorded policy learned from is no matter here
+        teacher=TeacherConfig(),
         iql=options.iql,
         cloning=options.cloning,
         trainer=replace(config.trainer, batch_size=options.batch_size),
