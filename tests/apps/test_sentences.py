@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from robot_rlhf.apps import reward
-from robot_rlhf.apps.build import build_trainer
+from robot_rlhf.apps.build import build_features, build_trainer, build_world
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
+from robot_rlhf.apps.reward_data import features_facts, inputs_of
 from robot_rlhf.apps.reward_score import RewardScoreOptions, score
 from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.train import train
-from robot_rlhf.datatypes import EpisodeKind
+from robot_rlhf.datatypes import EpisodeKind, Outcome
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError, UnknownNameError
 from robot_rlhf.journal.reader import episodes, replay_into
 from robot_rlhf.journal.tail import journal_spec
@@ -26,10 +27,13 @@ from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.rewards.clip import save_clip
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.gates import GateConfig
+from robot_rlhf.rewards.model import Calibration, LearnedReward
+from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
+from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from sim.tasks import Reach
-from tests.runtime.runs import tiny
+from tests.runtime.runs import earned, tiny
 
 open_clip = pytest.importorskip("open_clip")
 
@@ -203,3 +207,34 @@ def test_what_cannot_be_is_said(run: Path, clip: Path, tmp_path: Path) -> None:
         RewardModelConfig(gates=GateConfig(("dropped",)))
     with pytest.raises(ConfigError, match=r"one of --reward FILE and --clip\.model"):
         RewardScoreOptions((run,))
+
+
+def test_arms_are_judged_and_scored_by_models(tmp_path: Path, clip: Path) -> None:
+    """Every process of mode parallel: the arms' episodes end by a learned success, the learner's rows by sentences."""
+    base = by_sentence(tmp_path, clip)
+    spec = build_world(base, FakeClock()).spec
+    features = build_features(base, spec)
+    always = LearnedReward(inputs_of(features, spec, state=True, action=False), RewardConfig(members=1), seed=0)
+    last = always.network.layers[-1]
+    with torch.no_grad():
+        last.get_parameter("bias")[..., -1] = 100.0  # the success head's log odds
+    always.trained, always.reads, always.calibration = ("success",), "success", Calibration(hold=3)
+    always.facts = features_facts(base, spec)
+    judge = tmp_path / "success.safetensors"
+    always.save(judge)
+    config = replace(
+        base,
+        mode="parallel",
+        arms=2,
+        steps=60,
+        demonstrations=2,
+        success_model=judge,
+        reward=SparseReward(judge="model"),
+        evaluation=replace(base.evaluation, every=10**6),
+    )
+    summary = train(config, quiet=True)
+    ended = [e for e in episodes(tmp_path / "run" / "journal") if e.end is not None]
+    assert {e.meta.kind for e in ended} == {EpisodeKind.DEMONSTRATION, EpisodeKind.PRACTICE}
+    assert {(len(e), e.end.outcome) for e in ended if e.end} == {(3, Outcome.SUCCESS)}
+    assert summary["updates"] == earned(config, summary["env_steps"]) > 0
+    assert "Traceback" not in (tmp_path / "run" / "learner.log").read_text()
