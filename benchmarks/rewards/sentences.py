@@ -19,6 +19,7 @@ from robot_rlhf.apps.build import build_policy, build_world, evaluation_station
 from robot_rlhf.apps.config import TrainConfig, read_yaml
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.metrics import spearman
 from robot_rlhf.runtime.evaluation import evaluate
@@ -183,7 +184,7 @@ class _Ends:
 
 def measured(run: Path, seed: int, episodes: int, *, trained: bool = True) -> list[Observation]:
     """The last observations of unaided episodes; untrained: of a policy that stands still."""
-    config = replace(read_yaml(run / "config.yaml"), cameras=())
+    config = replace(read_yaml(run / "config.yaml"), cameras=(), reward_model=RewardModelConfig())
     policy = build_policy(config, build_world(config, FakeClock()).spec, sample=False)
     policy.load(read_snapshot(run / "checkpoints" / "policy.safetensors")[0])
     station = evaluation_station(config, policy)

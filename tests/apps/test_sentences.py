@@ -218,7 +218,9 @@ def test_arms_are_judged_and_scored_by_models(tmp_path: Path, clip: Path) -> Non
     last = always.network.layers[-1]
     with torch.no_grad():
         last.get_parameter("bias")[..., -1] = 100.0  # the success head's log odds
-    always.trained, always.reads, always.calibration = ("success",), "success", Calibration(hold=3)
+    always.trained = ("success",)
+    always.read("success")
+    always.calibration = Calibration(hold=3)
     always.facts = features_facts(base, spec)
     judge = tmp_path / "success.safetensors"
     always.save(judge)
