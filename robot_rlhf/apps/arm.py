@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import torch
 from robot_rlhf.apps.build import build_person, build_policy, build_station, build_world, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml
 from robot_rlhf.apps.priority import modest
+from robot_rlhf.apps.rewarded import success_watch
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import RobotRlhfError
@@ -131,23 +133,25 @@ class _Arm:
         metadata = {**versions, WRITER: self.name}
         try:
             with (
+                ExitStack() as stack,
                 self.inbox,
                 JournalWriter(self.run.journal, self.world.spec, metadata=metadata, shared=True) as journal,
             ):
-                station, arms = self._station(journal, *listeners), self.config.arms
+                station, arms = self._station(stack, journal, *listeners), self.config.arms
                 session = Session(station, self.tally, self.config.seed, versions, first=self.number, every=arms)
                 self._demonstrate(session)
                 self._practise(session)
         finally:
             self.world.guard.stop()
 
-    def _station(self, *subscribers: Subscriber) -> Station:
+    def _station(self, stack: ExitStack, *subscribers: Subscriber) -> Station:
         return replace(
             build_station(self.config, self.world, self.policy),
             policy=FreshPolicy(self.policy, self.inbox),
             teleop=self.person,
             operator=self.config.operator if self.config.person is None else "custom",
             subscribers=(*subscribers, self.watch),
+            success_watch=success_watch(self.config, self.world.spec, stack),
         )
 
     def _recover(self, listener: Subscriber) -> None:

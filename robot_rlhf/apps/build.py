@@ -184,6 +184,8 @@ def return_bounds(config: TrainConfig) -> tuple[float, float] | None:
         return bounds and (0.0, 1.0)
     if not model.is_used:
         return bounds
+    if model.use == "replace" and model.gates.rules:  # what breaks a rule is worth less than nothing
+        return bounds if model.bounded else None
     if model.use == "shape":  # values are those of the recorded reward minus the potential, in [0, 1] if it is bounded
         return (bounds[0] - model.scale, bounds[1]) if model.bounded else None
     return (0.0, 1.0) if model.bounded else None

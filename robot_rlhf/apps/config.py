@@ -231,16 +231,20 @@ class TrainConfig:
         check_device(self.device)
         if self.reward_model.is_used and self.algorithm != "sac":
             raise ConfigError(f"reward_model: {self.algorithm} looks at no reward; allowed with algorithm sac")
+        self.reward_model.clip.check_camera(dict.fromkeys(self.cameras), "the run (--cameras)")
         if (self.reward.judge == "model") != (self.success_model is not None):
             raise ConfigError("reward.judge model and success_model: allowed only together")
-        if self.success_model is not None and self.mode == "parallel":
-            raise ConfigError("success_model: allowed in modes synchronous and asynchronous")
         if self.teacher.labeler != "none" and not (self.reward_model.learns and self.mode == "synchronous"):
             raise ConfigError("teacher.labeler: needs --reward-model.learns, and mode synchronous")
         if self.arms > 1 and self.mode != "parallel":
             raise ConfigError(f"arms: got {self.arms}, allowed 1 in mode {self.mode}; several want mode parallel")
         if self.mode != "synchronous" and self.algorithm == "cloning":
             raise ConfigError(f"mode {self.mode}: cloning does not learn while the robot practises; use sac or dagger")
+
+    @property
+    def learner_looks(self) -> bool:
+        """The learner, or a reward that it learns from, looks at recorded pictures."""
+        return bool(self.features.cameras) or (self.reward_model.is_used and bool(self.cameras))
 
     @property
     def supervisor(self) -> PersonConfig | None:

@@ -58,7 +58,7 @@ class _Learner:
         self.metrics = MetricsLog(run)
         self.parallel = config.mode == "parallel"
         follow = SharedTail if self.parallel else JournalTail
-        self.tail = follow(run.journal, pictures=bool(config.features.cameras))
+        self.tail = follow(run.journal, pictures=config.learner_looks)
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
         self.stopped = False

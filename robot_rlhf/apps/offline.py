@@ -25,7 +25,7 @@ from robot_rlhf.apps.progress import result_table
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
-from robot_rlhf.apps.rewarded import reward_buffer
+from robot_rlhf.apps.rewarded import build_gates, reward_buffer, score_buffer
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
@@ -39,11 +39,17 @@ from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
+from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline, relabelled, unit_rewards
+from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.runtime.trainer import Trainer
 
@@ -67,8 +73,10 @@ class OfflineOptions:
     algorithm: Literal["iql", "cloning"] = "iql"
     """iql: implicit Q-learning, finds what was best in what was done; cloning: imitates, and looks at no reward."""
     reward: str = "sparse"
-    """sparse: 1 at success, with the recorded costs; a file of `robot-rlhf reward train`; or gold: the simulator's true
-    reward, for comparison, marked as such in summary.json."""
+    """sparse: 1 at success, with the recorded costs; a file of `robot-rlhf reward train`; clip: sentences, see --clip;
+    or gold: the simulator's true reward, for comparison, marked as such in summary.json."""
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    gates: GateConfig = field(default_factory=GateConfig)
     head: Literal["progress", "preference", "success"] | None = None
     """Head of a learned reward to read; the one chosen in training when left out."""
     clones: Literal["people", "everything"] = "everything"
@@ -98,10 +106,14 @@ class OfflineOptions:
         for name in ("updates", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
-        if self.reward not in ("sparse", "gold") and not Path(self.reward).is_file():
+        if self.reward not in ("sparse", "gold", "clip") and not Path(self.reward).is_file():
             raise ConfigError(
-                f"--reward {self.reward}: no such file; allowed: sparse, gold, or a learned reward's file"
+                f"--reward {self.reward}: no such file; allowed: sparse, gold, clip, or a learned reward's file"
             )
+        if (self.reward == "clip") != self.clip.is_used:
+            raise ConfigError("--reward clip and --clip.model: allowed only together")
+        if self.gates.rules and self.reward in ("sparse", "gold"):
+            raise ConfigError(f"--gates.rules: allowed with a learned reward, got --reward {self.reward}")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -132,7 +144,12 @@ class _Offline:
         self.config = offline_config(options, self.recorded)
         self.features = build_features(self.config, self.spec)
         self.model, self.reward_features = None, self.features
-        if options.reward not in ("sparse", "gold"):
+        self.sentences: ClipScores | None = None
+        self.gates = build_gates(options.gates, self.spec) if options.gates.rules else None
+        if options.clip.is_used:
+            options.clip.check_camera(self.spec.cameras, str(options.runs[0]))
+            self.sentences = ClipScores(open_reward(options.clip, options.device), apart=False)
+        elif options.reward not in ("sparse", "gold"):
             self.model = LearnedReward.load(Path(options.reward), options.device, reads=options.head)
             seen = features_of(self.model, self.spec, str(options.runs[0]))
             if (seen.config, seen.frozen) != (self.features.config, self.features.frozen):
@@ -170,17 +187,25 @@ class _Offline:
     def _fill(self, trainer: Trainer) -> None:
         """Bring what was recorded into replay, with its rewards."""
         buffer, options = trainer.buffer, self.options
-        encoders = {id(buffer): (buffer, self.features)}
-        scored = buffer
-        if self.reward_features is not self.features:  # it sees other things than the policy: replay of its own
-            scored = reward_buffer(self.config, self.reward_features)
-            encoders[id(scored)] = scored, self.reward_features
-        pictures = any(f.cameras or f.frozen for _, f in encoders.values())
+        first = ReplayFeed(buffer, self.features)
+        gated = None if self.gates is None else GateFeed(first, self.gates)
+        fed: list[ReplayFeed | GateFeed | EpisodeScores] = [gated or first]
+        pictures = bool(self.features.cameras or self.features.frozen)
+        late = None
+        if self.sentences is not None:
+            scores = score_buffer(self.config, self.sentences.size, self.spec)
+            late = EpisodeScores(scores, self.sentences.of_pictures, options.clip.camera)
+            fed.append(late)
+        elif self.reward_features is not self.features:  # it sees other things than the policy: replay of its own
+            fed.append(ReplayFeed(reward_buffer(self.config, self.reward_features), self.reward_features))
+            pictures = pictures or bool(self.reward_features.cameras or self.reward_features.frozen)
         successes: list[int] = []
         for path in self.journals:
             labels, takes = read_labels(path), "gold" if options.reward == "gold" else "sparse"
-            feeds = [JudgedFeed(ReplayFeed(b, f), labels, self.config.reward, takes) for b, f in encoders.values()]
-            replay_into(path, FanOut([*feeds, self.tally]), pictures=pictures)
+            feeds = [JudgedFeed(feed, labels, self.config.reward, takes) for feed in fed]
+            replay_into(path, FanOut([*feeds, self.tally]), pictures=pictures or late is not None)
+            if late is not None:
+                late.finish()
             successes += feeds[0].successes
             if self.model is not None:  # one task: what was asked for last is what all of it is scored for
                 self.model.instruction = feeds[0].instruction or self.model.instruction
@@ -188,14 +213,18 @@ class _Offline:
         if not len(buffer):
             raise ConfigError(f"offline: {', '.join(map(str, options.runs))} hold no step to learn from")
         if options.algorithm != "cloning" and options.reward != "sparse":
-            self._reward(buffer, scored, successes)
+            self._reward(buffer, fed[-1].buffer, successes, gated)
         counts = {source.name.lower(): count for source, count in buffer.counts.items() if count}
         self.facts |= {"rows": counts, "episodes_used": dict(sorted(self.episodes.items()))}
         _say(options, f"{len(buffer)} steps of {sum(self.episodes.values())} episodes: {_words(self.episodes)}")
 
-    def _reward(self, buffer: ReplayBuffer, scored: ReplayBuffer, successes: list[int]) -> None:
-        """Give the rows dense rewards, scaled to values in [0, 1]."""
-        if self.model is None:
+    def _reward(self, buffer: ReplayBuffer, scored: ReplayBuffer, successes: list[int], gated: GateFeed | None) -> None:
+        """Give the rows dense rewards, scaled to values in [0, 1]; less where a rule is broken."""
+        sentences = self.sentences
+        if sentences is not None:
+            version = max(1, sentences.version)
+            index, values = relabelled(scored, lambda batch: sentences.members_of(batch)[0], version)
+        elif self.model is None:
             version, rows = 1, buffer.indices().cpu()
             parts = [buffer.gather(chunk, one_step=True).reward.cpu() for chunk in rows.split(1024)]
             index, values = rows.numpy(), torch.cat(parts).numpy()
@@ -204,7 +233,11 @@ class _Offline:
             version = max(1, self.model.version)
             index, values = relabelled(scored, self.model.scores, version)
         unit = unit_rewards(values, np.isin(index, successes), self.config.replay.discount)
-        buffer.update_rewards(torch.as_tensor(index), torch.as_tensor(unit), version=version)
+        rewards = torch.as_tensor(unit)
+        if gated is not None:
+            rewards = gated.gate(torch.as_tensor(index), rewards)
+            self.facts["gated_rows"] = int((rewards < 0.0).sum())
+        buffer.update_rewards(torch.as_tensor(index), rewards, version=version)
         self.facts |= {"reward_version": version, "reward_range": [float(values.min()), float(values.max())]}
 
     # -- learning --------------------------------------------------------------------------------------------------
@@ -260,6 +293,8 @@ class _Offline:
             facts["clones"] = options.clones
         if self.model is not None:
             facts["reward_head"] = self.model.reads
+        if self.sentences is not None:
+            facts["reward_sentences"] = self.sentences.reward.name
         return facts
 
 
@@ -292,6 +327,8 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         name=options.name,
         seed=options.seed,
         device=options.device,
+        reward_model=RewardModelConfig(),  # what the recorded policy learned from is no matter here
+        teacher=TeacherConfig(),
         iql=options.iql,
         cloning=options.cloning,
         trainer=replace(config.trainer, batch_size=options.batch_size),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_rlhf.apps.reward_data import Recording, features_of, read_for, warn_of_words
+from robot_rlhf.apps.reward_sentences import SENTENCES, SentenceReward, open_sentences, read_sentences
 from robot_rlhf.apps.run_folder import read_json_lines
 from robot_rlhf.datatypes import EpisodeKind, Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.tail import JournalTail
 from robot_rlhf.learner.reward_data import Moments
+from robot_rlhf.rewards.clip_reward import ClipConfig
 from robot_rlhf.rewards.metrics import Floats
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import Head, Heads
@@ -29,12 +31,15 @@ from robot_rlhf.runtime.trajectories import read_gold
 
 log = logging.getLogger(__name__)
 
+Read = Head | Literal["sentences"]
+"""What a reward is scored by: a head, or sentences."""
+
 
 @dataclass(frozen=True, eq=False)
 class Audited:
     """Everything a report is made from. E members, N moments (T + 1 per episode), one after another."""
 
-    model: LearnedReward
+    model: LearnedReward | SentenceReward
     moments: Moments
     recordings: tuple[Recording, ...]
     preferences: tuple[Feedback, ...]
@@ -43,7 +48,7 @@ class Audited:
     """Of the episodes, by id."""
     gold: dict[str, NDArray[np.float32]]
     """The true reward per step (T,) of the episodes that have one; empty where none was recorded."""
-    said: dict[Head, NDArray[np.float32]]
+    said: dict[Read, NDArray[np.float32]]
     """What the members say by each head that was trained: progress, reward, log odds of success. Shape (E, N)."""
     evaluations: dict[str, list[dict[str, Any]]]
     """Unaided evaluations by run, as evaluations.jsonl holds them."""
@@ -58,15 +63,31 @@ class Audited:
         return [t for t in self.trajectories if t.success is not None]
 
     @property
-    def head(self) -> Head:
+    def head(self) -> Read:
         """The one that is scored by."""
         return self.model.reads
+
+    @property
+    def reads_text(self) -> bool:
+        """It can be asked about another instruction."""
+        return isinstance(self.model, LearnedReward) and self.model.config.text > 0
+
+    @property
+    def learned(self) -> LearnedReward:
+        """The model, where what is asked of it takes one that was learned."""
+        assert isinstance(self.model, LearnedReward)
+        return self.model
+
+    @property
+    def number_of_members(self) -> int:
+        """Of the ensemble; of sentences the goals."""
+        return len(next(iter(self.said.values()))) if self.said else 0
 
     def probability(self) -> Floats:
         """Calibrated, of success at each moment. Shape (N,)."""
         return self.model.calibration.probability(self.said["success"])
 
-    def members(self, head: Head | None = None) -> Floats:
+    def members(self, head: Read | None = None) -> Floats:
         """What each member says at each moment; of success the probability. Shape (E, N)."""
         head = head or self.head
         said = self.said[head].astype(np.float64)
@@ -75,7 +96,7 @@ class Audited:
         c = self.model.calibration
         return 1.0 / (1.0 + np.exp(-np.clip(said / c.temperature + c.offset, -500.0, 500.0)))
 
-    def values(self, head: Head | None = None) -> Floats:
+    def values(self, head: Read | None = None) -> Floats:
         """Mean of the members at each moment. Shape (N,)."""
         return self.members(head).mean(axis=0)
 
@@ -105,23 +126,31 @@ class Audited:
         return [str(r.path) for r in self.recordings if r.path.name in known]
 
 
-def audit(file: Path, runs: Sequence[Path], *, head: Head | None = None, device: str = "cpu") -> Audited:
+def audit(reward: Path | ClipConfig, runs: Sequence[Path], *, head: Head | None = None, device: str = "cpu") -> Audited:
     """Read the sessions, and ask the reward about every moment.
 
     Raises:
-        CheckpointError: no learned reward, or one that was trained with another robot, camera or picture size.
-        ConfigError: its head has not been trained, or no episode is recorded.
+        CheckpointError: no learned reward, or one that was trained with another robot, camera or picture size; no
+            weights of a CLIP.
+        ConfigError: its head has not been trained, a CLIP's camera was not recorded, or no episode is.
         JournalError: a journal that cannot be read.
     """
-    model = LearnedReward.load(file, device, reads=head)
     recordings = [Recording.open(path) for path in runs]
+    model: LearnedReward | SentenceReward
+    if isinstance(reward, ClipConfig):
+        model = open_sentences(reward, recordings, device)
+    else:
+        model = LearnedReward.load(reward, device, reads=head)
     trajectories: list[Trajectory] = []
     preferences: list[Feedback] = []
     kinds: dict[str, EpisodeKind] = {}
     gold: dict[str, NDArray[np.float32]] = {}
     for number, recording in enumerate(recordings):
         several = number if len(recordings) > 1 else None
-        found, labels = read_for(features_of(model, recording.spec, str(recording.path)), recording, several)
+        if isinstance(model, SentenceReward):
+            found, labels = read_sentences(model, recording, several)
+        else:
+            found, labels = read_for(features_of(model, recording.spec, str(recording.path)), recording, several)
         trajectories += found
         preferences += labels
         prefix = "" if several is None else f"{number}:"
@@ -131,15 +160,14 @@ def audit(file: Path, runs: Sequence[Path], *, head: Head | None = None, device:
             gold |= {prefix + name: values for name, values in true.items()}
     if not trajectories:
         raise ConfigError(f"{', '.join(map(str, runs))}: no recorded episode; there is nothing to report on")
-    for sentence in sorted({t.instruction for t in trajectories}):
-        warn_of_words(model, sentence)
     moments = Moments(trajectories, model.inputs)
-    everything = np.arange(len(moments))
-
-    def trained(heads: Heads) -> Tensor:
-        return torch.cat([getattr(heads, name) for name in model.trained])
-
-    rows = np.split(moments.ask(model, everything, trained), len(model.trained)) if model.trained else []
+    said: dict[Read, NDArray[np.float32]] = {}
+    if isinstance(model, SentenceReward):
+        said[SENTENCES] = model.said(trajectories)
+    else:
+        for sentence in sorted({t.instruction for t in trajectories}):
+            warn_of_words(model, sentence)
+        said |= _said(model, moments)
     return Audited(
         model=model,
         moments=moments,
@@ -147,9 +175,20 @@ def audit(file: Path, runs: Sequence[Path], *, head: Head | None = None, device:
         preferences=tuple(preferences),
         kinds=kinds,
         gold=gold,
-        said=dict(zip(model.trained, rows, strict=True)),
+        said=said,
         evaluations={r.path.name: read_json_lines(r.path / "evaluations.jsonl") for r in recordings},
     )
+
+
+def _said(model: LearnedReward, moments: Moments) -> dict[Read, NDArray[np.float32]]:
+    """By each trained head."""
+
+    def trained(heads: Heads) -> Tensor:
+        return torch.cat([getattr(heads, name) for name in model.trained])
+
+    everything = np.arange(len(moments))
+    rows = np.split(moments.ask(model, everything, trained), len(model.trained)) if model.trained else []
+    return dict(zip(model.trained, rows, strict=True))
 
 
 def kinds_of(journal: Path) -> dict[str, EpisodeKind]:

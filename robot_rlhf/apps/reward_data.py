@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for, read_yaml
 from robot_rlhf.apps.recordings import journal_path
-from robot_rlhf.datatypes import Feedback, RobotSpec, Segment
+from robot_rlhf.datatypes import Feedback, Observation, RobotSpec, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.summary import describe
@@ -25,6 +27,8 @@ from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.runtime.trajectories import read_trajectories
 
 log = logging.getLogger(__name__)
+
+Encode = Callable[[Observation], Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,22 @@ def read_for(features: Features, recording: Recording, number: int | None) -> tu
     Raises:
         JournalError: a journal that cannot be read.
     """
-    found = read_trajectories(recording.journal, features, pictures=bool(features.config.cameras))
+    return _read(features, recording, number, pictures=bool(features.config.cameras))
+
+
+def read_pictures(camera: str, recording: Recording, number: int | None) -> tuple[list[Trajectory], list[Feedback]]:
+    """As `read_for`, with the pictures of one camera in the place of features.
+
+    Raises:
+        JournalError: a journal that cannot be read.
+    """
+    return _read(lambda observation: {camera: observation.images[camera]}, recording, number, pictures=True)
+
+
+def _read(
+    encode: Encode, recording: Recording, number: int | None, *, pictures: bool
+) -> tuple[list[Trajectory], list[Feedback]]:
+    found = read_trajectories(recording.journal, encode, pictures=pictures)
     preferences = read_labels(recording.journal).preferences
     if number is None:
         return found, preferences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from robot_rlhf.apps.reward_sections import (
 )
 from robot_rlhf.apps.reward_supervision import label_section, training_section
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.rewards.clip_reward import ClipConfig
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class RewardReportOptions:
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of runs, or of journals; none that the reward was trained on, or the figures flatter it."""
-    reward: Path
+    reward: Path | None = None
     """File of `robot-rlhf reward train`."""
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    """Or sentences, in the place of --reward."""
     out: Path | None = None
     """Folder for the page; beside the reward's file when left out. An older report there is replaced."""
     head: Literal["progress", "preference", "success"] | None = None
@@ -53,6 +56,10 @@ class RewardReportOptions:
     def __post_init__(self) -> None:
         if not self.runs:
             raise ConfigError("reward report: no RUN; allowed: one or more folders of runs or journals")
+        if (self.reward is None) != self.clip.is_used:
+            raise ConfigError("reward report: allowed is one of --reward FILE and --clip.model MODEL")
+        if self.reward is None and self.out is None:
+            raise ConfigError("--out: missing; with --clip there is no reward's file to put the page beside")
         if self.threads < 1:
             raise ConfigError(f"--threads: got {self.threads}, allowed >= 1")
         if self.out is not None and self.out.exists() and not self.out.is_dir():
@@ -84,20 +91,29 @@ def report(options: RewardReportOptions) -> tuple[Path, list[Section], list[str]
         JournalError: a journal that cannot be read.
     """
     torch.set_num_threads(options.threads)
-    audited = audit(options.reward, options.runs, head=options.head, device=options.device)
+    audited = audit(options.reward or options.clip, options.runs, head=options.head, device=options.device)
     sections = sections_of(audited)
     warnings = warnings_of(audited)
-    folder = options.out or options.reward.with_name(f"{options.reward.stem}-report")
+    folder = options.out
+    if folder is None:
+        assert options.reward is not None
+        folder = options.reward.with_name(f"{options.reward.stem}-report")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {folder}: cannot be made ({error.strerror})") from error
     about = _about(options, audited)
     write_json(folder / "report.json", _plain(_facts(audited, sections, warnings)))
-    title = f"How far {options.reward.name} can be trusted"
-    subtitle = f"Learned reward, version {audited.model.version}, scored by its {audited.head} head."
+    title = f"How far {name_of(options)} can be trusted"
+    by = "the fit of pictures to sentences" if options.reward is None else f"its {audited.head} head"
+    subtitle = f"Learned reward, version {audited.model.version}, scored by {by}."
     write_page(folder / "report.html", title, subtitle, warnings, about, sections)
     return folder / "report.html", sections, warnings
+
+
+def name_of(options: RewardReportOptions) -> str:
+    """Of the reward, for people."""
+    return options.reward.name if options.reward else f"{options.clip.model}: {'; '.join(options.clip.goal)}"
 
 
 def sections_of(audited: Audited) -> list[Section]:
@@ -145,10 +161,10 @@ def _about(options: RewardReportOptions, audited: Audited) -> list[tuple[str, st
     ]
     seen.append("the action" if model.inputs.action is not None else "")
     return [
-        ("reward", f"{options.reward}, version {model.version}"),
+        ("reward", f"{options.reward or name_of(options)}, version {model.version}"),
         ("heads trained", ", ".join(model.trained)),
         ("sees", ", ".join(filter(None, seen))),
-        ("members", str(model.config.members)),
+        ("members", str(audited.number_of_members)),
         ("trained on", ", ".join(model.facts.get("runs", ())) or "not said"),
         ("measured on", ", ".join(str(path) for path in options.runs)),
         ("episodes", audited.episodes()),
@@ -184,7 +200,7 @@ def _plain(value: Any) -> Any:
 
 
 def _table(options: RewardReportOptions, sections: Sequence[Section]) -> Table:
-    table = Table(title=str(options.reward), title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=name_of(options), title_justify="left", title_style="bold", show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for section in sections:

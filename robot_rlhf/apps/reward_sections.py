@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.apps.report import BLUE, GREEN, GREY, ORANGE, RED
-from robot_rlhf.apps.reward_audit import Audited
+from robot_rlhf.apps.reward_audit import Audited, Read
 from robot_rlhf.apps.reward_page import Section, number, proportion_facts, share
 from robot_rlhf.learner.reward_lessons import SuccessConfig, success_rows
 from robot_rlhf.learner.reward_training import first_held
@@ -31,7 +31,6 @@ from robot_rlhf.rewards.metrics import (
     task_confusion,
     voc,
 )
-from robot_rlhf.rewards.network import Head
 from robot_rlhf.rewards.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ def gold_section(audited: Audited) -> Section:
     )
 
 
-def _epic(audited: Audited, head: Head) -> float:
+def _epic(audited: Audited, head: Read) -> float:
     """EPIC distance of a head to gold; a transition's state, action and next state are given as its moment."""
     rows, gold = audited.with_gold()
     table = np.full(len(audited.moments), math.nan)
@@ -308,17 +307,18 @@ def confusion_section(audited: Audited) -> Section:
     title = "Confusion over tasks"
     some = [t for t in audited.trajectories if t.success is True]
     sentences = sorted({*audited.model.facts.get("instructions", ()), *(t.instruction for t in audited.trajectories)})
-    if not audited.model.config.text:
+    if not audited.reads_text:
         return Section(title, "nothing", missing="the reward reads no sentences: it cannot tell tasks apart by them")
     if len(sentences) < 2 or not some:
         why = f"there are {len(sentences)} sentence(s) and {len(some)} successful episode(s); it takes two and one"
         return Section(title, audited.episodes(some), missing=why)
     rows = np.array([audited.led_to(t)[-1] for t in some])
+    model = audited.learned
 
     def under(sentence: str) -> Floats:
         change = {t.instruction: sentence for t in some}
-        said = audited.moments.ask(audited.model, rows, lambda heads: getattr(heads, audited.head), change)
-        return audited.model.calibration.probability(said) if audited.head == "success" else said.mean(axis=0)
+        said = audited.moments.ask(model, rows, lambda heads: getattr(heads, audited.head), change)
+        return model.calibration.probability(said) if audited.head == "success" else said.mean(axis=0)
 
     tasks, means, counts = task_confusion([under(s).tolist() for s in sentences], sentences, [t.task for t in some])
     own = {t.task: t.instruction for t in some}

@@ -113,7 +113,7 @@ def _chances(audited: Audited, labels: list[Feedback]) -> tuple[Floats, Floats]:
     pairs = Pairs.of(labels, audited.moments)
     if not len(pairs):
         return np.zeros(0), np.zeros(0)
-    chances = preference_probabilities(audited.model, audited.moments, pairs).mean(axis=0).astype(np.float64)
+    chances = preference_probabilities(audited.learned, audited.moments, pairs).mean(axis=0).astype(np.float64)
     return chances, pairs.target.astype(np.float64)
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 
+import numpy as np
+
 from robot_rlhf.apps.build import build_features, picture_config
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
-from robot_rlhf.learner.rewarding import Rewarding, RewardKeeper
+from robot_rlhf.learner.rewarding import Gate, Rewarding, RewardKeeper
 from robot_rlhf.policy.features import Features
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.rewards.clip_reward import ClipScores, open_reward
+from robot_rlhf.rewards.gates import GateConfig, Gates
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.runtime.episode_scores import EpisodeScores
+from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 from robot_rlhf.runtime.success_watch import SuccessWatch, SuccessWatchBeside
 from robot_rlhf.runtime.trainer import Trainer
@@ -24,13 +30,18 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
     """Let a trainer learn from the reward model of the settings; nothing where they name none.
 
     Raises:
-        CheckpointError: no learned reward, or one of another robot, camera or picture size.
-        ConfigError: it is to learn from comparisons, but reads another head.
+        CheckpointError: no learned reward, or one of another robot, camera or picture size; no weights of a CLIP.
+        ConfigError: it is to learn from comparisons, but reads another head; a CLIP's camera is not recorded.
+        UnknownNameError: no such pretrained CLIP.
     """
     settings = config.reward_model
     if not settings.is_used:
         if config.reward.gold:
             trainer.rewards = RewardKeeper(trainer.buffer, Rewarding(None, settings, config.replay.discount))
+        return
+    gate = _gate(settings.gates, spec, trainer)
+    if settings.clip.is_used:
+        _by_sentences(config, spec, trainer, gate)
         return
     features = build_features(config, spec)
     if settings.file is None:
@@ -50,7 +61,38 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
     if (seen.config, seen.frozen) != (features.config, features.frozen):
         other = reward_buffer(config, seen)
         trainer.feeds.append(ReplayFeed(other, seen))
-    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other)
+    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other, gate)
+
+
+def _by_sentences(config: TrainConfig, spec: RobotSpec, trainer: Trainer, gate: Gate | None) -> None:
+    settings = config.reward_model
+    settings.clip.check_camera(spec.cameras, f"the robot of {config.task}")
+    scores = ClipScores(open_reward(settings.clip, config.device), apart=settings.members != "mean")
+    other = score_buffer(config, scores.size, spec)
+    trainer.scores = EpisodeScores(other, scores.of_pictures, settings.clip.camera)
+    trainer.feeds.append(trainer.scores)
+    rewarding = Rewarding(scores, settings, config.replay.discount)
+    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other, gate)
+
+
+def _gate(settings: GateConfig, spec: RobotSpec, trainer: Trainer) -> Gate | None:
+    """Let what fills the policy's replay note broken rules."""
+    if not settings.rules:
+        return None
+    feed = GateFeed(trainer.feed, build_gates(settings, spec))
+    trainer.feeds[0] = feed
+    return feed.gate
+
+
+def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
+    """The rules for a robot.
+
+    Raises:
+        ConfigError: a rule about the workspace or fingers of a robot that has none.
+    """
+    if settings.rules and spec.command.kind != "tool_pose":
+        raise ConfigError(f"gates.rules {' '.join(settings.rules)}: need a robot whose tool is led by poses")
+    return Gates(settings, np.array(spec.command.lower[:3]), np.array(spec.command.upper[:3]))
 
 
 def success_watch(config: TrainConfig, spec: RobotSpec, stack: ExitStack) -> SuccessWatch | None:
@@ -63,9 +105,22 @@ def success_watch(config: TrainConfig, spec: RobotSpec, stack: ExitStack) -> Suc
         return None
     model = LearnedReward.load(config.success_model, reads="success")
     features = features_of(model, spec, f"the robot of {config.task}")
-    watch = (SuccessWatch if config.mode == "synchronous" else SuccessWatchBeside)(model, features)
+    watch = (SuccessWatchBeside if config.mode == "asynchronous" else SuccessWatch)(model, features)
     stack.callback(watch.close)
     return watch
+
+
+def score_buffer(config: TrainConfig, size: int, spec: RobotSpec) -> ReplayBuffer:
+    """Replay of the same rows as the policy's, with so many scores in the place of what was observed."""
+    return ReplayBuffer(
+        config.replay.rows,
+        state_size=size,
+        action_size=spec.action.size,
+        discount=config.replay.discount,
+        pre_intervention=config.replay.pre_intervention,
+        device=config.device,
+        seed=config.seed,
+    )
 
 
 def reward_buffer(config: TrainConfig, features: Features) -> ReplayBuffer:

@@ -126,7 +126,7 @@ class SingleTraining:
 
     def _recover(self, listeners: list[Subscriber]) -> None:
         """Take up the journal, then the learner's checkpoint."""
-        counts = replay_into(self.folder.journal, FanOut(listeners), pictures=bool(self.config.features.cameras))
+        counts = replay_into(self.folder.journal, FanOut(listeners), pictures=self.config.learner_looks)
         self.recovered_steps = counts.steps
         if isinstance(self.clock, FakeClock):
             self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))

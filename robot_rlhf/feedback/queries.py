@@ -62,6 +62,25 @@ def segments_of(steps: Mapping[str, int], length: int, rng: np.random.Generator)
     return segments
 
 
+def segments_to_the_end(steps: Mapping[str, int], length: int) -> list[Segment]:
+    """Cut episodes into segments that do not overlap, the last of each ending where the episode ended.
+
+    How a thing ended is what comparisons are about; where cuts lie anywhere it is mostly cut off. What is left over
+    lies at the beginning, where episodes are alike.
+
+    Args:
+        steps: episode id to its number of steps; episodes shorter than `length` give none.
+        length: steps per segment, L.
+    """
+    if length < 1:
+        raise InvalidValueError("segments_to_the_end.length", length, "steps >= 1")
+    return [
+        Segment(name, start, length)
+        for name, count in steps.items()
+        for start in range(count % length, count - length + 1, length)
+    ]
+
+
 def clips_of(steps: Mapping[str, int], length: int, wanted: Iterable[str]) -> list[Segment]:
     """The newest segments of the wanted episodes, cut in the same places each time: a pair asked before is known again.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import EVERYTHING, ONLINE
 from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.rewards import transforms
-from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.rewards.clip_reward import ClipConfig
+from robot_rlhf.rewards.gates import GateConfig
 
 CHUNK = 1024
 """Rows scored at once, between two updates."""
@@ -25,12 +27,39 @@ PAR_REFERENCES = 10
 """Of these, rows against which a score is squashed (Fu et al. 2025 take up to ten)."""
 
 
+Gate = Callable[[Tensor, Tensor], Tensor]
+"""Row numbers (B,) and their rewards (B,) to the rewards that remain of them (B,)."""
+
+
+class Scores(Protocol):
+    """What gives transitions their scores: a learned reward, or what a CLIP reward said of their pictures."""
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def is_ready(self) -> bool:
+        """It has learned something."""
+        ...
+
+    @property
+    def has_bounds(self) -> bool:
+        """Its scores are in [0, 1]."""
+        ...
+
+    def members_of(self, batch: Batch) -> Tensor:
+        """What each member says of the observations that were reached. Shape (E, B)."""
+        ...
+
+
 @dataclass(frozen=True)
 class RewardModelConfig:
     """A learned reward, and how it enters what is learned from."""
 
     file: Path | None = None
     """The model, as `robot-rlhf reward train` writes it; None learns from the recorded rewards alone."""
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    """Or sentences, whose fit to the recorded pictures is the reward; scored when an episode is over."""
     learns: bool = False
     """Learn it from comparisons during practice, or with a file go on learning it."""
     use: Literal["shape", "replace"] = "shape"
@@ -39,17 +68,25 @@ class RewardModelConfig:
     scale: float = 1.0
     """Factor of a potential."""
     members: Literal["mean", "minimum", "cautious"] = "mean"
-    """What the ensemble says together; cautious: mean minus `penalty` times the variance (UWO)."""
+    """What the ensemble says together; cautious: mean minus `penalty` times the variance (UWO). With sentences the
+    members are the goals, each taken alone."""
     penalty: float = 1.0
     bounded: bool = True
-    """Squash what has no bounds, the preference head, into 0 to 1 around what the starting policy got (PAR)."""
+    """Squash what has no bounds, preferences and sentences, into 0 to 1 around what the starting policy got (PAR)."""
+    gates: GateConfig = field(default_factory=GateConfig)
 
     @property
     def is_used(self) -> bool:
         """There is a reward beside the recorded one."""
-        return self.file is not None or self.learns
+        return self.file is not None or self.learns or self.clip.is_used
 
     def __post_init__(self) -> None:
+        if self.clip.is_used and (self.file is not None or self.learns):
+            raise ConfigError("reward_model.clip: allowed without reward_model.file and reward_model.learns")
+        if self.clip.is_used and self.members != "mean" and len(self.clip.goal) < 2:
+            raise ConfigError(f"reward_model.members: {self.members} needs two goal sentences; allowed with one: mean")
+        if self.gates.rules and not self.is_used:
+            raise ConfigError("reward_model.gates: allowed with a learned reward: reward_model.file, .learns or .clip")
         if not self.scale > 0.0:
             raise ConfigError(f"reward_model.scale: got {self.scale}, allowed above 0")
         if not self.penalty >= 0.0:
@@ -59,7 +96,7 @@ class RewardModelConfig:
 class Rewarding:
     """One-step transitions, with their recorded rewards, to the rewards to learn from."""
 
-    def __init__(self, model: LearnedReward | None, config: RewardModelConfig, discount: float) -> None:
+    def __init__(self, model: Scores | None, config: RewardModelConfig, discount: float) -> None:
         """
         Args:
             model: None where the recorded reward itself says how good what was reached is, in [0, 1].
@@ -73,7 +110,7 @@ class Rewarding:
     @property
     def is_ready(self) -> bool:
         """The head that is read has learned something."""
-        return self.model is None or self.model.reads in self.model.trained
+        return self.model is None or self.model.is_ready
 
     @property
     def version(self) -> int:
@@ -98,27 +135,28 @@ class Rewarding:
     def value(self, batch: Batch) -> Tensor:
         """What the model says of the observations that were reached; progress and success in [0, 1]. Shape (B,).
 
-        Preferences have no unit: their scores are taken against those of the starting policy, squashed (PAR), or in
-        fourths of their standard deviation.
+        Preferences and cosines have no unit: their scores are taken against those of the starting policy, squashed
+        (PAR), or in fourths of their standard deviation.
         """
         if self.model is None:
             return batch.reward
         value = self._together(self.model, batch)
-        if self.model.reads != "preference" or self._references is None:
+        if self.model.has_bounds or self._references is None:
             return value
         spread = self._references.std(correction=0).clamp_min(transforms.SMALLEST_SPREAD)
         if self.config.bounded:
-            return transforms.centred_sigmoid(value / spread, self._references[:PAR_REFERENCES] / spread)
+            places = torch.linspace(0, len(self._references) - 1, PAR_REFERENCES).round().long().unique()
+            references = self._references[places.to(value.device)]  # all along what the starting policy did
+            return transforms.centred_sigmoid(value / spread, references / spread)
         return (value - self._references.mean()) / (4.0 * spread)
 
     def refer_to(self, batch: Batch) -> None:
         """Take these transitions for what the starting policy does."""
         self._references = None if self.model is None else self._together(self.model, batch)
 
-    def _together(self, model: LearnedReward, batch: Batch) -> Tensor:
+    def _together(self, model: Scores, batch: Batch) -> Tensor:
         """The members' common score. Shape (B,)."""
-        action = None if model.inputs.action is None else batch.action
-        scores = model.members(batch.next_observation, action)
+        scores = model.members_of(batch)
         if self.config.members == "minimum":
             return transforms.minimum(scores)
         if self.config.members == "cautious":
@@ -130,15 +168,22 @@ class RewardKeeper:
     """Keeps the rewards in replay those of the newest reward model, a chunk at a time between updates.
 
     Rows that arrive are scored before the next update, as long as they are no more than a chunk; after the model has
-    learned, rows carry the reward of its former version until their turn comes. Until it has learned at all, nothing
-    is rewarded where it replaces the recorded reward.
+    learned, rows carry the reward of its former version until their turn comes. Until it has learned at all, and for
+    rows that it has not been shown yet, nothing is rewarded where it replaces the recorded reward.
     """
 
-    def __init__(self, buffer: ReplayBuffer, rewarding: Rewarding, seen: ReplayBuffer | None = None) -> None:
-        """Args: seen: holds the same rows as the model looks at them; None: as the policy does."""
+    def __init__(
+        self, buffer: ReplayBuffer, rewarding: Rewarding, seen: ReplayBuffer | None = None, gate: Gate | None = None
+    ) -> None:
+        """
+        Args:
+            seen: holds the same rows as the model looks at them, later perhaps; None: as the policy does.
+            gate: has the last word on every reward.
+        """
         self._buffer = buffer
         self._rewarding = rewarding
         self._seen = buffer if seen is None else seen
+        self._gate = gate
         self._pass: Relabelling | None = None
         self._done = -1
         self.scored = 0
@@ -146,6 +191,7 @@ class RewardKeeper:
 
     def advance(self) -> bool:
         """Score the next chunk of rows with another version; returns whether there are more."""
+        self._keep_waiting()
         if self._pass is None or self._pass.version != self._rewarding.version:
             self._refer()
             self._pass = self._seen.relabel(self._score, self._rewarding.version, chunk=CHUNK)
@@ -170,9 +216,19 @@ class RewardKeeper:
             reward = self._rewarding(batch)
         else:
             reward = batch.reward if self._rewarding.config.use == "shape" else torch.zeros_like(batch.reward)
+        if self._gate is not None:
+            reward = self._gate(batch.index, reward)
         if self._seen is not self._buffer:
             self._buffer.update_rewards(batch.index, reward, version=self._rewarding.version)
         return reward
+
+    def _keep_waiting(self) -> None:
+        """Rows that the model has not been shown yet must not count by a reward that it is to replace."""
+        if self._rewarding.config.use == "shape" or self._seen.written >= self._buffer.written:
+            return
+        waiting = torch.arange(max(self._seen.written - 1, self._buffer.oldest), self._buffer.written)
+        waiting = waiting[torch.from_numpy(self._buffer.can_be_drawn(waiting))]
+        self._buffer.update_rewards(waiting, torch.zeros(len(waiting)))
 
     def _refer(self) -> None:
         """Score the first practice anew: each version's scores are taken against its own."""

@@ -1,4 +1,4 @@
-"""CLIP as a reward: pictures and sentences in one space, by any model of open_clip or a small one of ours."""
+"""Pictures and sentences in one space, by any model of open_clip or a small one of ours."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ShapeError, UnknownNameError
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
-from robot_rlhf.rewards.projection import mean_direction, projected_reward
 from robot_rlhf.rewards.vocabulary import Vocabulary, warn_of_unknown
 
 FORMAT = "robot_rlhf clip 1"
@@ -211,77 +209,6 @@ class ClipEncoder:
         with torch.no_grad():
             parts = [self._model.encode_text(chunk) for chunk in tokens.split(CHUNK)]
         return functional.normalize(torch.cat(parts).float(), dim=1)
-
-
-class ClipReward:
-    """A RewardModel: how well what a camera sees after a transition fits a goal sentence, by CLIP (VLM-RM)."""
-
-    def __init__(
-        self,
-        encoder: ClipEncoder,
-        camera: str,
-        goals: Sequence[str],
-        baselines: Sequence[str] = (),
-        alpha: float = 0.0,
-        *,
-        version: int = 0,
-    ) -> None:
-        """Embed the sentences.
-
-        Args:
-            encoder: of the pictures and the sentences.
-            camera: whose pictures are judged.
-            goals: one or more ways to say what is wished for.
-            baselines: one or more ways to describe the scene without it; needed with alpha > 0.
-            alpha: 0 (cosine with the goal) to 1 (only along the line from baseline to goal).
-            version: of this choice of sentences.
-
-        Raises:
-            InvalidValueError: an empty sentence, or alpha outside [0, 1].
-            ConfigError: alpha > 0, and no baseline, or one that means the same as the goal.
-        """
-        self.encoder = encoder
-        self.camera = camera
-        self.alpha = alpha
-        self._version = version
-        each = encoder.texts(goals)
-        baseline = mean_direction(encoder.texts(baselines), "baseline sentences") if baselines else None
-        together = mean_direction(each, "goal sentences")
-        self._goals = [together, *(each if len(each) > 1 else [])]
-        self._baseline = baseline
-        self.name = f"clip {encoder.name}: {'; '.join(goals)}"
-        for goal in self._goals:  # what cannot be scored is said now, not after an episode
-            projected_reward(together.unsqueeze(0), goal, baseline, alpha)
-
-    @property
-    def version(self) -> int:
-        return self._version
-
-    def score(self, batch: Batch) -> NDArray[np.float32]:
-        return self.score_images(self._pictures(batch))
-
-    def uncertainty(self, batch: Batch) -> NDArray[np.float32]:
-        """Spread over the goal sentences, each taken alone: their standard deviation; 0 where there is one."""
-        embedded = self.encoder.images(self._pictures(batch))
-        each = torch.stack([self._reward(embedded, goal) for goal in self._goals[1:] or self._goals])  # (G, B)
-        return each.std(dim=0, unbiased=False).cpu().numpy()
-
-    def score_images(self, pictures: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The reward of pictures (B, H, W, 3). Shape (B,)."""
-        return self._reward(self.encoder.images(pictures), self._goals[0]).cpu().numpy()
-
-    def _reward(self, embedded: Tensor, goal: Tensor) -> Tensor:
-        return projected_reward(embedded, goal, self._baseline, self.alpha)
-
-    def _pictures(self, batch: Batch) -> Tensor:
-        pictures = batch.next_observation.get(self.camera)
-        if pictures is None:
-            cameras = sorted(name for name, t in batch.next_observation.items() if t.ndim == 4)
-            raise ConfigError(
-                f"the CLIP reward looks through camera {self.camera!r}; the transitions hold pictures of "
-                f"{', '.join(cameras) or 'no camera'}: give it one of those, or let the run record that one"
-            )
-        return pictures
 
 
 def open_encoder(name: str, device: str = "cpu") -> ClipEncoder:

@@ -78,6 +78,16 @@ class LearnedReward:
         """What it was trained on, as JSON: task, robot, features, figures."""
         self._given_texts = texts is not None
 
+    @property
+    def is_ready(self) -> bool:
+        """The head that is read has learned something."""
+        return self.reads in self.trained
+
+    @property
+    def has_bounds(self) -> bool:
+        """Scores are in [0, 1]."""
+        return self.reads != "preference"
+
     # -- scoring -------------------------------------------------------------------------------------------------
 
     def forward(
@@ -122,25 +132,26 @@ class LearnedReward:
         parts = [self._read(*chunk) for chunk in self._chunks(observation, action, instructions)]
         return torch.cat(parts, dim=1) if parts else torch.zeros(self.config.members, 0, device=self.device)
 
+    def members_of(self, batch: Batch) -> Tensor:
+        """As `members`, of the observations that transitions led to. Shape (E, B)."""
+        return self.members(batch.next_observation, None if self.inputs.action is None else batch.action)
+
     def score(self, batch: Batch) -> NDArray[np.float32]:
         """Reward per transition. Shape (B,)."""
         return self.scores(batch).cpu().numpy()
 
     def scores(self, batch: Batch) -> Tensor:
         """As `score`, on the model's device, as `replay.relabel` takes it. Shape (B,)."""
-        mean = self.members(batch.next_observation, self._action_of(batch)).mean(dim=0)
+        mean = self.members_of(batch).mean(dim=0)
         return (mean >= self.calibration.threshold).float() if self.reads == "success" else mean
 
     def uncertainty(self, batch: Batch) -> NDArray[np.float32]:
         """Standard deviation over the members, 0 of one; of success that of the probability. Shape (B,)."""
-        return self.members(batch.next_observation, self._action_of(batch)).std(dim=0, correction=0).cpu().numpy()
+        return self.members_of(batch).std(dim=0, correction=0).cpu().numpy()
 
     def unknown_words(self, sentence: str) -> list[str]:
         """Words of an instruction that no training sentence had; none where instructions are not read by own words."""
         return [] if self.network.words is None else self.network.words.unknown(sentence)
-
-    def _action_of(self, batch: Batch) -> Tensor | None:
-        return None if self.inputs.action is None else batch.action
 
     def _read(
         self, observation: Mapping[str, Tensor], action: Tensor | None, instructions: Sequence[str] | None

@@ -19,6 +19,8 @@ from robot_rlhf.ports import Learner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import EVERYTHING
+from robot_rlhf.runtime.episode_scores import EpisodeScores
+from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import BATCHES_AT_ONCE
 
@@ -35,7 +37,11 @@ class JudgedFeed:
     """
 
     def __init__(
-        self, feed: ReplayFeed, labels: Labels, reward: SparseReward, takes: Literal["sparse", "gold"] = "sparse"
+        self,
+        feed: ReplayFeed | GateFeed | EpisodeScores,
+        labels: Labels,
+        reward: SparseReward,
+        takes: Literal["sparse", "gold"] = "sparse",
     ) -> None:
         """
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +25,15 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.comparisons import Budget, preference
-from robot_rlhf.feedback.queries import Candidate, Pair, choose, segments_of
+from robot_rlhf.feedback.queries import Candidate, Pair, choose, segments_to_the_end
 from robot_rlhf.learner.reward_data import Moments, Pairs, preference_probabilities
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
 from robot_rlhf.rewards.labelers.oracle import Oracle, Teacher, gold_by_episode, usual_reward
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.runtime.trajectories import SUCCEEDED
+
+log = logging.getLogger(__name__)
 
 Encode = Callable[[Observation], Mapping[str, NDArray[Any]]]
 
@@ -43,10 +46,13 @@ class PreferenceLearning:
     """New labels after which it learns anew, from all of them."""
     episodes: int = 1_000
     """Newest episodes whose steps are kept for it."""
+    megabytes: int = 1_000
+    """Memory that they may take. Where pictures need more, the oldest that no comparison is about go first, then the
+    oldest others, whose labels teach no more."""
     training: RewardTraining = field(default_factory=lambda: RewardTraining(updates=400, review_every=50))
 
     def __post_init__(self) -> None:
-        for name in ("every", "episodes"):
+        for name in ("every", "episodes", "megabytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"preferences.{name}: got {getattr(self, name)}, allowed >= 1")
 
@@ -63,6 +69,8 @@ class PreferenceLearner:
         self.labels: dict[frozenset[Segment], Feedback] = {}
         """The comparisons that stand, the last one of each pair."""
         self.trajectories: deque[Trajectory] = deque(maxlen=config.episodes)
+        self.let_go = 0
+        """Episodes that comparisons are about, and that were given up for want of memory."""
         self.reports: list[RewardReport] = []
         self._encode = encode
         self._seed = seed
@@ -103,7 +111,26 @@ class PreferenceLearner:
                     success=SUCCEEDED.get(end.outcome),
                 )
             )
+            self._keep_bounded()
         self._meta = None
+
+    def _keep_bounded(self) -> None:
+        """Give up episodes that the memory has no place for; the newest stays whatever it takes."""
+        limit = self.config.megabytes * 1_000_000
+        size = sum(map(_bytes, self.trajectories))
+        if size <= limit:
+            return
+        compared = {name for feedback in self.labels.values() for name in _about(feedback)}
+        *older, _newest = self.trajectories
+        for trajectory in sorted(older, key=lambda t: t.id in compared):  # stable: the oldest of each first
+            self.trajectories.remove(trajectory)
+            size -= _bytes(trajectory)
+            if trajectory.id in compared:
+                if not self.let_go:
+                    log.warning("preferences.megabytes %d: compared episodes are given up", self.config.megabytes)
+                self.let_go += 1
+            if size <= limit:
+                return
 
     # -- learning ------------------------------------------------------------------------------------------------
 
@@ -153,6 +180,10 @@ class PreferenceLearner:
         return preference_probabilities(self.model, moments, Pairs.of(asked, moments))
 
 
+def _bytes(trajectory: Trajectory) -> int:
+    return trajectory.actions.nbytes + sum(column.nbytes for column in trajectory.observations.values())
+
+
 def _about(feedback: Feedback) -> set[str]:
     assert feedback.other is not None
     return {feedback.span.episode_id, feedback.other.episode_id}
@@ -166,14 +197,14 @@ class TeacherConfig:
     """oracle: knows the true reward. A person compares on the console's label page instead."""
     budget: int = 400
     """Labels in all."""
-    pairs: int = 40
-    """Labels per round."""
+    pairs: int = 20
+    """Labels per round. Few, so that the budget lasts: what the policy learns to do late must be compared, too."""
     every: int = 200
     """Practice steps between rounds."""
     length: int = 10
-    """Steps of a segment."""
-    newest: int = 100
-    """Episodes to choose from."""
+    """Steps of a segment; the last one of an episode ends where the episode ended."""
+    newest: int = 20
+    """Episodes to choose from: what the policy does now, which is what it is to do better."""
     strategy: Literal["uniform", "disagreement", "entropy"] = "uniform"
     """How pairs are chosen; the first round is always uniform."""
     teacher: Teacher = field(default_factory=Teacher)
@@ -229,7 +260,7 @@ class SimulatedTeacher:
         self._asked_at = self._steps
         known = list(self._learner.trajectories)[-config.newest :]
         lengths = {trajectory.id: len(trajectory) for trajectory in known}
-        candidates = [Candidate(segment) for segment in segments_of(lengths, config.length, self._rng)]
+        candidates = [Candidate(segment) for segment in segments_to_the_end(lengths, config.length)]
         taught = "preference" in self._learner.model.trained
         chosen = choose(
             config.strategy if taught else "uniform",

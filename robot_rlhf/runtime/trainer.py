@@ -19,9 +19,12 @@ from robot_rlhf.ports import Learner, Subscriber
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
+from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 
+LEARNED_REWARD = "reward.safetensors"
+"""File beside the checkpoint with the reward that was learned from comparisons."""
 BATCHES_AT_ONCE = 4
 """Batches drawn in one gather; a third cheaper per batch than one by one, from state."""
 
@@ -96,7 +99,8 @@ class Trainer:
         """Updates between the weights that proposed a step and the newest, per step."""
         self.heartbeat: Callable[[], None] = lambda: None
         """Called before every few batches, also in long preparations; a process shows with it that it lives."""
-        self.feeds = [feed]
+        self.feed = feed
+        self.feeds: list[Subscriber] = [feed]
         """What fills replay, and a reward model's replay where it looks at other things than the policy."""
         self._practising = False
         self._warm = False
@@ -106,6 +110,8 @@ class Trainer:
         self._whole_update = whole_update
         self.rewards: RewardKeeper | None = None
         """Puts a reward model's scores in the place of recorded rewards; None leaves those."""
+        self.scores: EpisodeScores | None = None
+        """Scores pictures when an episode is over, for rewards that look at them once."""
         self.lessons: PreferenceLearner | None = None
         """Teaches that reward model during practice; None leaves it as it is."""
         self._update: Callable[[], Mapping[str, torch.Tensor]] | None = None
@@ -156,6 +162,8 @@ class Trainer:
         self.prepare()
         if self.lessons is not None and self.lessons.work(self.heartbeat):
             self._on_metrics(self.steps, self.lessons.figures())
+        if self.scores is not None:
+            self.scores.work(self.heartbeat)
         if self.rewards is not None:
             self.rewards.advance()
         mix = {PRIOR: self.config.prior_share, ONLINE: 1.0 - self.config.prior_share}
@@ -203,7 +211,8 @@ class Trainer:
     # -- keeping -------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write everything the learner needs to go on; replay is rebuilt from the journal."""
+        """Write everything the learner needs to go on; replay is rebuilt from the journal, and so is what a reward
+        learns from, which is written beside it for an audit."""
         facts = {
             "updates": self.updates,
             "steps": self.steps,
@@ -213,6 +222,8 @@ class Trainer:
         tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
         tensors |= {f"replay.{name}": torch.as_tensor(value) for name, value in self.buffer.state().items()}
         write_checkpoint(path, tensors, facts)
+        if self.lessons is not None and self.lessons.reports:
+            self.lessons.model.save(path.with_name(LEARNED_REWARD))
 
     def load(self, path: Path) -> None:
         """Take up a saved learner; call it after the journal has been fed in.

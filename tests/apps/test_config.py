@@ -67,7 +67,6 @@ def test_what_is_wrong_is_named(text: str, error: type[Exception], said: str, tm
     [
         ({"reward": SparseReward(judge="model")}, "only together"),
         ({"success_model": Path("x")}, "only together"),
-        ({"reward": SparseReward(judge="model"), "success_model": Path("x"), "mode": "parallel"}, "success_model"),
         ({"reward_model": RewardModelConfig(learns=True), "algorithm": "dagger"}, "looks at no reward"),
         ({"teacher": TeacherConfig(labeler="oracle")}, "reward-model.learns"),
     ],

@@ -319,3 +319,40 @@ def test_the_same_session_runs_without_a_person(tmp_path: Path) -> None:
         assert session.process.wait(timeout=90.0) == 0
     assert session.summary()["env_steps"] >= 60
     assert json.loads((session.folder / "summary.json").read_text())["operator"] == "attentive"
+
+
+@needs_browser
+@pytest.mark.timeout(180)
+def test_a_round_of_comparisons_goes_on_beside_practice(chromium: Any, tmp_path: Path) -> None:
+    """Clips are compared in the browser while the robot practises and is corrected, and the reward learns from them."""
+    options = ["--task", "reach", "--operator", "simulated", "--console.port", "0", "--steps", "4000"]
+    options += ["--image-size", "64", "--trainer.warm-start-updates", "50", "--video-episodes", "0"]
+    options += ["--reward-model.learns", "--preferences.every", "3", "--preferences.training.updates", "20"]
+    with LiveSession(tmp_path, options) as session:
+        page = open_console(chromium, session.address)
+        watch = Watch(session.journal)
+        practising = {EpisodeKind.PRACTICE}
+        wait(page, "episodes to compare", lambda: sum(m.kind in practising for m in watch.look().metas) > 4, 60.0)
+        labels = page.context.new_page()
+        labels.goto(session.address.split("?")[0] + "label")
+        asked = 0
+        at: list[int] = []
+        while len(watch.look().of(FeedbackKind.PREFERENCE)) < 4:
+            fresh = f"window.label_page && ![null, {asked}].includes(label_page.state().number)"
+            labels.wait_for_function(fresh, timeout=15_000)
+            asked = labels.evaluate("label_page.state().number")
+            before = len(watch.look().of(FeedbackKind.PREFERENCE))
+            labels.keyboard.press("ArrowRight" if before % 2 else "ArrowLeft")
+            wait(labels, "the label", lambda known=before: len(watch.look().of(FeedbackKind.PREFERENCE)) > known)
+            at.append(watch.count)
+        reward = session.folder / "checkpoints" / "reward.safetensors"
+        wait(labels, "a reward learned from them", reward.exists, 60.0)
+        still = watch.look().count
+        wait(labels, "practice going on", lambda: watch.look().count > still + 20, 30.0)
+    assert at == sorted(set(at)), "steps were recorded between any two labels"
+    given = watch.of(FeedbackKind.PREFERENCE)
+    assert all(f.other is not None and f.span.episode_id in watch.steps for f in given)
+    lines = (session.folder / "metrics.jsonl").read_text().splitlines()
+    taught = [json.loads(line) for line in lines if "reward_labels" in line]
+    assert taught
+    assert taught[0]["reward_labels"] >= 3

@@ -23,6 +23,7 @@ from robot_rlhf.feedback.queries import (
     k_centre,
     path_features,
     segments_of,
+    segments_to_the_end,
     uniform,
     usual_length,
 )
@@ -192,3 +193,15 @@ def test_the_usual_length_is_that_of_half_of_the_episodes() -> None:
 def test_features_are_the_path_at_eight_moments() -> None:
     path = np.arange(15 * 4, dtype=np.float32).reshape(15, 4)
     np.testing.assert_array_equal(path_features(path), path[::2].reshape(-1))
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(0, 50)), st.integers(1, 12))
+def test_segments_reach_the_end_of_every_episode(steps: dict[str, int], length: int) -> None:
+    segments = segments_to_the_end(steps, length)
+    for name, count in steps.items():
+        own = [s for s in segments if s.episode_id == name]
+        assert len(own) == count // length
+        covered = [t for s in own for t in range(s.start, s.start + s.length)]
+        assert covered == list(range(count % length, count)) or not own
+    with pytest.raises(InvalidValueError):
+        segments_to_the_end({"a": 3}, 0)

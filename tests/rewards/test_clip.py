@@ -20,7 +20,8 @@ from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ShapeError, UnknownNameError
 from robot_rlhf.ports import RewardModel
 from robot_rlhf.rewards import clip
-from robot_rlhf.rewards.clip import ClipEncoder, ClipReward, encoder_of, open_encoder, preprocessed, save_clip
+from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, open_encoder, preprocessed, save_clip
+from robot_rlhf.rewards.clip_reward import ClipReward
 from robot_rlhf.rewards.projection import mean_direction, projected_reward
 from robot_rlhf.rewards.vocabulary import FIRST, PADDING, UNKNOWN, Vocabulary
 

@@ -108,7 +108,7 @@ def test_evaluation_and_discarded_episodes_are_not_kept() -> None:
 def test_a_perfect_teacher_teaches_what_is_better() -> None:
     """After the labels the reward orders segments that were never compared."""
     learner = a_learner(every=40)
-    config = TeacherConfig(labeler="oracle", budget=120, pairs=60, every=10, length=4)
+    config = TeacherConfig(labeler="oracle", budget=120, pairs=60, every=10, length=4, newest=100)
     teacher = SimulatedTeacher(config, learner, lambda: 0.0, seed=0)
     for number in range(30):
         live([learner, teacher], number)
@@ -157,3 +157,24 @@ def test_rounds_keep_their_distance_and_ask_no_pair_twice() -> None:
 def test_a_teacher_needs_something_to_ask(name: str) -> None:
     with pytest.raises(ConfigError, match=f"teacher.{name}"):
         TeacherConfig(**{name: 0})  # type: ignore[arg-type]
+
+
+def test_pictures_are_bounded_and_compared_episodes_stay_longest(caplog: pytest.LogCaptureFixture) -> None:
+    def picture(observation: Observation) -> dict[str, np.ndarray]:
+        return {**place(observation), "front": np.zeros((100, 100, 3), np.uint8)}  # 25 of them: 0.75 MB
+
+    model = a_learner().model
+    learner = PreferenceLearner(model, picture, PreferenceLearning(megabytes=4), seed=0)
+    names = [live([learner], number) for number in range(3)]
+    learner.on_event(said(Segment(names[0], 0, 4), Segment(names[2], 4, 4), 1.0))
+    names += [live([learner], number) for number in range(3, 8)]
+    kept = [trajectory.id for trajectory in learner.trajectories]
+    assert kept == [names[0], names[2], *names[5:]]
+    assert learner.let_go == 0
+    for number in range(5, 8):
+        learner.on_event(said(Segment(names[number], 0, 4), Segment(names[number], 4, 4), 0.0))
+    names.append(live([learner], 8))
+    kept = [trajectory.id for trajectory in learner.trajectories]
+    assert kept == [names[2], *names[5:]], "all are compared: the oldest goes"
+    assert learner.let_go == 1
+    assert "compared episodes are given up" in caplog.text

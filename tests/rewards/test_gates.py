@@ -1,0 +1,78 @@
+"""Rules that no reward outweighs: by hand, and as laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.rewards.gates import KEPT, GateConfig, Gates, holds
+
+BOX = np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4])
+RULES = ("dropped", "over_force", "out_of_workspace")
+
+
+def seen(opening: list[float], target: list[float], force: list[float], x: list[float]) -> dict[str, np.ndarray]:
+    count = len(opening)
+    wrench, pose = np.zeros((count, 6), np.float32), np.zeros((count, 7), np.float32)
+    wrench[:, 2], wrench[:, 5] = force, 1_000.0  # a torque is no force
+    pose[:, 0], pose[:, 2], pose[:, 3] = x, 0.1, 1.0
+    return {
+        "gripper": np.array(opening),
+        "gripper_target": np.array(target),
+        "tool_wrench": wrench,
+        "tool_pose_in_base": pose,
+    }
+
+
+def test_fingers_hold_what_stops_them() -> None:
+    opening = np.array([1.0, 0.5, 0.5, 0.5, 0.2, 0.0, 0.0, 0.5, 0.5])
+    target = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    # Open; closing; stopped; held; slipping; shut on nothing; shut; opened; open.
+    assert holds(opening, target).tolist() == [False, False, True, True, False, False, False, False, False]
+
+
+def test_the_first_broken_rule_counts() -> None:
+    opening, target = [0.5, 0.5, 0.5, 0.1, 0.0], [0.0] * 5
+    columns = seen(opening, target, force=[0.0, 0.0, 50.0, 50.0, 0.0], x=[0.5, 0.5, 0.5, 0.8, 0.8])
+    gates = Gates(GateConfig(RULES, force=40.0), *BOX)  # type: ignore[arg-type]
+    assert gates.broken(columns).tolist() == [KEPT, 1, 0, 2]
+    other = Gates(GateConfig(("out_of_workspace",), lower=(0.0, -1.0, 0.0), upper=(0.9, 1.0, 1.0)), *BOX)
+    assert other.broken(columns).tolist() == [KEPT] * 4, "the settings' own box"
+
+
+def test_the_more_important_costs_more() -> None:
+    gates = Gates(GateConfig(RULES, cost=0.6), *BOX)  # type: ignore[arg-type]
+    reward = torch.tensor([0.9, 0.9, 0.9, 0.9, -2.0, float("nan")])
+    broken = torch.tensor([KEPT, 0, 1, 2, 0, 1], dtype=torch.int8)
+    wanted = torch.tensor([0.9, -0.6, -0.4, -0.2, -2.0, -0.4])
+    torch.testing.assert_close(gates.applied(reward, broken), wanted)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.integers(-1, 2)), min_size=1), st.floats(0.01, 1.0))
+def test_breaking_a_rule_never_pays(rows: list[tuple[float, int]], cost: float) -> None:
+    gates = Gates(GateConfig(RULES, cost=cost), *BOX)  # type: ignore[arg-type]
+    reward, broken = torch.tensor([r for r, _ in rows]), torch.tensor([b for _, b in rows], dtype=torch.int8)
+    got = gates.applied(reward, broken)
+    assert (got <= reward).all()
+    assert (got[broken == KEPT] == reward[broken == KEPT]).all()
+    assert (got[broken != KEPT] < 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rules": ("dropped", "dropped")}, "each rule once"),
+        ({"cost": 0.0}, "gates.cost"),
+        ({"cost": 1.5}, "gates.cost"),
+        ({"force": -1.0}, "gates.force"),
+        ({"lower": (0.0, 1.0)}, "x y z"),
+        ({"lower": (0.0, 0.0, 0.5), "upper": (1.0, 1.0, 0.5)}, "lower below upper"),
+    ],
+)
+def test_settings_that_cannot_hold(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        GateConfig(**changes)  # type: ignore[arg-type]
