@@ -38,7 +38,8 @@ PATIENCE = 0.5
 """Seconds for which a fault or a pause is looked at before it is ended."""
 AXES, BUTTONS = 8, 16
 _MAP = {parameter.name: parameter.default for parameter in TELEOP}
-_AXIS = {name: _MAP[f"axis_{name}"] for name in ("x", "y", "z", "rx", "ry", "rz")}
+_AXIS = {name: _MAP[f"axis_{name}"] for name in ("x", "y", "z", "rz")} | {"rx": 6, "ry": 7}
+"""The default mapping, and the cross for tilting, as the stand-in's parameters have it."""
 _BUTTON: dict[Button, Any] = {
     Button.SUCCESS: _MAP["button_success"],
     Button.FAILURE: _MAP["button_failure"],
@@ -47,7 +48,7 @@ _BUTTON: dict[Button, Any] = {
 
 
 class JoyPerson:
-    """Follows ~/episode and ~/step of the policy node; its hands are on the default mapping of the gamepad.
+    """Follows ~/episode and ~/step of the policy node; its hands are on the mapping of the stand-in's parameters.
 
     As in one process, the person decides once per control period; the gamepad repeats the last state at `joy_rate`.
     """

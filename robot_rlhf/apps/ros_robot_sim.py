@@ -31,6 +31,7 @@ from hardware.ros.nodes import ROBOT_SIM
 from hardware.ros.topics import ROBOT_SIM_TOPICS, named
 from robot_rlhf.apps.build import SimTask
 from robot_rlhf.apps.config import TASKS
+from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
 from robot_rlhf.apps.ros_person import JoyPerson
 from robot_rlhf.datatypes import Command, Observation
@@ -232,6 +233,7 @@ def run(argv: Sequence[str]) -> int:
         stand_in = StandIn(bus, values)
         if stand_in.person is not None:
             stand_in.person.watch(lambda: stand_in.seen)
+        bus.once(0.0, stay_urgent)  # a real robot's controller does not wait for other programs
         bus.log(logging.INFO, f"{values['task']}: ready")
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
