@@ -97,6 +97,8 @@ class DdsBus:
         self._clock = MonotonicClock()
         self._participant: DomainParticipant | None = None
         self._inputs: list[_Input] = []
+        self._writers: list[DataWriter[Any]] = []
+        """Kept: a writer that nobody holds leaves the graph."""
         self._own: list[Endpoint] = []
         self._timers: list[tuple[float, int, DdsTimer]] = []
         self._numbers = itertools.count()
@@ -129,6 +131,7 @@ class DdsBus:
         self._wake.set(True)
         self._thread.join(timeout=5.0)
         self._inputs.clear()
+        self._writers.clear()
         self._participant = None
 
     @property
@@ -202,6 +205,7 @@ class DdsBus:
     def _writer(self, name: str, msgtype: str, qos: Qos, user: bytes, *, service: bool = False) -> DataWriter[Any]:
         topic = DdsTopic(self._joined(), name, sample_type(msgtype, service=service))
         writer = DataWriter(self._joined(), topic, qos=_dds_qos(qos, user))
+        self._writers.append(writer)
         self._graph.add_writer(writer)
         return writer
 
