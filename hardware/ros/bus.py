@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from hardware.ros.graph import Endpoint
-from hardware.ros.parameters import Parameter, Value
+from hardware.ros.parameters import Parameter
 from hardware.ros.topics import Topic
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.timing import Clock
@@ -96,7 +96,7 @@ class Bus(Protocol):
         """ROS time, seconds since 1970: the clock of header stamps."""
         ...
 
-    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Value]:
+    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Any]:
         """Declare parameters and read them, once.
 
         Raises:

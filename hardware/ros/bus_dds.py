@@ -30,7 +30,7 @@ from hardware.ros.bus import BusError, Fields, qualified, told
 from hardware.ros.dds_graph import DdsGraph
 from hardware.ros.dds_types import sample, sample_type
 from hardware.ros.graph import Endpoint, mismatches
-from hardware.ros.parameters import Parameter, Value, read_parameters
+from hardware.ros.parameters import Parameter, read_parameters
 from hardware.ros.topics import DEFAULT, Qos, Topic
 from robot_rlhf.timing import MonotonicClock
 
@@ -145,7 +145,7 @@ class DdsBus:
     def now(self) -> float:
         return time.time()
 
-    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Value]:
+    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Any]:
         return read_parameters(declared, self._given, self.node)
 
     def log(self, level: int, text: str) -> None:

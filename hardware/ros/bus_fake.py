@@ -13,7 +13,7 @@ from typing import Any, Self
 from hardware.ros import wire
 from hardware.ros.bus import BusError, Fields, qualified
 from hardware.ros.graph import Endpoint, mismatches, missing_policy
-from hardware.ros.parameters import Parameter, Value, read_parameters
+from hardware.ros.parameters import Parameter, read_parameters
 from hardware.ros.topics import Qos, Topic
 from robot_rlhf.timing import FakeClock
 
@@ -150,7 +150,7 @@ class FakeBus:
     def now(self) -> float:
         return self.graph.clock.now() + self.graph.epoch
 
-    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Value]:
+    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Any]:
         return read_parameters(declared, self._given, self.node)
 
     def publisher(self, topic: Topic, name: str | None = None) -> FakePublisher:

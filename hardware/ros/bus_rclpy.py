@@ -25,7 +25,7 @@ from rosidl_runtime_py.utilities import get_action, get_message, get_service
 
 from hardware.ros.bus import BusError, Fields
 from hardware.ros.graph import Endpoint, mismatches
-from hardware.ros.parameters import Parameter, Value, read_parameters
+from hardware.ros.parameters import Parameter, read_parameters
 from hardware.ros.topics import Qos, Topic
 from robot_rlhf.timing import MonotonicClock
 
@@ -77,7 +77,7 @@ class RclpyBus:
     def now(self) -> float:
         return self._node.get_clock().now().nanoseconds * 1e-9
 
-    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Value]:
+    def parameters(self, declared: Sequence[Parameter]) -> dict[str, Any]:
         given: dict[str, Any] = {}
         for parameter in declared:
             kind = RosParameter.Type[parameter.type.upper()]
