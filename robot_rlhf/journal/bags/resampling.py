@@ -60,7 +60,8 @@ def newest(times: Times, grid: Grid) -> Places:
     places: Places = np.searchsorted(times, grid.times + grid.tolerance, "right") - 1
     if grid.span.abuts and len(grid.times):  # what came second at that moment belongs to the next episode
         first = int(np.searchsorted(times, grid.times[-1] - grid.tolerance, "left"))
-        places[-1] = np.minimum(places[-1], first) if first < len(times) else places[-1]
+        if first < len(times):
+            places[-1:] = np.minimum(places[-1:], first)
     return places
 
 
