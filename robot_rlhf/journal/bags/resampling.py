@@ -59,8 +59,8 @@ def newest(times: Times, grid: Grid) -> Places:
     """Place of the newest message at each moment; -1 where none has come yet. Shape (T + 1,)."""
     places: Places = np.searchsorted(times, grid.times + grid.tolerance, "right") - 1
     if grid.span.abuts and len(grid.times):  # what came second at that moment belongs to the next episode
-        first = int(np.searchsorted(times, grid.times[-1] - grid.tolerance, "left"))
-        if first < len(times):
+        first: Places = np.searchsorted(times, grid.times[-1:] - grid.tolerance, "left")
+        if first[0] < len(times):
             places[-1:] = np.minimum(places[-1:], first)
     return places
 
