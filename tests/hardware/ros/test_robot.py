@@ -397,6 +397,7 @@ def test_diagnostics_tell_of_every_stream() -> None:
         ({"action_scale": (0.02,)}, "action_scale: got 1"),
         ({"gripper_joint": ""}, "a gripper stands in both"),
         ({"gripper_open": 0.0}, "gripper_open"),
+        ({"wrench_sign": 0}, "wrench_sign"),
     ],
 )
 def test_settings_that_cannot_hold(changes: dict[str, Any], words: str) -> None:
