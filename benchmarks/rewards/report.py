@@ -145,4 +145,4 @@ def _seeds(rows: Sequence[Row]) -> str:
 
 
 def _numbers(rows: Sequence[Row], name: str) -> str:
-    return ", ".join(f"{row[name]:.3f}" for row in rows)
+    return ", ".join("-" if row[name] is None else f"{row[name]:.3f}" for row in rows)
