@@ -165,7 +165,8 @@ def test_a_gate_has_the_last_word_also_before_anything_is_learned() -> None:
     keeper = RewardKeeper(buffer, Rewarding(model, RewardModelConfig(learns=True), GAMMA), gate=gate)
     keeper.finish()
     assert rewards_of(buffer).tolist() == [0.0, -0.5, 1.0]
-    model.trained, model.version = ("progress",), 2
+    model.trained = ("progress",)
+    model.version = 2
     keeper.finish()
     assert seen == [[0, 1, 2], [0, 1, 2]]
     got = rewards_of(buffer)
@@ -187,3 +188,17 @@ def test_rows_that_the_model_has_not_seen_yet_count_nothing_where_it_replaces() 
         assert rewards_of(buffer)[3:].tolist() == wanted
         versions = buffer.columns(buffer.indices())["reward_version"]
         assert versions.tolist() == [2, 2, 2, 0, 0]
+
+
+def test_scores_are_squashed_also_where_the_first_rows_came_late() -> None:
+    model = a_model("preference")
+    late, early = a_buffer(), a_buffer()
+    config = RewardModelConfig(learns=True, use="replace")
+    keeper = RewardKeeper(late, Rewarding(model, config, GAMMA))
+    assert keeper.advance() is False, "nothing is there yet"
+    for buffer in (late, early):
+        practise(buffer, [0.0] * 20, terminated=False)
+    keeper.finish()
+    RewardKeeper(early, Rewarding(model, config, GAMMA)).finish()
+    torch.testing.assert_close(rewards_of(late), rewards_of(early))
+    assert (rewards_of(late) > 0.0).all()
