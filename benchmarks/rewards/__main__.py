@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.rewards import heads, offline, optimise, preferences, sentences, speed
+from benchmarks.rewards import choice, heads, offline, optimise, preferences, sentences, speed
 from benchmarks.rewards.report import report
 from benchmarks.rewards.rows import RESULTS, Asked, Job, do
 
@@ -27,6 +27,7 @@ SHOWS: Mapping[str, Callable[[Asked], list[Job]]] = {
     "offline": offline.jobs,
     "optimise": optimise.jobs,
     "preferences": preferences.jobs,
+    "choice": choice.jobs,
     "sentence-order": sentences.order_jobs,
     "sentence-policy": sentences.policy_jobs,
     "success": heads.success_jobs,

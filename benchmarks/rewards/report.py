@@ -25,6 +25,7 @@ def report(path: Path) -> None:
     console = Console(width=120)
     tables: dict[str, Callable[[list[Row]], Table]] = {
         "preferences": _success,
+        "choice": _choice,
         "progress": _progress,
         "success": _detected,
         "success_policy": _success,
@@ -56,6 +57,16 @@ def _success(rows: list[Row]) -> Table:
     for name, found in _groups(rows, "task", "variant", "sentence").items():
         each = ", ".join(str(r["successes"]) for r in found)
         table.add_row(" ".join(name), _seeds(found), each, rate(found))
+    return table
+
+
+def _choice(rows: list[Row]) -> Table:
+    table = Table("comparisons", "labels", "overall", "within 3 cm", "least", title="rank correlation with nearness")
+    for name in rows[0]["choices"]:
+        found = [row["choices"][name] for row in rows]
+        near = [f["near"] for f in found]
+        numbers = [f"{mean(f['labels'] for f in found):.0f}", f"{mean(f['overall'] for f in found):.3f}"]
+        table.add_row(name, *numbers, f"{mean(near):.3f}", f"{min(near):.3f}")
     return table
 
 
@@ -145,4 +156,4 @@ def _seeds(rows: Sequence[Row]) -> str:
 
 
 def _numbers(rows: Sequence[Row], name: str) -> str:
-    return ", ".join(f"{row[name]:.3f}" for row in rows)
+    return ", ".join("-" if row[name] is None else f"{row[name]:.3f}" for row in rows)

@@ -186,6 +186,7 @@ class RewardKeeper:
         self._gate = gate
         self._pass: Relabelling | None = None
         self._done = -1
+        self._referred = False
         self.scored = 0
         """Rows scored so far, again ones included."""
 
@@ -193,11 +194,13 @@ class RewardKeeper:
         """Score the next chunk of rows with another version; returns whether there are more."""
         self._keep_waiting()
         if self._pass is None or self._pass.version != self._rewarding.version:
-            self._refer()
+            self._referred = False
             self._pass = self._seen.relabel(self._score, self._rewarding.version, chunk=CHUNK)
             self._done = -1
         if self._done == self._seen.written:
             return False
+        if not self._referred:
+            self._referred = self._refer()
         written, before = self._seen.written, self._pass.changed
         more = self._pass.advance()
         self.scored += self._pass.changed - before
@@ -230,10 +233,12 @@ class RewardKeeper:
         waiting = waiting[torch.from_numpy(self._buffer.can_be_drawn(waiting))]
         self._buffer.update_rewards(waiting, torch.zeros(len(waiting)))
 
-    def _refer(self) -> None:
-        """Score the first practice anew: each version's scores are taken against its own."""
+    def _refer(self) -> bool:
+        """Score the first practice anew: each version's scores are taken against its own. False while there is none."""
         index = self._seen.indices(ONLINE)[:REFERENCES]
         if not len(index):
             index = self._seen.indices(EVERYTHING)[:REFERENCES]
-        if len(index) and self._rewarding.is_ready:
-            self._rewarding.refer_to(self._seen.gather(index, one_step=True))
+        if not len(index) or not self._rewarding.is_ready:
+            return False
+        self._rewarding.refer_to(self._seen.gather(index, one_step=True))
+        return True

@@ -150,3 +150,55 @@ def test_a_model_may_look_at_other_things_than_the_policy() -> None:
 def test_settings_outside_their_range(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         RewardModelConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_gate_has_the_last_word_also_before_anything_is_learned() -> None:
+    model, buffer = a_model("progress"), a_buffer()
+    practise(buffer, [0.0, 0.5, 1.0], terminated=False)
+    seen: list[list[int]] = []
+
+    def gate(index: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
+        seen.append(index.tolist())
+        return torch.where(index == 1, torch.full_like(reward, -0.5), reward)
+
+    model.trained = ()
+    keeper = RewardKeeper(buffer, Rewarding(model, RewardModelConfig(learns=True), GAMMA), gate=gate)
+    keeper.finish()
+    assert rewards_of(buffer).tolist() == [0.0, -0.5, 1.0]
+    model.trained = ("progress",)
+    model.version = 2
+    keeper.finish()
+    assert seen == [[0, 1, 2], [0, 1, 2]]
+    got = rewards_of(buffer)
+    assert got[1] == -0.5
+    assert (got[[0, 2]] != torch.tensor([0.0, 1.0])).all()
+
+
+def test_rows_that_the_model_has_not_seen_yet_count_nothing_where_it_replaces() -> None:
+    model = a_model("progress")
+    for use, wanted in (("replace", [0.0, 0.0]), ("shape", [0.5, 0.25])):
+        buffer, seen = a_buffer(), a_buffer()
+        practise(buffer, [1.0, 1.0, 1.0], terminated=True, seed=1)
+        practise(seen, [1.0, 1.0, 1.0], terminated=True, seed=1)
+        buffer.begin({"state": np.zeros(2, np.float32)})
+        for reward in (0.5, 0.25):
+            buffer.add(np.zeros(1), reward, False, False, Source.POLICY, {"state": np.zeros(2, np.float32)})
+        config = RewardModelConfig(learns=True, use=use)  # type: ignore[arg-type]
+        RewardKeeper(buffer, Rewarding(model, config, GAMMA), seen).finish()
+        assert rewards_of(buffer)[3:].tolist() == wanted
+        versions = buffer.columns(buffer.indices())["reward_version"]
+        assert versions.tolist() == [2, 2, 2, 0, 0]
+
+
+def test_scores_are_squashed_also_where_the_first_rows_came_late() -> None:
+    model = a_model("preference")
+    late, early = a_buffer(), a_buffer()
+    config = RewardModelConfig(learns=True, use="replace")
+    keeper = RewardKeeper(late, Rewarding(model, config, GAMMA))
+    assert keeper.advance() is False, "nothing is there yet"
+    for buffer in (late, early):
+        practise(buffer, [0.0] * 20, terminated=False)
+    keeper.finish()
+    RewardKeeper(early, Rewarding(model, config, GAMMA)).finish()
+    torch.testing.assert_close(rewards_of(late), rewards_of(early))
+    assert (rewards_of(late) > 0.0).all()
