@@ -24,6 +24,7 @@ EQUAL = {"critic_layer_norm": False, "actor_layer_norm": False}
 PLAIN = {"actor_every": 1, "cloning_weight": 0.0, "cloning_weight_end": 0.0}
 """What the others' SAC does."""
 HALF = {"precision": "bfloat16"}
+COMPILED = {"compiled": True}
 
 
 def ours(name: str, what: str, *, sac: dict[str, object] | None = None, **network: object) -> Entry:
@@ -37,9 +38,16 @@ def from_state(peers: dict[str, str], what: str) -> list[Entry]:
     entries = [ours("ours, plain SAC, SB3's network", what, sac=PLAIN, **EQUAL)]
     if what == "update":
         entries += [
+            ours("ours, plain SAC, SB3's network, compiled", what, sac={**PLAIN, **COMPILED}, **EQUAL),
             ours("ours, plain SAC, SB3's network, bf16", what, sac={**PLAIN, **HALF}, **EQUAL),
+            ours("ours, plain SAC, SB3's network, bf16, compiled", what, sac={**PLAIN, **HALF, **COMPILED}, **EQUAL),
             ours("ours, as it trains (LayerNorm, actor every 2nd)", what),
             Entry("ours, as it trains from state (128 x 2)", "peers/ours.py", (what, STATE, ACTION, BATCH, 128)),
+            Entry(
+                "ours, as it trains from state (128 x 2), compiled",
+                "peers/ours.py",
+                (what, STATE, ACTION, BATCH, 128, "--sac", json.dumps(COMPILED)),
+            ),
         ]
     entries.append(
         Entry("stable-baselines3", "peers/sb3.py", ("sb3", what, *numbers), peers.get("sb3", sys.executable))
