@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 import yaml
 
-from hardware.ros.bus_dds import DdsBus, stay_on_this_machine
+from hardware.ros.bus_dds import URI, DdsBus, loopback
 from hardware.ros.messages import pose_of
 from hardware.ros.topics import BOOL, DEFAULT, LATCHED, NEWEST, POSE, STRING, Topic
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
@@ -85,7 +86,7 @@ class Graph:
         self.nodes: dict[str, Node] = {}
 
     def __enter__(self) -> Self:
-        stay_on_this_machine()
+        os.environ[URI] = loopback(uuid.uuid4().hex)  # also of the nodes, which inherit it: nobody else is met
         return self
 
     def start(self, name: str) -> Node:
