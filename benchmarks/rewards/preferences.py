@@ -1,8 +1,8 @@
 """A reward learned during practice from a simulated teacher's comparisons, beside the true one.
 
 Nobody corrects in any of them. `gold` learns from the simulator's true reward; `oracle` from comparisons by a perfect
-teacher, `mistakes` by one who is wrong in a tenth of them, `disagreement` of pairs chosen by the ensemble; `cut`
-spends the same budget early, and on segments of all recent episodes; `sparse` learns from success alone.
+teacher, `mistakes` by one who is wrong in a tenth of them, `disagreement` of pairs chosen by the ensemble; `early`
+spends the same budget early, and on segments of more episodes; `sparse` learns from success alone.
 """
 
 from __future__ import annotations
