@@ -34,11 +34,6 @@ from hardware.ros.parameters import Parameter, Value, read_parameters
 from hardware.ros.topics import DEFAULT, Qos, Topic
 from robot_rlhf.timing import MonotonicClock
 
-LOOPBACK = """<CycloneDDS><Domain><General><Interfaces><NetworkInterface name="lo" multicast="false"/></Interfaces>
-<AllowMulticast>false</AllowMulticast><MaxMessageSize>65500B</MaxMessageSize></General><Discovery>
-<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>
-<Peers><Peer Address="127.0.0.1"/></Peers></Discovery></Domain></CycloneDDS>"""
-"""Configuration that stays on this machine and needs no multicast; it finds real ROS nodes of this machine too."""
 URI = "CYCLONEDDS_URI"
 _TAKE = 64
 _LOOK_EVERY = 0.5
@@ -49,9 +44,24 @@ _REQUEST = struct.Struct("<Qq")
 log = logging.getLogger(__name__)
 
 
+def loopback(tag: str = "") -> str:
+    """Configuration that stays on this machine and needs no multicast; it finds real ROS nodes of this machine too.
+
+    Args:
+        tag: only who has the same one is found, even in the same domain; empty finds those without.
+    """
+    only = f"<Tag>{tag}</Tag>" if tag else ""
+    return (
+        '<CycloneDDS><Domain><General><Interfaces><NetworkInterface name="lo" multicast="false"/></Interfaces>'
+        "<AllowMulticast>false</AllowMulticast><MaxMessageSize>65500B</MaxMessageSize></General>"
+        "<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>"
+        f'{only}<Peers><Peer Address="127.0.0.1"/></Peers></Discovery></Domain></CycloneDDS>'
+    )
+
+
 def stay_on_this_machine() -> None:
-    """Use LOOPBACK for every domain that this process joins from now on, unless CYCLONEDDS_URI says something else."""
-    os.environ.setdefault(URI, LOOPBACK)
+    """Use `loopback` for every domain that this process joins from now on, unless CYCLONEDDS_URI says otherwise."""
+    os.environ.setdefault(URI, loopback())
 
 
 def _dds_qos(qos: Qos, user_data: bytes) -> DdsQos:
@@ -97,6 +107,8 @@ class DdsBus:
         self._clock = MonotonicClock()
         self._participant: DomainParticipant | None = None
         self._inputs: list[_Input] = []
+        self._writers: list[DataWriter[Any]] = []
+        """Kept: a writer that nobody holds leaves the graph."""
         self._own: list[Endpoint] = []
         self._timers: list[tuple[float, int, DdsTimer]] = []
         self._numbers = itertools.count()
@@ -129,6 +141,7 @@ class DdsBus:
         self._wake.set(True)
         self._thread.join(timeout=5.0)
         self._inputs.clear()
+        self._writers.clear()
         self._participant = None
 
     @property
@@ -202,6 +215,7 @@ class DdsBus:
     def _writer(self, name: str, msgtype: str, qos: Qos, user: bytes, *, service: bool = False) -> DataWriter[Any]:
         topic = DdsTopic(self._joined(), name, sample_type(msgtype, service=service))
         writer = DataWriter(self._joined(), topic, qos=_dds_qos(qos, user))
+        self._writers.append(writer)
         self._graph.add_writer(writer)
         return writer
 

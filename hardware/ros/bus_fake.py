@@ -21,11 +21,27 @@ EPOCH = 1_700_000_000.0
 """ROS time when the clock is at 0."""
 
 
-@dataclass
-class FakeGraph:
-    """All buses of one test: messages pass at once, through their CDR bytes; timers run when `advance` is called."""
+class GraphClock(FakeClock):
+    """The clock of a FakeGraph: whoever sleeps by it lets everybody's timers run meanwhile."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    def __init__(self, graph: FakeGraph) -> None:
+        super().__init__()
+        self._graph = graph
+
+    def sleep_until(self, deadline: float) -> None:
+        self._graph.advance(max(0.0, deadline - self.now()))
+
+    def move_to(self, time: float) -> None:
+        """Only the time."""
+        super().sleep_until(time)
+
+
+@dataclass(eq=False)
+class FakeGraph:
+    """All buses of one test: messages pass at once, through their CDR bytes; timers run when `advance` is called, or
+    while somebody sleeps by the clock."""
+
+    clock: GraphClock = field(init=False)
     epoch: float = EPOCH
     """What to add to the clock for ROS time; change it to make time jump."""
     subscriptions: list[FakeSubscription] = field(default_factory=list["FakeSubscription"])
@@ -36,17 +52,20 @@ class FakeGraph:
     _timers: list[tuple[float, int, FakeTimer]] = field(default_factory=list[Any])
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
+    def __post_init__(self) -> None:
+        self.clock = GraphClock(self)
+
     def advance(self, seconds: float) -> None:
         """Let time pass, and call the timers that are due, in order."""
         end = self.clock.now() + seconds
         while self._timers and self._timers[0][0] <= end + 1e-9:
             due, _, timer = heapq.heappop(self._timers)
-            self.clock.sleep_until(due)
+            self.clock.move_to(due)
             if not timer.cancelled:
                 if timer.period is not None:
                     self.schedule(due + timer.period, timer)
                 timer.callback()
-        self.clock.sleep_until(end)
+        self.clock.move_to(end)
 
     def schedule(self, due: float, timer: FakeTimer) -> None:
         heapq.heappush(self._timers, (due, next(self._numbers), timer))
@@ -140,7 +159,7 @@ class FakeBus:
         self._services: list[str] = []
 
     @property
-    def clock(self) -> FakeClock:
+    def clock(self) -> GraphClock:
         return self.graph.clock
 
     @property

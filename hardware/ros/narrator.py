@@ -25,10 +25,12 @@ class Narrator:
         self._step = bus.publisher(named(POLICY_TOPICS, "~/step"))
         self._reward = bus.publisher(named(POLICY_TOPICS, "~/reward"))
         self._situation = bus.publisher(named(POLICY_TOPICS, "~/situation"))
+        self._id = ""
         self._due = 0.0
         self._last: tuple[Any, ...] = ()
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self._id = meta.id
         facts = {"event": "start", "id": meta.id, "kind": meta.kind.value, "seed": meta.seed, "task": meta.task}
         _tell(self._episode, {**facts, "operator": meta.operator, "continues": meta.continues})
 
@@ -36,6 +38,7 @@ class Narrator:
         _tell(
             self._step,
             {
+                "episode": self._id,
                 "index": step.index,
                 "driver": step.driver.name.lower(),
                 "terminated": step.terminated,

@@ -58,6 +58,8 @@ class RosRobot:
         self._held: Numbers | None = None
         """Pose of the last hold; None while a command is in force."""
         self._rivals = ""
+        self._forbidden = ""
+        """Why nothing may be sent, whatever is asked for; empty when it may."""
         self._why = "no command yet"
         """Why the robot holds still."""
         self.stamps: dict[str, float] = {}
@@ -73,6 +75,18 @@ class RosRobot:
     def holding(self) -> str:
         """Why the robot is held still; empty while a command is in force."""
         return "" if self._active is not None else self._why
+
+    def forbid(self, why: str) -> None:
+        """Hold still, and send nothing until `permit`: for a node that is not active. From any thread."""
+        with self._lock:
+            self._forbidden = why
+            if self._active is not None:
+                self._halt(why)
+
+    def permit(self) -> None:
+        """The inverse of forbid."""
+        with self._lock:
+            self._forbidden = ""
 
     def wait_until_ready(self, timeout: float) -> None:
         """Wait until everything can be sensed.
@@ -116,13 +130,15 @@ class RosRobot:
         now = self._bus.clock.now()
         if now > command.valid_until:
             raise StaleError(f"command expired {now - command.valid_until:.3f} s ago")
-        trouble = self._rivals or self._senses.trouble
+        trouble = self._forbidden or self._rivals or self._senses.trouble
         if trouble:
             if self._active is not None:
                 self._halt(trouble)
             raise RobotError(trouble)
         pose, joints = self._senses.pose_and_joints()
         with self._lock:
+            if self._forbidden:  # meanwhile
+                raise RobotError(self._forbidden)
             target = np.array(command.target[:7])
             self._output.send(target, pose, joints)
             self._gripper.send(float(command.target[7]))
@@ -131,7 +147,8 @@ class RosRobot:
         return command
 
     def stop(self) -> None:
-        self._halt("stopped")
+        if not self._forbidden:  # then it holds still already, and others may command the robot
+            self._halt("stopped")
 
     def begin_anew(self) -> None:
         """A reset changed the world: what was sensed and told before is forgotten."""

@@ -69,6 +69,8 @@ class RobotSettings:
                 f"parameter action_scale: got {len(self.action_scale)} numbers, allowed: {len(self.action_names)}, "
                 "as action_names"
             )
+        if self.wrench_sign not in (1, -1):  # 0 would hide every force
+            raise ConfigError(f"parameter wrench_sign: got {self.wrench_sign}, allowed: 1 or -1")
         if ("gripper" in self.action_names) != bool(self.gripper_joint):
             raise ConfigError("parameters gripper_joint and action_names: a gripper stands in both, or in neither")
         if self.gripper_joint and self.gripper_closed == self.gripper_open:

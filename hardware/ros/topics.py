@@ -145,6 +145,7 @@ ROBOT_SIM_TOPICS: tuple[Topic, ...] = (
     Topic("gripper_controller/commands", NUMBERS, "subscription", "Opening", COMMAND, "on change"),
     Topic("gripper_cmd/_action/send_goal", GRIPPER_GOAL, "service", "Opening"),
     Topic("reset", TRIGGER, "service", "A new start"),
+    Topic("~/faults", STRING, "subscription", "Topics that fall silent or repeat an old message, JSON", DEFAULT),
     Topic("joy", JOY, "publisher", "The simulated person's gamepad", DEFAULT, "50", "person: a preset"),
     Topic("policy/episode", STRING, "subscription", "What the person is told", LATCHED, "", "person: a preset"),
     Topic("policy/step", STRING, "subscription", "What the person is told", DEFAULT, "", "person: a preset"),

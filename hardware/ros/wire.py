@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,16 +56,12 @@ def message(msgtype: str, fields: Mapping[str, Any]) -> Any:
     Raises:
         InvalidValueError: the type has no such field.
     """
-    store = typestore()
-    definitions = store.fielddefs[msgtype][1]
-    known = [name for name, _ in definitions]
-    for name in fields:
-        if name not in known:
-            raise InvalidValueError(f"{msgtype}.{name}", "a field", f"one of {known}")
-    values = [
-        _filled(definition, fields[name]) if name in fields else _empty(definition) for name, definition in definitions
-    ]
-    return store.types[msgtype](*values)
+    make, parts = _plan(msgtype)
+    values = [fill(fields[name]) if name in fields else empty() for name, fill, empty in parts]
+    if len(fields) > len(parts) or not all(name in _names(msgtype) for name in fields):
+        bad = next(name for name in fields if name not in _names(msgtype))
+        raise InvalidValueError(f"{msgtype}.{bad}", "a field", f"one of {sorted(_names(msgtype))}")
+    return make(*values)
 
 
 def encode(msgtype: str, fields: Mapping[str, Any]) -> bytes:
@@ -78,33 +74,42 @@ def decode(data: bytes | memoryview, msgtype: str) -> Any:
     return typestore().deserialize_cdr(data, msgtype)
 
 
-def _filled(definition: Any, value: Any) -> Any:
-    kind, detail = definition
-    if kind.name == "NAME":
-        return message(detail, value)
-    if kind.name == "BASE":
-        return value
-    inner_kind, inner_detail = detail[0]
-    if inner_kind.name == "NAME":
-        return [message(inner_detail, item) for item in value]
-    if inner_detail[0] == "string":
-        return list(value)
-    return np.ascontiguousarray(value, np.dtype(_NUMPY[inner_detail[0]]))
+Part = tuple[str, Callable[[Any], Any], Callable[[], Any]]
+"""Name of a field, what makes its value of what is given, and what makes one of nothing."""
 
 
-def _empty(definition: Any) -> Any:
+@functools.cache
+def _plan(msgtype: str) -> tuple[Callable[..., Any], tuple[Part, ...]]:
+    store = typestore()
+    parts = ((name, *_filler(definition)) for name, definition in store.fielddefs[msgtype][1])
+    return store.types[msgtype], tuple(parts)
+
+
+@functools.cache
+def _names(msgtype: str) -> frozenset[str]:
+    return frozenset(name for name, _, _ in _plan(msgtype)[1])
+
+
+def _filler(definition: Any) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
     kind, detail = definition
     if kind.name == "NAME":
-        return message(detail, {})
+        return functools.partial(message, detail), functools.partial(message, detail, {})
     if kind.name == "BASE":
-        return _ZERO.get(detail[0], 0)
+        zero = _ZERO.get(detail[0], 0)
+        return _same, lambda: zero
     count = detail[1] if kind.name == "ARRAY" else 0
     inner_kind, inner_detail = detail[0]
     if inner_kind.name == "NAME":
-        return [message(inner_detail, {}) for _ in range(count)]
+        one = functools.partial(message, inner_detail)
+        return (lambda items: [one(item) for item in items]), (lambda: [one({}) for _ in range(count)])
     if inner_detail[0] == "string":
-        return [""] * count
-    return np.zeros(count, _NUMPY[inner_detail[0]])
+        return list, lambda: [""] * count
+    dtype = np.dtype(_NUMPY[inner_detail[0]])
+    return (lambda items: np.ascontiguousarray(items, dtype)), (lambda: np.zeros(count, dtype))
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 _ZERO: dict[str, Any] = {"string": "", "bool": False, "float32": 0.0, "float64": 0.0}

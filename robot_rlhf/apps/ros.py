@@ -27,18 +27,28 @@ def run(argv: Sequence[str]) -> int:
         return 0
     name, *rest = argv
     name = name.replace("-", "_")
+    if name == "params":
+        return _print_params(rest)
     if name not in MODULES:
-        raise UnknownNameError("node", name, MODULES)
+        raise UnknownNameError("node", name, (*MODULES, "params"))
     if any(word in ("-h", "--help") for word in rest):
         sys.stdout.write(node_usage(name))
         return 0
     return int(importlib.import_module(MODULES[name]).run(rest))
 
 
+def _print_params(words: Sequence[str]) -> int:
+    """Parameters for the stand-in robot and the policy that drives it."""
+    stand_in = importlib.import_module("robot_rlhf.apps.ros_stand_in")
+    sys.stdout.write(stand_in.stand_in_yaml(words[0] if words else "pick_cube"))
+    return 0
+
+
 def usage() -> str:
     """The overview of all nodes."""
     lines = "\n".join(f"  {name:<10}{node.what}" for name, node in NODES.items())
-    return f"usage: robot-rlhf ros NODE [options]\n\n{lines}\n\n{USAGE}"
+    params = "  params    print parameters for the stand-in robot with a task (pick_cube, reach, peg_insert)"
+    return f"usage: robot-rlhf ros NODE [options]\n\n{lines}\n{params}\n\n{USAGE}"
 
 
 def node_usage(name: str) -> str:

@@ -38,8 +38,6 @@ class HostOptions:
     domain: int = 0
     loopback: bool = False
     """dds: stay on this machine, without multicast."""
-    rest: tuple[str, ...] = ()
-    """Arguments for rclpy, as they came."""
 
 
 USAGE = """options of every node:
@@ -60,7 +58,7 @@ def read_options(name: str, argv: Sequence[str]) -> HostOptions:
     Raises:
         ConfigError: an option that does not exist, or a value that is not allowed.
     """
-    options = HostOptions(name, domain=_domain(os.environ.get(DOMAIN, "0")), rest=tuple(argv))
+    options = HostOptions(name, domain=_domain(os.environ.get(DOMAIN, "0")))
     words = [word for word in argv if word not in ("--ros-args", "--")]
     while words:
         word = words.pop(0)
@@ -131,7 +129,7 @@ def open_bus(options: HostOptions) -> Bus:
     if backend == "rclpy":
         if not _installed("rclpy", "node"):
             raise ConfigError("--backend rclpy: ROS 2 is not sourced here (no rclpy); --backend dds needs no ROS")
-        return importlib.import_module("hardware.ros.bus_rclpy").RclpyBus(options.name, options.rest)
+        return importlib.import_module("hardware.ros.bus_rclpy").RclpyBus(options.name, ros_arguments(options))
     if not _installed("cyclonedds", "core"):
         raise ConfigError("--backend dds needs Cyclone DDS: pip install 'robot-rlhf[ros-wire]' (Linux on x86-64)")
     dds = importlib.import_module("hardware.ros.bus_dds")
@@ -144,6 +142,20 @@ def open_bus(options: HostOptions) -> Bus:
         given=parameters_given(options),
         remaps=options.remaps,
     )
+
+
+def ros_arguments(options: HostOptions) -> list[str]:
+    """The same options in the words of rclpy."""
+    words = ["--ros-args", "-r", f"__node:={options.name}"]
+    if options.namespace:
+        words += ["-r", f"__ns:=/{options.namespace.strip('/')}"]
+    for path in options.params:
+        words += ["--params-file", str(path)]
+    for name, value in options.given.items():
+        words += ["-p", f"{name}:={yaml.safe_dump(value, default_flow_style=True).strip().removesuffix('...').strip()}"]
+    for before, after in options.remaps.items():
+        words += ["-r", f"{before}:={after}"]
+    return words
 
 
 def _installed(package: str, member: str) -> bool:

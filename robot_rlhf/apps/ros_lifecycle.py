@@ -7,12 +7,19 @@ import logging
 import signal
 from collections.abc import Sequence
 from types import FrameType
+from typing import Protocol
 
 from hardware.ros.nodes import POLICY
-from robot_rlhf.apps.ros_host import HostOptions, log_to_stderr, open_bus, read_options
+from robot_rlhf.apps.ros_host import HostOptions, log_to_stderr, open_bus, read_options, ros_arguments
 from robot_rlhf.apps.ros_policy import PolicyCore, summary_line
 
 INTERRUPTED = 130
+
+
+class Endable(Protocol):
+    """What can be asked to end."""
+
+    def end(self) -> None: ...
 
 
 def run(argv: Sequence[str]) -> int:
@@ -35,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _with_rclpy(options: HostOptions) -> int:
     module = importlib.import_module("hardware.ros.bus_rclpy")
-    with module.LifecycleHost(options.name, options.rest, PolicyCore) as host:
+    with module.LifecycleHost(options.name, ros_arguments(options), PolicyCore) as host:
         end_in_order(host)
         summary = host.run()
         if summary is None:
@@ -44,7 +51,7 @@ def _with_rclpy(options: HostOptions) -> int:
     return INTERRUPTED if summary["interrupted"] else 0
 
 
-def end_in_order(core: PolicyCore) -> None:
+def end_in_order(core: Endable) -> None:
     """Make SIGINT and SIGTERM hold the robot still at once and end the run after its step; more of them change nothing.
 
     Launch sends SIGINT too when a terminal has sent it already.

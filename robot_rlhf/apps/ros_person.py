@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from hardware.ros.bus import Bus, Timer
+from hardware.ros.bus import Bus, Fields, Timer
 from hardware.ros.messages import joy_fields
 from hardware.ros.nodes import TELEOP
 from hardware.ros.topics import ROBOT_SIM_TOPICS, named
@@ -38,7 +38,8 @@ PATIENCE = 0.5
 """Seconds for which a fault or a pause is looked at before it is ended."""
 AXES, BUTTONS = 8, 16
 _MAP = {parameter.name: parameter.default for parameter in TELEOP}
-_AXIS = {name: _MAP[f"axis_{name}"] for name in ("x", "y", "z", "rx", "ry", "rz")}
+_AXIS = {name: _MAP[f"axis_{name}"] for name in ("x", "y", "z", "rz")} | {"rx": 6, "ry": 7}
+"""The default mapping, and the cross for tilting, as the stand-in's parameters have it."""
 _BUTTON: dict[Button, Any] = {
     Button.SUCCESS: _MAP["button_success"],
     Button.FAILURE: _MAP["button_failure"],
@@ -46,13 +47,19 @@ _BUTTON: dict[Button, Any] = {
 }
 
 
+class Gamepad(Protocol):
+    """Where the hands' state goes."""
+
+    def publish(self, fields: Fields) -> None: ...
+
+
 class JoyPerson:
-    """Follows ~/episode and ~/step of the policy node; its hands are on the default mapping of the gamepad.
+    """Follows ~/episode and ~/step of the policy node; its hands are on the mapping of the stand-in's parameters.
 
     As in one process, the person decides once per control period; the gamepad repeats the last state at `joy_rate`.
     """
 
-    def __init__(self, bus: Bus, values: dict[str, Any], task: SimTask) -> None:
+    def __init__(self, bus: Bus, joy: Gamepad, values: dict[str, Any], task: SimTask) -> None:
         self._bus = bus
         self._task = task
         self._spec = task.arm.spec
@@ -68,7 +75,7 @@ class JoyPerson:
         self._hands_until = -float("inf")
         self._patient_until = -float("inf")
         self._next: Timer | None = None
-        self._joy = bus.publisher(named(ROBOT_SIM_TOPICS, "joy"))
+        self._joy = joy
         bus.subscription(named(ROBOT_SIM_TOPICS, "policy/episode"), self._hear_episode)
         bus.subscription(named(ROBOT_SIM_TOPICS, "policy/step"), self._hear_step)
         bus.subscription(named(ROBOT_SIM_TOPICS, "policy/situation"), self._hear_situation)

@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 
 READY_TIMEOUT = 60.0
 """Seconds to wait for the robot's topics when the node is configured."""
+INACTIVE = "the policy node is inactive"
 FAULT_LEVELS = {True: logging.ERROR, False: logging.INFO}
 
 
@@ -83,6 +84,7 @@ class PolicyCore:
         if values["kinematics"]:
             solver = ModelKinematics(Path(values["kinematics"]), settings.joint_names, settings.tool_frame)
         self.robot = RosRobot(bus, settings, limits, solver)
+        self.robot.forbid(INACTIVE)
         self.guard = GuardedRobot(self.robot, limits, bus.clock, on_event=self._hear_guard)
         self.estop = EStop(bus, lambda reason: self.guard.fault(STOP_RULE, reason))
         layout = self.guard.spec.action
@@ -103,6 +105,7 @@ class PolicyCore:
 
     def activate(self) -> None:
         """Let the loop move the robot. What a deactivation latched is released; a pressed STOP stays."""
+        self.robot.permit()
         if self.guard.faults and not self.estop.reason:
             self.guard.release()
         self._active.set()
@@ -111,7 +114,7 @@ class PolicyCore:
     def deactivate(self) -> None:
         """Hold still now, and send nothing until activated."""
         self._active.clear()
-        self.guard.stop()
+        self.robot.forbid(INACTIVE)
         self._bus.log(logging.INFO, "inactive: holding still")
 
     def end(self) -> None:

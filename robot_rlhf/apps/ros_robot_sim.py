@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from hardware.ros.nodes import ROBOT_SIM
 from hardware.ros.topics import ROBOT_SIM_TOPICS, named
 from robot_rlhf.apps.build import SimTask
 from robot_rlhf.apps.config import TASKS
+from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
 from robot_rlhf.apps.ros_person import JoyPerson
 from robot_rlhf.datatypes import Command, Observation
@@ -45,6 +48,41 @@ CATCH_UP = 5
 FILTER = 0.05
 """Seconds over which the force sensor averages."""
 SUCCESS_RATE = 20.0
+
+
+@dataclass
+class FaultyPublishers:
+    """Which topics misbehave, as the topic ~/faults tells: {"silent": [...], "frozen": [...]}."""
+
+    silent: frozenset[str] = frozenset()
+    """They say nothing."""
+    frozen: frozenset[str] = frozenset()
+    """They say what they said last, stamp and all, again and again."""
+
+    def take(self, message: Any) -> None:
+        """Replace the faults; what cannot be read ends them all."""
+        try:
+            told = json.loads(message.data)
+            self.silent, self.frozen = (frozenset(told.get(what, ())) for what in ("silent", "frozen"))
+        except (ValueError, AttributeError, TypeError):
+            self.silent = self.frozen = frozenset()
+
+
+class FaultyPublisher:
+    """A publisher that misbehaves on command."""
+
+    def __init__(self, name: str, publisher: Publisher, faults: FaultyPublishers) -> None:
+        self._name = name
+        self._publisher = publisher
+        self._faults = faults
+        self._last: Fields | None = None
+
+    def publish(self, fields: Fields) -> None:
+        if self._name in self._faults.silent:
+            return
+        if self._name not in self._faults.frozen or self._last is None:
+            self._last = fields
+        self._publisher.publish(self._last)
 
 
 class StandIn:
@@ -67,6 +105,7 @@ class StandIn:
         self._twist_until = self._obeys_until = -float("inf")
         self._holding = False
         self._resets = 0
+        self._faulty = FaultyPublishers()
         self._out = {name: self._publisher(name) for name in _STATES}
         self._things = {n: self._publisher("perception/{thing}", f"perception/{n}") for n in self.arm.spec.scene}
         self._pictures = {
@@ -77,13 +116,16 @@ class StandIn:
             for n in values["cameras"]
         }
         self._tf = self._publisher("/tf") if values["publish_tf"] else None
-        self.person = JoyPerson(bus, values, self.task) if values["person"] != "none" else None
+        self.person = None
+        if values["person"] != "none":
+            self.person = JoyPerson(bus, self._publisher("joy"), values, self.task)
         self._seen = self.arm.observe()
         self._reset({})
         self._listen()
 
-    def _publisher(self, name: str, real: str | None = None) -> Publisher:
-        return self._bus.publisher(named(ROBOT_SIM_TOPICS, name), real)
+    def _publisher(self, name: str, real: str | None = None) -> FaultyPublisher:
+        publisher = self._bus.publisher(named(ROBOT_SIM_TOPICS, name), real)
+        return FaultyPublisher(real or name, publisher, self._faulty)
 
     def _listen(self) -> None:
         bus = self._bus
@@ -92,6 +134,7 @@ class StandIn:
         bus.subscription(named(ROBOT_SIM_TOPICS, "gripper_controller/commands"), self._take_opening)
         bus.service(named(ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal"), self._take_goal)
         bus.service(named(ROBOT_SIM_TOPICS, "reset"), self._reset)
+        bus.subscription(named(ROBOT_SIM_TOPICS, "~/faults"), self._faulty.take)
         self._due = bus.clock.now() + self._period
         bus.timer(self._period, self._tick)
         bus.timer(1.0 / SUCCESS_RATE, self._judge)
@@ -232,6 +275,7 @@ def run(argv: Sequence[str]) -> int:
         stand_in = StandIn(bus, values)
         if stand_in.person is not None:
             stand_in.person.watch(lambda: stand_in.seen)
+        bus.once(0.0, stay_urgent)  # a real robot's controller does not wait for other programs
         bus.log(logging.INFO, f"{values['task']}: ready")
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

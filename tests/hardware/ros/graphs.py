@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hardware.ros.bus import Bus
 from hardware.ros.bus_fake import FakeBus, FakeGraph
 from hardware.ros.messages import (
     image_fields,
@@ -86,9 +87,9 @@ def mirrored(name: str, role: Any, **changes: Any) -> Topic:
 
 @dataclass
 class FakeArm:
-    """The robot's side: publishes its state every 10 ms, and follows target poses at once."""
+    """The robot's side: publishes its state every 10 ms, and follows target poses at once. On any bus."""
 
-    graph: FakeGraph
+    bus: Bus
     order: tuple[str, ...] = ("finger", "wrist", "shoulder", "elbow")
     """Names as they stand in its messages: another order than the policy's, with the gripper first."""
     angles: dict[str, float] = field(
@@ -107,7 +108,7 @@ class FakeArm:
     opening: float = 0.04
 
     def __post_init__(self) -> None:
-        bus = self.bus = FakeBus(self.graph, "robot")
+        bus = self.bus
         self.out = {n: bus.publisher(mirrored(n, "publisher")) for n in ("joint_states", "current_pose", "wrench")}
         self.out["cube"] = bus.publisher(mirrored("perception/{thing}", "publisher"), "perception/cube")
         for camera in self.cameras:
@@ -144,6 +145,7 @@ class Pair:
 
     graph: FakeGraph
     arm: FakeArm
+    arm_bus: FakeBus
     bus: FakeBus
     robot: RosRobot
 
@@ -160,7 +162,7 @@ def pair(robot_settings: RobotSettings = SETTINGS, **arm: Any) -> Pair:
     graph.clock.advance(10.0)
     bus = FakeBus(graph, "policy")
     robot = RosRobot(bus, robot_settings, LIMITS)
-    made = FakeArm(graph, cameras=robot_settings.cameras, **arm)
-    made.tell()
+    arm_bus = FakeBus(graph, "robot")
+    made = FakeArm(arm_bus, cameras=robot_settings.cameras, **arm)
     graph.advance(0.02)
-    return Pair(graph, made, bus, robot)
+    return Pair(graph, made, arm_bus, bus, robot)

@@ -90,7 +90,7 @@ def test_the_tool_may_be_told_by_transforms() -> None:
     robot = RosRobot(bus, settings(tool_pose="tf"), LIMITS)
     fixed = FakeBus(graph, "urdf").publisher(mirrored("/tf_static", "publisher"))
     moving = FakeBus(graph, "robot").publisher(mirrored("/tf", "publisher"))
-    FakeArm(graph, silent={"current_pose"}).tell()
+    FakeArm(FakeBus(graph, "robot"), silent={"current_pose"}).tell()
     fixed.publish({"transforms": [transform_fields(1.0, "flange", "tool0", (0, 0, 0.1, 1, 0, 0, 0))]})
     half = rotation.exp((np.pi, 0.0, 0.0))
     moving.publish({"transforms": [transform_fields(bus.now(), "other", "thing", (0, 0, 0, 1, 0, 0, 0))]})
@@ -174,6 +174,7 @@ def test_time_that_goes_back_is_told_and_then_followed() -> None:
     made.pass_time(0.01)
     with pytest.raises(RobotError, match=r"29\.\d+ s before the last one"):
         made.robot.observe()
+    made.pass_time(0.01)
     for topic in ("current_pose", "wrench", "perception/cube"):  # each tells it once
         with pytest.raises(RobotError, match=f"/{topic}: .* before the last one"):
             made.robot.observe()
@@ -225,8 +226,8 @@ def test_sends_the_target_and_remembers_it() -> None:
 
 def test_a_command_that_runs_out_is_followed_by_a_hold() -> None:
     made = pair()
-    made.arm.bus.close()
-    arm = FakeArm(made.graph)
+    made.arm_bus.close()
+    arm = FakeArm(FakeBus(made.graph, "robot"))
     made.pass_time(0.02)
     made.robot.send(target(0.58, 0.15, now=made.now))
     arm.pose = (0.55, *HOME[1:])  # where it has got to
@@ -290,7 +291,7 @@ def test_joint_commands_come_from_the_solver_and_hold_the_measured_joints(comman
     graph = FakeGraph()
     graph.clock.advance(10.0)
     robot = RosRobot(FakeBus(graph, "policy"), settings(command=command), LIMITS, Straight())
-    FakeArm(graph).tell()
+    FakeArm(FakeBus(graph, "robot"))
     topic = {"joints": "/forward_position_controller/commands"}.get(
         command, "/joint_trajectory_controller/joint_trajectory"
     )
@@ -316,7 +317,7 @@ def test_a_gripper_action_is_sent_when_the_opening_changes() -> None:
     graph = FakeGraph()
     graph.clock.advance(10.0)
     robot = RosRobot(FakeBus(graph, "policy"), settings(gripper_command="action"), LIMITS)
-    arm = FakeArm(graph)
+    arm = FakeArm(FakeBus(graph, "robot"))
     goals: list[float] = []
 
     def take(request: Any) -> dict[str, Any]:
@@ -324,7 +325,7 @@ def test_a_gripper_action_is_sent_when_the_opening_changes() -> None:
         return {"accepted": True}
 
     arm.bus.service(t.named(t.ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal"), take)
-    arm.tell()
+
     for opening in (1.0, 1.0, 0.0, 0.0, 1.0):
         robot.send(target(0.5, now=graph.clock.now(), opening=opening))
     assert goals == [0.04, 0.0, 0.04]
@@ -396,6 +397,7 @@ def test_diagnostics_tell_of_every_stream() -> None:
         ({"action_scale": (0.02,)}, "action_scale: got 1"),
         ({"gripper_joint": ""}, "a gripper stands in both"),
         ({"gripper_open": 0.0}, "gripper_open"),
+        ({"wrench_sign": 0}, "wrench_sign"),
     ],
 )
 def test_settings_that_cannot_hold(changes: dict[str, Any], words: str) -> None:

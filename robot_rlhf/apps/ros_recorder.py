@@ -1,0 +1,160 @@
+"""`robot-rlhf ros recorder`: named topics into a rosbag2 (MCAP) of which a crash loses nothing that was written."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mcap.records import Metadata
+
+from hardware.ros import wire
+from hardware.ros.bus import Bus
+from hardware.ros.nodes import RECORDER
+from hardware.ros.topics import DEFAULT, SENSOR, Topic
+from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
+from robot_rlhf.errors import ConfigError, JournalError
+from robot_rlhf.journal.mcapfile import McapFile, message_record
+
+FILE = "bag_0.mcap"
+SYNC_EVERY = 1.0
+"""Seconds: what the death of the machine may lose; that of the process loses nothing that arrived."""
+
+
+class Recorder:
+    """Writes each message as the bytes in which it came; unchunked, so that the file is whole at any moment."""
+
+    def __init__(self, bus: Bus, folder: Path, topics: Sequence[str], *, reliable: bool) -> None:
+        """Create the bag, which must not exist, and subscribe.
+
+        Args:
+            topics: entries NAME:TYPE.
+
+        Raises:
+            ConfigError: an entry that is none, an unknown type, or a folder that is there.
+        """
+        self._bus = bus
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(f"parameter out {folder}: cannot be made ({error.strerror})") from error
+        self._file = McapFile(folder / FILE)
+        self._file.open("ros2", "robot_rlhf", Metadata(name="rosbag2", metadata={"ROS_DISTRO": "jazzy"}))
+        self._topics = [_entry(text) for text in topics]
+        self._counts = [0] * len(self._topics)
+        self._sequence = 0
+        self._first = self._last = 0
+        self._channels = [
+            self._file.add_channel(bus.resolved(name), "cdr", (kind, "ros2msg", _definition(kind)))
+            for name, kind in self._topics
+        ]
+        self._file.append(self._file.definitions())
+        self.describe()
+        qos = DEFAULT if reliable else SENSOR
+        for number, (name, kind) in enumerate(self._topics):
+            bus.subscription(Topic(name, kind, "subscription", "", qos), self._writer(number), raw=True)
+
+    def _writer(self, number: int) -> Any:
+        channel = self._channels[number]
+
+        def write(data: bytes) -> None:
+            now = round(self._bus.now() * 1e9)
+            record = message_record(channel, self._sequence, now, bytes(data))
+            self._file.append(record, {channel: 1}, now)
+            self._sequence += 1
+            self._counts[number] += 1
+            self._first = self._first or now
+            self._last = now
+
+        return write
+
+    @property
+    def messages(self) -> int:
+        """Written so far."""
+        return sum(self._counts)
+
+    def sync(self) -> None:
+        """Have the disk hold everything, and metadata.yaml say so."""
+        self._file.sync()
+        self.describe()
+
+    def close(self) -> None:
+        """Write the summary of the file, and the last metadata.yaml."""
+        self._file.close()
+        self.describe()
+
+    def describe(self) -> None:
+        """Replace metadata.yaml, which `ros2 bag` reads."""
+        start = {"nanoseconds_since_epoch": self._first}
+        duration = {"nanoseconds": self._last - self._first}
+        topics = [
+            {
+                "topic_metadata": {
+                    "name": self._bus.resolved(name),
+                    "type": kind,
+                    "serialization_format": "cdr",
+                    "offered_qos_profiles": [],
+                    "type_description_hash": wire.type_hash(kind),
+                },
+                "message_count": count,
+            }
+            for (name, kind), count in zip(self._topics, self._counts, strict=True)
+        ]
+        said = {
+            "version": 9,
+            "storage_identifier": "mcap",
+            "duration": duration,
+            "starting_time": start,
+            "message_count": self.messages,
+            "topics_with_message_count": topics,
+            "compression_format": "",
+            "compression_mode": "",
+            "relative_file_paths": [FILE],
+            "files": [
+                {"path": FILE, "starting_time": start, "duration": duration, "message_count": self.messages},
+            ],
+            "custom_data": None,
+            "ros_distro": "jazzy",
+        }
+        target = self._folder / "metadata.yaml"
+        scratch = target.with_suffix(".part")
+        scratch.write_text(yaml.safe_dump({"rosbag2_bagfile_information": said}, sort_keys=False))
+        scratch.replace(target)
+
+
+def _entry(text: str) -> tuple[str, str]:
+    name, mark, kind = text.partition(":")
+    if not mark or not name:
+        raise ConfigError(f"parameter topics: got {text!r}, allowed: NAME:TYPE, such as joy:sensor_msgs/msg/Joy")
+    if kind not in wire.typestore().fielddefs:
+        raise ConfigError(f"parameter topics: {text!r}: type {kind!r} is not known, for example sensor_msgs/msg/Joy")
+    return name, kind
+
+
+def _definition(kind: str) -> bytes:
+    return wire.typestore().generate_msgdef(kind, ros_version=2)[0].encode()
+
+
+def run(argv: Sequence[str]) -> int:
+    """Record until SIGINT or SIGTERM; returns the exit code."""
+    log_to_stderr()
+    with open_bus(read_options(RECORDER.executable, argv)) as bus:
+        values: dict[str, Any] = dict(bus.parameters(RECORDER.parameters))
+        recorder = Recorder(bus, Path(values["out"]), values["topics"], reliable=values["reliable"])
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        bus.log(logging.INFO, f"recording {len(values['topics'])} topics into {values['out']}")
+        try:
+            while not ended.wait(SYNC_EVERY):
+                recorder.sync()
+        except JournalError as error:
+            bus.log(logging.ERROR, f"recording ends: {error}")
+            raise
+    recorder.close()
+    return 0

@@ -1,0 +1,237 @@
+"""The policy node and the stand-in robot on the bus in memory: whole sessions, on a clock that is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hardware.ros.bus_fake import FakeBus, FakeGraph
+from hardware.ros.messages import pose_of
+from hardware.ros.nodes import NODES
+from hardware.ros.parameters import parameters_of
+from robot_rlhf.apps.ros_policy import PolicyCore
+from robot_rlhf.apps.ros_robot_sim import StandIn
+from robot_rlhf.apps.ros_stand_in import stand_in_parameters
+from robot_rlhf.datatypes import Action, Driver, Outcome
+from robot_rlhf.journal.reader import episodes
+
+
+class World:
+    """Stand-in robot, its person, and the policy node on one graph."""
+
+    def __init__(self, folder: Path, task: str = "reach", sim: dict[str, Any] | None = None, **policy: Any) -> None:
+        sections = stand_in_parameters(task)
+        given = {name: parameters_of(sections, f"/{name}", "stand-in") for name in sections}
+        given["policy"] |= {"out": str(folder), "learner": "none", "steps": 0, "demonstrations": 2, **policy}
+        self.graph = FakeGraph()
+        self.graph.clock.advance(5.0)
+        self.robot_bus = FakeBus(self.graph, "robot_sim", {**given["robot_sim"], **(sim or {})})
+        self.robot = StandIn(self.robot_bus, self.robot_bus.parameters(NODES["robot_sim"].parameters))
+        if self.robot.person is not None:
+            self.robot.person.watch(lambda: self.robot.seen)
+        self.bus = FakeBus(self.graph, "policy", given["policy"])
+        self.core = PolicyCore(self.bus)
+        self.core.configure()
+        self.folder = folder
+        self.told: list[dict[str, Any]] = []
+        self.steps: list[dict[str, Any]] = []
+        ear = FakeBus(self.graph, "ear")
+        for name, heard in (("~/episode", self.told), ("~/step", self.steps)):
+            topic = next(t for t in NODES["policy"].topics if t.name == name)
+            ear.subscription(topic, _into(heard), f"/policy/{name[2:]}")
+
+    def when(self, what: Callable[[], bool], deed: Callable[[], object]) -> None:
+        """Do something once, as soon as something is true."""
+
+        def look() -> None:
+            if what():
+                timer.cancel()
+                deed()
+
+        timer = self.bus.timer(0.005, look)
+
+    def faults(self) -> Callable[..., None]:
+        """Makes topics of the robot silent or frozen."""
+        topic = next(t for t in NODES["robot_sim"].topics if t.name == "~/faults")
+        publisher = FakeBus(self.graph, "tester").publisher(topic, "/robot_sim/faults")
+        return lambda **told: publisher.publish({"data": json.dumps(told)})
+
+    def at(self, seconds: float, deed: Callable[[], object]) -> None:
+        """Do something that many seconds from now."""
+        self.bus.once(seconds, lambda: (deed(), None)[1])
+
+    def targets(self) -> list[np.ndarray]:
+        publisher = next(p for p in self.graph.publishers if p.name == "/target_pose")
+        return [pose_of(message.pose) for message in publisher.sent]
+
+    def run(self) -> dict[str, Any]:
+        self.core.activate()
+        return self.core.run()
+
+    def recorded(self) -> list[Any]:
+        return list(episodes(self.folder / "ros" / "journal"))
+
+
+def _into(heard: list[dict[str, Any]]) -> Callable[[Any], None]:
+    return lambda message: heard.append(json.loads(message.data))
+
+
+def test_demonstrations_over_topics(tmp_path: Path) -> None:
+    """The person at the gamepad demonstrates; what is recorded is what was told."""
+    world = World(tmp_path)
+    summary = world.run()
+    assert summary["demonstrations"] == 2
+    assert not summary["interrupted"]
+    recorded = world.recorded()
+    good = [episode for episode in recorded if episode.end is not None and episode.end.outcome is Outcome.SUCCESS]
+    assert len(good) == 2
+    assert sum(len(episode.executed) for episode in recorded) == len(world.steps)
+    assert (np.array(good[0].driver)[1:] == Driver.HUMAN).all(), "but for the step before the first input"
+    assert [event["event"] for event in world.told[:2]] == ["start", "end"]
+    assert world.told[0]["kind"] == "demonstration"
+
+
+def test_two_sessions_with_a_seed_are_equal(tmp_path: Path) -> None:
+    """On one clock nothing depends on the machine: the same episodes, to the bit."""
+    first, second = World(tmp_path / "a"), World(tmp_path / "b")
+    first.run()
+    second.run()
+    for one, other in zip(first.recorded(), second.recorded(), strict=True):
+        np.testing.assert_array_equal(one.executed, other.executed)
+
+
+def test_what_the_robot_executed_is_what_the_guard_says(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.run()
+    episode = world.recorded()[0]
+    scale = world.core.guard.spec.action.scale
+    moved = np.diff(episode.observations["tool_target_in_base"][:, :3], axis=0)
+    np.testing.assert_allclose(moved[1:] / scale[:3], episode.executed[1:], atol=1e-3)
+
+
+def test_inactive_nothing_is_sent_and_a_deactivated_node_stays_inactive(tmp_path: Path) -> None:
+    world = World(tmp_path, demonstrations=100)
+    world.graph.advance(1.0)
+    assert world.targets() == []
+    counts: list[int] = []
+
+    def deactivate() -> None:
+        world.core.deactivate()
+        counts.append(len(world.targets()))
+        world.at(5.0, world.core.end)
+
+    world.when(lambda: len(world.steps) >= 10, deactivate)
+    world.run()
+    at = world.targets()
+    assert len(at) == counts[0], "after the hold nothing is sent, and nothing activates the node again"
+    np.testing.assert_allclose(at[-1][:3], world.robot.seen.tool_pose_in_base[:3], atol=5e-3)
+
+
+def test_an_activated_node_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, demonstrations=3)
+
+    def deactivate() -> None:
+        world.core.deactivate()
+        world.at(2.0, world.core.activate)
+
+    world.when(lambda: len(world.steps) >= 10, deactivate)
+    assert world.run()["demonstrations"] == 3
+
+
+def test_a_pressed_stop_holds_until_it_is_released_explicitly(tmp_path: Path) -> None:
+    world = World(tmp_path, demonstrations=2)
+    marks: list[int] = []
+
+    def stop() -> None:
+        world.core.estop.latch("test")
+        world.at(0.1, lambda: marks.append(len(world.steps)))
+        world.at(4.0, lambda: marks.append(len(world.steps)))
+        world.at(4.1, world.core.estop.release)
+
+    world.when(lambda: len(world.steps) >= 5, stop)
+    summary = world.run()
+    assert marks[0] == marks[1] <= 6, "the person by the robot releases faults, but never a STOP"
+    assert summary["demonstrations"] == 2
+    ended = [episode for episode in world.told if episode["event"] == "end"]
+    assert any("stop" in episode["detail"] for episode in ended)
+
+
+def test_a_fault_on_the_way_is_recorded_and_the_session_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, demonstrations=2)
+    fault = world.faults()
+
+    def silence() -> None:
+        fault(silent=["joint_states"])
+        world.at(1.0, fault)
+
+    world.when(lambda: len(world.steps) >= 5, silence)
+    assert world.run()["demonstrations"] == 2
+    ended = [event for event in world.told if event["event"] == "end"]
+    assert any("/joint_states: stale" in event["detail"] for event in ended)
+    assert sum(len(episode.executed) for episode in world.recorded()) == len(world.steps)
+
+
+def test_while_the_operator_is_gone_the_robot_holds_still(tmp_path: Path) -> None:
+    world = World(tmp_path, demonstrations=2)
+    fault = world.faults()
+    marks: list[tuple[int, int]] = []
+
+    def silence() -> None:
+        fault(silent=["joy"])
+        for seconds in (0.35 + 0.02 + 0.05, 3.0):  # the timeout, the gamepad's own period, and a control period
+            world.at(seconds, lambda: marks.append((len(world.steps), len(world.targets()))))
+        world.at(3.1, fault)
+
+    world.when(lambda: len(world.steps) >= 5, silence)
+    assert world.run()["demonstrations"] == 2
+    (steps, first), (later, last) = marks
+    assert later <= steps + 1
+    targets = np.array(world.targets()[first:last])
+    assert np.ptp(targets, axis=0).max() < 1e-6
+
+
+def test_a_run_goes_on_where_it_ended(tmp_path: Path) -> None:
+    first = World(tmp_path, demonstrations=1)
+    first.run()
+    again = World(tmp_path, demonstrations=2)
+    assert again.run()["demonstrations"] == 2
+    ids = [episode.meta.id for episode in again.recorded()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_reset_that_fails_latches_a_fault_and_is_tried_again_after_its_release(tmp_path: Path) -> None:
+    world = World(tmp_path, demonstrations=1)
+    service = world.graph.services.pop("/reset")
+    world.at(30.0, lambda: world.graph.services.update({"/reset": service}))
+    assert world.run()["demonstrations"] == 1
+    assert any("fault reset: service /reset: no server" in text for text in world.bus.warnings())
+
+
+@pytest.mark.parametrize("command", ["twist", "pose"])
+def test_the_stand_in_follows_and_halts_by_itself(tmp_path: Path, command: str) -> None:
+    """When commands end without a word, as after kill -9 of the policy, the robot's own timeout holds it."""
+    world = World(tmp_path, sim={"person": "none"}, command=command, operator_required=False)
+    held: list[bool] = []
+    ear = FakeBus(world.graph, "late")
+    topic = next(t for t in NODES["robot_sim"].topics if t.name == "~/holding")
+    ear.subscription(topic, lambda m: held.append(m.data), "/robot_sim/holding")
+    guard = world.core.guard
+    world.core.activate()
+    world.graph.advance(0.1)
+    start = guard.observe().tool_pose_in_base[0]
+    for _ in range(8):
+        guard.act(Action(np.array([0.3, 0, 0], np.float32)))
+        world.graph.advance(0.05)
+        guard.observe()
+    world.bus.close()
+    world.graph.advance(0.4)
+    at = world.robot.seen.tool_pose_in_base[0]
+    assert at > start + 0.02
+    assert held[-1] is True
+    world.graph.advance(1.0)
+    assert world.robot.seen.tool_pose_in_base[0] == pytest.approx(at, abs=2e-3)
