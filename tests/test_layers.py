@@ -30,7 +30,7 @@ LAYERS: dict[str, frozenset[str]] = {
 }
 """Layer to the layers it may import, beside itself."""
 
-ONLY_IN = {"mujoco": {"sim"}, "rclpy": {"hardware"}}
+ONLY_IN = {"mujoco": {"sim"}, "rclpy": {"hardware"}, "cyclonedds": {"hardware"}}
 """Packages that one layer alone knows."""
 
 
@@ -117,6 +117,21 @@ def test_nouns_need_no_torch() -> None:
     for name in (*NOUNS, "ports", "timing"):
         imported = imports_of(ROOT / "robot_rlhf" / f"{name}.py", for_types=False)
         assert not [module for module in imported if module.partition(".")[0] == "torch"], name
+
+
+def test_above_the_bus_nobody_knows_a_middleware() -> None:
+    allowed = {
+        "bus_dds": {"cyclonedds"},
+        "dds_graph": {"cyclonedds"},
+        "dds_types": {"cyclonedds"},
+        "bus_rclpy": {"rclpy"},
+    }
+    for path in sorted((ROOT / "hardware" / "ros").glob("*.py")):
+        packages = {name.partition(".")[0] for name in imports_of(path, for_types=True)}
+        known = packages & {"cyclonedds", "rclpy", "rosidl_runtime_py", "rcl_interfaces"}
+        if path.stem == "bus_rclpy":
+            known -= {"rosidl_runtime_py", "rcl_interfaces"}
+        assert known <= allowed.get(path.stem, set()), path.name
 
 
 def test_folders_that_would_shadow_others_are_no_packages() -> None:
