@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from rich.table import Table
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.priority import REAL_TIME_PRIORITY, urgent
+from robot_rlhf.apps.ros_host import HostOptions, read_options
 from robot_rlhf.errors import RenderError, RobotRlhfError
 from robot_rlhf.timing import MonotonicClock
 from sim.graphics import prepare_graphics
@@ -52,22 +53,52 @@ class DoctorOptions:
     out: Path = Path("runs")
     """Folder in which runs will be made: its disk is measured."""
     seconds: float = 2.0
-    """How long the timing of a 20 Hz loop is watched."""
+    """How long the timing of a 20 Hz loop is watched; with --ros, how long the robot's topics are."""
+    ros: bool = False
+    """Walk through a robot's checklist on the live ROS graph instead: topics, rates, clocks, commands, e-stop. Nothing
+    is sent."""
+    params: tuple[Path, ...] = ()
+    """With --ros: parameter files of the policy node, for example launch/robot.yaml."""
+    namespace: str = ""
+    """With --ros: namespace of the policy node."""
+    remap: dict[str, str] = field(default_factory=dict[str, str])
+    """With --ros: topics that have other names, for example joint_states /arm/joint_states."""
+    backend: Literal["", "dds", "rclpy"] = ""
+    """With --ros: rclpy, the wire without ROS (dds), or whichever is installed."""
+    domain: int | None = None
+    """With --ros: domain of the dds backend; ROS_DOMAIN_ID when left out."""
+    loopback: bool = False
+    """With --ros: dds stays on this machine."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Check and print; returns 1 when something fails."""
     options = parse(DoctorOptions, "doctor", argv)
     table = Table(title=f"robot-rlhf doctor on {platform.system()} {platform.machine()}", title_justify="left")
+    found = checks(options)
+    if options.ros:
+        from robot_rlhf.apps.doctor_ros import checks_of_robot
+
+        found = checks_of_robot(_ros_options(options), options.seconds)
     for heading in ("", "check", "found", "what to do"):
         table.add_column(heading, overflow="fold")
     colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     worst = 0
-    for check in checks(options):
+    for check in found:
         table.add_row(f"[{colours[check.state]}]{check.state}[/]", check.name, check.found, check.remedy)
         worst = max(worst, int(check.state == "fail"))
     Console().print(table)
     return worst
+
+
+def _ros_options(options: DoctorOptions) -> HostOptions:
+    words = [word for file in options.params for word in ("--params", str(file))]
+    words += ["--domain", str(options.domain)] if options.domain is not None else []
+    words += ["--backend", options.backend] if options.backend else []
+    words += ["--loopback"] if options.loopback else []
+    words += ["-r", f"__ns:={options.namespace}"] if options.namespace else []
+    words += [word for before, after in options.remap.items() for word in ("-r", f"{before}:={after}")]
+    return read_options("doctor", words)
 
 
 def checks(options: DoctorOptions) -> Iterator[Check]:

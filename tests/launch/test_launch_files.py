@@ -20,6 +20,7 @@ from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from hardware.ros.task import TaskSettings
 from robot_rlhf import __version__
 from robot_rlhf.apps import ros
+from robot_rlhf.apps.ros_stand_in import stand_in_parameters
 from sim.tasks import PickCube
 from tests.launch.recorded import Call, Transition, load, of_kind
 
@@ -166,8 +167,13 @@ def test_the_stand_in_has_the_limits_of_its_task() -> None:
     limits = limits_of(values)
     for field in fields(limits):
         assert np.array_equal(getattr(limits, field.name), getattr(PickCube.limits, field.name)), field.name
-    assert values["time_limit"] == PickCube.time_limit
-    assert values["instruction"] == PickCube.instruction
+    made = stand_in_parameters("pick_cube")
+    expected = read_parameters(POLICY.parameters, parameters_of(made, "/policy", "stand-in"), "/policy")
+    for name, value in expected.items():
+        if isinstance(value, tuple) and value and isinstance(value[0], float):
+            assert values[name] == pytest.approx(value, rel=1e-6), name
+        else:
+            assert values[name] == value, name
 
 
 # -- lifecycle -------------------------------------------------------------------------------------------------------

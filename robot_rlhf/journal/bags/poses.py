@@ -37,6 +37,11 @@ def normalised(poses: Rows) -> Rows:
     return np.concatenate([poses[:, :3], poses[:, 3:] / length], axis=1)
 
 
+def canonical(poses: Rows) -> Rows:
+    """The same poses with qx >= 0, as robots report them: continuous while the tool points downward. Shape (N, 7)."""
+    return np.where(poses[:, 4:5] >= 0.0, poses, poses * np.array([1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0]))
+
+
 def rotation_vectors(q: Rows) -> Rows:
     """The shortest rotation vectors of unit quaternions, rad. Shape (N, 4) to (N, 3)."""
     q = np.where(q[:, :1] >= 0.0, q, -q)

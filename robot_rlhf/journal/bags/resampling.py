@@ -51,7 +51,8 @@ def grid_of_messages(span: Span, series: Series, period: float) -> Grid:
     each = round(period * 1e9)
     late = round(TOLERANCE * each)
     low, high = span.start - late, span.end + late
-    times = [time for time in dict.fromkeys(series.time.tolist()) if low <= time <= high]
+    stamps: list[int] = series.time.tolist()
+    times = [time for time in dict.fromkeys(stamps) if low <= time <= high]
     return Grid(span, np.array(times, np.int64), each)
 
 

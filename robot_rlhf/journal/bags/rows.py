@@ -9,7 +9,7 @@ import numpy as np
 
 from robot_rlhf.datatypes import ActionLayout
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.bags.poses import Rows, motion, moved, normalised, rotate
+from robot_rlhf.journal.bags.poses import Rows, canonical, motion, moved, normalised, rotate
 from robot_rlhf.journal.bags.reading import GripperSettings, ReadingSettings, Recording
 from robot_rlhf.journal.bags.resampling import (
     Grid,
@@ -88,8 +88,8 @@ def rows_of(
         grid=grid,
         joint_position=joints[:, :n],
         joint_velocity=joints[:, n:],
-        pose=pose,
-        target=target,
+        pose=canonical(pose),
+        target=canonical(target),
         velocity=change,
         wrench=wrench,
         opening=opening,
