@@ -222,10 +222,10 @@ MEANS: dict[str, dict[str, list[str]]] = {
 LIMITS_MS = {
     "robot_killed": 200 + 10 + 50,
     "policy_killed": 150 + 10 + 10,
-    "learner_killed": 100 + 50 + 50,
+    "learner_killed": 100 + 2 * 50 + 50,
     "stale_joints": 200 + 10 + 50,
     "frozen_camera": 300 + 50 + 10 + 50,
-    "lost_operator": 350 + 20 + 50,
+    "lost_operator": 350 + 20 + 2 * 50,
 }
 """What is stated: age limit or timeout, a tick of the watchdog, and a control period, message or signal on its way."""
 STILL_FOR = 1.0
