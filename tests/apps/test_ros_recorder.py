@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from robot_rlhf.errors import ConfigError
 ENTRIES = (f"joint_states:{JOINT_STATE}", f"joy:{JOY}")
 
 
-def recorded(folder: Path) -> list[tuple[str, list[float]]]:
+def recorded(folder: Path) -> list[tuple[str, int]]:
+    """Topic and header stamp of every message."""
     with AnyReader([folder]) as reader:
-        messages: list[tuple[str, Any]] = [
-            (connection.topic, reader.deserialize(data, connection.msgtype))
-            for connection, _, data in reader.messages()
-        ]
-    return [(topic, message.header.stamp.sec) for topic, message in messages]
+        found: list[tuple[str, int]] = []
+        for connection, _, data in reader.messages():
+            message: Any = reader.deserialize(data, connection.msgtype)
+            found.append((connection.topic, message.header.stamp.sec))
+        return found
 
 
 def test_a_bag_holds_what_was_said_in_order(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_a_killed_recorder_loses_nothing_that_arrived(tmp_path: Path) -> None:
     assert records.count("Message") == 50
 
 
-def _until_broken(reader):
+def _until_broken(reader: Any) -> Iterator[Any]:
     from mcap.exceptions import EndOfFile
 
     iterator = iter(reader.records)
