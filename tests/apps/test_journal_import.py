@@ -103,7 +103,8 @@ def test_a_run_or_journal_names_the_robot_too(imported: Path, tmp_path: Path) ->
     command = ["journal", "import", str(bag), "--out", str(tmp_path / "again"), "--robot", str(imported), *options]
     assert main([*command, "--reading.fit", "scale"]) == 0
     assert encode_spec(journal_spec(tmp_path / "again")) == encode_spec(journal_spec(imported))
-    assert np.array_equal(*(next(iter(episodes(p))).executed for p in (imported, tmp_path / "again")))
+    first, again = (next(iter(episodes(path))) for path in (imported, tmp_path / "again"))
+    assert np.array_equal(first.executed, again.executed)
 
 
 def test_cloning_learns_from_it(imported: Path) -> None:

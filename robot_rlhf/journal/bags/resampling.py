@@ -60,7 +60,7 @@ def newest(times: Times, grid: Grid) -> Places:
     """Place of the newest message at each moment; -1 where none has come yet. Shape (T + 1,)."""
     places = np.searchsorted(times, grid.times + grid.tolerance, "right") - 1
     if grid.span.abuts and len(grid.times):  # what came second at that moment belongs to the next episode
-        first = int(np.searchsorted(times, grid.times[-1] - grid.tolerance, "left"))
+        first = int(times.searchsorted(int(grid.times[-1]) - grid.tolerance, "left"))
         places[-1] = min(int(places[-1]), first) if first < len(times) else places[-1]
     return places
 
