@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import signal
@@ -34,6 +35,7 @@ from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.runtime.exchange import read_news
 from robot_rlhf.safety.guard import GuardedRobot
 from sim.arm import SimArm
+from sim.graphics import prepare_graphics
 
 RESULTS = Path(__file__).parent / "results" / "ros.jsonl"
 TASK = "pick_cube"
@@ -179,6 +181,8 @@ class TimedArm:
 
 def latency_in_one_process(out: Path, steps: int) -> dict[str, Any]:
     """The same session without topics: the stamp is taken before the pictures are rendered."""
+    prepare_graphics()
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # as `robot-rlhf session` has it: pictures in the loop's own thread
     config = replace(defaults_for(TASK), mode="asynchronous", steps=steps, cameras=tuple(CAMERAS), out=out, name="run")
     evaluation = replace(config.evaluation, every=0, final_episodes=1)
     config = replace(config, evaluation=evaluation, video_episodes=0)

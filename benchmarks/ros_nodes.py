@@ -24,6 +24,7 @@ import yaml
 from hardware.ros.bus_dds import URI, DdsBus, loopback
 from hardware.ros.messages import pose_of
 from hardware.ros.topics import BOOL, DEFAULT, LATCHED, NEWEST, POSE, STRING, Topic
+from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
 
 TIMEOUT = 180.0
@@ -122,6 +123,7 @@ class Watch:
         subscribe(Topic("policy/episode", STRING, "subscription", "", DEFAULT), self._episode)
         subscribe(Topic("policy/situation", STRING, "subscription", "", NEWEST), self._situation)
         subscribe(Topic("robot_sim/holding", BOOL, "subscription", "", LATCHED), self._holding)
+        bus.once(0.0, stay_urgent)  # as a robot's controller would be: when it is told, not when others leave it time
         self._faults = bus.publisher(Topic("robot_sim/faults", STRING, "publisher", "", DEFAULT))
         return self
 

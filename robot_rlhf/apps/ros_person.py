@@ -37,7 +37,7 @@ PRESS = 0.06
 PATIENCE = 0.5
 """Seconds for which a fault or a pause is looked at before it is ended."""
 AXES, BUTTONS = 8, 16
-_MAP = {parameter.name: parameter.default for parameter in TELEOP}
+_MAP: dict[str, Any] = {parameter.name: parameter.default for parameter in TELEOP}
 _AXIS = {name: _MAP[f"axis_{name}"] for name in ("x", "y", "z", "rz")} | {"rx": 6, "ry": 7}
 """The default mapping, and the cross for tilting, as the stand-in's parameters have it."""
 _BUTTON: dict[Button, Any] = {

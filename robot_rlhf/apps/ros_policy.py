@@ -75,7 +75,8 @@ class PolicyCore:
     def configure(self) -> None:
         """Read parameters, subscribe, load what there is. Raises ConfigError for what cannot be."""
         bus = self._bus
-        values = self.values = bus.parameters(POLICY.parameters)
+        self.values: dict[str, Any] = dict(bus.parameters(POLICY.parameters))
+        values = self.values
         limits = limits_of(values)
         settings = settings_of(RobotSettings, values)
         task = settings_of(TaskSettings, values)

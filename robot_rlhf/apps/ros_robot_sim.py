@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import threading
 from collections import deque
@@ -270,6 +271,8 @@ _STATES = ("joint_states", "current_pose", "current_twist", "wrench", "success",
 def run(argv: Sequence[str]) -> int:
     """Be a robot until SIGINT or SIGTERM; returns the exit code."""
     log_to_stderr()
+    # Mesa then draws in this process's own urgent thread instead of in helpers of it.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     with open_bus(read_options(ROBOT_SIM.executable, argv)) as bus:
         values = bus.parameters(ROBOT_SIM.parameters)
         stand_in = StandIn(bus, values)

@@ -87,7 +87,8 @@ def test_closed_loop_pictures_and_service(domain: int, far_side: FarSide) -> Non
         expected = np.arange(24 * 32 * 3, dtype=np.int64).reshape(24, 32, 3) % 251
         np.testing.assert_array_equal(robot.observe().images["front"], expected)
         guard, pace = GuardedRobot(robot, PATIENT, clock), Rate(clock, 0.05)
-        start = guard.observe().tool_pose_in_base[0]
+        seen, executed = guard.observe(), guard.hold()
+        start = seen.tool_pose_in_base[0]
         for _ in range(10):
             executed = guard.act(Action(np.array([0.5, 0, 0, 0, -1], np.float32)))
             pace.wait()

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from hardware.ros import topics as t
 from hardware.ros.bus_fake import FakeBus, FakeGraph
@@ -24,7 +27,7 @@ from robot_rlhf.ports import Robot
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.guard import GuardedRobot
 from tests.conformance import RobotConformance
-from tests.hardware.ros.graphs import HOME, LIMITS, NAMES, FakeArm, Pair, mirrored, pair, settings
+from tests.hardware.ros.graphs import HOME, LIMITS, NAMES, SETTINGS, FakeArm, Pair, mirrored, pair, settings
 
 COMMANDED = "/target_pose"
 
@@ -423,3 +426,59 @@ def test_a_pose_in_another_frame_is_refused() -> None:
     made.arm.out["current_pose"].publish(pose_stamped_fields(made.bus.now(), "map", HOME))
     with pytest.raises(RobotError, match="'map', allowed: 'base'"):
         made.robot.observe()
+
+
+# -- whatever happens --------------------------------------------------------------------------------------------------
+
+DEEDS = st.one_of(
+    st.tuples(st.just("send"), st.floats(-0.02, 0.02), st.floats(0.02, 0.3)),
+    st.tuples(st.just("stop"), st.just(0.0), st.just(0.0)),
+    st.tuples(st.just("silence"), st.sampled_from([0.0, 1.0, 2.0]), st.just(0.0)),
+    st.tuples(st.just("speak"), st.just(0.0), st.just(0.0)),
+    st.tuples(st.just("nan"), st.just(0.0), st.just(0.0)),
+    st.tuples(st.just("forbid"), st.just(0.0), st.just(0.0)),
+    st.tuples(st.just("permit"), st.just(0.0), st.just(0.0)),
+)
+
+
+@settings_of_hypothesis(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(DEEDS, st.floats(0.001, 0.12)), max_size=15))
+def test_a_command_is_in_force_only_while_it_is_valid_and_everything_is_sensed(deeds: list[Any]) -> None:
+    """Whatever is sent, lost, stopped and forbidden, in whatever order."""
+    made = pair()
+    topics = ("joint_states", "current_pose", "wrench")
+    until, silent_since, forbidden = -1.0, float("inf"), False
+    for (deed, value, validity), seconds in deeds:
+        count, held = len(sent(made)), made.robot.holding
+        if deed == "send":
+            try:
+                made.robot.send(target(0.5 + value, validity, now=made.now))
+                assert not forbidden
+                until = made.now + validity
+            except RobotError:
+                assert len(sent(made)) - count <= 1, "at most the hold"
+        elif deed == "stop":
+            made.robot.stop()
+            assert made.robot.holding
+        elif deed == "silence":
+            made.arm.silent.add(topics[int(value)])
+            silent_since = min(silent_since, made.now)
+        elif deed == "speak":
+            made.arm.silent.clear()
+            silent_since = float("inf")
+        elif deed == "nan":
+            made.arm.out["current_pose"].publish(pose_stamped_fields(made.bus.now(), "base", (np.nan, *HOME[1:])))
+        else:
+            (made.robot.forbid if deed == "forbid" else made.robot.permit)(*(("inactive",) * (deed == "forbid")))
+            forbidden = deed == "forbid"
+            assert made.robot.holding or not forbidden
+        if held and deed != "send":
+            new = [pose_of(message.pose) for message in sent(made)[count:]]
+            assert len(new) <= 1, "a robot that is held still is told at most where to stay"
+        count = len(sent(made))
+        made.pass_time(seconds)
+        assert len(sent(made)) - count <= 1, "the watchdog holds once"
+        if not made.robot.holding:
+            assert not forbidden
+            assert made.now <= until + WATCH_EVERY + 1e-6
+            assert made.now - silent_since <= SETTINGS.state_age_max + 2 * WATCH_EVERY + 1e-6

@@ -64,9 +64,8 @@ class Desk:
         return human
 
     def show(self, phase: Phase, *, opening: float = 1.0) -> None:
-        seen = Observation(
-            *(0.0, np.zeros(3), np.zeros(3), np.array(HOME), np.array(HOME), np.zeros(6), np.zeros(6), opening, opening)
-        )
+        pose, zeros = np.array(HOME, np.float32), np.zeros(6, np.float32)
+        seen = Observation(0.0, zeros, zeros, pose, pose, zeros, zeros, opening, opening)
         self.teleop.show(Situation(self.graph.clock.now(), phase, seen))
 
 
