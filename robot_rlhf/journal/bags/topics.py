@@ -26,7 +26,7 @@ CONVENTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (POSE,),
     ),
     "tool_twist": (("*/delta_twist_cmds", "delta_twist_cmds"), (TWIST,)),
-    "tool_velocity": (("tool_velocity", "*/tool_velocity"), (TWIST,)),
+    "tool_velocity": (("tool_velocity", "current_twist", "*/current_twist", "*/tool_velocity"), (TWIST,)),
     "wrench": (("wrench", "ft_sensor/wrench", "*/wrench"), (WRENCH,)),
     "gripper": (("gripper", "*gripper/joint_states", "*gripper*/joint_states"), OPENINGS),
     "gripper_command": (("gripper_target", "*gripper*/command", "*gripper*/commands"), OPENINGS),
