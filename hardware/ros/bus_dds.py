@@ -142,7 +142,11 @@ class DdsBus:
         self._thread.join(timeout=5.0)
         self._inputs.clear()
         self._writers.clear()
-        self._participant = None
+        participant, self._participant = self._participant, None
+        if participant is not None:
+            # Deletes all that it holds, now: whoever still has a publisher or a client of ours must not keep us in the
+            # graph. The binding has no other call for it; its own collection finds nothing left to do.
+            participant.__del__()
 
     @property
     def clock(self) -> MonotonicClock:
@@ -404,7 +408,10 @@ class DdsClient:
 
     def _has_server(self) -> bool:
         assert self.reader is not None
-        return bool(self._writer.get_matched_subscriptions() and self.reader.get_matched_publications())
+        try:
+            return bool(self._writer.get_matched_subscriptions() and self.reader.get_matched_publications())
+        except DDSException as error:
+            raise BusError(f"service {self._name}: cannot be called, the node has left: {error}") from error
 
     def _write(self, number: int, fields: Fields) -> None:
         body = wire.encode(self._request_type, fields)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 
-from robot_rlhf.learner.compiled import Compiled
+from robot_rlhf.learner.compiled import Compiled, Work
 from robot_rlhf.learner.sac import Noise, SacConfig, SacLearner, as_given, from_given
 from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
@@ -39,6 +40,34 @@ def really_compiled(learner: SacLearner) -> bool:
     return work is not None and not work.fails and bool(work._runs)  # pyright: ignore[reportPrivateUsage]
 
 
+def regression(seed: int) -> tuple[Compiled, Work, list[torch.nn.Parameter]]:
+    """A step of Adam on a linear model: compiled, as it is written, and what both change."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.nn.Parameter(torch.randn(3, generator=generator))
+    adam = AdamState([weight], 1e-2)
+
+    def work(given: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        loss = (given["x"] @ weight - given["y"]).square().mean()
+        adam.step(loss)
+        return {"loss": loss.detach()}
+
+    def written_out(on: bool) -> None:
+        adam.written_out = on
+
+    return Compiled(work, adam.held(), written_out), work, [weight]
+
+
+def test_compiled_work_is_the_eager_work() -> None:
+    (compiled, _, ours), (_, work, theirs) = regression(0), regression(0)
+    for step in range(4):
+        given = {"x": batch_of(8, step).action, "y": batch_of(8, step).reward}
+        torch.testing.assert_close(compiled(given)["loss"], work(given)["loss"], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours[0], theirs[0], atol=1e-6, rtol=1e-5)
+    assert not torch.equal(ours[0], regression(0)[2][0])
+    assert not compiled.fails
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_compiled_updates_are_the_eager_ones_and_checkpoints_fit_both() -> None:
     eager, first, second = learner_of(ALWAYS), learner_of(compiled(ALWAYS)), learner_of(compiled(ALWAYS))

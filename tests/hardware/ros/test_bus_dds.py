@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -36,10 +37,14 @@ PATIENT = replace(LIMITS, command_validity=20.0, observation_age_max=20.0, jump_
 """A busy machine must not look like a fault; ages have their own tests, on a clock that is told."""
 
 
+DOMAINS = itertools.cycle(random.SystemRandom().sample(range(1, 102), 101))
+"""The configuration of a domain is read once while this process is in it: no test gets one that may not be left."""
+
+
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setenv(URI, loopback(uuid.uuid4().hex))  # whoever tests beside us on this machine is not met
-    return random.SystemRandom().randrange(1, 102)
+    return next(DOMAINS)
 
 
 class FarSide:
@@ -187,6 +192,22 @@ def test_a_service_that_nobody_serves_fails_in_time(domain: int) -> None:
         with pytest.raises(BusError, match=r"service /reset: no server within 0\.2 s"):
             client.call({}, 0.2)
         assert time.monotonic() - began >= 0.2
+
+
+def test_who_leaves_is_gone_though_somebody_holds_on_to_it(domain: int) -> None:
+    with DdsBus("stays", domain=domain) as stays:
+        heard: list[str] = []
+        ears = stays.subscription(Topic("talk", STRING, "subscription", ""), lambda message: heard.append(message.data))
+        with DdsBus("leaves", domain=domain) as leaves:
+            mouth = leaves.publisher(Topic("talk", STRING, "publisher", ""))
+            client = leaves.client(named(POLICY_TOPICS, "reset"))
+            wait_for(lambda: ears.publishers() == 1)
+        wait_for(lambda: ears.publishers() == 0)
+        with pytest.raises(BusError, match="/talk: cannot be published"):
+            mouth.publish({"data": "nobody hears this"})
+        with pytest.raises(BusError, match="service /reset: cannot be called, the node has left"):
+            client.call({}, 0.05)
+        assert heard == []
 
 
 def test_a_service_is_not_called_from_a_callback(domain: int) -> None:
