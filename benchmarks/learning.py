@@ -1,6 +1,7 @@
 """Learning with a person beside its baselines: success, steps, minutes, active human minutes, cycle time.
 
-    python -m benchmarks.learning run --suite headline     # also: baselines, people, hard, gripper, pixels
+    python -m benchmarks.learning run --suite headline     # also: baselines, people, hard, gripper, pixels,
+                                                           # precision
     python -m benchmarks.learning report                   # tables for RESULTS.md and learning.png from what was run
 
 Every figure is measured unaided: success during training counts the person's help. One run per process, two processes
@@ -35,7 +36,7 @@ class Case:
     setting: str
     """pick_cube, pick_pixels, peg_1mm, peg_0.5mm or peg_felt."""
     method: str = "ours"
-    """ours, no_interventions, hg_dagger, cloning, demonstrations, sb3_sac, or continuous_gripper."""
+    """ours, no_interventions, hg_dagger, cloning, demonstrations, sb3_sac, continuous_gripper, or bfloat16 (ours)."""
     operator: str = "attentive"
     seeds: tuple[int, ...] = THREE
 
@@ -54,6 +55,7 @@ SUITES: dict[str, list[Case]] = {
     "people": [Case("pick_cube", operator=who, seeds=TWO) for who in ("lazy", "late", "clumsy", "thorough")],
     "gripper": [Case("pick_cube", "continuous_gripper", seeds=TWO)],
     "pixels": [Case("pick_pixels"), Case("pick_pixels", "demonstrations")],
+    "precision": [Case("pick_cube", "bfloat16"), Case("pick_pixels", "bfloat16")],
 }
 
 
@@ -64,11 +66,17 @@ def config_for(case: Case, seed: int) -> Any:
     common: dict[str, Any] = {"operator": case.operator, "seed": seed, "out": RUNS, "name": case.name(seed)}
     if case.setting == "pick_pixels":  # as `robot-rlhf train --pixels` has it
         algorithm = "cloning" if case.method == "demonstrations" else "sac"
-        return replace(pixel_defaults_for("pick_cube"), **common, video_episodes=0, algorithm=algorithm)
+        config = replace(pixel_defaults_for("pick_cube"), **common, video_episodes=0, algorithm=algorithm)
+        precision = "bfloat16" if case.method == "bfloat16" else "float32"  # 'auto' is another one on another machine
+        return replace(config, sac=replace(config.sac, precision=precision))
     pick = case.setting == "pick_cube"
     base = defaults_for("pick_cube" if pick else "peg_insert")
     options = {"peg_0.5mm": {"clearance": 0.0005}, "peg_felt": {"hole_error": 0.002}}.get(case.setting, {})
-    headline = case.method == "ours" and case.operator == "attentive" and case.setting in ("pick_cube", "peg_1mm")
+    headline = (
+        case.method in ("ours", "bfloat16")
+        and case.operator == "attentive"
+        and case.setting in ("pick_cube", "peg_1mm")
+    )
     evaluation = replace(
         base.evaluation,
         every=500 if pick else 1000,
@@ -82,6 +90,8 @@ def config_for(case: Case, seed: int) -> Any:
         config = replace(config, operator="absent")
     elif case.method == "hg_dagger":
         config = replace(config, algorithm="dagger")
+    elif case.method == "bfloat16":
+        config = replace(config, sac=replace(config.sac, precision="bfloat16"))
     elif case.method == "continuous_gripper":
         config = replace(config, network=replace(config.network, gripper="continuous"))
     return config

@@ -25,8 +25,9 @@ METHODS = {
     "demonstrations": "cloning of the demonstrations alone",
     "sb3_sac": "stock SB3 SAC",
     "continuous_gripper": "ours, continuous gripper",
+    "bfloat16": "ours, products in bfloat16",
 }
-ATTENDED = ("ours", "hg_dagger", "cloning", "continuous_gripper")
+ATTENDED = ("ours", "hg_dagger", "cloning", "continuous_gripper", "bfloat16")
 """Methods with a person who corrects."""
 SETTINGS = {
     "pick_cube": "pick_cube",
