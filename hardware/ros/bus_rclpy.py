@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
+from weakref import WeakSet
 
 import numpy as np
 import rclpy
@@ -31,6 +32,8 @@ from robot_rlhf.timing import MonotonicClock
 
 _LOOK_EVERY = 0.5
 _FILE_SUFFIX = "_SendGoal"
+_SPINNING: WeakSet[threading.Thread] = WeakSet()
+"""The threads from which callbacks come."""
 
 
 class RclpyBus:
@@ -102,7 +105,8 @@ class RclpyBus:
         self, topic: Topic, callback: Callable[[Any], None], name: str | None = None, *, raw: bool = False
     ) -> RclpySubscription:
         name = name or topic.name
-        made = self._node.create_subscription(get_message(topic.type), name, callback, _qos(topic.qos), raw=raw)
+        guarded = self._guarded(callback, name)
+        made = self._node.create_subscription(get_message(topic.type), name, guarded, _qos(topic.qos), raw=raw)
         full = self.resolved(name)
         self._own.append(Endpoint(full, topic.type, False, topic.qos, self.node))
         return RclpySubscription(self._node, made, full)
@@ -111,22 +115,37 @@ class RclpyBus:
         def answer(request: Any, response: Any) -> Any:
             return filled(response, handler(request))
 
-        self._node.create_service(_service_type(topic.type), topic.name, answer)
+        def answer_or_not(request: Any, response: Any) -> Any:
+            return self._guarded(answer, topic.name)(request, response) or response
+
+        self._node.create_service(_service_type(topic.type), topic.name, answer_or_not)
 
     def client(self, topic: Topic) -> RclpyClient:
         kind = _service_type(topic.type)
         return RclpyClient(self._node.create_client(kind, topic.name), kind, self.resolved(topic.name))
 
     def timer(self, period: float, callback: Callable[[], None]) -> RclpyTimer:
-        return RclpyTimer(self._node.create_timer(period, callback))
+        return RclpyTimer(self._node.create_timer(period, self._guarded(callback, "timer")))
 
     def once(self, delay: float, callback: Callable[[], None]) -> RclpyTimer:
         def call() -> None:
             timer.cancel()
             callback()
 
-        timer = RclpyTimer(self._node.create_timer(max(delay, 1e-6), call))
+        timer = RclpyTimer(self._node.create_timer(max(delay, 1e-6), self._guarded(call, "timer")))
         return timer
+
+    def _guarded(self, callback: Callable[..., Any], what: str) -> Callable[..., Any]:
+        """One callback that fails must not silence all the others: rclpy's executor would end."""
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except Exception as error:
+                self.log(logging.ERROR, f"{what}: a callback failed: {type(error).__name__}: {error}")
+                return None
+
+        return call
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(end for topic in {end.topic for end in self._own} for end in _others(self._node, topic))
@@ -208,6 +227,8 @@ class RclpyClient:
         self._name = name
 
     def call(self, fields: Fields, timeout: float) -> Any:
+        if threading.current_thread() in _SPINNING:
+            raise BusError(f"service {self._name}: called from a callback of the bus, which would wait for itself")
         if not self._client.wait_for_service(timeout_sec=timeout):
             raise BusError(f"service {self._name}: no server within {timeout:g} s")
         future, done = self._client.call_async(filled(self._kind.Request(), fields)), threading.Event()
@@ -333,6 +354,7 @@ def _spinning(node: Any) -> tuple[Any, threading.Thread]:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, name="rclpy", daemon=True)
+    _SPINNING.add(thread)
     thread.start()
     return executor, thread
 

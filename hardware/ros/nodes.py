@@ -59,6 +59,7 @@ ROBOT: tuple[Parameter, ...] = (
     Parameter("twist_horizon", "double", 0.1, "Seconds in which a twist would reach the target", 0.02, 1.0),
     Parameter("state_age_max", "double", 0.2, "Seconds after which joints, pose and force are stale", 0.01, 2.0),
     Parameter("image_age_max", "double", 0.3, "Seconds after which a picture is stale", 0.01, 5.0),
+    Parameter("image_same_max", "double", 0.0, "Seconds a picture may be the same to the bit; 0: for ever", 0.0, 60.0),
     Parameter("scene_age_max", "double", 0.5, "Seconds after which the pose of a thing is stale", 0.01, 10.0),
     Parameter("clock_error_max", "double", 0.1, "Seconds by which stamps may lie in the future", 0.001, 1.0),
 )

@@ -28,6 +28,7 @@ from hardware.ros.settings import RobotSettings
 from hardware.ros.stream import Sample, Stream
 from hardware.ros.topics import POLICY_TOPICS, named
 from robot_rlhf.safety import rotation
+from robot_rlhf.timing import Clock
 
 Picture = NDArray[np.uint8]
 
@@ -156,9 +157,11 @@ class Senses:
         decode = compressed_image_of if compressed else image_of
         size = self._settings.image_height, self._settings.image_width
         scaled = self._settings.camera_fit == "scale"
+        frozen = FrozenPicture(self._bus.clock, self._settings.image_same_max, camera)
 
         def picture(message: Any) -> Picture:
             image = decode(message)
+            frozen.check(image)
             if image.shape[:2] == size:
                 return image
             if scaled:
@@ -236,6 +239,35 @@ class Senses:
     def statuses(self) -> Iterable[Status]:
         """For the diagnostics."""
         return [stream.status() for stream in self._all]
+
+
+class FrozenPicture:
+    """Finds a camera whose driver sends the last picture again and again, with fresh stamps."""
+
+    def __init__(self, clock: Clock, same_max: float, camera: str) -> None:
+        """
+        Args:
+            same_max: seconds for which a picture may be the same to the bit; 0 for ever.
+        """
+        self._clock = clock
+        self._same_max = same_max
+        self._camera = camera
+        self._last: Picture | None = None
+        self._since = 0.0
+
+    def check(self, image: Picture) -> None:
+        """Raises MessageError when nothing has changed for too long."""
+        if not self._same_max:
+            return
+        now = self._clock.now()
+        if self._last is None or not np.array_equal(image, self._last):
+            self._last, self._since = image, now
+        elif now - self._since > self._same_max:
+            raise MessageError(
+                f"{self._camera} picture",
+                f"the same to the bit for {now - self._since:.1f} s",
+                f"less than {self._same_max:g} s, the parameter image_same_max: a camera's noise changes every picture",
+            )
 
 
 def fitted(image: Picture, height: int, width: int) -> Picture:

@@ -51,6 +51,7 @@ class RobotSettings:
     twist_horizon: float
     state_age_max: float
     image_age_max: float
+    image_same_max: float
     scene_age_max: float
     clock_error_max: float
     control_period: float

@@ -14,14 +14,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from hardware.ros.settings import limits_of
 from hardware.ros.topics import DEFAULT, NEWEST, STRING, Topic
+from robot_rlhf.apps.build import build_policy
+from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
-from robot_rlhf.datatypes import Step
+from robot_rlhf.datatypes import Command, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
+from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.runtime.seeds import generators
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf.timing import FakeClock
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
@@ -36,15 +45,20 @@ TIMEOUT = 90.0
 class Nodes:
     """Processes of the nodes, with parameters for a machine that may be busy."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, person: str = "attentive", **changes: Any) -> None:
+        """
+        Args:
+            changes: parameters of the policy node.
+        """
         self.folder = folder
         self._stack = stack
-        sections = stand_in_parameters("reach")
+        sections = stand_in_parameters("reach", person=person)
         policy = sections["policy"]["ros__parameters"]
         policy |= {"out": str(folder), "run": "run", "learner": "none", "demonstrations": 1000}
-        policy |= {"state_age_max": 2.0, "scene_age_max": 2.0, "operator_timeout": 5.0}
+        policy |= {"state_age_max": 2.0, "scene_age_max": 2.0, "operator_timeout": 5.0, **changes}
         policy["limits"] |= {"observation_age_max": 2.0, "command_validity": 1.0, "jump_max": 1.0}
         sections["robot_sim"]["ros__parameters"]["command_timeout"] = 1.0
+        self.limits = limits_of({f"limits.{name}": value for name, value in policy["limits"].items()})
         self._params = folder / "params.yaml"
         self._params.write_text(yaml.safe_dump(sections))
 
@@ -138,3 +152,62 @@ def test_killed_started_again_and_ended(tmp_path: Path, monkeypatch: pytest.Monk
         assert json.loads((tmp_path / "run" / "summary.json").read_text())["interrupted"]
         robot.send_signal(signal.SIGTERM)
         assert robot.wait(timeout=TIMEOUT) == 0
+
+
+@pytest.mark.timeout(400)
+def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy's process senses, decides and records over DDS; from its journal alone another one decides the same.
+
+    What the guard made of it is the same too, from the recorded observations, on a clock that is told.
+    """
+    monkeypatch.setenv(URI, loopback(uuid.uuid4().hex))
+    with ExitStack() as stack:
+        nodes = Nodes(tmp_path, stack, "none", demonstrations=0, steps=30, operator_required=False)
+        nodes.start("robot_sim")
+        policy = nodes.start("policy")
+        assert policy.wait(timeout=TIMEOUT) == 0, nodes.log("policy")
+    journal = tmp_path / "run" / "journal"
+    config, spec = read_yaml(tmp_path / "run" / "config.yaml"), journal_spec(journal)
+    decider = build_policy(config, spec, sample=True)
+    player = Recorded(spec, nodes.limits)
+    decided = 0
+    for record in read_journal(journal):
+        if isinstance(record, EpisodeStarted):
+            rng = generators(record.meta.seed)[0]
+            player.now_at(record.observation)
+            player.guard.anchor()
+            player.guard.observe()
+        elif isinstance(record, Step):
+            again = decider.act(record.observation, record.instruction, rng)
+            assert record.proposed is not None
+            np.testing.assert_array_equal(again.values, record.proposed.values)
+            executed = player.guard.act(again).executed
+            np.testing.assert_allclose(executed.values, record.executed.values, atol=1e-6)
+            player.now_at(record.next_observation)
+            player.guard.observe()
+            decided += 1
+    assert decided >= 30
+
+
+class Recorded:
+    """A robot that says again what it said, and a guard on its clock."""
+
+    def __init__(self, spec: RobotSpec, limits: ToolLimits) -> None:
+        self.spec = spec
+        self._clock = FakeClock()
+        self._seen: Observation | None = None
+        self.guard = GuardedRobot(self, limits, self._clock)
+
+    def now_at(self, observation: Observation) -> None:
+        self._seen = observation
+        self._clock.sleep_until(observation.stamp)
+
+    def observe(self) -> Observation:
+        assert self._seen is not None
+        return self._seen
+
+    def send(self, command: Command) -> Command:
+        return command
+
+    def stop(self) -> None:
+        """It stands still anyway."""

@@ -68,6 +68,7 @@ SETTINGS = RobotSettings(
     twist_horizon=0.1,
     state_age_max=0.2,
     image_age_max=0.3,
+    image_same_max=0.0,
     scene_age_max=0.5,
     clock_error_max=0.1,
     control_period=0.05,

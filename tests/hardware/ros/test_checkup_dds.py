@@ -15,9 +15,7 @@ from tests.hardware.ros.graphs import LIMITS, SETTINGS
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
-from tests.hardware.ros.test_bus_dds import FarSide, domain
-
-assert domain
+from tests.hardware.ros.processes import FarSide
 
 
 def parameter_file(folder: Path) -> Path:

@@ -152,6 +152,23 @@ def test_trouble_is_named_and_the_robot_holds_still(name: str) -> None:
     assert any(words.split(":")[0].strip("/") in text for text in made.bus.warnings())
 
 
+def test_a_camera_that_repeats_its_picture_with_fresh_stamps_is_found() -> None:
+    made = pair(settings(cameras=("front",), image_same_max=0.5))
+    made.arm.cameras = ("front",)
+    for shade in range(1, 100):  # noise: it changes
+        made.arm.picture[0, 0] = shade
+        made.pass_time(0.01)
+    assert made.robot.observe().images["front"][0, 0, 0] > 90
+    made.pass_time(0.4)
+    made.robot.observe()
+    made.pass_time(0.2)
+    with pytest.raises(RobotError, match=r"front picture: got the same to the bit for 0\.\d s.*image_same_max"):
+        made.robot.observe()
+    made.arm.picture[0, 0] = 200
+    made.pass_time(0.1)
+    assert made.robot.observe().images["front"][0, 0, 0] == 200
+
+
 def test_nothing_is_sensed_before_anybody_speaks() -> None:
     graph = FakeGraph()
     robot = RosRobot(FakeBus(graph, "policy"), settings(), LIMITS)
