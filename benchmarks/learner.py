@@ -1,6 +1,7 @@
 """How fast replay is sampled, the learner updates and the policy decides, beside SB3, sbx, torchrl and LeRobot.
 
     python -m benchmarks.learner [--python sbx=PATH --python torchrl=PATH --python lerobot=PATH]
+    python -m benchmarks.learner --only whole --device cuda [--python lerobot=PATH]
 
 At equal network (two hidden layers of 256, two critics) and batch, sampling included, each on the same one core: some
 packages take a second one for themselves whatever they are told.
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from benchmarks.contest import Entry, add_options, contest, interpreters, keep, 
 
 STATE, ACTION, BATCH, HIDDEN = 18, 4, 256, 256
 CAMERAS, SIZE = 2, 128
+CRITICS = 10
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 EQUAL = {"critic_layer_norm": False, "actor_layer_norm": False}
 PLAIN = {"actor_every": 1, "cloning_weight": 0.0, "cloning_weight_end": 0.0}
@@ -92,9 +95,27 @@ def replay(peers: dict[str, str]) -> list[Entry]:
     return entries
 
 
+def whole(peers: dict[str, str], device: str) -> list[Entry]:
+    """Updates as on a GPU: two cameras, ten critics, sampling and shift included; one graph against one by one."""
+    numbers, on = (STATE, ACTION, BATCH, HIDDEN, CAMERAS, SIZE), ("--device", device)
+
+    def entry(name: str, sac: Mapping[str, object], *more: object) -> Entry:
+        settings = ("--sac", json.dumps(sac), "--network", json.dumps({"critics": CRITICS}))
+        return Entry(name, "peers/ours.py", ("update", *numbers, *settings, *on, *more))
+
+    entries = [entry("ours, eager", {}), entry("ours, eager, bf16", HALF)]
+    if device == "cuda":
+        entries += [entry("ours, one graph", {}, "--graph"), entry("ours, one graph, bf16", HALF, "--graph")]
+    if "lerobot" in peers:
+        arguments = ("update", *numbers, *on, "--critics", CRITICS)
+        entries.append(Entry("lerobot", "peers/lerobot_sac.py", arguments, peers["lerobot"]))
+    return entries
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("state", "act", "pictures", "sample"), default=None)
+    parser.add_argument("--only", choices=("state", "act", "pictures", "sample", "whole"), default=None)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="of 'whole', which is for a GPU")
     add_options(parser)
     options = parser.parse_args()
     peers = interpreters(options)
@@ -108,11 +129,16 @@ def main() -> None:
         ),
         "sample": (f"batch of 256 with {CAMERAS} pictures {SIZE} x {SIZE} from replay", replay(peers), options.seconds),
     }
+    if options.only == "whole":
+        title = (
+            f"whole update on {options.device}, {CAMERAS} pictures {SIZE} x {SIZE}, {CRITICS} critics, batch {BATCH}"
+        )
+        parts["whole"] = (title, whole(peers, options.device), options.seconds)
     for name, (title, entries, seconds) in parts.items():
         if options.only in (None, name):
-            entries = [replace(entry, cores="0") for entry in entries]
+            entries = [entry if name == "whole" else replace(entry, cores="0") for entry in entries]
             results = contest(entries, rounds=options.rounds, seconds=seconds)
-            show(title, results, first="stable-baselines3")
+            show(title, results, first=next(iter(results)) if name == "whole" else "stable-baselines3")
             keep(RESULTS, title, results, cores=os.cpu_count(), load=round(os.getloadavg()[0], 2))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,14 @@ DIFFERENT = 256
 
 
 def fill(
-    rows: int, state: int, action: int, pictures: Mapping[str, tuple[int, int]], *, shift: int = 0
+    rows: int,
+    state: int,
+    action: int,
+    pictures: Mapping[str, tuple[int, int]],
+    *,
+    shift: int = 0,
+    dtype: Literal["uint8", "float32", "bfloat16"] = "uint8",
+    device: str = "cpu",
 ) -> ReplayBuffer:
     """A ring of this many rows with 100-step episodes, a tenth of them demonstrations."""
     buffer = ReplayBuffer(
@@ -25,7 +33,8 @@ def fill(
         action_size=action,
         cameras=pictures,
         discount=0.97,
-        pictures=PictureConfig(shift=shift),
+        pictures=PictureConfig(dtype, shift),
+        device=device,
     )
     rng = np.random.default_rng(0)
     images = {name: rng.integers(0, 256, (DIFFERENT, *hw, 3), dtype=np.uint8) for name, hw in pictures.items()}

@@ -27,6 +27,7 @@ def generate_launch_description() -> LaunchDescription:
                 "operator": ParameterValue(LaunchConfiguration("operator"), value_type=str),
                 "demonstrations": ParameterValue(LaunchConfiguration("demonstrations"), value_type=int),
                 "learner": "node",
+                "console": ParameterValue(LaunchConfiguration("console"), value_type=bool),
             },
         ],
     )
@@ -44,6 +45,9 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("operator", default_value="operator", description="Name of the person"),
             DeclareLaunchArgument(
                 "demonstrations", default_value="5", description="Successful demonstrations before practice"
+            ),
+            DeclareLaunchArgument(
+                "console", default_value="false", description="Serve the operator's web page beside the gamepad"
             ),
             DeclareLaunchArgument(
                 "bag", default_value="bag", description="Folder of the bag of raw topics to record; must not exist"

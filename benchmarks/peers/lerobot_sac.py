@@ -1,11 +1,12 @@
 """LeRobot's SAC: one update as its learner does it, its own sampling included; one decision; or its sampling alone.
 
 python benchmarks/peers/lerobot_sac.py {update,act,sample} STATE ACTION BATCH HIDDEN [CAMERAS SIZE]
+    [--device cuda] [--critics 10]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import lerobot
 import torch
@@ -23,15 +24,23 @@ STATE, IMAGE = "observation.state", "observation.image"
 
 
 def main() -> None:
-    what, *numbers = sys.argv[1:]
-    state, action, batch, hidden, cameras, size = (*map(int, numbers), *([0, 0] if len(numbers) == 4 else []))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("update", "act", "sample"))
+    parser.add_argument("numbers", type=int, nargs="+")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--critics", type=int, default=2)
+    options = parser.parse_args()
+    what, device = options.what, options.device
+    state, action, batch, hidden, *rest = options.numbers
+    cameras, size = rest or (0, 0)
     torch.set_num_threads(1)
     images = [f"{IMAGE}.camera{i}" for i in range(cameras)]
     inputs = {STATE: PolicyFeature(FeatureType.STATE, (state,))}
     inputs |= {name: PolicyFeature(FeatureType.VISUAL, (3, size, size)) for name in images}
     policy = SACPolicy(
         SACConfig(
-            device="cpu",
+            device=device,
+            num_critics=options.critics,
             input_features=inputs,
             output_features={"action": PolicyFeature(FeatureType.ACTION, (action,))},
             critic_network_kwargs=CriticNetworkConfig(hidden_dims=[hidden, hidden]),
@@ -39,16 +48,16 @@ def main() -> None:
             use_torch_compile=False,
         )
     )
-    policy.train()
+    policy.to(device).train()
 
     def observe() -> dict[str, torch.Tensor]:
         return {STATE: torch.randn(1, state), **{name: torch.rand(1, 3, size, size) for name in images}}
 
     if what == "act":
-        seen = observe()
+        seen = {name: value.to(device) for name, value in observe().items()}
         serve(lambda: policy.select_action(seen), lerobot.__version__)
         return
-    buffer = ReplayBuffer(600, device="cpu", state_keys=[STATE, *images])
+    buffer = ReplayBuffer(600, device=device, state_keys=[STATE, *images])
     for i in range(600):
         buffer.add(observe(), torch.rand(1, action), 0.0, observe(), i % 100 == 99, False)
     if what == "sample":
@@ -86,6 +95,8 @@ def main() -> None:
             torch.nn.utils.clip_grad_norm_(parameters[model], max_norm=config.grad_clip_norm)
             adam[model].step()
         policy.update_target_networks()
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     serve(update, lerobot.__version__)
 

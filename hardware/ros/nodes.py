@@ -138,6 +138,9 @@ TELEOP: tuple[Parameter, ...] = (
     Parameter("button_reset", "integer", 9, "End the episode unjudged", -1, 31),
     Parameter("button_end", "integer", 10, "End the session", -1, 31),
     Parameter("spacenav_full", "double", 1.0, "Deflection of a spacenav twist that counts as full", 0.01, 1000.0),
+    Parameter("console", "bool", False, "Serve the operator's web page: watch, drive, judge, pause, stop"),
+    Parameter("console_host", "string", "127.0.0.1", "Where it listens; 0.0.0.0 lets the network in, with the token"),
+    Parameter("console_port", "integer", 8765, "TCP port of the page; 0 takes any free one", 0, 65535),
 )
 
 TASK: tuple[Parameter, ...] = (

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hardware.dynamixel import DynamixelJoints
 from hardware.leader_arm import LeaderArm, PolledJoints
 from hardware.spacemouse import SpaceMouse
-from robot_rlhf.apps.build import World
 from robot_rlhf.apps.config import DeviceConfig
-from robot_rlhf.datatypes import Situation
+from robot_rlhf.datatypes import ActionLayout, Situation
+from robot_rlhf.errors import ConfigError
 from robot_rlhf.ports import Monitor, Teleop
+
+Forward = Callable[[NDArray[np.float64]], ArrayLike]
+"""Joint positions, rad, (n,) to the tool's pose x, y, z, qw, qx, qy, qz (7,)."""
 
 
 class Device(Teleop, Monitor, Protocol):
     """Hands that want to know where the robot is."""
 
 
-def open_device(stack: ExitStack, config: DeviceConfig, world: World) -> Device | None:
+def open_device(stack: ExitStack, config: DeviceConfig, layout: ActionLayout, forward: Forward | None) -> Device | None:
     """The device, closed with the stack; None when there is to be none.
 
+    Args:
+        forward: the arm's kinematics, which a leader arm needs; None where it is not known.
+
     Raises:
+        ConfigError: a leader arm without kinematics.
         DeviceError: it is not there, or its package is not installed.
     """
-    layout = world.spec.action
     if config.kind == "spacemouse":
         return stack.enter_context(SpaceMouse.open(layout, facing=config.facing))
     if config.kind == "leader":
+        if forward is None:
+            raise ConfigError("console.device.kind: a leader arm needs the arm's kinematics, which are not known here")
         servos = DynamixelJoints(
             config.port,
             config.ids,
@@ -36,7 +48,7 @@ def open_device(stack: ExitStack, config: DeviceConfig, world: World) -> Device 
             gripper_id=config.gripper_id,
         )
         joints = stack.enter_context(PolledJoints(servos))
-        return LeaderArm(joints, world.task.arm.forward, layout)
+        return LeaderArm(joints, forward, layout)
     return None
 
 

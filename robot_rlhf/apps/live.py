@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -17,7 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from robot_rlhf.apps.build import World
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
 from robot_rlhf.apps.devices import Device, Monitors, open_device
 from robot_rlhf.apps.learner_link import RobotLink
@@ -27,14 +26,15 @@ from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
 from robot_rlhf.console.settings import CameraMount, ConsoleSettings
+from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.ports import Teleop
-from robot_rlhf.runtime.standstill import STOP_RULE
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
-from robot_rlhf.timing import Rate
+from robot_rlhf.timing import Clock, Rate
+from sim.arm import SimArm
 
 RECENT = 1_200
 """Periods and inputs that the status is about: a minute's."""
@@ -82,8 +82,24 @@ def spread(name: str, seconds: list[float]) -> dict[str, float]:
 class LiveConsole:
     """A context manager around the console of one run."""
 
-    def __init__(self, folder: RunFolder, config: TrainConfig, world: World, tally: Tally) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: TrainConfig,
+        tally: Tally,
+        spec: RobotSpec,
+        clock: Clock,
+        *,
+        on_stop: Callable[[str], None],
+        on_release: Callable[[], object] = lambda: None,
+        arm: SimArm | None = None,
+    ) -> None:
         """Begin to listen.
+
+        Args:
+            on_stop: called at once with a reason when STOP is pressed, in a thread of the console's own.
+            on_release: the same for RELEASE.
+            arm: the simulated robot; None for a real one, whose cameras' places are not known.
 
         Raises:
             ConfigError: the port is in use.
@@ -92,21 +108,23 @@ class LiveConsole:
         self._folder = folder
         self._settings = config.console
         self._config = config
-        self._world = world
+        self._spec = spec
+        self._arm = arm
         self._tally = tally
         self._stack = ExitStack()
-        spec = world.spec
         self.link = ConsoleLink(
             spec,
-            world.clock,
-            on_stop=lambda: world.guard.fault(STOP_RULE, "STOP was pressed"),
+            clock,
+            on_stop=lambda: on_stop("STOP was pressed"),
+            on_release=on_release,
             on_thread=stay_urgent,
         )
         self.hands: Teleop = self.link
         """The real operator's, by browser or device."""
         self._device: Device | None = None
         self._real = True
-        mounts = {name: CameraMount(parent, rotation) for name, (parent, rotation) in world.task.arm.mounts().items()}
+        placed = {} if arm is None else arm.mounts()
+        mounts = {name: CameraMount(parent, rotation) for name, (parent, rotation) in placed.items()}
         told = ConsoleSettings(
             journal=str(folder.journal),
             token=new_token(),
@@ -154,19 +172,20 @@ class LiveConsole:
 
     def attend(self, station: Station) -> Station:
         """Put the operator at a station: their hands come first, the simulated person's after them."""
-        self._device = open_device(self._stack, self._settings.device, self._world)
+        forward = None if self._arm is None else self._arm.forward
+        self._device = open_device(self._stack, self._settings.device, self._spec.action, forward)
         real = station.teleop is None
         self.hands = self.link if self._device is None else FirstOf([self.link, self._device])
         station = replace(
             self.beside(station.teleop, station) if station.teleop else replace(station, teleop=self.hands),
             attended=True,
-            world=self._world.task.arm if self._settings.rewind == "restore" else None,
+            world=self._arm if self._settings.rewind == "restore" else None,
             subscribers=(*station.subscribers, self.link),
         )
         self._real = real
         if not real:
             return station
-        arbiter = Arbiter(self._world.spec.action, give_back_after=self._settings.give_back_after)
+        arbiter = Arbiter(self._spec.action, give_back_after=self._settings.give_back_after)
         monitor = self.link if self._device is None else Monitors(self.link, self._device)
         return replace(
             station,
@@ -182,11 +201,24 @@ class LiveConsole:
         shown = [self.link, both] if self._device is None else [self.link, self._device, both]
         return replace(station, teleop=both, monitor=Monitors(*shown))
 
+    def share(self, station: Station) -> Station:
+        """Put the operator at a station at which somebody real has other hands, as a gamepad: the page's come first."""
+        assert station.teleop is not None
+        return replace(
+            station,
+            teleop=FirstOf([self.link, station.teleop]),
+            monitor=self.link if station.monitor is None else Monitors(self.link, station.monitor),
+            subscribers=(*station.subscribers, self.link),
+            who=lambda: self.link.operator,
+            attended=True,
+            patience=self._settings.patience,
+        )
+
     # -- what the run says of itself -----------------------------------------------------------------------------------
 
     @contextmanager
-    def feed(self, learner: RobotLink, pace: Rate) -> Iterator[None]:
-        """Tell the console how the run is doing, from a thread of its own."""
+    def feed(self, learner: RobotLink | None, pace: Rate) -> Iterator[None]:
+        """Tell the console how the run is doing, from a thread of its own. Without a learner nobody learns."""
         stop = threading.Event()
         began = time.monotonic()
 
@@ -217,8 +249,8 @@ class LiveConsole:
             "console_starts": self.process.starts,
         }
 
-    def _status(self, learner: RobotLink, pace: Rate, seconds: float) -> Mapping[str, Any]:
-        tally, news = self._tally, learner.news
+    def _status(self, learner: RobotLink | None, pace: Rate, seconds: float) -> Mapping[str, Any]:
+        tally, news = self._tally, None if learner is None else learner.news
         wanted = self._config.demonstrations
         status: dict[str, Any] = {
             "stage": "demonstrations" if tally.demonstrations < wanted else "practice",
@@ -233,8 +265,8 @@ class LiveConsole:
             "period_overruns": pace.overruns,
             "inputs": len(self.link.delays),
             "operator_lost": self.link.lost,
-            "learner_healthy": learner.healthy,
-            "learner_state": learner.state,
+            "learner_healthy": learner is None or learner.healthy,
+            "learner_state": "none" if learner is None else learner.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
         status |= spread("period", newest(pace.recent)) | spread("input", newest(self.link.delays))
@@ -245,7 +277,7 @@ class LiveConsole:
                 "human_share": tally.recent_human_share,
                 "unaided": [sum(alone) / len(alone), len(alone)] if alone else None,
             }
-        if news is not None:
+        if learner is not None and news is not None:
             status |= {
                 "updates": news.updates,
                 "ratio": round(news.updates / max(1, news.steps), 2),

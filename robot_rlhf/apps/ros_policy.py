@@ -24,9 +24,10 @@ from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from hardware.ros.task import RosTask, TaskSettings
 from hardware.ros.teleop import RosTeleop, TeleopSettings
 from robot_rlhf.apps.build import build_policy, software_versions
-from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.devices import Monitors
 from robot_rlhf.apps.learner_link import RobotLink
+from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import stay_urgent, urgent
 from robot_rlhf.apps.report import write_json
@@ -69,6 +70,7 @@ class PolicyCore:
         self._active = threading.Event()
         self._ended = threading.Event()
         self._end_seen = False
+        self.console: LiveConsole | None = None
 
     # -- lifecycle -----------------------------------------------------------------------------------------------------
 
@@ -180,6 +182,12 @@ class PolicyCore:
         offset = time.time_ns() - time.monotonic_ns()
         journal = JournalWriter(folder.journal, spec, metadata=versions, epoch_offset_ns=offset)
         stack.enter_context(journal)
+        if config.console is not None:  # first: a port in use is found out before anything is started
+            estop = self.estop
+            console = LiveConsole(
+                folder, config, self.tally, spec, clock, on_stop=estop.latch, on_release=estop.release
+            )
+            self.console = stack.enter_context(console)
         policy = build_policy(config, spec, sample=True)
         self.learner: RobotLink | None = None
         if values["learner"] != "none":
@@ -211,6 +219,10 @@ class PolicyCore:
             waiting_for="the learner, the operator, or to be activated",
             attended=values["attended"],
         )
+        if self.console is not None:
+            station = self.console.share(station)
+            stack.enter_context(self.console.feed(self.learner, self.pace))
+            self._bus.log(logging.INFO, self.console.invitation)
         stack.enter_context(urgent())
         return Session(station, self.tally, config.seed, versions)
 
@@ -219,8 +231,8 @@ class PolicyCore:
 
     def _may_be_driven(self) -> bool:
         """Whether the node is active, and the operator there."""
-        present = self.teleop.present or not self.values["operator_required"]
-        return self._active.is_set() and present
+        present = self.teleop.present or (self.console is not None and self.console.link.present)
+        return self._active.is_set() and (present or not self.values["operator_required"])
 
     def _demonstrate(self, session: Session) -> None:
         station = session.station
@@ -337,6 +349,9 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         scene=values["features_scene"],
         cameras=cameras if values["features_cameras"] else (),
     )
+    console = ConsoleConfig(
+        host=values["console_host"], port=values["console_port"], open_browser=False, rewind="motion"
+    )
     judge = {"button": "person", "topic": "task", "both": "either"}[values["success"]]
     return replace(
         base,
@@ -350,7 +365,7 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         cameras=cameras,
         image_size=values["image_height"],
         features=features,
-        console=None,
+        console=console if values["console"] else None,
         reward=replace(base.reward, judge=judge),
         evaluation=replace(base.evaluation, every=0),
         asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),

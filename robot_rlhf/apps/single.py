@@ -34,6 +34,7 @@ from robot_rlhf.runtime.inline_learner import InlineLearner
 from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.preference_learning import SimulatedTeacher
 from robot_rlhf.runtime.session import Session
+from robot_rlhf.runtime.standstill import STOP_RULE
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
@@ -140,7 +141,7 @@ class SingleTraining:
         """Real time: the learner in its own process, and the console where there is one."""
         stack.callback(self._hear_last_words)  # once the console has ended, before the journal is closed
         if self.config.console is not None:  # first: a port in use is found out before anything is started
-            self.console = stack.enter_context(LiveConsole(self.folder, self.config, self.world, self.tally))
+            self.console = stack.enter_context(self._console())
         self.learner = stack.enter_context(RobotLink(self.folder, self.config, self.clock, self.policy))
         self.world.task.arm.observe()  # the first pictures take a second: not within a control period
         self.pace = Rate(self.clock, self.world.spec.control_period)
@@ -151,6 +152,18 @@ class SingleTraining:
             self.book.progress.note(self.console.invitation)
         stack.enter_context(urgent())
         return station
+
+    def _console(self) -> LiveConsole:
+        world = self.world
+        return LiveConsole(
+            self.folder,
+            self.config,
+            self.tally,
+            world.spec,
+            world.clock,
+            on_stop=lambda reason: world.guard.fault(STOP_RULE, reason),
+            arm=world.task.arm,
+        )
 
     def _hear_last_words(self) -> None:
         if self.session is not None:

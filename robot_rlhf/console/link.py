@@ -81,6 +81,7 @@ class ConsoleLink:
         *,
         stale_after: float = STALE_AFTER,
         on_stop: Callable[[], None] = lambda: None,
+        on_release: Callable[[], object] = lambda: None,
         on_thread: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the live block.
@@ -90,6 +91,7 @@ class ConsoleLink:
             clock: of the session.
             stale_after: seconds of silence after which nobody drives.
             on_stop: called at once, from the link's own thread, when STOP is pressed: the guard's stop.
+            on_release: the same for RELEASE: for a stop that is latched elsewhere too.
             on_thread: called in the link's own thread when it begins, for example to raise its priority.
         """
         self.block = LiveBlock(spec.cameras)
@@ -107,6 +109,7 @@ class ConsoleLink:
         self._clock = clock
         self._stale_after = stale_after
         self._on_stop = on_stop
+        self._on_release = on_release
         self._on_thread = on_thread
         self._lock = threading.Lock()
         self._drive: Drive | None = None
@@ -173,6 +176,8 @@ class ConsoleLink:
         self._put(message, now)
         if isinstance(message, Press) and message.button is Button.STOP:
             self._on_stop()
+        elif isinstance(message, Press) and message.button is Button.RELEASE:
+            self._on_release()
 
     def _put(self, message: Message, now: float) -> None:
         with self._lock:
@@ -206,6 +211,12 @@ class ConsoleLink:
         if len(waiting) >= MAX_WAITING:
             raise LinkError(f"console: more than {MAX_WAITING} inputs wait for the robot; this one is dropped")
         waiting.append(item)
+
+    @property
+    def present(self) -> bool:
+        """Somebody has the operator's seat, and their page speaks."""
+        with self._lock:
+            return bool(self.operator) and self._clock.now() - self._heard <= self._stale_after
 
     # -- Teleop ------------------------------------------------------------------------------------------------------
 

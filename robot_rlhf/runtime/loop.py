@@ -29,7 +29,7 @@ from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError
 from robot_rlhf.ports import EndingTask, GoldTask
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
-from robot_rlhf.runtime.standstill import Standstill, press_stop, stop_pressed
+from robot_rlhf.runtime.standstill import STOP_RULE, Standstill, press_stop, stop_pressed
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 from robot_rlhf.safety.checks import FORCE_FAULTS
 
@@ -278,8 +278,8 @@ class _RunningEpisode:
         if Button.DISCARD in buttons:
             return Outcome.DISCARDED, "discard pressed"
         if fault is not None:
-            kind = Outcome.FAILURE if fault.rule in FORCE_FAULTS else Outcome.FAULT
-            return kind, f"{fault.rule}: {fault.detail}"
+            kinds = {STOP_RULE: Outcome.STOPPED, **dict.fromkeys(FORCE_FAULTS, Outcome.FAILURE)}
+            return kinds.get(fault.rule, Outcome.FAULT), f"{fault.rule}: {fault.detail}"
         if self.station.reward.succeeded(self.station.task, observation, buttons, self.station.success_watch):
             return Outcome.SUCCESS, ""
         if Button.FAILURE in buttons:

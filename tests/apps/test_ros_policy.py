@@ -17,7 +17,8 @@ from hardware.ros.parameters import parameters_of
 from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
-from robot_rlhf.datatypes import Action, Driver, Outcome
+from robot_rlhf.console.wire import Drive, Message, Operator, Press
+from robot_rlhf.datatypes import Action, Button, Driver, Outcome
 from robot_rlhf.journal.reader import episodes
 
 
@@ -193,6 +194,52 @@ def test_while_the_operator_is_gone_the_robot_holds_still(tmp_path: Path) -> Non
     assert later <= steps + 1
     targets = np.array(world.targets()[first:last])
     assert np.ptp(targets, axis=0).max() < 1e-6
+
+
+def test_the_operators_page_drives_judges_stops_and_releases(tmp_path: Path) -> None:
+    """Without a gamepad: while nobody has the page's seat, the robot waits; STOP on the page latches the e-stop."""
+    pytest.importorskip("nicegui", reason="the console is not installed")
+    world = World(
+        tmp_path,
+        sim={"person": "none"},
+        console=True,
+        console_port=0,
+        teleop="none",
+        success="button",
+        demonstrations=1,
+    )
+    marks: list[int] = []
+    latched: list[bool] = []
+    topic = next(t for t in NODES["policy"].topics if t.name == "~/estop")
+    FakeBus(world.graph, "late").subscription(topic, lambda m: latched.append(m.data), "/policy/estop")
+
+    def page(message: Message) -> None:
+        assert world.core.console is not None
+        world.core.console.link._take(message)
+
+    def sit_down() -> None:
+        marks.append(len(world.steps))
+        page(Operator("ada"))
+        world.bus.timer(0.02, lambda: page(Drive((0.2, 0.0, 0.0))))
+
+    def stop() -> None:
+        page(Press(Button.STOP))
+        world.at(0.1, lambda: marks.append(len(world.steps)))
+        world.at(3.0, lambda: marks.append(len(world.steps)))
+        world.at(3.1, lambda: page(Press(Button.RELEASE)))
+        world.at(4.0, lambda: page(Press(Button.SUCCESS)))
+
+    world.when(lambda: world.core.console is not None, lambda: world.at(2.0, sit_down))
+    world.when(lambda: len(world.steps) >= 5, stop)
+    assert world.run()["demonstrations"] == 1
+    waiting, stopped, later = marks
+    assert waiting == 0
+    assert stopped == later <= 7
+    assert latched == [False, True, False]
+    stopped_at, good = world.recorded()
+    assert [episode.end.outcome for episode in (stopped_at, good) if episode.end] == [Outcome.STOPPED, Outcome.SUCCESS]
+    assert good.meta.operator == "ada"
+    assert (np.array(good.driver) == Driver.HUMAN).all()
 
 
 def test_a_run_goes_on_where_it_ended(tmp_path: Path) -> None:

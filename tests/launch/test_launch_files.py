@@ -137,7 +137,7 @@ def test_parameter_files_are_installed_and_hold_what_the_nodes_declare(entities:
 
 
 def _example(value: Any) -> Any:
-    return {str: "none", int: 1}[value["value_type"]] if isinstance(value, Call) else value
+    return {str: "none", int: 1, bool: True}[value["value_type"]] if isinstance(value, Call) else value
 
 
 @pytest.mark.parametrize("path", PARAMETER_FILES, ids=lambda path: path.name)
