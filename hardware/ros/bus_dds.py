@@ -38,6 +38,8 @@ URI = "CYCLONEDDS_URI"
 _TAKE = 64
 _LOOK_EVERY = 0.5
 """Seconds between two looks at the graph."""
+_LOOK_FOR_SERVERS = 0.05
+"""Seconds between two looks for a server that came while a reply is awaited."""
 _REQUEST = struct.Struct("<Qq")
 """client_guid and sequence, before the body of a request and of a reply."""
 
@@ -386,10 +388,16 @@ class DdsClient:
             time.sleep(0.005)
         number, pending = next(self._numbers), _Pending(threading.Event())
         self._waiting[number] = pending
+        asked: set[int] = set()
         try:
-            self._write(number, fields)
-            if not pending.event.wait(max(0.0, deadline - time.monotonic())):
-                raise BusError(f"service {self._name}: no reply within {timeout:g} s")
+            while not pending.event.is_set():
+                servers = self._servers()
+                if servers - asked:  # the one that was there may have been killed, which shows only after seconds
+                    asked |= servers
+                    self._write(number, fields)
+                left = deadline - time.monotonic()
+                if not pending.event.wait(max(0.0, min(_LOOK_FOR_SERVERS, left))) and left <= 0:
+                    raise BusError(f"service {self._name}: no reply within {timeout:g} s")
         finally:
             del self._waiting[number]
         return wire.decode(pending.body, self._reply_type)
@@ -408,8 +416,12 @@ class DdsClient:
 
     def _has_server(self) -> bool:
         assert self.reader is not None
+        return bool(self._servers() and self.reader.get_matched_publications())
+
+    def _servers(self) -> set[int]:
+        """Handles of those who take requests, as far as is known."""
         try:
-            return bool(self._writer.get_matched_subscriptions() and self.reader.get_matched_publications())
+            return set(self._writer.get_matched_subscriptions())
         except DDSException as error:
             raise BusError(f"service {self._name}: cannot be called, the node has left: {error}") from error
 

@@ -84,6 +84,7 @@ class RosTask:
             return self._succeeded
 
     def _by_service(self, client: Client) -> None:
+        self._robot.wait_until_ready(FRESH_TIMEOUT)  # nobody resets a robot that is not there
         self._robot.stop()
         reply = client.call({}, self._settings.reset_timeout)
         if not reply.success:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
 
 from hardware.ros.bus import BusError
 from hardware.ros.topics import POLICY_TOPICS, STRING, Topic, named
-from tests.hardware.ros.processes import wait_for
+from tests.hardware.ros.processes import TIMEOUT, FarSide, wait_for
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
@@ -27,6 +30,22 @@ def test_who_leaves_is_gone_though_somebody_holds_on_to_it(domain: int) -> None:
         with pytest.raises(BusError, match="service /reset: cannot be called, the node has left"):
             client.call({}, 0.05)
         assert heard == []
+
+
+def test_a_service_answers_after_its_server_was_killed_and_started_again(domain: int) -> None:
+    """The killed one counts as there for seconds: the request must not be lost with it."""
+    with DdsBus("policy", domain=domain) as bus:
+        client = bus.client(named(POLICY_TOPICS, "reset"))
+        side = FarSide(domain)
+        assert client.call({}, TIMEOUT).success
+        side.kill()
+        replies: list[Any] = []
+        caller = threading.Thread(target=lambda: replies.append(client.call({}, TIMEOUT)))
+        caller.start()
+        side = FarSide(domain)
+        caller.join(TIMEOUT)
+        side.close()
+        assert replies[0].success
 
 
 def test_domains_out_of_range_are_refused() -> None:
