@@ -49,7 +49,13 @@ class AdamState:
     def step(self, loss: Tensor) -> None:
         """Minimise: gradients flow to these parameters only."""
         with torch.enable_grad():
-            gradients = list(torch.autograd.grad(loss, self.parameters))
+            found = torch.autograd.grad(loss, self.parameters)
+        # torch's fused step goes through memory, whatever the strides say: a transposed gradient would be taken for
+        # another one.
+        gradients = [
+            g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
+            for g, p in zip(found, self.parameters, strict=True)
+        ]
         if self.written_out:
             self._step_written_out(gradients)
             return

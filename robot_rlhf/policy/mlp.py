@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from robot_rlhf.policy.products import multiply
+
 EPSILON = 1e-5
 """Added to the variance by LayerNorm, as torch's own."""
 
@@ -40,8 +42,9 @@ class Layer:
 def mlp(x: Tensor, layers: Sequence[Layer], *, half: bool = False) -> Tensor:
     """The ensemble's outputs.
 
-    In float32 it is bit for bit what torch's own modules and autograd compute. With `half`, matrices are multiplied in
-    bfloat16, while weights, sums over the batch, and what comes out are float32.
+    In float32 it is what torch's own modules and autograd compute, bit for bit unless `products` chooses another
+    library than torch. With `half`, matrices are multiplied in bfloat16, while weights, sums over the batch, and what
+    comes out are float32.
 
     Args:
         x: inputs, the same for all networks. Shape (B, in).
@@ -66,7 +69,7 @@ class _Mlp(torch.autograd.Function):
             assert weight is not None
             assert bias is not None
             w = weight.bfloat16() if half else weight
-            z = torch.baddbmm(bias.bfloat16() if half else bias, a, w)
+            z = multiply(a, w, bias.bfloat16() if half else bias)
             norm: list[Tensor | None] = [None] * 4
             if gain is not None:
                 assert offset is not None
@@ -102,12 +105,12 @@ class _Mlp(torch.autograd.Function):
                     g * gain, z, z.shape[-1:], mean, rstd, None, None, [True, False, False]
                 )[0]
             if learns:
-                found[4 * i] = torch.bmm(a.transpose(1, 2), g).float()
+                found[4 * i] = multiply(a.transpose(1, 2), g).float()
                 found[4 * i + 1] = _over_batch(g)
             if i > 0:
-                g = torch.bmm(g, w.transpose(1, 2))
+                g = multiply(g, w.transpose(1, 2))
             elif needed[0]:
-                x_gradient = torch.bmm(g, w.transpose(1, 2)).float().sum(dim=0)
+                x_gradient = multiply(g, w.transpose(1, 2)).float().sum(dim=0)
         return x_gradient, None, *found
 
 

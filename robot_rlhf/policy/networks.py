@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.policy import products
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
 from robot_rlhf.policy.mlp import Layer, mlp
 
@@ -205,7 +206,10 @@ class ActorHead(nn.Module):
         """Multiply in bfloat16; weights and outputs stay float32."""
 
     def forward(self, features: Tensor) -> PolicyOutput:
-        out = mlp(features, layers_of(self.layers), half=True)[0] if self.half_precision else self.layers(features)
+        written_out = self.half_precision or products.FOR_ONEDNN
+        out = (
+            mlp(features, layers_of(self.layers), half=self.half_precision)[0] if written_out else self.layers(features)
+        )
         c = self.continuous
         log_std = out[:, c : 2 * c].clamp(LOG_STD_MIN, LOG_STD_MAX)
         return PolicyOutput(out[:, :c], log_std, out[:, 2 * c] if self.discrete else None)

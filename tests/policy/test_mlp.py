@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from robot_rlhf.policy import products
 from robot_rlhf.policy.mlp import mlp
 from robot_rlhf.policy.networks import Critic, EnsembleLinear, EnsembleNorm, NetworkConfig, Shapes, layers_of
 
@@ -50,6 +51,28 @@ def test_in_float32_every_bit_is_the_modules(norm: bool, members: int) -> None:
     theirs, ours = both(net, x, half=False)
     for a, b in zip(theirs, ours, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
+@pytest.mark.parametrize("members", [1, 3])
+def test_products_by_another_library_are_the_same_but_for_rounding(
+    members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(members, (100, 96, 128, 2), norm=True)
+    x = torch.randn(64, 100, generator=torch.Generator().manual_seed(1))
+    asked: list[torch.Size] = []
+    stack = torch.stack
+
+    def counted(tensors: list[Tensor]) -> Tensor:
+        asked.append(tensors[0].shape)
+        return stack(tensors)
+
+    monkeypatch.setattr(products.torch, "stack", counted)
+    monkeypatch.setattr(products, "FOR_ONEDNN", True)
+    theirs, ours = both(net, x, half=False)
+    for a, b in zip(theirs, ours, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-4, rtol=2e-4)
+    assert bool(asked) == (members > 1), "the large ones go there"
 
 
 @pytest.mark.parametrize("norm", [True, False])
