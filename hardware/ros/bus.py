@@ -64,8 +64,8 @@ class Client(Protocol):
         """
         ...
 
-    def send(self, fields: Fields) -> None:
-        """Call without waiting for the reply; from any thread."""
+    def send(self, fields: Fields, heard: Callable[[Any], None] | None = None) -> None:
+        """Call without waiting for the reply; from any thread. `heard` gets it in a thread of the bus, if it comes."""
         ...
 
 

@@ -40,6 +40,8 @@ _LOOK_EVERY = 0.5
 """Seconds between two looks at the graph."""
 _LOOK_FOR_SERVERS = 0.05
 """Seconds between two looks for a server that came while a reply is awaited."""
+_UNANSWERED = 100
+"""Requests whose reply may still come and be told."""
 _REQUEST = struct.Struct("<Qq")
 """client_guid and sequence, before the body of a request and of a reply."""
 
@@ -377,6 +379,7 @@ class DdsClient:
         self._guid = random.SystemRandom().getrandbits(64)
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Pending] = {}
+        self._heard: dict[int, Callable[[Any], None]] = {}
 
     def call(self, fields: Fields, timeout: float) -> Any:
         if threading.current_thread() is self._thread:
@@ -402,17 +405,27 @@ class DdsClient:
             del self._waiting[number]
         return wire.decode(pending.body, self._reply_type)
 
-    def send(self, fields: Fields) -> None:
-        self._write(next(self._numbers), fields)
+    def send(self, fields: Fields, heard: Callable[[Any], None] | None = None) -> None:
+        number = next(self._numbers)
+        if heard is not None:
+            self._heard[number] = heard
+            while len(self._heard) > _UNANSWERED:
+                del self._heard[next(iter(self._heard))]
+        self._write(number, fields)
 
     def take(self, data: bytes) -> None:
         """A reply came, perhaps to another client."""
         head, body = _split(data)
         guid, number = _REQUEST.unpack(head)
+        if guid != self._guid:
+            return
         pending = self._waiting.get(number)
-        if guid == self._guid and pending is not None:
+        if pending is not None:
             pending.body = body
             pending.event.set()
+        heard = self._heard.pop(number, None)
+        if heard is not None:
+            heard(wire.decode(body, self._reply_type))
 
     def _has_server(self) -> bool:
         assert self.reader is not None

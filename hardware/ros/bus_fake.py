@@ -264,6 +264,8 @@ class FakeClient:
         reply = handler(wire.decode(wire.encode(request_type, fields), request_type))
         return wire.decode(wire.encode(reply_type, reply), reply_type)
 
-    def send(self, fields: Fields) -> None:
+    def send(self, fields: Fields, heard: Callable[[Any], None] | None = None) -> None:
         if self.name in self.graph.services:
-            self.call(fields, 0.0)
+            reply = self.call(fields, 0.0)
+            if heard is not None:
+                heard(reply)

@@ -237,8 +237,10 @@ class RclpyClient:
             raise BusError(f"service {self._name}: no reply within {timeout:g} s")
         return future.result()
 
-    def send(self, fields: Fields) -> None:
-        self._client.call_async(filled(self._kind.Request(), fields))
+    def send(self, fields: Fields, heard: Callable[[Any], None] | None = None) -> None:
+        future = self._client.call_async(filled(self._kind.Request(), fields))
+        if heard is not None:
+            future.add_done_callback(lambda done: heard(done.result()))
 
 
 class Core(Protocol):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from hardware.ros.bus import Bus, Fields, Publisher
+from hardware.ros.diagnostics import Level, Status
 from hardware.ros.frames import quaternion
 from hardware.ros.messages import (
     Numbers,
@@ -23,6 +25,9 @@ from hardware.ros.topics import POLICY_TOPICS, named
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.limits import ToolLimits
+
+ANSWER_WITHIN = 1.0
+"""Seconds after which a gripper that has not answered a goal is told about."""
 
 
 class JointSolver(Protocol):
@@ -140,6 +145,10 @@ class GripperOutput:
     """Tells the gripper: a position with every command, or an action goal when the opening changes."""
 
     def __init__(self, bus: Bus, settings: RobotSettings) -> None:
+        self._bus = bus
+        self._asked_at: float | None = None
+        """When the last goal was sent that nobody has answered."""
+        self._refused = ""
         self._closed, self._open = settings.gripper_closed, settings.gripper_open
         self._effort = settings.gripper_effort
         self._told: float | None = None
@@ -155,9 +164,23 @@ class GripperOutput:
         def send_goal(opening: float) -> None:
             if opening != self._told:
                 self._told = opening
-                client.send(self._goal(opening))
+                self._asked_at = bus.clock.now()
+                client.send(self._goal(opening), lambda reply: self._answered(opening, reply))
 
         self.send = send_goal
+
+    def _answered(self, opening: float, reply: Any) -> None:
+        self._asked_at = None
+        self._refused = "" if reply.accepted else f"the goal {self._position(opening):g} was refused"
+        if self._refused:
+            self._bus.log(logging.WARNING, f"gripper: {self._refused}")
+
+    def status(self) -> Status:
+        """For the diagnostics: whether the last goal of an action was accepted."""
+        silent = 0.0 if self._asked_at is None else self._bus.clock.now() - self._asked_at
+        if silent > ANSWER_WITHIN:
+            return Status("gripper", Level.WARN, f"no answer to a goal for {silent:.1f} s")
+        return Status("gripper", Level.WARN, self._refused) if self._refused else Status("gripper", Level.OK, "follows")
 
     def forget(self) -> None:
         """The next opening is told even if it is the last one."""

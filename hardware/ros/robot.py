@@ -206,6 +206,8 @@ class RosRobot:
     def statuses(self) -> Iterable[Status]:
         """For the diagnostics."""
         yield from self._senses.statuses()
+        if self._settings.gripper_joint and self._settings.gripper_command == "action":
+            yield self._gripper.status()
         if self._rivals:
             yield Status("commands", Level.ERROR, self._rivals)
         elif self._output.publisher.subscribers() == 0:

@@ -351,6 +351,25 @@ def test_a_gripper_action_is_sent_when_the_opening_changes() -> None:
     assert goals == [0.04, 0.0, 0.04]
 
 
+def test_a_gripper_that_refuses_or_does_not_answer_is_told_about() -> None:
+    made = pair(settings(gripper_command="action"))
+
+    def gripper() -> str:
+        return next(status.message for status in made.robot.statuses() if status.name == "gripper")
+
+    made.robot.send(target(0.5, now=made.now, opening=1.0))
+    made.pass_time(1.5)
+    assert gripper() == "no answer to a goal for 1.5 s"
+    name = t.named(t.ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal")
+    answers = [False, True]
+    made.arm.bus.service(name, lambda _: {"accepted": answers.pop(0)})
+    made.robot.send(target(0.5, now=made.now, opening=0.0))
+    assert gripper() == "the goal 0 was refused"
+    assert "gripper: the goal 0 was refused" in made.bus.warnings()
+    made.robot.send(target(0.5, now=made.now, opening=1.0))
+    assert gripper() == "follows"
+
+
 # -- behind the guard --------------------------------------------------------------------------------------------------
 
 
