@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 LEAST = 64
 """Smallest side of a product that oneDNN is asked for: below, its preparations take longer than the product."""
@@ -17,16 +18,30 @@ LEAST = 64
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """(E, B, in) times (E, in, out), plus bias (E, 1, out), as torch.bmm and torch.baddbmm. Shape (E, B, out)."""
-    if (
-        not (FOR_ONEDNN and a.device.type == "cpu" and a.dtype is torch.float32)
-        or min(*a.shape[1:], b.shape[2]) < LEAST
-    ):
+    suits = FOR_ONEDNN and a.device.type == "cpu" and a.dtype is torch.float32
+    if not suits or min(*a.shape[1:], b.shape[2]) < LEAST:
         return torch.bmm(a, b) if bias is None else torch.baddbmm(bias, a, b)
+    if get_proxy_mode() is not None:  # traced for a compiler, which must not look inside
+        return _opaque(a, b, bias)
+    return _by_onednn(a, b, bias)
+
+
+def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     linear = torch.ops.mkldnn._linear_pointwise
     members = [
         linear(a[e], b[e].t(), None if bias is None else bias[e, 0], "none", [], None) for e in range(a.shape[0])
     ]
     return members[0].unsqueeze(0) if len(members) == 1 else torch.stack(members)
+
+
+@torch.library.custom_op("robot_rlhf::multiply", mutates_args=())
+def _opaque(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    return _by_onednn(a, b, bias)
+
+
+@_opaque.register_fake
+def _(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    return a.new_empty(a.shape[0], a.shape[1], b.shape[2])
 
 
 def _is_faster() -> bool:

@@ -13,6 +13,7 @@ import torch
 from robot_rlhf.learner.compiled import Compiled, Work
 from robot_rlhf.learner.sac import Noise, SacConfig, SacLearner, as_given, from_given
 from robot_rlhf.learner.state import AdamState
+from robot_rlhf.policy import products
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 
@@ -90,6 +91,20 @@ def test_compiled_updates_are_the_eager_ones_and_checkpoints_fit_both() -> None:
     for learner in (eager, first):
         learner.update(batch_of(32, 9))
     assert_near(first, eager, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
+def test_updates_with_products_by_onednn_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "FOR_ONEDNN", True)
+    wide = NetworkConfig(hidden=(96, 96))
+    eager, ours = learner_of(ALWAYS, network=wide), learner_of(compiled(ALWAYS), network=wide)
+    for step in range(4):
+        for learner in (eager, ours):
+            learner.update(batch_of(128, step))
+    assert really_compiled(ours)
+    assert_near(ours, eager, atol=1e-4)
 
 
 @pytest.mark.slow
