@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from mcap.records import Metadata
 from hardware.ros import wire
 from hardware.ros.bus import Bus
 from hardware.ros.nodes import RECORDER
-from hardware.ros.topics import DEFAULT, SENSOR, Topic
+from hardware.ros.topics import DEFAULT, LATCHED, SENSOR, Topic
 from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.mcapfile import McapFile, message_record
 
 FILE = "bag_0.mcap"
+FIXED_FRAMES = replace(LATCHED, depth=100)
+"""Of /tf_static: one message of each broadcaster."""
 SYNC_EVERY = 1.0
 """Seconds: what the death of the machine may lose; that of the process loses nothing that arrived."""
 
@@ -55,8 +58,11 @@ class Recorder:
         ]
         self._file.append(self._file.definitions())
         self.describe()
-        qos = DEFAULT if reliable else SENSOR
         for number, (name, kind) in enumerate(self._topics):
+            told_once = (
+                bus.resolved(name) == "/tf_static"
+            )  # every broadcaster of fixed frames keeps them for latecomers
+            qos = FIXED_FRAMES if told_once else DEFAULT if reliable else SENSOR
             bus.subscription(Topic(name, kind, "subscription", "", qos), self._writer(number), raw=True)
 
     def _writer(self, number: int) -> Any:

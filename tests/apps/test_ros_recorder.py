@@ -14,8 +14,8 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
 from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.messages import joint_state_fields, joy_fields
-from hardware.ros.topics import DEFAULT, JOINT_STATE, JOY, Topic
+from hardware.ros.messages import joint_state_fields, joy_fields, transform_fields
+from hardware.ros.topics import DEFAULT, JOINT_STATE, JOY, POLICY_TOPICS, TF, Topic
 from robot_rlhf.apps.ros_operator import LAYOUT, Publisher
 from robot_rlhf.apps.ros_recorder import Recorder
 from robot_rlhf.datatypes import Action, HumanInput
@@ -50,6 +50,17 @@ def test_a_bag_holds_what_was_said_in_order(tmp_path: Path) -> None:
     with Reader(tmp_path / "bag") as reader:
         assert {c.topic: c.msgcount for c in reader.connections} == {"/joint_states": 5, "/joy": 1}
         assert reader.duration > 0
+
+
+def test_fixed_frames_told_before_are_recorded(tmp_path: Path) -> None:
+    graph = FakeGraph()
+    robot = FakeBus(graph, "robot")
+    topic = next(topic for topic in POLICY_TOPICS if topic.name == "/tf_static")
+    robot.publisher(topic).publish({"transforms": [transform_fields(7.0, "base", "camera", (0, 0, 1, 1, 0, 0, 0))]})
+    recorder = Recorder(FakeBus(graph, "recorder"), tmp_path / "bag", (f"/tf_static:{TF}",), reliable=False)
+    recorder.close()
+    with Reader(tmp_path / "bag") as reader:
+        assert {c.topic: c.msgcount for c in reader.connections} == {"/tf_static": 1}
 
 
 def test_a_killed_recorder_loses_nothing_that_arrived(tmp_path: Path) -> None:
