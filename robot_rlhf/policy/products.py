@@ -6,20 +6,23 @@ with AVX-512, 256 x 256 x 256 takes twice as long. bfloat16 goes to oneDNN anywa
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-LEAST = 64
-"""Smallest side of a product that oneDNN is asked for: below, its preparations take longer than the product."""
+LEAST_SIDE = 64
+LEAST_WORK = 8_000_000
+"""Multiplications of a product that oneDNN is asked for: below, its preparations take longer than they save."""
 
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """(E, B, in) times (E, in, out), plus bias (E, 1, out), as torch.bmm and torch.baddbmm. Shape (E, B, out)."""
+    sides = (*a.shape[1:], b.shape[2])
     suits = FOR_ONEDNN and a.device.type == "cpu" and a.dtype is torch.float32
-    if not suits or min(*a.shape[1:], b.shape[2]) < LEAST:
+    if not suits or min(sides) < LEAST_SIDE or math.prod(sides) < LEAST_WORK:
         return torch.bmm(a, b) if bias is None else torch.baddbmm(bias, a, b)
     if get_proxy_mode() is not None:  # traced for a compiler, which must not look inside
         return _opaque(a, b, bias)

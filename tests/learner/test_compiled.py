@@ -98,6 +98,7 @@ def test_compiled_updates_are_the_eager_ones_and_checkpoints_fit_both() -> None:
 @pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN")
 def test_updates_with_products_by_onednn_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "FOR_ONEDNN", True)
+    monkeypatch.setattr(products, "LEAST_WORK", 64**3)
     wide = NetworkConfig(hidden=(96, 96))
     eager, ours = learner_of(ALWAYS, network=wide), learner_of(compiled(ALWAYS), network=wide)
     for step in range(4):
