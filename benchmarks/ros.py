@@ -228,6 +228,7 @@ LIMITS_MS = {
     "lost_operator": 350 + 20 + 2 * 50,
 }
 """What is stated: age limit or timeout, a tick of the watchdog, and a control period, message or signal on its way."""
+ENDS_BY_ITSELF = ("success", "failure", "time_limit")
 STILL_FOR = 1.0
 """Seconds after which the command counts as zero for good."""
 
@@ -252,8 +253,12 @@ def faults(out: Path, kind: str, trials: int) -> dict[str, Any]:
         graph.start("robot_sim")
         graph.start("policy")
         while len(times) < trials:
-            times.append(_trial(kind, graph, watch, rng))
-            sys.stderr.write(f"{kind} {len(times)}: {1e3 * times[-1]:.0f} ms\n")
+            taken = _trial(kind, graph, watch, rng)
+            if taken is None:
+                sys.stderr.write(f"{kind}: the episode had just ended, once more\n")
+                continue
+            times.append(taken)
+            sys.stderr.write(f"{kind} {len(times)}: {1e3 * taken:.0f} ms\n")
         told = set(watch.told)
     lost = told - recorded_steps(graph.run)
     row: dict[str, Any] = {"what": "faults", "kind": kind, "trials": trials, **spread("zero", times)}
@@ -261,13 +266,14 @@ def faults(out: Path, kind: str, trials: int) -> dict[str, Any]:
     return row | {"steps_told": len(told), "steps_lost": len(lost)}
 
 
-def _trial(kind: str, graph: Graph, watch: Watch, rng: random.Random) -> float:
-    """One fault, its end, and how long it took until the command was zero."""
+def _trial(kind: str, graph: Graph, watch: Watch, rng: random.Random) -> float | None:
+    """One fault, its end, and how long it took until the command was zero; None where the episode had just ended, so
+    that what is told afterwards is where the reset has put the robot."""
     wanted = "practice" if kind == "learner_killed" else "demonstration"
     before = time.time()
 
     def ready() -> bool:
-        at, episode = watch.episode
+        at, episode = watch.episodes[-1] if watch.episodes else (0.0, {})
         return at > before and episode.get("event") == "start" and episode.get("kind") == wanted
 
     wait_for(ready, f"an episode of {wanted}")
@@ -281,7 +287,8 @@ def _trial(kind: str, graph: Graph, watch: Watch, rng: random.Random) -> float:
     else:
         at = graph.nodes["policy" if kind == "policy_killed" else "robot_sim"].kill()
     time.sleep(STILL_FOR)
-    taken = _time_to_zero(kind, watch, at)
+    by_itself = any(t > at and episode.get("outcome") in ENDS_BY_ITSELF for t, episode in watch.episodes)
+    taken = None if by_itself else _time_to_zero(kind, watch, at)
     _mend(kind, graph, watch)
     return taken
 

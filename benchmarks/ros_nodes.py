@@ -111,7 +111,7 @@ class Watch:
     steps: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     told: set[tuple[str, int]] = field(default_factory=set)
     """Episode and number of every step that the policy told of."""
-    episode: tuple[float, dict[str, Any]] = (0.0, {})
+    episodes: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     situation: dict[str, Any] = field(default_factory=dict)
     holding: list[tuple[float, bool]] = field(default_factory=list)
 
@@ -145,7 +145,7 @@ class Watch:
         self.told.add((step["episode"], step["index"]))
 
     def _episode(self, message: Any) -> None:
-        self.episode = time.time(), json.loads(message.data)
+        self.episodes.append((time.time(), json.loads(message.data)))
 
     def _situation(self, message: Any) -> None:
         self.situation = json.loads(message.data)

@@ -148,7 +148,7 @@ class StandIn:
         if self._is_late(message):
             return
         try:
-            self._aim(pose_of(message.pose))
+            self._aim(pose_of(message.pose), self._bus.clock.now() + self._left(message))
         except RobotRlhfError as error:
             self._bus.log(logging.WARNING, f"target_pose: {error}")
 
@@ -160,10 +160,15 @@ class StandIn:
         except RobotRlhfError as error:
             self._bus.log(logging.WARNING, f"delta_twist_cmds: {error}")
             return
-        self._twist_until = self._bus.clock.now() + self._values["command_timeout"]
+        self._twist_until = self._bus.clock.now() + self._left(message)
 
     def _is_late(self, message: Any) -> bool:
-        return bool(self._bus.now() - stamp_of(message) > self._values["command_timeout"])
+        return self._left(message) <= 0.0
+
+    def _left(self, message: Any) -> float:
+        """Seconds for which a command holds that has just come: its time-out counts from its stamp, not its arrival."""
+        timeout: float = self._values["command_timeout"]
+        return timeout - max(0.0, self._bus.now() - stamp_of(message))
 
     def _take_opening(self, message: Any) -> None:
         try:
@@ -178,9 +183,8 @@ class StandIn:
     def _open(self, position: float) -> None:
         self._opening = min(max(position / FINGER_TRAVEL, 0.0), 1.0)
 
-    def _aim(self, pose: Numbers) -> None:
-        now = self._bus.clock.now()
-        self._obeys_until = now + self._values["command_timeout"]
+    def _aim(self, pose: Numbers, until: float) -> None:
+        self._obeys_until = until
         self.arm.aim(Command(np.array([*pose, self._opening]), self._obeys_until))
         self._tell_holding(False)
 
@@ -212,7 +216,7 @@ class StandIn:
         target = self._seen.tool_target_in_base.astype(np.float64)
         turn = rotation.exp(tuple((self._twist[3:] * self._period).tolist()))
         turned = rotation.normalise(rotation.multiply(turn, quaternion(target)))
-        self._aim(np.array([*(target[:3] + self._twist[:3] * self._period), *turned]))
+        self._aim(np.array([*(target[:3] + self._twist[:3] * self._period), *turned]), self._twist_until)
 
     def _tell_holding(self, holding: bool) -> None:
         if holding != self._holding:
