@@ -11,7 +11,7 @@ from cyclonedds.builtin import (
     BuiltinTopicDcpsPublication,
     BuiltinTopicDcpsSubscription,
 )
-from cyclonedds.core import InstanceState
+from cyclonedds.core import InstanceState, ReadCondition, SampleState, ViewState
 from cyclonedds.domain import DomainParticipant
 from cyclonedds.pub import DataWriter
 from cyclonedds.qos import Policy
@@ -28,6 +28,7 @@ from hardware.ros.topics import Qos
 DISCOVERY = "ros_discovery_info"
 ENTITIES = "rmw_dds_common/msg/ParticipantEntitiesInfo"
 _MANY = 10_000
+_NOT_ALIVE = InstanceState.NotAliveDisposed | InstanceState.NotAliveNoWriters
 REMEMBERED = 0.2
 """Seconds for which a look at the graph, which takes milliseconds, is good enough."""
 
@@ -59,6 +60,10 @@ class DdsGraph:
         self._publications = BuiltinDataReader(participant, BuiltinTopicDcpsPublication)
         self._subscriptions = BuiltinDataReader(participant, BuiltinTopicDcpsSubscription)
         self._nodes: dict[bytes, str] = {}
+        self._dead = {
+            id(reader): ReadCondition(reader, ViewState.Any | SampleState.Any | _NOT_ALIVE)
+            for reader in (self._publications, self._subscriptions)
+        }
         self._seen: tuple[Endpoint, ...] = ()
         self._seen_at = -REMEMBERED
 
@@ -93,6 +98,8 @@ class DdsGraph:
 
     def _living(self, reader: BuiltinDataReader, writer: bool) -> list[Endpoint]:
         found: list[Endpoint] = []
+        # Whoever has left stays in the reader until taken: a look would last the longer the more have come and gone.
+        reader.take(_MANY, condition=self._dead[id(reader)])
         for end in reader.read(_MANY):
             info = end.sample_info
             if info.instance_state != InstanceState.Alive or not info.valid_data:

@@ -32,6 +32,21 @@ def test_who_leaves_is_gone_though_somebody_holds_on_to_it(domain: int) -> None:
         assert heard == []
 
 
+def test_a_look_at_the_graph_lasts_no_longer_for_those_who_have_left(domain: int) -> None:
+    """The readers of discovery keep the dead until they are taken; the thread that looks is the one that watches."""
+    topics = [Topic(f"talk{i}", STRING, "publisher", "") for i in range(5)]
+    with DdsBus("stays", domain=domain) as bus:
+        graph = bus._graph
+        for _ in range(3):
+            with DdsBus("comes", domain=domain) as other:
+                for topic in topics:
+                    other.publisher(topic)
+                wait_for(lambda: len(bus.endpoints()) == len(topics))
+            wait_for(lambda: not bus.endpoints())
+        kept = [end for end in graph._publications.read(10_000) if end.topic_name.startswith("rt/talk")]
+        assert len(kept) == 0
+
+
 def test_a_service_answers_after_its_server_was_killed_and_started_again(domain: int) -> None:
     """The killed one counts as there for seconds: the request must not be lost with it."""
     with DdsBus("policy", domain=domain) as bus:
