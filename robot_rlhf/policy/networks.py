@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from robot_rlhf.policy import products
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
 from robot_rlhf.policy.mlp import Layer, mlp
 
+USUAL_BATCH = 256
 LOG_STD_MIN = -5.0
 LOG_STD_MAX = 1.0
 
@@ -204,12 +206,13 @@ class ActorHead(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.half_precision = False
         """Multiply in bfloat16; weights and outputs stay float32."""
+        self._gains_by_onednn = any(products.by_onednn(USUAL_BATCH, *sides) for sides in pairwise(config.hidden))
 
     def forward(self, features: Tensor) -> PolicyOutput:
-        written_out = self.half_precision or products.FOR_ONEDNN
-        out = (
-            mlp(features, layers_of(self.layers), half=self.half_precision)[0] if written_out else self.layers(features)
-        )
+        if self.half_precision or self._gains_by_onednn:
+            out = mlp(features, layers_of(self.layers), half=self.half_precision)[0]
+        else:
+            out = self.layers(features)
         c = self.continuous
         log_std = out[:, c : 2 * c].clamp(LOG_STD_MIN, LOG_STD_MAX)
         return PolicyOutput(out[:, :c], log_std, out[:, 2 * c] if self.discrete else None)

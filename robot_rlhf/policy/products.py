@@ -20,16 +20,20 @@ LEAST_WORK = 8_000_000
 
 def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """(E, B, in) times (E, in, out), plus bias (E, 1, out), as torch.bmm and torch.baddbmm. Shape (E, B, out)."""
-    sides = (*a.shape[1:], b.shape[2])
-    suits = FOR_ONEDNN and a.device.type == "cpu" and a.dtype is torch.float32
-    if not suits or min(sides) < LEAST_SIDE or math.prod(sides) < LEAST_WORK:
+    suits = a.device.type == "cpu" and a.dtype is torch.float32
+    if not suits or not by_onednn(*a.shape[1:], b.shape[2]):
         return torch.bmm(a, b) if bias is None else torch.baddbmm(bias, a, b)
     if get_proxy_mode() is not None:  # traced for a compiler, which must not look inside
         return _opaque(a, b, bias)
-    return _by_onednn(a, b, bias)
+    return _members(a, b, bias)
 
 
-def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+def by_onednn(*sides: int) -> bool:
+    """Whether oneDNN multiplies (B, in) by (in, out), sides B, in, out, in float32 on this processor."""
+    return FOR_ONEDNN and min(sides) >= LEAST_SIDE and math.prod(sides) >= LEAST_WORK
+
+
+def _members(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     linear = torch.ops.mkldnn._linear_pointwise
     members = [
         linear(a[e], b[e].t(), None if bias is None else bias[e, 0], "none", [], None) for e in range(a.shape[0])
@@ -39,7 +43,7 @@ def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
 
 @torch.library.custom_op("robot_rlhf::multiply", mutates_args=())
 def _opaque(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    return _by_onednn(a, b, bias)
+    return _members(a, b, bias)
 
 
 @_opaque.register_fake
