@@ -395,8 +395,8 @@ class DdsClient:
         try:
             while not pending.event.is_set():
                 servers = self._servers()
-                if servers - asked:  # the one that was there may have been killed, which shows only after seconds
-                    asked |= servers
+                if servers and not servers & asked:  # a server that was killed is found out after seconds
+                    asked = servers
                     self._write(number, fields)
                 left = deadline - time.monotonic()
                 if not pending.event.wait(max(0.0, min(_LOOK_FOR_SERVERS, left))) and left <= 0:

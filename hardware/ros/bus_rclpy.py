@@ -15,6 +15,7 @@ from weakref import WeakSet
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterUninitializedException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -32,6 +33,8 @@ from robot_rlhf.timing import MonotonicClock
 
 _LOOK_EVERY = 0.5
 _FILE_SUFFIX = "_SendGoal"
+_STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+"""Of all timers: a watchdog must tick when ROS time stands still or is set back."""
 _SPINNING: WeakSet[threading.Thread] = WeakSet()
 """The threads from which callbacks come."""
 
@@ -125,14 +128,14 @@ class RclpyBus:
         return RclpyClient(self._node.create_client(kind, topic.name), kind, self.resolved(topic.name))
 
     def timer(self, period: float, callback: Callable[[], None]) -> RclpyTimer:
-        return RclpyTimer(self._node.create_timer(period, self._guarded(callback, "timer")))
+        return RclpyTimer(self._node.create_timer(period, self._guarded(callback, "timer"), clock=_STEADY))
 
     def once(self, delay: float, callback: Callable[[], None]) -> RclpyTimer:
         def call() -> None:
             timer.cancel()
             callback()
 
-        timer = RclpyTimer(self._node.create_timer(max(delay, 1e-6), self._guarded(call, "timer")))
+        timer = RclpyTimer(self._node.create_timer(max(delay, 1e-6), self._guarded(call, "timer"), clock=_STEADY))
         return timer
 
     def _guarded(self, callback: Callable[..., Any], what: str) -> Callable[..., Any]:

@@ -47,8 +47,13 @@ class Output(Protocol):
         """Args: target, measured: tool poses (7,); joints: measured positions (n,)."""
         ...
 
-    def hold(self, where: Numbers, joints: Numbers) -> None:
-        """Hold still: a velocity of zero, or the pose `where` (7,) or the joints (n,) as the target."""
+    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
+        """Hold still: a velocity of zero, or the pose `where` (7,) or the joints (n,) as the target.
+
+        Args:
+            joints: measured just now; None when they are not known.
+            again: the same hold as the last call's: the target stays what it was.
+        """
         ...
 
 
@@ -61,10 +66,13 @@ class PoseOutput:
         self.publisher = bus.publisher(named(POLICY_TOPICS, "target_pose"))
 
     def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
-        self.publisher.publish(pose_stamped_fields(self._bus.now(), self._frame, target))
+        self._publish(target)
 
-    def hold(self, where: Numbers, joints: Numbers) -> None:
-        self.send(where, where, joints)
+    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
+        self._publish(where)
+
+    def _publish(self, pose: Numbers) -> None:
+        self.publisher.publish(pose_stamped_fields(self._bus.now(), self._frame, pose))
 
 
 class TwistOutput:
@@ -84,7 +92,7 @@ class TwistOutput:
         parts = [_shortened(*pair) for pair in zip((linear, angular), self._fastest, strict=True)]
         self._publish(np.concatenate(parts))
 
-    def hold(self, where: Numbers, joints: Numbers) -> None:
+    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
         self._publish(np.zeros(6))
 
     def _publish(self, twist: Numbers) -> None:
@@ -101,6 +109,8 @@ class JointOutput:
         self._names = settings.joint_names
         self._seconds = settings.control_period
         self._told: Numbers | None = None
+        self._held: Numbers | None = None
+        """Target of the last hold."""
         self._trajectory = settings.command == "trajectory"
         name = "joint_trajectory_controller/joint_trajectory" if self._trajectory else _FORWARD
         self.publisher = bus.publisher(named(POLICY_TOPICS, name))
@@ -111,9 +121,12 @@ class JointOutput:
         self._told = np.asarray(self._solver.solve(target, start), np.float64)
         self._publish(self._told)
 
-    def hold(self, where: Numbers, joints: Numbers) -> None:
+    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
+        if not again or self._held is None:
+            self._held = self._told if joints is None else joints
         self._told = None
-        self._publish(joints)
+        if self._held is not None:  # else nothing is known: the controller holds what it was told last
+            self._publish(self._held)
 
     def _publish(self, joints: Numbers) -> None:
         if self._trajectory:
@@ -147,7 +160,8 @@ class GripperOutput:
     def __init__(self, bus: Bus, settings: RobotSettings) -> None:
         self._bus = bus
         self._asked_at: float | None = None
-        """When the last goal was sent that nobody has answered."""
+        """Since when a goal waits for an answer."""
+        self._sent_at = 0.0
         self._refused = ""
         self._closed, self._open = settings.gripper_closed, settings.gripper_open
         self._effort = settings.gripper_effort
@@ -162,14 +176,19 @@ class GripperOutput:
         client = bus.client(named(POLICY_TOPICS, "gripper_cmd/_action/send_goal"))
 
         def send_goal(opening: float) -> None:
-            if opening != self._told:
-                self._told = opening
-                self._asked_at = bus.clock.now()
+            now = bus.clock.now()
+            unheeded = self._asked_at is not None or bool(self._refused)
+            if opening != self._told or (unheeded and now - self._sent_at > ANSWER_WITHIN):
+                if opening != self._told or self._asked_at is None:
+                    self._asked_at = now
+                self._told, self._sent_at = opening, now
                 client.send(self._goal(opening), lambda reply: self._answered(opening, reply))
 
         self.send = send_goal
 
     def _answered(self, opening: float, reply: Any) -> None:
+        if opening != self._told:  # of a goal before the last one
+            return
         self._asked_at = None
         self._refused = "" if reply.accepted else f"the goal {self._position(opening):g} was refused"
         if self._refused:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from hardware.ros.bus import Bus
 from hardware.ros.diagnostics import Level, Status
+from hardware.ros.frames import quaternion
 from hardware.ros.messages import Numbers
 from hardware.ros.outputs import GripperOutput, JointSolver, output_for
 from hardware.ros.senses import Senses
 from hardware.ros.settings import RobotSettings
 from robot_rlhf.datatypes import Command, Observation, RobotSpec
 from robot_rlhf.errors import RobotError, RobotRlhfError, ShapeError, StaleError
+from robot_rlhf.safety import rotation
 from robot_rlhf.safety.limits import ToolLimits
 
 WATCH_EVERY = 0.01
@@ -50,6 +52,7 @@ class RosRobot:
         self._senses = Senses(bus, settings)
         self._output = output_for(bus, settings, limits, solver)
         self._gripper = GripperOutput(bus, settings)
+        self._leash, self._leash_angle = limits.leash, limits.leash_angle
         self._lock = threading.RLock()
         self._active: Command | None = None
         self._target: Numbers | None = None
@@ -164,14 +167,24 @@ class RosRobot:
         """Send zero, or the pose to hold; a second time the same one. Never raises."""
         try:
             with self._lock:
-                if self._held is None:
+                again = self._held is not None and not self._was_moved(self._held)
+                if not again:
                     self._held = self._hold_pose()
                 self._active, self._why = None, why
                 self._target = self._held
                 if self._held is not None:
-                    self._output.hold(self._held, self._senses.last_joints())
+                    self._output.hold(self._held, self._senses.fresh_joints(), again=again)
         except RobotRlhfError as error:
             self._bus.log(logging.ERROR, f"cannot be stopped over the bus: {error}")
+
+    def _was_moved(self, held: Numbers) -> bool:
+        """Whether somebody else, a reset or a hand, has moved the tool away from where it was held."""
+        fresh = self._senses.pose.peek()
+        if fresh is None:
+            return False
+        shift = float(np.linalg.norm(fresh.value[:3] - held[:3]))
+        turn = float(np.linalg.norm(rotation.difference(quaternion(fresh.value), quaternion(held))))
+        return shift > self._leash or turn > self._leash_angle
 
     def _hold_pose(self) -> Numbers | None:
         """Where the tool is; when that is not known any more, where it was told to be: the end of a short way."""

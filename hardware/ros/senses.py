@@ -199,11 +199,10 @@ class Senses:
         n = len(self._settings.joint_names)
         return self.pose.newest().value, self.joints.newest().value[0][:n]
 
-    def last_joints(self) -> Numbers:
-        """The arm's joints as they were told last, however long ago."""
-        last = self.joints.last()
-        n = len(self._settings.joint_names)
-        return np.zeros(n) if last is None else last.value[0][:n]
+    def fresh_joints(self) -> Numbers | None:
+        """The arm's joints; None while they are not known."""
+        fresh = self.joints.peek()
+        return None if fresh is None else fresh.value[0][: len(self._settings.joint_names)]
 
     def sense(self) -> Reading:
         """Everything, now.

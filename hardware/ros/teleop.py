@@ -20,6 +20,7 @@ from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.rotation import POINTING_DOWN, Quaternion, Vector
 
+JOY, MOUSE = "joy", "mouse"
 STILL = (Phase.PAUSED, Phase.REWINDING)
 ABOUT_AN_EPISODE = frozenset({Button.SUCCESS, Button.FAILURE, Button.DISCARD, Button.RESET})
 """Pressed between two episodes they are about neither, and do not count."""
@@ -98,7 +99,8 @@ class RosTeleop:
         self._on_stop = on_stop
         self._on_release = on_release
         self._lock = threading.Lock()
-        self._heard = -float("inf")
+        self._heard = {JOY: -float("inf"), MOUSE: -float("inf")}
+        """When each device last made sense."""
         self._bad = ""
         self._down: frozenset[int] = frozenset()
         self._pressed: set[Button] = set()
@@ -121,14 +123,28 @@ class RosTeleop:
             return self._is_present()
 
     def _is_present(self) -> bool:
-        silent = self._bus.clock.now() - self._heard
-        return silent <= self._settings.operator_timeout and not self._bad
+        return not self._bad and any(self._speaks(device) for device in self._heard)
+
+    def _speaks(self, device: str) -> bool:
+        return self._bus.clock.now() - self._heard[device] <= self._settings.operator_timeout
+
+    def _let_go_of_the_silent(self) -> bool:
+        """A device that falls silent while it drives drives no more, though the other one is there."""
+        lost = False
+        if self._joy is not None and not self._speaks(JOY):
+            self._joy, lost = None, True
+        if self._mouse is not None and not self._speaks(MOUSE):
+            self._mouse, lost = None, True
+        return lost
 
     def read(self) -> HumanInput | None:
         with self._lock:
             pressed, self._pressed = frozenset(self._pressed), set()
+            lost = self._let_go_of_the_silent()
             if not self._is_present():
                 return HumanInput(None, pressed) if pressed else None
+            if lost:
+                pressed |= {Button.PAUSE}
             hands = self._joy or self._mouse
             return HumanInput(self._action(*hands) if hands else None, pressed)
 
@@ -155,16 +171,22 @@ class RosTeleop:
     # -- what comes --------------------------------------------------------------------------------------------------
 
     def _take_joy(self, message: Any) -> None:
+        settings = self._settings
+        down = frozenset(np.flatnonzero(np.asarray(message.buttons)).tolist())
         try:
             shift, turn = self._axes(np.asarray(message.axes, np.float64))
         except RobotRlhfError as error:
+            with self._lock:
+                stops = settings.button_stop in down - self._down
+                self._down = down
+                self._pressed |= {Button.STOP} if stops else set()
+            if stops:  # whatever else is wrong with the message
+                self._on_stop("STOP was pressed on the gamepad")
             self._make_no_sense(f"joy: {error}")
             return
-        down = frozenset(np.flatnonzero(np.asarray(message.buttons)).tolist())
-        settings = self._settings
         with self._lock:
             new, self._down = down - self._down, down
-            self._heard, self._bad = self._bus.clock.now(), ""
+            self._heard[JOY], self._bad = self._bus.clock.now(), ""
             self.messages += 1
             pressed = {button for index, button in settings.judgements.items() if index in new}
             if settings.button_pause in new:
@@ -221,7 +243,7 @@ class RosTeleop:
             return
         x, y, z, rx, ry, rz = (undead(value, self._settings.deadzone) for value in values.tolist())
         with self._lock:
-            self._heard, self._bad = self._bus.clock.now(), ""
+            self._heard[MOUSE], self._bad = self._bus.clock.now(), ""
             self.messages += 1
             moving = any((x, y, z, rx, ry, rz))
             self._mouse = self._faced((x, y, z), (rx, ry, rz)) if moving else None

@@ -232,7 +232,8 @@ class PolicyCore:
     def _may_be_driven(self) -> bool:
         """Whether the node is active, and the operator there."""
         present = self.teleop.present or (self.console is not None and self.console.link.present)
-        return self._active.is_set() and (present or not self.values["operator_required"])
+        allowed = self._active.is_set() and not self.estop.reason
+        return allowed and (present or not self.values["operator_required"])
 
     def _demonstrate(self, session: Session) -> None:
         station = session.station

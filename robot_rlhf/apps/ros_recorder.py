@@ -24,6 +24,8 @@ from robot_rlhf.journal.mcapfile import McapFile, message_record
 FILE = "bag_0.mcap"
 FIXED_FRAMES = replace(LATCHED, depth=100)
 """Of /tf_static: one message of each broadcaster."""
+QUEUE = 1000
+"""Messages of a topic that may wait while the disk is slow."""
 SYNC_EVERY = 1.0
 """Seconds: what the death of the machine may lose; that of the process loses nothing that arrived."""
 
@@ -62,7 +64,7 @@ class Recorder:
             told_once = (
                 bus.resolved(name) == "/tf_static"
             )  # every broadcaster of fixed frames keeps them for latecomers
-            qos = FIXED_FRAMES if told_once else DEFAULT if reliable else SENSOR
+            qos = FIXED_FRAMES if told_once else replace(DEFAULT if reliable else SENSOR, depth=QUEUE)
             bus.subscription(Topic(name, kind, "subscription", "", qos), self._writer(number), raw=True)
 
     def _writer(self, number: int) -> Any:

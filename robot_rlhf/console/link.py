@@ -173,10 +173,10 @@ class ConsoleLink:
 
     def _take(self, message: Message) -> None:
         now = self._clock.now()
-        self._put(message, now)
         if isinstance(message, Press) and message.button is Button.STOP:
-            self._on_stop()
-        elif isinstance(message, Press) and message.button is Button.RELEASE:
+            self._on_stop()  # first: whatever else is wrong
+        self._put(message, now)
+        if isinstance(message, Press) and message.button is Button.RELEASE:
             self._on_release()
 
     def _put(self, message: Message, now: float) -> None:

@@ -170,6 +170,7 @@ def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypat
     config, spec = read_yaml(tmp_path / "run" / "config.yaml"), journal_spec(journal)
     decider = build_policy(config, spec, sample=True)
     player = Recorded(spec, nodes.limits)
+    rng = np.random.default_rng()
     decided = 0
     for record in read_journal(journal):
         if isinstance(record, EpisodeStarted):

@@ -518,3 +518,63 @@ def test_a_command_is_in_force_only_while_it_is_valid_and_everything_is_sensed(d
             assert not forbidden
             assert made.now <= until + WATCH_EVERY + 1e-6
             assert made.now - silent_since <= SETTINGS.state_age_max + 2 * WATCH_EVERY + 1e-6
+
+
+# -- holds that must not move ------------------------------------------------------------------------------------------
+
+
+class SameJoints:
+    """Inverse kinematics that wants the joints to be where x is."""
+
+    def solve(self, pose: np.ndarray, start: np.ndarray) -> np.ndarray:
+        return np.full(3, float(pose[0]))
+
+
+def joints_told(made: Pair) -> list[list[float]]:
+    publisher = next(p for p in made.graph.publishers if p.name == "/forward_position_controller/commands")
+    return [list(message.data) for message in publisher.sent]
+
+
+def joint_pair(**arm: Any) -> Pair:
+    graph = FakeGraph()
+    graph.clock.advance(10.0)
+    bus = FakeBus(graph, "policy")
+    robot = RosRobot(bus, settings(command="joints"), LIMITS, SameJoints())
+    arm_bus = FakeBus(graph, "robot")
+    return Pair(graph, FakeArm(arm_bus, **arm), arm_bus, bus, robot)
+
+
+def test_joints_that_are_not_known_are_never_held_at_zero() -> None:
+    """A hold without measured joints repeats what was told last; before anything was told it says nothing."""
+    made = joint_pair(silent={"joint_states"})
+    made.pass_time(0.02)
+    made.robot.stop()
+    assert joints_told(made) == []
+    made.arm.silent.clear()
+    made.pass_time(0.02)
+    made.robot.send(target(0.51, now=made.now))
+    told = joints_told(made)[-1]
+    made.arm.lag = 0.05  # the next stamps lie before the last ones: the stream is empty until they make sense
+    made.pass_time(0.02)
+    assert made.robot.holding
+    assert joints_told(made)[-1] == told
+    count = len(joints_told(made))
+    made.robot.stop()
+    assert joints_told(made)[count:] == [told], "a second time the same one"
+
+
+def test_a_hold_follows_a_tool_that_somebody_else_has_moved() -> None:
+    """A reset by service, or a hand, moved it: STOP means here, not there where it was held before."""
+    made = pair()
+    made.robot.send(target(0.51, now=made.now))
+    made.robot.stop()
+    made.arm.pose = (0.5, 0.3, 0.5, *HOME[3:])
+    made.pass_time(0.05)
+    made.robot.forbid("inactive")
+    made.robot.permit()
+    made.robot.stop()
+    np.testing.assert_allclose(pose_of(sent(made)[-1].pose)[:3], [0.5, 0.3, 0.5])
+    made.arm.pose = (0.5, 0.3 + 0.5 * LIMITS.leash, 0.5, *HOME[3:])  # it sags: the target stays
+    made.pass_time(0.05)
+    made.robot.stop()
+    np.testing.assert_allclose(pose_of(sent(made)[-1].pose)[:3], [0.5, 0.3, 0.5])

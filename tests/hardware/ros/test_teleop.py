@@ -391,3 +391,29 @@ def test_it_is_released_only_by_a_release_while_nothing_asks(deeds: list[str]) -
         assert panel.state() is latched
         human = panel.estop.read()
         assert (human is not None and Button.STOP in human.buttons) == latched
+
+
+def test_of_two_devices_the_one_that_falls_silent_drives_no_more() -> None:
+    desk = Desk(teleop="both")
+    full = [0.0, 1.0, *REST[2:]]
+    desk.joy(full, ENABLE)
+    desk.mouse(0, 0, 0, 0, 0, 0)
+    human = desk.read()
+    assert human.action is not None
+    for _ in range(20):  # the mouse goes on saying that it rests
+        desk.graph.advance(0.05)
+        desk.mouse(0, 0, 0, 0, 0, 0)
+        human = desk.read()
+        if human.action is None:
+            break
+    assert human.action is None
+    assert Button.PAUSE in human.buttons, "as when the only device is gone"
+    assert desk.teleop.present
+
+
+@pytest.mark.parametrize("axes", [[np.nan] * 8, [0.0] * 2])
+def test_stop_counts_whatever_is_wrong_with_the_axes(axes: list[float]) -> None:
+    desk = Desk()
+    desk.joy(axes, STOP)
+    assert desk.stops == ["STOP was pressed on the gamepad"]
+    assert Button.STOP in desk.read().buttons
