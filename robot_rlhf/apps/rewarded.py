@@ -52,6 +52,11 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
     else:
         model = LearnedReward.load(settings.file, config.device)
         seen = features_of(model, spec, f"the robot of {config.task}")
+    if settings.use == "shape" and model.inputs.action is not None:
+        raise ConfigError(
+            f"reward_model.use: shape needs a reward of states alone; {settings.file} looks at the action: allowed "
+            "replace, or a reward trained without actions"
+        )
     if settings.learns:
         if model.reads != "preference":
             raise ConfigError(f"reward_model.learns: {settings.file} reads {model.reads}, allowed preference")

@@ -139,7 +139,8 @@ def recall(pictures: Tensor, sentences: Tensor, own: Tensor, places: Sequence[in
         places: The values of k.
     """
     cosines = pictures @ sentences.T  # (B, C)
-    better = (cosines > cosines.gather(1, own.unsqueeze(1))).sum(dim=1)
+    mine = cosines.gather(1, own.unsqueeze(1))
+    better = (cosines > mine).sum(dim=1) + 0.5 * ((cosines == mine).sum(dim=1) - 1)  # ties are broken by a fair coin
     return {k: float((better < k).float().mean()) for k in places}
 
 

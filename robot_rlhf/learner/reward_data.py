@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -184,18 +185,27 @@ class Pairs:
     """How far the left one is preferred: 0, 0.5 or 1. Shape (P,)."""
     unusable: int
     """Labels about episodes that are not here, or steps that they do not have."""
+    chance: NDArray[np.float64]
+    """A number in [0, 1) that hangs on the two segments alone. Shape (P,)."""
 
     def __len__(self) -> int:
         return len(self.target)
 
     def chosen(self, index: NDArray[np.int64]) -> Pairs:
         """Some of them."""
-        return Pairs(self.left[index], self.right[index], self.target[index], self.unusable)
+        return Pairs(self.left[index], self.right[index], self.target[index], self.unusable, self.chance[index])
+
+    def parted(self, share: float) -> tuple[Pairs, Pairs]:
+        """Those to learn from, and about this share of all to measure by: the same ones however many come later, so
+        that a model that goes on learning is measured by none that it has learned from."""
+        measures = self.chance < share
+        return self.chosen(np.flatnonzero(~measures)), self.chosen(np.flatnonzero(measures))
 
     @classmethod
     def of(cls, preferences: Sequence[Feedback], moments: Moments) -> Pairs:
         """From the labels that stand; those with value None (skipped) are left out."""
         found: list[tuple[Rows, Rows, float]] = []
+        chances: list[float] = []
         unusable = 0
         for feedback in preferences:
             if feedback.value is None or feedback.other is None:
@@ -205,13 +215,21 @@ class Pairs:
                 unusable += 1
             else:
                 found.append((left, right, feedback.value))
+                chances.append(_chance(feedback.span, feedback.other))
         longest = max((max(len(left), len(right)) for left, right, _ in found), default=0)
         return cls(
             _padded([left for left, _, _ in found], longest),
             _padded([right for _, right, _ in found], longest),
             np.array([value for *_, value in found], np.float32),
             unusable,
+            np.array(chances, np.float64),
         )
+
+
+def _chance(left: Segment, right: Segment) -> float:
+    """As good as drawn, and the same for the same two segments in either order."""
+    names = sorted(f"{span.episode_id} {span.start} {span.length}" for span in (left, right))
+    return zlib.crc32(" ".join(names).encode()) / 2**32
 
 
 def _padded(rows: Sequence[Rows], length: int) -> Rows:

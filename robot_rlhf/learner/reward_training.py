@@ -160,9 +160,7 @@ def train_reward(
     if "success" not in heads:
         learn, adjust = learn + adjust, []
     pairs = Pairs.of(preferences, moments)
-    shuffled = rng.permutation(len(pairs))
-    kept = round(config.held_out_share * len(pairs))
-    known_pairs, held_out_pairs = pairs.chosen(shuffled[kept:]), pairs.chosen(shuffled[:kept])
+    known_pairs, held_out_pairs = pairs.parted(config.held_out_share)
 
     show = Show(moments, config.shift_pixels, seed)
     lessons: dict[Head, Lesson] = {}

@@ -10,10 +10,10 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Batch
+from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.replay.mixing import EVERYTHING, ONLINE
+from robot_rlhf.replay.mixing import EVERYTHING, Group
 from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.rewards import transforms
 from robot_rlhf.rewards.clip_reward import ClipConfig
@@ -91,6 +91,10 @@ class RewardModelConfig:
             raise ConfigError(f"reward_model.scale: got {self.scale}, allowed above 0")
         if not self.penalty >= 0.0:
             raise ConfigError(f"reward_model.penalty: got {self.penalty}, allowed >= 0")
+
+
+UNAIDED: Group = frozenset({Source.POLICY, Source.PRE_INTERVENTION})
+"""What the policy did by itself; what people did at rest is nobody's action, and no practice."""
 
 
 class Rewarding:
@@ -235,7 +239,7 @@ class RewardKeeper:
 
     def _refer(self) -> bool:
         """Score the first practice anew: each version's scores are taken against its own. False while there is none."""
-        index = self._seen.indices(ONLINE)[:REFERENCES]
+        index = self._seen.indices(UNAIDED)[:REFERENCES]
         if not len(index):
             index = self._seen.indices(EVERYTHING)[:REFERENCES]
         if not len(index) or not self._rewarding.is_ready:

@@ -43,8 +43,8 @@ def mlp(x: Tensor, layers: Sequence[Layer], *, half: bool = False) -> Tensor:
     """The ensemble's outputs.
 
     In float32 it is what torch's own modules and autograd compute, bit for bit unless `products` chooses another
-    library than torch. With `half`, matrices are multiplied in bfloat16, while weights, sums over the batch, and what
-    comes out are float32.
+    library than torch. With `half`, matrices are multiplied in bfloat16, while weights and sums over the batch are
+    float32; what comes out is rounded to bfloat16.
 
     Args:
         x: inputs, the same for all networks. Shape (B, in).

@@ -35,9 +35,8 @@ def by_onednn(*sides: int) -> bool:
 
 def _members(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     linear = torch.ops.mkldnn._linear_pointwise
-    members = [
-        linear(a[e], b[e].t(), None if bias is None else bias[e, 0], "none", [], None) for e in range(a.shape[0])
-    ]
+    biases = [None] * a.shape[0] if bias is None else [row.contiguous() for row in bias[:, 0]]
+    members = [linear(a[e], b[e].t(), biases[e], "none", [], None) for e in range(a.shape[0])]
     return members[0].unsqueeze(0) if len(members) == 1 else torch.stack(members)
 
 

@@ -106,6 +106,11 @@ def test_recall_by_hand() -> None:
     assert choice_accuracy(x, sentences, own) == 0.5
 
 
+def test_recall_of_what_tells_nothing_apart_is_no_better_than_chance() -> None:
+    same = torch.ones(50, 4) / 2
+    assert recall(same, same, torch.arange(50), (1, 5)) == {1: 0.0, 5: 0.0}
+
+
 @pytest.mark.parametrize("bad", [{"batch_size": 1}, {"learning_rate": 0.0}, {"unknown": 1.0}])
 def test_settings_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="batch_size"):
