@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hardware.ros.bus import Bus, BusError, Client
 from hardware.ros.robot import RosRobot
 from hardware.ros.topics import POLICY_TOPICS, named
 from robot_rlhf.datatypes import Observation
-from robot_rlhf.errors import ConfigError, RobotError
+from robot_rlhf.errors import ConfigError, InvalidValueError, RobotError
 from robot_rlhf.safety.guard import GuardedRobot
 
 FRESH_TIMEOUT = 5.0
@@ -40,8 +43,24 @@ class TaskSettings:
 class RosTask:
     """A Task. A reset that fails latches the guard's fault 'reset', so that a person sees to it."""
 
-    def __init__(self, bus: Bus, settings: TaskSettings, robot: RosRobot, guard: GuardedRobot) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        settings: TaskSettings,
+        robot: RosRobot,
+        guard: GuardedRobot,
+        *,
+        may_move: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """
+        Args:
+            may_move: asked all along a reset by motion, which waits as long as it says no.
+
+        Raises:
+            ConfigError: a home, or a corner of its spread, that the guard would not let the tool go to.
+        """
         self._settings = settings
+        self._may_move = may_move
         self._bus = bus
         self._robot = robot
         self._guard = guard
@@ -52,6 +71,15 @@ class RosTask:
             self._client = bus.client(named(POLICY_TOPICS, "reset"))
         if settings.success in ("topic", "both"):
             bus.subscription(named(POLICY_TOPICS, "success"), self._told)
+        if settings.reset == "motion":
+            self._check_home()
+
+    def _check_home(self) -> None:
+        for signs in itertools.product((-1.0, 1.0), repeat=3):
+            try:
+                self._guard.check_goal(self._home(np.array(signs)))
+            except InvalidValueError as error:
+                raise ConfigError(f"parameters home and home_spread: {error}") from error
 
     @property
     def name(self) -> str:
@@ -94,12 +122,18 @@ class RosTask:
         self._robot.wait_until_ready(FRESH_TIMEOUT)
 
     def _by_motion(self, rng: np.random.Generator) -> None:
-        home = np.array(self._settings.home)
-        home[:3] += rng.uniform(-1.0, 1.0, 3) * self._settings.home_spread
-        x, y, z, qx, qy, qz, qw = home.tolist()
-        arrived = self._guard.move_to((x, y, z, qw, qx, qy, qz), 1.0, timeout=self._settings.reset_timeout)
+        home = self._home(rng.uniform(-1.0, 1.0, 3))
+        timeout = self._settings.reset_timeout
+        arrived = self._guard.move_to(home, 1.0, timeout=timeout, may_move=self._may_move)
         if not arrived:
             raise RobotError(f"home was not reached within {self._settings.reset_timeout:g} s")
+
+    def _home(self, aside: NDArray[np.float64]) -> tuple[float, ...]:
+        """The pose (7,) that is `aside`, in [-1, 1] of the spread, from home; the quaternion is w, x, y, z."""
+        home = np.array(self._settings.home)
+        home[:3] += aside * self._settings.home_spread
+        x, y, z, qx, qy, qz, qw = home.tolist()
+        return x, y, z, qw, qx, qy, qz
 
     def _told(self, message: Any) -> None:
         with self._lock:

@@ -152,7 +152,7 @@ class _Offline:
         elif options.reward not in ("sparse", "gold"):
             self.model = LearnedReward.load(Path(options.reward), options.device, reads=options.head)
             seen = features_of(self.model, self.spec, str(options.runs[0]))
-            if (seen.config, seen.frozen) != (self.features.config, self.features.frozen):
+            if not seen.same_as(self.features):
                 self.reward_features = seen
         torch.set_num_threads(self.config.threads)
         torch.manual_seed(options.seed)

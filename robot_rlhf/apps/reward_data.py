@@ -19,7 +19,7 @@ from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.tail import journal_spec
-from robot_rlhf.policy.encoders import FrozenEncoder
+from robot_rlhf.policy.encoders import FrozenEncoder, digest_of
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardInputs
@@ -87,11 +87,13 @@ class Recording:
 
 def features_facts(config: TrainConfig, spec: RobotSpec) -> dict[str, Any]:
     """What a reward needs of a robot and its features, as JSON."""
-    network = config.network
-    frozen = network.encoder_frozen and config.features.cameras and network.encoder_weights is not None
+    network, encoder = config.network, None
+    if network.encoder_frozen and config.features.cameras and network.encoder_weights is not None:
+        weights = network.encoder_weights
+        encoder = {"kind": network.encoder, "weights": str(weights), "digest": digest_of(weights)}
     return {
         "features": dataclasses.asdict(config.features),
-        "encoder": {"kind": network.encoder, "weights": str(network.encoder_weights)} if frozen else None,
+        "encoder": encoder,
         "robot": robot_facts(spec),
     }
 
@@ -133,7 +135,11 @@ def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
     if missing:
         has = ", ".join(sorted(spec.cameras)) or "none"
         raise CheckpointError(f"{what} has the cameras {has}; the reward model was trained with {missing[0]}")
-    frozen = None if encoder is None else FrozenEncoder(encoder["kind"], Path(encoder["weights"]))
+    frozen = None
+    if encoder is not None:
+        frozen = FrozenEncoder(encoder["kind"], Path(encoder["weights"]))
+        if encoder.get("digest", frozen.digest) != frozen.digest:
+            raise CheckpointError(f"{encoder['weights']}: not the weights that the reward model was trained with")
     features = Features(spec, config, frozen)
     model.check_fits(inputs_of(features, spec, state=True, action=True), what)
     return features

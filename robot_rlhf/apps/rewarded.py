@@ -63,7 +63,7 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
         trainer.lessons = PreferenceLearner(model, seen, config.preferences, seed=config.seed)
     rewarding = Rewarding(model, settings, config.replay.discount)
     other = None
-    if (seen.config, seen.frozen) != (features.config, features.frozen):
+    if not seen.same_as(features):
         other = reward_buffer(config, seen)
         trainer.feeds.append(ReplayFeed(other, seen))
     trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other, gate)

@@ -98,7 +98,7 @@ class PolicyCore:
             on_stop=self.estop.latch,
             on_release=self.estop.release,
         )
-        self.task = RosTask(bus, task, self.robot, self.guard)
+        self.task = RosTask(bus, task, self.robot, self.guard, may_move=self._may_be_driven)
         self.narrator = Narrator(bus, lambda: self.robot.stamps)
         self.diagnostics = Diagnostics(bus)
         self.diagnostics.add(self.robot.statuses)
@@ -107,10 +107,14 @@ class PolicyCore:
         bus.once(0.0, stay_urgent)
 
     def activate(self) -> None:
-        """Let the loop move the robot. What a deactivation latched is released; a pressed STOP stays."""
+        """Let the loop move the robot. What a deactivation latched is released, and nothing else."""
         self.robot.permit()
-        if self.guard.faults and not self.estop.reason:
+        faults = self.guard.faults
+        if faults and all(INACTIVE in fault.detail for fault in faults):
             self.guard.release()
+        elif faults:
+            left = "; ".join(f"{fault.rule}, {fault.detail}" for fault in faults)
+            self._bus.log(logging.WARNING, f"still held, until it is released: {left}")
         self._active.set()
         self._bus.log(logging.INFO, "active")
 

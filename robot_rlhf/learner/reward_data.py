@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +138,14 @@ def _check(trajectory: Trajectory, inputs: RewardInputs) -> None:
 # -- splits ----------------------------------------------------------------------------------------------------------
 
 
+def by_episode(trajectories: Sequence[Trajectory]) -> dict[str, list[Trajectory]]:
+    """The parts of each episode, which are several where it was paused."""
+    whole: dict[str, list[Trajectory]] = {}
+    for trajectory in trajectories:
+        whole.setdefault(whole_episode(trajectory.id), []).append(trajectory)
+    return whole
+
+
 def split_episodes(
     trajectories: Sequence[Trajectory], shares: Sequence[float], rng: np.random.Generator
 ) -> list[list[Trajectory]]:
@@ -152,9 +160,7 @@ def split_episodes(
     Returns:
         One list per part, the first one that of the rest, each in the order given.
     """
-    whole: dict[str, list[Trajectory]] = {}
-    for trajectory in trajectories:
-        whole.setdefault(whole_episode(trajectory.id), []).append(trajectory)
+    whole = by_episode(trajectories)
     part_of: dict[str, int] = {}
     for outcome in (True, False, None):
         names = [name for name, parts in whole.items() if parts[-1].success is outcome]
@@ -185,27 +191,18 @@ class Pairs:
     """How far the left one is preferred: 0, 0.5 or 1. Shape (P,)."""
     unusable: int
     """Labels about episodes that are not here, or steps that they do not have."""
-    chance: NDArray[np.float64]
-    """A number in [0, 1) that hangs on the two segments alone. Shape (P,)."""
 
     def __len__(self) -> int:
         return len(self.target)
 
     def chosen(self, index: NDArray[np.int64]) -> Pairs:
         """Some of them."""
-        return Pairs(self.left[index], self.right[index], self.target[index], self.unusable, self.chance[index])
-
-    def parted(self, share: float) -> tuple[Pairs, Pairs]:
-        """Those to learn from, and about this share of all to measure by: the same ones however many come later, so
-        that a model that goes on learning is measured by none that it has learned from."""
-        measures = self.chance < share
-        return self.chosen(np.flatnonzero(~measures)), self.chosen(np.flatnonzero(measures))
+        return Pairs(self.left[index], self.right[index], self.target[index], self.unusable)
 
     @classmethod
     def of(cls, preferences: Sequence[Feedback], moments: Moments) -> Pairs:
         """From the labels that stand; those with value None (skipped) are left out."""
         found: list[tuple[Rows, Rows, float]] = []
-        chances: list[float] = []
         unusable = 0
         for feedback in preferences:
             if feedback.value is None or feedback.other is None:
@@ -215,20 +212,38 @@ class Pairs:
                 unusable += 1
             else:
                 found.append((left, right, feedback.value))
-                chances.append(_chance(feedback.span, feedback.other))
         longest = max((max(len(left), len(right)) for left, right, _ in found), default=0)
         return cls(
             _padded([left for left, _, _ in found], longest),
             _padded([right for _, right, _ in found], longest),
             np.array([value for *_, value in found], np.float32),
             unusable,
-            np.array(chances, np.float64),
         )
 
 
-def _chance(left: Segment, right: Segment) -> float:
-    """As good as drawn, and the same for the same two segments in either order."""
-    names = sorted(f"{span.episode_id} {span.start} {span.length}" for span in (left, right))
+def part_preferences(
+    preferences: Sequence[Feedback], share: float, apart: Collection[str] = ()
+) -> tuple[list[Feedback], list[Feedback]]:
+    """Those to learn from, and those to measure by.
+
+    A pair is of the same part however many come later: a model that goes on learning is measured by none that it has
+    learned from.
+
+    Args:
+        share: of all that measure, about.
+        apart: episodes that nothing is learned from; what is about one of them measures too.
+    """
+    parts: tuple[list[Feedback], list[Feedback]] = ([], [])
+    for feedback in preferences:
+        names = {s.episode_id for s in (feedback.span, feedback.other) if s is not None}
+        parts[bool(names & set(apart)) or _chance(feedback) < share].append(feedback)
+    return parts
+
+
+def _chance(feedback: Feedback) -> float:
+    """In [0, 1), as good as drawn, and the same for the same two segments in either order."""
+    spans = [span for span in (feedback.span, feedback.other) if span is not None]
+    names = sorted(f"{span.episode_id} {span.start} {span.length}" for span in spans)
     return zlib.crc32(" ".join(names).encode()) / 2**32
 
 

@@ -8,10 +8,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_rlhf.errors import ConfigError
-from robot_rlhf.learner.reward_data import Moments, Pairs, Rows, preference_probabilities, to_device
+from robot_rlhf.learner.reward_data import Moments, Pairs, Rows, by_episode, preference_probabilities, to_device
 from robot_rlhf.learner.reward_losses import bradley_terry, progress_loss, success_loss
 from robot_rlhf.replay.augment import shift_pictures
 from robot_rlhf.rewards.model import LearnedReward
@@ -99,7 +100,7 @@ class Show:
 
 
 class ProgressLesson:
-    """How much of a successful episode's time has gone by, t / T, for observation t of 0 to T.
+    """How much of a successful episode's time has gone by, t / T, for observation t of 0 to T; a pause takes none.
 
     The reward must be a function of one moment, so that replay may score any transition by itself. What ReWiND
     (Zhang et al. 2025) does with clips reads as follows for a single moment: a rewound or reversed clip consists of
@@ -111,14 +112,14 @@ class ProgressLesson:
         self, show: Show, trajectories: Sequence[Trajectory], config: ProgressConfig, batch: int, *, reads_text: bool
     ) -> None:
         """Raises ConfigError when no episode succeeded."""
-        good = [t for t in trajectories if t.success is True]
+        good = progress_targets(trajectories)
         if not good:
             failed = sum(t.success is False for t in trajectories)
             raise ConfigError(f"progress: learned from successful episodes; got 0 of them, {failed} failed ones")
         moments = show.moments
         self._show = show
-        self._good = np.concatenate([moments.rows(t) for t in good])
-        self._target = np.concatenate([np.linspace(0.0, 1.0, len(t) + 1) for t in good]).astype(np.float32)
+        self._good = np.concatenate([moments.rows(t) for t, _ in good])
+        self._target = np.concatenate([target for _, target in good])
         failures = [
             moments.rows(t)[-max(round(config.failed_end * len(t)), 1) :] for t in trajectories if t.success is False
         ]
@@ -148,6 +149,19 @@ class ProgressLesson:
 
     def review(self, model: LearnedReward) -> bool:
         return False
+
+
+def progress_targets(trajectories: Sequence[Trajectory]) -> list[tuple[Trajectory, NDArray[np.float32]]]:
+    """Share of the whole that has gone by at each observation, of all parts of episodes that succeeded in the end."""
+    found: list[tuple[Trajectory, NDArray[np.float32]]] = []
+    for parts in by_episode(trajectories).values():
+        if parts[-1].success is True:
+            steps = np.cumsum([0, *(len(t) for t in parts)])
+            found += [
+                (t, np.linspace(before, after, len(t) + 1, dtype=np.float32) / np.float32(steps[-1]))
+                for t, before, after in zip(parts, steps[:-1], steps[1:], strict=True)
+            ]
+    return found
 
 
 class PreferenceLesson:

@@ -14,7 +14,7 @@ from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.comparisons import cycles
 from robot_rlhf.learner.reward_calibration import calibrate
-from robot_rlhf.learner.reward_data import Moments, Pairs, preference_probabilities, split_episodes
+from robot_rlhf.learner.reward_data import Moments, Pairs, part_preferences, preference_probabilities, split_episodes
 from robot_rlhf.learner.reward_lessons import (
     Lesson,
     PreferenceConfig,
@@ -159,8 +159,12 @@ def train_reward(
     learn, adjust, held_out = split_episodes(trajectories, (config.calibration_share, config.held_out_share), rng)
     if "success" not in heads:
         learn, adjust = learn + adjust, []
-    pairs = Pairs.of(preferences, moments)
-    known_pairs, held_out_pairs = pairs.parted(config.held_out_share)
+    other_heads = set(heads) - {"preference"}
+    apart = (
+        [t.id for t in adjust + held_out] if other_heads else []
+    )  # they share the trunk: none sees what measures one
+    known, measuring = part_preferences(preferences, config.held_out_share, apart)
+    known_pairs, held_out_pairs = Pairs.of(known, moments), Pairs.of(measuring, moments)
 
     show = Show(moments, config.shift_pixels, seed)
     lessons: dict[Head, Lesson] = {}
@@ -168,6 +172,10 @@ def train_reward(
         reads_text = model.config.text > 0
         lessons["progress"] = ProgressLesson(show, learn, config.progress, config.batch_size, reads_text=reads_text)
     if "preference" in heads:
+        if measuring and not known:
+            raise ConfigError(
+                f"preference: all {len(measuring)} labels measure; label more pairs, or train this head alone"
+            )
         pictures = bool(model.inputs.cameras)
         lessons["preference"] = PreferenceLesson(show, known_pairs, config.preference, pictures=pictures)
     if "success" in heads:
@@ -322,7 +330,7 @@ def _measure_preference(
     return PreferenceReport(
         pairs=len(known) + len(held_out),
         ties=int((known.target == 0.5).sum() + (held_out.target == 0.5).sum()),
-        unusable=known.unusable,
+        unusable=known.unusable + held_out.unusable,
         accuracy=ordered_rightly(model, moments, known),
         held_out=ordered_rightly(model, moments, held_out),
         contradictions=tuple(

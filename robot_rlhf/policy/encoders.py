@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -206,6 +207,8 @@ class FrozenEncoder:
         """Raises CheckpointError or ConfigError, as load_trunk and make_trunk do."""
         trunk = make_trunk(kind, torch.Generator().manual_seed(0))
         load_trunk(trunk, weights)
+        self.digest = digest_of(weights)
+        """Tells encoders apart whose features are of one length."""
         self._trunk = trunk.to(device).requires_grad_(False).eval()
         self._device = torch.device(device)
 
@@ -218,6 +221,11 @@ class FrozenEncoder:
         """Shape (H, W, 3) -> (F,)."""
         batch = torch.as_tensor(np.array(image), device=self._device).unsqueeze(0)
         return flat(self._trunk(normalised(batch)))[0].float().cpu().numpy()
+
+
+def digest_of(weights: Path) -> str:
+    """Of a file's bytes, SHA-256."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def flat(maps: Tensor) -> Tensor:

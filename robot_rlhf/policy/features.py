@@ -85,6 +85,11 @@ class Features:
             size += per_pose * len(self.spec.scene)
         return size
 
+    def same_as(self, other: Features) -> bool:
+        """Whether both make the same of every observation."""
+        mine, theirs = (None if f._encoder is None else f._encoder.digest for f in (self, other))
+        return (self.config, self.frozen, mine) == (other.config, other.frozen, theirs)
+
     def __call__(self, observation: Observation) -> Mapping[str, NDArray[Any]]:
         """'state' (D,) and the configured pictures."""
         state = self.state(observation)

@@ -91,13 +91,16 @@ class Standstill:
 
     def _until_released(self) -> None:
         station = self._station
+        shown = False
         while station.guard.faults:
             if not station.attended:
                 first = station.guard.faults[0]
                 raise FaultLatchedError(f"robot held by fault {first.rule!r} ({first.detail}): release() it to go on")
             human = self._wait(Phase.STOPPED, station.guard.faults[0].detail)
-            if human is not None and Button.RELEASE in human.buttons and Button.STOP not in human.buttons:
+            pressed = frozenset[Button]() if human is None else human.buttons
+            if shown and Button.RELEASE in pressed and Button.STOP not in pressed:
                 station.guard.release()
+            shown = True  # what was pressed before, during a long reset perhaps, was no answer to this fault
 
     def _wait(self, phase: Phase, sentence: str) -> HumanInput | None:
         """One period; stop and end are seen to, the other buttons are for the caller."""

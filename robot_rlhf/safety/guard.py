@@ -177,6 +177,7 @@ class GuardedRobot:
         timeout: float,
         tolerance: float = 0.005,
         tolerance_angle: float = 0.05,
+        may_move: Callable[[], bool] = lambda: True,
     ) -> bool:
         """Move the tool to a pose, within the same limits as everything else; for resets.
 
@@ -186,6 +187,7 @@ class GuardedRobot:
             timeout: seconds of the session's clock.
             tolerance: largest distance of the measured tool on arrival, m.
             tolerance_angle: largest angle of the measured tool on arrival, rad.
+            may_move: asked before each control period; the robot holds still as long as it says no.
 
         Returns:
             True on arrival, False when the time ran out; the robot then holds still where it is.
@@ -197,13 +199,16 @@ class GuardedRobot:
         mover = self._tool_mover()
         if not 0.0 <= opening <= 1.0:
             raise InvalidValueError("opening", opening, "0 (closed) to 1 (open)")
-        mover.check_goal(pose)
+        self.check_goal(pose)
         goal, goal_orientation = pose_of(pose)
         self.anchor()
         tick = self._clock.now()
         deadline = tick + timeout
         while tick < deadline:
-            self.approach(pose, opening)
+            if may_move():
+                self.approach(pose, opening)
+            else:
+                self.hold()
             tick = max(tick + self._spec.control_period, self._clock.now())
             self._clock.sleep_until(tick)
             position, orientation = pose_of(self.observe().tool_pose_in_base.tolist())
@@ -216,6 +221,15 @@ class GuardedRobot:
                 return True
         self.hold()
         return False
+
+    def check_goal(self, pose: Sequence[float]) -> None:
+        """Whether `move_to` may be asked for a pose of shape (7,).
+
+        Raises:
+            InvalidValueError: it is outside the workspace or tilted too far.
+            ConfigError: the robot does not take 'tool_pose' commands.
+        """
+        self._tool_mover().check_goal(pose)
 
     def approach(self, pose: Sequence[float], opening: float) -> Guarded:
         """Move the tool towards a pose for one control period, as fast as the limits and a stop at the pose allow.

@@ -19,6 +19,7 @@ from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
 from robot_rlhf.datatypes import Action, Button, Driver, Outcome
+from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.journal.reader import episodes
 
 
@@ -142,6 +143,24 @@ def test_an_activated_node_goes_on(tmp_path: Path) -> None:
 
     world.when(lambda: len(world.steps) >= 10, deactivate)
     assert world.run()["demonstrations"] == 3
+
+
+def test_activation_releases_what_a_deactivation_latched_and_nothing_else(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    core = world.core
+    core.activate()
+    core.robot.wait_until_ready(1.0)
+    core.guard.hold()
+    core.deactivate()
+    with pytest.raises(FaultLatchedError, match="inactive"):
+        core.guard.hold()
+    core.activate()
+    core.guard.hold()
+    core.guard.fault("tool_force", "90 N, allowed 60 N")
+    core.deactivate()
+    core.activate()
+    assert [fault.rule for fault in core.guard.faults] == ["tool_force"]
+    assert any("still held, until it is released: tool_force, 90 N" in text for text in world.bus.warnings())
 
 
 def test_a_pressed_stop_holds_until_it_is_released_explicitly(tmp_path: Path) -> None:

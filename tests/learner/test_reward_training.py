@@ -11,8 +11,15 @@ import torch
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.learner.reward_calibration import LEAST, calibrate, choose_threshold
-from robot_rlhf.learner.reward_data import Moments, Pairs, segment_returns, split_episodes
-from robot_rlhf.learner.reward_lessons import PreferenceLesson, Show, SuccessConfig, SuccessLesson, success_rows
+from robot_rlhf.learner.reward_data import Moments, Pairs, part_preferences, segment_returns, split_episodes
+from robot_rlhf.learner.reward_lessons import (
+    PreferenceLesson,
+    Show,
+    SuccessConfig,
+    SuccessLesson,
+    progress_targets,
+    success_rows,
+)
 from robot_rlhf.learner.reward_training import RewardTraining, first_held, train_reward
 from robot_rlhf.policy.networks import EnsembleLinear
 from robot_rlhf.rewards.model import Calibration, LearnedReward
@@ -210,19 +217,45 @@ def test_success_is_told_apart_with_a_threshold_from_other_episodes() -> None:
 
 def test_a_pair_that_measures_never_teaches_however_many_come_later() -> None:
     """A model that goes on learning, with labels that are added, is measured by none that it has learned from."""
-    trajectories = walks(10, 10)
-    moments = Moments(trajectories, STATE)
-    told = labels(trajectories, 200, 1)
-
-    def parts(count: int) -> list[set[tuple[int, ...]]]:
-        both = Pairs.of(told[:count], moments).parted(0.2)
-        return [{(*left, *right) for left, right in zip(p.left.tolist(), p.right.tolist(), strict=True)} for p in both]
-
-    (teach, measure), (teach_later, measure_later) = parts(80), parts(200)
-    assert teach <= teach_later
-    assert measure <= measure_later
-    assert not teach_later & measure_later
+    told = labels(walks(10, 10), 200, 1)
+    (teach, measure), (teach_later, measure_later) = part_preferences(told[:80], 0.2), part_preferences(told, 0.2)
+    assert [f for f in teach_later if f in teach] == teach
+    assert [f for f in measure_later if f in measure] == measure
+    assert len(teach_later) + len(measure_later) == len(told)
     assert 8 <= len(measure) <= 24
+
+
+def test_nothing_is_learned_from_pairs_about_an_episode_that_measures() -> None:
+    trajectories = walks(10, 10)
+    told = labels(trajectories, 200, 1)
+    apart = {trajectories[0].id, trajectories[13].id}
+    teach, measure = part_preferences(told, 0.0, apart)
+    for feedback in teach + measure:
+        assert feedback.other is not None
+        about = {feedback.span.episode_id, feedback.other.episode_id}
+        assert (feedback in measure) == bool(about & apart)
+    assert measure
+    report = train_reward(
+        model(), trajectories, ["preference", "success"], RewardTraining(updates=2), seed=0, preferences=told
+    )
+    alone = train_reward(model(), trajectories, ["preference"], RewardTraining(updates=2), seed=0, preferences=told)
+    assert report.preference is not None
+    assert alone.preference is not None
+    assert report.preference.pairs == alone.preference.pairs == 200
+    assert report.preference.held_out.total > alone.preference.held_out.total
+
+
+def test_progress_goes_on_where_a_paused_episode_was_left() -> None:
+    rng = np.random.default_rng(0)
+    whole = walk("practice-000001", rng, steps=12)
+    parts = [walk("practice-000001", rng, steps=4, success=None), walk("practice-000001+01", rng, steps=8)]
+    others = [walk("practice-000002", rng, success=None), walk("practice-000003", rng, success=False)]
+    [(_, expected)] = progress_targets([whole])
+    np.testing.assert_allclose(expected, np.arange(13) / 12, rtol=1e-6)
+    first, second = progress_targets([*parts, *others])
+    assert [t.id for t, _ in (first, second)] == [t.id for t in parts]
+    np.testing.assert_allclose(first[1], expected[:5], rtol=1e-6)
+    np.testing.assert_allclose(second[1], expected[4:], rtol=1e-6)
 
 
 def test_heads_are_learned_together() -> None:

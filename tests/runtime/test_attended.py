@@ -307,6 +307,14 @@ def test_stop_is_latched_until_released() -> None:
     assert any(isinstance(e, GuardEvent) and e.rule == "stop" for e in rig.listener.told("event"))
 
 
+def test_a_release_that_was_pressed_before_the_fault_was_shown_is_no_answer_to_it() -> None:
+    """Presses wait through a long reset; the fault that it ends with is for the person to see first."""
+    rig, screen = rig_of(PRESS[Button.RELEASE], OFF, OFF, PRESS[Button.RELEASE], OFF)
+    rig.task.on_reset = lambda: rig.guard.fault("reset", "blocked") if len(rig.task.resets) == 1 else None
+    rig.run()
+    assert len([s for s in screen.shown if s.phase is Phase.STOPPED]) == 4, "until the second one was pressed"
+
+
 def test_stop_wins_over_a_release_in_the_same_period() -> None:
     both = HumanInput(None, frozenset({Button.STOP, Button.RELEASE}))
     rig, screen = rig_of(OFF, PRESS[Button.STOP], both, OFF, PRESS[Button.END])
