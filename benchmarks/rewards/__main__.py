@@ -45,11 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", nargs="+", choices=("reach", "pick_cube", "peg_insert"), default=["reach"])
     parser.add_argument("--only", nargs="+", default=[], help="some variants, sentences, or kinds of these shows")
     parser.add_argument("--clip", type=Path, help="checkpoint of `robot-rlhf reward clip`, or MODEL:TAG of open_clip")
+    parser.add_argument("--sessions", type=Path, help="folder that keeps what `progress` and `success` record")
     parser.add_argument("--results", type=Path, help="file of rows in the place of results/rewards.jsonl")
     parser.add_argument("--tiny", action="store_true", help="a check of the program, no measurement")
     options = parser.parse_args(argv)
     rows = options.results or (Path(tempfile.gettempdir()) / "rewards-tiny.jsonl" if options.tiny else RESULTS)
-    asked = Asked(options.seeds, options.tasks, options.only, options.tiny, options.clip)
+    asked = Asked(options.seeds, options.tasks, options.only, options.tiny, options.clip, options.sessions)
     for show in options.shows:
         if show == "report":
             report(rows)

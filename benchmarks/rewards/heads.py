@@ -71,7 +71,11 @@ def record(folder: Path, task: str, seed: int, asked: Asked, *, cameras: bool) -
     """A session of one task. A policy that has seen 30 demonstrations of `reach` hardly ever fails: it sees 2."""
     steps = asked.size({"reach": 800, "pick_cube": 2_500, "peg_insert": 2_500}[task], 150)
     shown = asked.size(2 if task == "reach" else 30, 4)
-    return session(folder, task, task, seed, steps=steps, demonstrations=shown, cameras=cameras)
+    folder = asked.sessions or folder
+    name = f"{task}-{seed}{'-pictures' if cameras else ''}{'-tiny' if asked.tiny else ''}"
+    if (folder / name / "summary.json").exists():
+        return folder / name
+    return session(folder, name, task, seed, steps=steps, demonstrations=shown, cameras=cameras)
 
 
 def learn(

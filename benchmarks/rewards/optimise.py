@@ -2,7 +2,8 @@
 
 From a short session and a few comparisons, a fifth of them wrong, a single reward and an ensemble are learned; then a
 policy is trained by each: `single` takes one member as it is, `cautious` the mean minus the variance of five (UWO),
-`bounded` one member squashed around what the starting policy got (PAR).
+`bounded` one member squashed around what the starting policy got (PAR), `compared` goes on being taught by comparisons
+of the policy's own newest episodes, as many of them wrong.
 """
 
 from __future__ import annotations
@@ -18,19 +19,27 @@ import torch
 from benchmarks.rewards.rows import Asked, Job, Row, command, session, train
 from robot_rlhf.apps.reward_audit import kinds_of
 from robot_rlhf.apps.reward_data import Recording, features_of, read_for
+from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.learner.rewarding import REFERENCES
 from robot_rlhf.rewards import transforms
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.runtime.trainer import LEARNED_REWARD
 from robot_rlhf.runtime.trajectories import read_gold
 
-MEMBERS = {"single": 1, "cautious": 5, "bounded": 1}
+MEMBERS = {"single": 1, "cautious": 5, "bounded": 1, "compared": 5}
 WORDS: Mapping[str, Sequence[str]] = {
     "single": ("--reward-model.no-bounded",),
     "cautious": ("--reward-model.no-bounded", "--reward-model.members", "cautious"),
     "bounded": (),
+    "compared": (
+        *("--reward-model.learns", "--teacher.labeler", "oracle", "--teacher.teacher.mistakes", "0.2"),
+        *("--teacher.budget", "300", "--teacher.length", "5"),
+    ),
 }
 LABELS, MISTAKES = 60, 0.2
+SHOWN = 10
+"""Demonstrations: enough that the policy succeeds at the start, and can lose by a wrong reward."""
 BIN = 500
 """Practice steps over which proxy and truth are averaged."""
 
@@ -50,14 +59,21 @@ def jobs(asked: Asked) -> list[Job]:
 
 def measure(folder: Path, task: str, variant: str, seed: int, asked: Asked) -> Row:
     """The session and its labels are the same for all variants of a seed."""
-    seen = session(folder, "seen", task, seed + 500, steps=asked.size(800, 130), demonstrations=2)
+    seen = session(folder, "seen", task, seed + 500, steps=asked.size(800, 130), demonstrations=asked.size(SHOWN, 2))
     count, length = asked.size(LABELS, 8), 5
     command("label", seen, "--labeler", "oracle", "--count", count, "--length", length, "--seed", seed,
             "--oracle.mistakes", MISTAKES)  # fmt: skip
     reward = folder / "reward.safetensors"
     command("reward", "train", seen, "--out", reward, "--head", "preference", "--quiet", "--seed", seed,
             "--network.members", MEMBERS[variant], "--training.updates", asked.size(400, 10))  # fmt: skip
-    words: list[object] = ["--operator", "absent", "--demonstrations", 2, "--steps", asked.size(5_000, 140)]
+    words: list[object] = [
+        "--operator",
+        "absent",
+        "--demonstrations",
+        asked.size(SHOWN, 2),
+        "--steps",
+        asked.size(5_000, 140),
+    ]
     words += ["--evaluation.every", asked.size(BIN, 100), "--evaluation.episodes", asked.size(25, 2)]
     words += ["--evaluation.final-episodes", asked.size(100, 2), "--reward-model.file", reward]
     words += ["--reward-model.use", "replace", *WORDS[variant]]
@@ -73,8 +89,9 @@ def measure(folder: Path, task: str, variant: str, seed: int, asked: Asked) -> R
 
 def curve(run: Path, reward: Path, variant: str, width: int) -> list[dict[str, Any]]:
     """Mean reward per step as it is optimised, in standard deviations above that of the first practice, and the mean
-    true reward, over bins of practice steps."""
-    model = LearnedReward.load(reward, reads="preference")
+    true reward, over bins of practice steps. Of a reward that goes on learning, its last version."""
+    went_on = RunFolder(run).latest.with_name(LEARNED_REWARD)
+    model = LearnedReward.load(went_on if went_on.exists() else reward, reads="preference")
     recording = Recording.open(run)
     trajectories, _ = read_for(features_of(model, recording.spec, str(run)), recording, None)
     kinds, gold = kinds_of(recording.journal), read_gold(recording.journal)

@@ -16,8 +16,13 @@ from rich.table import Table
 
 from benchmarks.rewards.rows import Row, rate, read_rows
 
-COLOURS = {"single": "tab:red", "cautious": "tab:blue", "bounded": "tab:green"}
-LABELS = {"single": "single", "cautious": "mean - variance (UWO)", "bounded": "squashed (PAR)"}
+COLOURS = {"single": "tab:red", "cautious": "tab:blue", "bounded": "tab:green", "compared": "black"}
+LABELS = {
+    "single": "single",
+    "cautious": "mean - variance (UWO)",
+    "bounded": "squashed (PAR)",
+    "compared": "compared during practice",
+}
 
 
 def report(path: Path) -> None:

@@ -42,6 +42,8 @@ class Asked:
     """As little of everything as runs through: a check of the program, no measurement."""
     clip: Path | None
     """Checkpoint of `robot-rlhf reward clip`."""
+    sessions: Path | None = None
+    """Recorded sessions are kept here, and taken from here; None: each measurement records its own."""
 
     def size(self, usual: int, tiny: int) -> int:
         """One of both."""
