@@ -68,9 +68,9 @@ def measure(folder: Path, head: Head, sees: str, task: str, seed: int, asked: As
 
 
 def record(folder: Path, task: str, seed: int, asked: Asked, *, cameras: bool) -> Path:
-    """A session of one task. A policy that has seen 30 demonstrations of `reach` hardly ever fails: it sees 2."""
-    steps = asked.size({"reach": 800, "pick_cube": 2_500, "peg_insert": 2_500}[task], 150)
-    shown = asked.size(2 if task == "reach" else 30, 4)
+    """A session of one task. A policy that has seen many demonstrations of `reach` hardly ever fails: it sees few."""
+    steps = asked.size(1_500 if task == "reach" else 2_500, 150)
+    shown = asked.size(10 if task == "reach" else 100 if cameras else 30, 4)
     folder = asked.sessions or folder
     name = f"{task}-{seed}{'-pictures' if cameras else ''}{'-tiny' if asked.tiny else ''}"
     if (folder / name / "summary.json").exists():

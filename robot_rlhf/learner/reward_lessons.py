@@ -43,8 +43,14 @@ class PreferenceConfig:
     """Pairs per update and member."""
     enough: float = 0.97
     """Share of the labelled pairs, ties aside, that all members together must order rightly to stop early."""
+    mistakes: float = 0.1
+    """Chance that an answer is as good as a coin's: what the others contradict is then not learned at any price."""
     picture_steps: int = 6
     """Steps drawn of each segment where pictures are looked at, standing for all of them; 0 takes all."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.mistakes < 1.0:
+            raise ConfigError(f"preference.mistakes: got {self.mistakes}, allowed 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,8 @@ class PreferenceLesson:
     def loss(self, model: LearnedReward, rng: np.random.Generator) -> Tensor:
         drawn = rng.integers(len(self._pairs), size=(model.config.members, self._config.pairs))
         left, right = (self._returns(model, rows[drawn], rng) for rows in (self._pairs.left, self._pairs.right))
-        return bradley_terry(left, right, torch.from_numpy(self._pairs.target[drawn]).to(model.device))
+        target = torch.from_numpy(self._pairs.target[drawn]).to(model.device)
+        return bradley_terry(left, right, target, self._config.mistakes)
 
     def review(self, model: LearnedReward) -> bool:
         """Enough when most pairs are ordered as labelled (PEBBLE, Lee et al. 2021, stops at 0.97)."""

@@ -7,21 +7,27 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def bradley_terry(left: Tensor, right: Tensor, target: Tensor) -> Tensor:
+def bradley_terry(left: Tensor, right: Tensor, target: Tensor, mistakes: float = 0.0) -> Tensor:
     """Cross entropy of preferring the left segment with probability sigmoid(sum left - sum right).
 
-    Bradley and Terry 1952, as Christiano et al. 2017, eq. 1, use it; a tie is a target of 0.5 (their section 2.2.3).
+    Bradley and Terry 1952, as Christiano et al. 2017, eq. 1, use it; a tie is a target of 0.5, and some of the answers
+    are taken for a fair coin's (their section 2.2.3), so that a wrong one need not be learned at any price.
 
     Args:
         left: Reward per step; 0 in steps that a shorter segment does not have. Shape (E, P, L).
         right: Likewise; its L may differ.
         target: How far the left one is preferred, in [0, 1]. Shape (P,) or (E, P).
+        mistakes: Chance of a coin's answer, in [0, 1).
 
     Returns:
         Mean over members and pairs.
     """
     logit = left.sum(dim=-1) - right.sum(dim=-1)
-    return functional.binary_cross_entropy_with_logits(logit, target.expand_as(logit))
+    target = target.expand_as(logit)
+    if not mistakes:
+        return functional.binary_cross_entropy_with_logits(logit, target)
+    chance = (1.0 - mistakes) * torch.sigmoid(logit) + 0.5 * mistakes
+    return functional.binary_cross_entropy(chance, target)
 
 
 def soft_bins(progress: Tensor, count: int) -> Tensor:

@@ -22,6 +22,22 @@ def test_bradley_terry_by_hand() -> None:
     assert math.isclose(float(bradley_terry(left, right, target)), (first + second) / 2, rel_tol=1e-6)
 
 
+def test_an_answer_that_all_else_contradicts_costs_little_and_pulls_no_more() -> None:
+    """With a coin's answers among them (p' = 0.9 p + 0.05), the loss is bounded, and its gradient dies away."""
+    left = torch.tensor([[[-3.0], [-30.0]]], dtype=torch.float64, requires_grad=True)  # labelled better all the same
+    right = torch.zeros(1, 2, 1, dtype=torch.float64)
+    target = torch.ones(2, dtype=torch.float64)
+    chance = 1.0 / (1.0 + math.exp(3.0))
+    loss = bradley_terry(left, right, target, 0.1)
+    by_hand = -(math.log(0.9 * chance + 0.05) + math.log(0.05)) / 2
+    assert math.isclose(float(loss.detach()), by_hand, rel_tol=1e-9)
+    (gradient,) = torch.autograd.grad(loss, left)
+    assert abs(float(gradient[0, 1])) < 1e-9
+    slope = -0.9 * chance * (1.0 - chance) / (0.9 * chance + 0.05) / 2
+    assert math.isclose(float(gradient[0, 0]), slope, rel_tol=1e-9)
+    assert torch.autograd.gradcheck(lambda a: bradley_terry(a, right, target, 0.1), left)
+
+
 def test_a_tie_is_learned_by_equal_returns() -> None:
     left = torch.tensor([[[1.0, -1.0]]], requires_grad=True)
     right = torch.tensor([[[0.0, 0.0]]])
