@@ -26,7 +26,8 @@ class EStop:
         """Args: on_latch: called at once, in the thread that latches, with the reason; to be the guard's fault."""
         self._bus = bus
         self._on_latch = on_latch
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Held while the state is told as well: what was told last is how it is."""
         self._reason = ""
         self._asked_for = False
         """The last word of the topic."""
@@ -44,14 +45,15 @@ class EStop:
 
     def latch(self, reason: str) -> None:
         """Stop now, until released. Idempotent; the first reason stays."""
+        self._on_latch(reason)  # first; and each time: whoever released a fault by another way is mistaken
         with self._lock:
             new = not self._reason
             self._reason = self._reason or reason
             self._released = False
-        self._on_latch(reason)  # also when it was latched before: whoever released a fault by another way is mistaken
+            if new:
+                self._state.publish({"data": True})
         if new:
             self._bus.log(logging.ERROR, f"e-stop latched: {reason}")
-            self._state.publish({"data": True})
 
     def release(self) -> tuple[bool, str]:
         """Let go, if nothing still asks for a stop; returns whether it is released now, and words."""
@@ -60,9 +62,10 @@ class EStop:
                 return False, f"{self._bus.resolved('estop')} still says True"
             was, self._reason = self._reason, ""
             self._released = True
+            if was:
+                self._state.publish({"data": False})
         if was:
             self._bus.log(logging.WARNING, f"e-stop released (it was: {was})")
-            self._state.publish({"data": False})
         return True, "released" if was else "was not latched; other faults are released"
 
     def read(self) -> HumanInput | None:

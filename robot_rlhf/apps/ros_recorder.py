@@ -68,18 +68,20 @@ class Recorder:
             bus.subscription(Topic(name, kind, "subscription", "", qos), self._writer(number), raw=True)
 
     def _writer(self, number: int) -> Any:
-        channel = self._channels[number]
+        return lambda data: self.write(number, data)
 
-        def write(data: bytes) -> None:
-            now = round(self._bus.now() * 1e9)
-            record = message_record(channel, self._sequence, now, bytes(data))
-            self._file.append(record, {channel: 1}, now)
-            self._sequence += 1
-            self._counts[number] += 1
-            self._first = self._first or now
-            self._last = now
+    def write(self, number: int, data: bytes) -> None:
+        """Append a message of one of the topics, in its bytes.
 
-        return write
+        Raises:
+            JournalError: the disk is full, or the file is gone; so does every later `sync`.
+        """
+        channel, now = self._channels[number], round(self._bus.now() * 1e9)
+        self._file.append(message_record(channel, self._sequence, now, bytes(data)), {channel: 1}, now)
+        self._sequence += 1
+        self._counts[number] += 1
+        self._first = self._first or now
+        self._last = now
 
     @property
     def messages(self) -> int:

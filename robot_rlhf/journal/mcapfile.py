@@ -140,7 +140,13 @@ class McapFile:
                 self._counts[channel] = self._counts.get(channel, 0) + count
 
     def sync(self) -> None:
-        """Have the disk hold everything appended so far. Callable from another thread."""
+        """Have the disk hold everything appended so far. Callable from another thread.
+
+        Raises:
+            JournalError: the disk does not take it, or an `append` before has failed.
+        """
+        if self._failure is not None:
+            raise self._failure
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:

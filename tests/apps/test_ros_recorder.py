@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from hardware.ros.topics import DEFAULT, JOINT_STATE, JOY, POLICY_TOPICS, TF, To
 from robot_rlhf.apps.ros_operator import LAYOUT, Publisher
 from robot_rlhf.apps.ros_recorder import Recorder
 from robot_rlhf.datatypes import Action, HumanInput
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.errors import ConfigError, JournalError
 
 ENTRIES = (f"joint_states:{JOINT_STATE}", f"joy:{JOY}")
 
@@ -52,6 +53,27 @@ def test_a_bag_holds_what_was_said_in_order(tmp_path: Path) -> None:
         assert reader.duration > 0
 
 
+def test_a_full_disk_ends_the_recorder_and_keeps_what_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = FakeGraph()
+    recorder = Recorder(FakeBus(graph, "recorder"), tmp_path / "bag", ENTRIES, reliable=False)
+    joints = FakeBus(graph, "robot").publisher(Topic("joint_states", JOINT_STATE, "publisher", "", DEFAULT))
+    joints.publish(joint_state_fields(100.0, ["a"], [0.1]))
+    recorder.sync()
+
+    def full(descriptor: int, data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(JournalError):
+            recorder.write(0, b"message")
+    with pytest.raises(JournalError, match="No space left"):
+        recorder.sync()
+    assert messages_in(tmp_path / "bag") == 1
+
+
 def test_fixed_frames_told_before_are_recorded(tmp_path: Path) -> None:
     graph = FakeGraph()
     robot = FakeBus(graph, "robot")
@@ -81,11 +103,15 @@ def test_a_killed_recorder_loses_nothing_that_arrived(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path / "bag")]
     done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": path}, check=False, timeout=100)
     assert done.returncode == -signal.SIGKILL
+    assert messages_in(tmp_path / "bag") == 50
+
+
+def messages_in(bag: Path) -> int:
+    """In a file that nobody has closed."""
     from mcap.stream_reader import StreamReader
 
-    with (tmp_path / "bag" / "bag_0.mcap").open("rb") as file:
-        records = [type(record).__name__ for record in _until_broken(StreamReader(file))]
-    assert records.count("Message") == 50
+    with (bag / "bag_0.mcap").open("rb") as file:
+        return [type(record).__name__ for record in _until_broken(StreamReader(file))].count("Message")
 
 
 def _until_broken(reader: Any) -> Iterator[Any]:
