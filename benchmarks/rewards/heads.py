@@ -1,7 +1,7 @@
 """Progress and success, learned from sessions of three tasks and measured on episodes held out; and practice by it.
 
 Each session holds demonstrations, and practice of a policy that begins badly and is not corrected: so both classes.
-`state` learns of one task from its state vector; `pictures` of all three from one camera, with the sentence.
+`state` learns of one task from its state vector; `pictures` of all three from two cameras, with the sentence.
 """
 
 from __future__ import annotations

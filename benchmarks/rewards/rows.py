@@ -100,7 +100,7 @@ def session(
     out: Path, name: str, task: str, seed: int, *, steps: int, demonstrations: int, cameras: bool = False
 ) -> Path:
     """A recorded session in which nobody corrects a policy that begins badly: successes and failures. Returns it."""
-    more = ["--cameras", "front", "--image-size", 64] if cameras else []
+    more = ["--cameras", "front", "wrist", "--image-size", 64] if cameras else []
     train(
         *(out, name, task, seed, "--operator", "absent", "--steps", steps, "--demonstrations", demonstrations),
         *("--evaluation.every", 0, "--evaluation.final-episodes", 1, *more),
