@@ -1,6 +1,11 @@
 """Settings of the whole suite."""
 
+import os
+
 from hypothesis import settings
+
+# Before torch is imported, here and in the processes that tests start: two threads collapse where others compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes depends on what else this machine does: no test fails for that.
 settings.register_profile("suite", deadline=None)

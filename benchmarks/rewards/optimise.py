@@ -1,9 +1,9 @@
 """Over-optimisation: the reward that is optimised, and the true one, while a policy is trained on a fixed reward.
 
-From a short session and a few comparisons, a fifth of them wrong, a single reward and an ensemble are learned; then a
-policy is trained by each: `single` takes one member as it is, `cautious` the mean minus the variance of five (UWO),
-`bounded` one member squashed around what the starting policy got (PAR), `compared` goes on being taught by comparisons
-of the policy's own newest episodes, as many of them wrong.
+From a short session and a few comparisons, a fifth of them wrong, a single reward and an ensemble are learned, mistakes
+and all; then a policy is trained by each: `single` takes one member as it is, `cautious` the mean minus the variance of
+five (UWO), `bounded` one member squashed around what the starting policy got (PAR), `compared` goes on being taught by
+comparisons of the policy's own newest episodes, as many of them wrong.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def measure(folder: Path, task: str, variant: str, seed: int, asked: Asked) -> R
             "--oracle.mistakes", MISTAKES)  # fmt: skip
     reward = folder / "reward.safetensors"
     command("reward", "train", seen, "--out", reward, "--head", "preference", "--quiet", "--seed", seed,
-            "--network.members", MEMBERS[variant], "--training.updates", asked.size(400, 10))  # fmt: skip
+            "--network.members", MEMBERS[variant], "--training.updates", asked.size(400, 10),
+            "--training.preference.mistakes", 0)  # fmt: skip
     words: list[object] = [
         "--operator",
         "absent",
