@@ -18,7 +18,7 @@ from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.reward_data import Recording, inputs_of, read_for
 from robot_rlhf.datatypes import Feedback, Segment
 from robot_rlhf.feedback.comparisons import preference
-from robot_rlhf.feedback.queries import Candidate, choose, segments_of, segments_to_the_end
+from robot_rlhf.feedback.queries import Candidate, choose, segments_of
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.reward_data import Moments
 from robot_rlhf.learner.reward_training import train_reward
@@ -107,10 +107,20 @@ def ask(known: list[Trajectory], gold: Mapping[str, np.ndarray], way: Choice, se
         asked_at = steps
         lengths = {t.id: len(t) for t in known[max(0, number - way.newest) : number]}
         segments: list[Segment] = (
-            segments_to_the_end(lengths, way.length) if way.to_the_end else segments_of(lengths, way.length, rng)
+            segments_of(lengths, way.length) if way.to_the_end else cut_anywhere(lengths, way.length, rng)
         )
         before = [(f.span, f.other) for f in given if f.other is not None]
         count = min(way.pairs, BUDGET - len(given))
         pairs = choose("uniform", [Candidate(s) for s in segments], count, rng, before)
         given += [preference(pair, oracle.compare(*pair), "oracle", 0.0) for pair in pairs]
     return given
+
+
+def cut_anywhere(steps: Mapping[str, int], length: int, rng: np.random.Generator) -> list[Segment]:
+    """Segments as `segments_of` cuts them, but for where in an episode the first one begins, which is drawn."""
+    segments: list[Segment] = []
+    for name, count in steps.items():
+        whole, rest = divmod(count, length)
+        first = int(rng.integers(0, rest + 1)) if whole else 0
+        segments += [Segment(name, first + i * length, length) for i in range(whole)]
+    return segments

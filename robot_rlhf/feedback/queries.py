@@ -44,25 +44,7 @@ class Candidate:
             object.__setattr__(self, "features", frozen_array("Candidate.features", self.features, (None,)))
 
 
-def segments_of(steps: Mapping[str, int], length: int, rng: np.random.Generator) -> list[Segment]:
-    """Cut episodes into segments that do not overlap; where in an episode the first one begins is drawn.
-
-    Args:
-        steps: episode id to its number of steps; episodes shorter than `length` give none.
-        length: steps per segment, L.
-        rng: source of the randomness.
-    """
-    if length < 1:
-        raise InvalidValueError("segments_of.length", length, "steps >= 1")
-    segments: list[Segment] = []
-    for name, count in steps.items():
-        whole, rest = divmod(count, length)
-        first = int(rng.integers(0, rest + 1)) if whole else 0
-        segments += [Segment(name, first + i * length, length) for i in range(whole)]
-    return segments
-
-
-def segments_to_the_end(steps: Mapping[str, int], length: int) -> list[Segment]:
+def segments_of(steps: Mapping[str, int], length: int) -> list[Segment]:
     """Cut episodes into segments that do not overlap, the last of each ending where the episode ended.
 
     How a thing ended is what comparisons are about; where cuts lie anywhere it is mostly cut off. What is left over
@@ -73,7 +55,7 @@ def segments_to_the_end(steps: Mapping[str, int], length: int) -> list[Segment]:
         length: steps per segment, L.
     """
     if length < 1:
-        raise InvalidValueError("segments_to_the_end.length", length, "steps >= 1")
+        raise InvalidValueError("segments_of.length", length, "steps >= 1")
     return [
         Segment(name, start, length)
         for name, count in steps.items()
@@ -90,7 +72,7 @@ def clips_of(steps: Mapping[str, int], length: int, wanted: Iterable[str]) -> li
         wanted: ids of the episodes to be asked about.
     """
     wanted = frozenset(wanted)
-    segments = segments_of(steps, length, np.random.default_rng(length))
+    segments = segments_of(steps, length)
     return [segment for segment in segments if segment.episode_id in wanted][-CANDIDATES:]
 
 

@@ -25,7 +25,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.comparisons import Budget, preference
-from robot_rlhf.feedback.queries import Candidate, Pair, choose, segments_to_the_end
+from robot_rlhf.feedback.queries import Candidate, Pair, choose, segments_of
 from robot_rlhf.learner.reward_data import Moments, Pairs, preference_probabilities
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
 from robot_rlhf.rewards.labelers.oracle import Oracle, Teacher, gold_by_episode, usual_reward
@@ -260,7 +260,7 @@ class SimulatedTeacher:
         self._asked_at = self._steps
         known = list(self._learner.trajectories)[-config.newest :]
         lengths = {trajectory.id: len(trajectory) for trajectory in known}
-        candidates = [Candidate(segment) for segment in segments_to_the_end(lengths, config.length)]
+        candidates = [Candidate(segment) for segment in segments_of(lengths, config.length)]
         taught = "preference" in self._learner.model.trained
         chosen = choose(
             config.strategy if taught else "uniform",
