@@ -45,13 +45,15 @@ class EStop:
 
     def latch(self, reason: str) -> None:
         """Stop now, until released. Idempotent; the first reason stays."""
-        self._on_latch(reason)  # first; and each time: whoever released a fault by another way is mistaken
-        with self._lock:
-            new = not self._reason
-            self._reason = self._reason or reason
-            self._released = False
-            if new:
-                self._state.publish({"data": True})
+        try:
+            self._on_latch(reason)  # first; and each time: whoever released a fault by another way is mistaken
+        finally:
+            with self._lock:
+                new = not self._reason
+                self._reason = self._reason or reason
+                self._released = False
+                if new:
+                    self._state.publish({"data": True})
         if new:
             self._bus.log(logging.ERROR, f"e-stop latched: {reason}")
 
@@ -66,7 +68,7 @@ class EStop:
                 self._state.publish({"data": False})
         if was:
             self._bus.log(logging.WARNING, f"e-stop released (it was: {was})")
-        return True, "released" if was else "was not latched; other faults are released"
+        return True, f"{'released' if was else 'was not latched'}; a fault that is not shown yet needs another release"
 
     def read(self) -> HumanInput | None:
         with self._lock:

@@ -110,7 +110,13 @@ LIMITS: tuple[Parameter, ...] = (
 """What the guard allows; none of the limits has a default."""
 
 TELEOP: tuple[Parameter, ...] = (
-    Parameter("teleop", "string", "joy", "The operator's device", choices=("joy", "spacenav", "both", "none")),
+    Parameter(
+        "teleop",
+        "string",
+        "joy",
+        "The operator's device; both: a 3D mouse beside the gamepad, on which STOP is",
+        choices=("joy", "spacenav", "both", "none"),
+    ),
     Parameter(
         "operator_timeout", "double", 0.35, "Seconds of silence after which the operator counts as gone", 0.05, 5.0
     ),

@@ -47,10 +47,11 @@ class Output(Protocol):
         """Args: target, measured: tool poses (7,); joints: measured positions (n,)."""
         ...
 
-    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
+    def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
         """Hold still: a velocity of zero, or the pose `where` (7,) or the joints (n,) as the target.
 
         Args:
+            where: None when somebody has moved the tool away from where it was held: nothing but a velocity is sent.
             joints: measured just now; None when they are not known.
             again: the same hold as the last call's: the target stays what it was.
         """
@@ -68,8 +69,9 @@ class PoseOutput:
     def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
         self._publish(target)
 
-    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
-        self._publish(where)
+    def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
+        if where is not None:
+            self._publish(where)
 
     def _publish(self, pose: Numbers) -> None:
         self.publisher.publish(pose_stamped_fields(self._bus.now(), self._frame, pose))
@@ -92,7 +94,7 @@ class TwistOutput:
         parts = [_shortened(*pair) for pair in zip((linear, angular), self._fastest, strict=True)]
         self._publish(np.concatenate(parts))
 
-    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
+    def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
         self._publish(np.zeros(6))
 
     def _publish(self, twist: Numbers) -> None:
@@ -121,7 +123,9 @@ class JointOutput:
         self._told = np.asarray(self._solver.solve(target, start), np.float64)
         self._publish(self._told)
 
-    def hold(self, where: Numbers, joints: Numbers | None, *, again: bool) -> None:
+    def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
+        if where is None:
+            return
         if not again or self._held is None:
             self._held = self._told if joints is None else joints
         self._told = None

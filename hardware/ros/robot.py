@@ -87,9 +87,10 @@ class RosRobot:
                 self._halt(why)
 
     def permit(self) -> None:
-        """The inverse of forbid."""
+        """The inverse of forbid. Others may have moved the robot: the next hold is where it is then."""
         with self._lock:
             self._forbidden = ""
+            self._held = None
 
     def wait_until_ready(self, timeout: float) -> None:
         """Wait until everything can be sensed.
@@ -167,18 +168,21 @@ class RosRobot:
         """Send zero, or the pose to hold; a second time the same one. Never raises."""
         try:
             with self._lock:
-                again = self._held is not None and not self._was_moved(self._held)
+                again = self._held is not None
                 if not again:
                     self._held = self._hold_pose()
                 self._active, self._why = None, why
                 self._target = self._held
                 if self._held is not None:
-                    self._output.hold(self._held, self._senses.fresh_joints(), again=again)
+                    where = None if again and self._was_moved(self._held) else self._held
+                    self._output.hold(where, self._senses.fresh_joints(), again=again)
         except RobotRlhfError as error:
             self._bus.log(logging.ERROR, f"cannot be stopped over the bus: {error}")
 
     def _was_moved(self, held: Numbers) -> bool:
-        """Whether somebody else, a reset or a hand, has moved the tool away from where it was held."""
+        """Whether the tool is no longer where it was held: a hand, another controller, or a load. It is neither sent
+        back there, nor held at one place after the other, which a heavy load would make a way down.
+        """
         fresh = self._senses.pose.peek()
         if fresh is None:
             return False

@@ -54,7 +54,7 @@ class RosTask:
     ) -> None:
         """
         Args:
-            may_move: asked all along a reset by motion, which waits as long as it says no.
+            may_move: asked all along a reset by motion, which holds still where it says no; that takes of its time.
 
         Raises:
             ConfigError: a home, or a corner of its spread, that the guard would not let the tool go to.
@@ -126,7 +126,7 @@ class RosTask:
         timeout = self._settings.reset_timeout
         arrived = self._guard.move_to(home, 1.0, timeout=timeout, may_move=self._may_move)
         if not arrived:
-            raise RobotError(f"home was not reached within {self._settings.reset_timeout:g} s")
+            raise RobotError(f"home was not reached within {timeout:g} s, waiting for the operator included")
 
     def _home(self, aside: NDArray[np.float64]) -> tuple[float, ...]:
         """The pose (7,) that is `aside`, in [-1, 1] of the spread, from home; the quaternion is w, x, y, z."""

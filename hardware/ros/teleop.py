@@ -101,7 +101,10 @@ class RosTeleop:
         self._lock = threading.Lock()
         self._heard = {JOY: -float("inf"), MOUSE: -float("inf")}
         """When each device last made sense."""
-        self._bad = ""
+        self._needed = MOUSE if settings.teleop == "spacenav" else JOY
+        """Without it nobody is there: of two devices the gamepad, which has the buttons."""
+        self._bad: dict[str, str] = {}
+        """What is wrong with a device's last message."""
         self._down: frozenset[int] = frozenset()
         self._pressed: set[Button] = set()
         self._joy: tuple[Vector, Vector] | None = None
@@ -118,12 +121,12 @@ class RosTeleop:
 
     @property
     def present(self) -> bool:
-        """The device speaks, and makes sense."""
+        """The device speaks, and makes sense; of two the gamepad, on which STOP is, and neither speaks nonsense."""
         with self._lock:
             return self._is_present()
 
     def _is_present(self) -> bool:
-        return not self._bad and any(self._speaks(device) for device in self._heard)
+        return not self._bad and self._speaks(self._needed)
 
     def _speaks(self, device: str) -> bool:
         return self._bus.clock.now() - self._heard[device] <= self._settings.operator_timeout
@@ -182,11 +185,12 @@ class RosTeleop:
                 self._pressed |= {Button.STOP} if stops else set()
             if stops:  # whatever else is wrong with the message
                 self._on_stop("STOP was pressed on the gamepad")
-            self._make_no_sense(f"joy: {error}")
+            self._make_no_sense(JOY, f"joy: {error}")
             return
         with self._lock:
             new, self._down = down - self._down, down
-            self._heard[JOY], self._bad = self._bus.clock.now(), ""
+            self._heard[JOY] = self._bus.clock.now()
+            self._bad.pop(JOY, None)
             self.messages += 1
             pressed = {button for index, button in settings.judgements.items() if index in new}
             if settings.button_pause in new:
@@ -239,18 +243,20 @@ class RosTeleop:
         try:
             values = twist_of(message) / self._settings.spacenav_full
         except RobotRlhfError as error:
-            self._make_no_sense(f"spacenav/twist: {error}")
+            self._make_no_sense(MOUSE, f"spacenav/twist: {error}")
             return
         x, y, z, rx, ry, rz = (undead(value, self._settings.deadzone) for value in values.tolist())
         with self._lock:
-            self._heard[MOUSE], self._bad = self._bus.clock.now(), ""
+            self._heard[MOUSE] = self._bus.clock.now()
+            self._bad.pop(MOUSE, None)
             self.messages += 1
             moving = any((x, y, z, rx, ry, rz))
             self._mouse = self._faced((x, y, z), (rx, ry, rz)) if moving else None
 
-    def _make_no_sense(self, why: str) -> None:
+    def _make_no_sense(self, device: str, why: str) -> None:
         with self._lock:
-            before, self._bad = self._bad, why
+            before = self._bad.get(device)
+            self._bad[device] = why
             self._joy = self._mouse = None
         if not before:
             self._bus.log(logging.WARNING, f"{why}: the operator counts as gone")
@@ -259,7 +265,7 @@ class RosTeleop:
         """For the diagnostics."""
         with self._lock:
             if self._bad:
-                return Status("operator", Level.ERROR, self._bad)
+                return Status("operator", Level.ERROR, "; ".join(self._bad.values()))
             if not self._is_present():
                 return Status("operator", Level.STALE, "the device is silent")
             driving = bool(self._joy or self._mouse)

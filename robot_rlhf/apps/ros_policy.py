@@ -109,11 +109,9 @@ class PolicyCore:
     def activate(self) -> None:
         """Let the loop move the robot. What a deactivation latched is released, and nothing else."""
         self.robot.permit()
-        faults = self.guard.faults
-        if faults and all(INACTIVE in fault.detail for fault in faults):
-            self.guard.release()
-        elif faults:
-            left = "; ".join(f"{fault.rule}, {fault.detail}" for fault in faults)
+        self.guard.release(lambda fault: INACTIVE in fault.detail)
+        left = "; ".join(f"{fault.rule}, {fault.detail}" for fault in self.guard.faults)
+        if left:
             self._bus.log(logging.WARNING, f"still held, until it is released: {left}")
         self._active.set()
         self._bus.log(logging.INFO, "active")

@@ -130,7 +130,8 @@ def _schedule(progress: float) -> float:
 
 
 def recall(pictures: Tensor, sentences: Tensor, own: Tensor, places: Sequence[int] = (1, 5)) -> dict[int, float]:
-    """Share of pictures whose own sentence is among the k nearest of all different sentences.
+    """Share of pictures whose own sentence is among the k nearest of all different sentences; as many of equally near
+    ones are, on average, as a fair draw would place there.
 
     Args:
         pictures: Unit vectors. Shape (B, D).
@@ -140,8 +141,8 @@ def recall(pictures: Tensor, sentences: Tensor, own: Tensor, places: Sequence[in
     """
     cosines = pictures @ sentences.T  # (B, C)
     mine = cosines.gather(1, own.unsqueeze(1))
-    better = (cosines > mine).sum(dim=1) + 0.5 * ((cosines == mine).sum(dim=1) - 1)  # ties are broken by a fair coin
-    return {k: float((better < k).float().mean()) for k in places}
+    nearer, ties = ((found).sum(dim=1).float() for found in (cosines > mine, cosines == mine))
+    return {k: float(((k - nearer) / ties).clamp(0.0, 1.0).mean()) for k in places}
 
 
 def choice_accuracy(pictures: Tensor, sentences: Tensor, right: Tensor) -> float:

@@ -226,8 +226,8 @@ def part_preferences(
 ) -> tuple[list[Feedback], list[Feedback]]:
     """Those to learn from, and those to measure by.
 
-    A pair is of the same part however many come later: a model that goes on learning is measured by none that it has
-    learned from.
+    Where none are apart, a pair is of the same part however many come later: a model that goes on learning is measured
+    by none that it has learned from.
 
     Args:
         share: of all that measure, about.

@@ -124,7 +124,7 @@ class ProgressLesson:
             raise ConfigError(f"progress: learned from successful episodes; got 0 of them, {failed} failed ones")
         moments = show.moments
         self._show = show
-        self._good = np.concatenate([moments.rows(t) for t, _ in good])
+        self._good = np.concatenate([moments.rows(t)[: len(target)] for t, target in good])
         self._target = np.concatenate([target for _, target in good])
         failures = [
             moments.rows(t)[-max(round(config.failed_end * len(t)), 1) :] for t in trajectories if t.success is False
@@ -158,15 +158,24 @@ class ProgressLesson:
 
 
 def progress_targets(trajectories: Sequence[Trajectory]) -> list[tuple[Trajectory, NDArray[np.float32]]]:
-    """Share of the whole that has gone by at each observation, of all parts of episodes that succeeded in the end."""
+    """Share of the whole that has gone by at each observation, of all parts of episodes that succeeded in the end.
+
+    Where a later part began before an earlier one ended, a rewind has undone what lay between: such a part has targets
+    for its first observations alone, or is left out.
+    """
     found: list[tuple[Trajectory, NDArray[np.float32]]] = []
     for parts in by_episode(trajectories).values():
-        if parts[-1].success is True:
-            steps = np.cumsum([0, *(len(t) for t in parts)])
-            found += [
-                (t, np.linspace(before, after, len(t) + 1, dtype=np.float32) / np.float32(steps[-1]))
-                for t, before, after in zip(parts, steps[:-1], steps[1:], strict=True)
-            ]
+        if parts[-1].success is not True:
+            continue
+        whole = end = parts[-1].begins_at + len(parts[-1])
+        kept: list[tuple[Trajectory, NDArray[np.float32]]] = []
+        for part in reversed(parts):
+            end = min(end, part.begins_at + len(part))
+            steps = np.arange(part.begins_at, end + 1, dtype=np.float32)
+            if len(steps):
+                kept.append((part, steps / np.float32(whole)))
+            end = min(end, part.begins_at)
+        found += reversed(kept)
     return found
 
 

@@ -48,7 +48,8 @@ class RewardTraining:
     calibration_share: float = 0.2
     """Share of the episodes that only set the success head's probability and threshold."""
     held_out_share: float = 0.2
-    """Share of the episodes, and of the labelled pairs, that only measure."""
+    """Share of the episodes, and of the labelled pairs, that only measure. Where preferences are learned beside other
+    heads, pairs about an episode of either share measure as well, so that no head has seen what measures another."""
     progress: ProgressConfig = field(default_factory=ProgressConfig)
     preference: PreferenceConfig = field(default_factory=PreferenceConfig)
     success: SuccessConfig = field(default_factory=SuccessConfig)
@@ -173,9 +174,7 @@ def train_reward(
         lessons["progress"] = ProgressLesson(show, learn, config.progress, config.batch_size, reads_text=reads_text)
     if "preference" in heads:
         if measuring and not known:
-            raise ConfigError(
-                f"preference: all {len(measuring)} labels measure; label more pairs, or train this head alone"
-            )
+            raise ConfigError(f"preference: all {len(measuring)} labels are among those that measure; label more pairs")
         pictures = bool(model.inputs.cameras)
         lessons["preference"] = PreferenceLesson(show, known_pairs, config.preference, pictures=pictures)
     if "success" in heads:

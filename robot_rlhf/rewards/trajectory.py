@@ -29,6 +29,8 @@ class Trajectory:
     """Executed actions, in [-1, 1]. Shape (T, m)."""
     success: bool | None
     """How it ended as labelled today; None where it was cut, or nobody knows."""
+    begins_at: int = 0
+    """Steps of the whole before this part, where a paused episode goes on; a rewind has undone those after it."""
 
     def __post_init__(self) -> None:
         actions = frozen_array(f"Trajectory {self.id}: actions", self.actions, (None, None))

@@ -26,7 +26,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.comparisons import Budget, preference
 from robot_rlhf.feedback.queries import Candidate, Pair, choose, segments_of
-from robot_rlhf.learner.reward_data import Moments, Pairs, preference_probabilities
+from robot_rlhf.learner.reward_data import Moments, Pairs, part_preferences, preference_probabilities
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
 from robot_rlhf.rewards.labelers.oracle import Oracle, Teacher, gold_by_episode, usual_reward
 from robot_rlhf.rewards.model import LearnedReward
@@ -137,7 +137,8 @@ class PreferenceLearner:
     def work(self, heartbeat: Callable[[], None] = lambda: None) -> bool:
         """Learn when enough is new; returns whether the reward has changed.
 
-        Labels that cannot teach yet, all of them ties or about episodes that are gone, wait for further ones.
+        Labels that cannot teach yet, all of them ties, for measuring, or about episodes that are gone, wait for further
+        ones.
 
         Args:
             heartbeat: called now and then while it learns.
@@ -147,7 +148,8 @@ class PreferenceLearner:
         self._learned_from = self._heard
         known = {trajectory.id for trajectory in self.trajectories}
         usable = [f for f in self.labels.values() if f.value is not None and _about(f) <= known]
-        if not any(f.value != 0.5 for f in usable):
+        teaching, _ = part_preferences(usable, self.config.training.held_out_share)
+        if not any(f.value != 0.5 for f in teaching):
             return False
         report = train_reward(
             self.model,

@@ -64,4 +64,5 @@ def _trajectory(episode: Episode, encode: Callable[[Observation], Mapping[str, N
         observations=columns,
         actions=episode.executed,
         success=None if episode.end is None else SUCCEEDED.get(episode.end.outcome),
+        begins_at=episode.meta.continues_at,
     )

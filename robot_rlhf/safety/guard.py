@@ -266,12 +266,13 @@ class GuardedRobot:
         """Latch a fault and stop the robot; for whoever finds something wrong outside the guard."""
         self._latch([(rule, detail)])
 
-    def release(self) -> None:
-        """Clear the latched faults. Whatever still holds latches again with the next observation."""
+    def release(self, which: Callable[[GuardEvent], bool] = lambda _: True) -> None:
+        """Clear the latched faults, or some. Whatever still holds latches again with the next observation."""
         with self._lock:
-            released = bool(self._faults)
-            self._faults.clear()
-        if released:
+            left = [fault for fault in self._faults if not which(fault)]
+            released = len(left) < len(self._faults)
+            self._faults[:] = left
+        if released and not left:
             self.anchor()
 
     def stop(self) -> None:

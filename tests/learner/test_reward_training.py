@@ -14,6 +14,8 @@ from robot_rlhf.learner.reward_calibration import LEAST, calibrate, choose_thres
 from robot_rlhf.learner.reward_data import Moments, Pairs, part_preferences, segment_returns, split_episodes
 from robot_rlhf.learner.reward_lessons import (
     PreferenceLesson,
+    ProgressConfig,
+    ProgressLesson,
     Show,
     SuccessConfig,
     SuccessLesson,
@@ -245,17 +247,29 @@ def test_nothing_is_learned_from_pairs_about_an_episode_that_measures() -> None:
     assert report.preference.held_out.total > alone.preference.held_out.total
 
 
+def part(name: str, begins_at: int, steps: int, *, success: bool | None = None) -> Trajectory:
+    return replace(walk(name, np.random.default_rng(0), steps=steps, success=success), begins_at=begins_at)
+
+
+def targets_of(*parts: Trajectory) -> dict[str, list[float]]:
+    """In steps of the whole, which is 12 steps long."""
+    return {t.id: np.round(12 * target, 4).tolist() for t, target in progress_targets(parts)}
+
+
 def test_progress_goes_on_where_a_paused_episode_was_left() -> None:
-    rng = np.random.default_rng(0)
-    whole = walk("practice-000001", rng, steps=12)
-    parts = [walk("practice-000001", rng, steps=4, success=None), walk("practice-000001+01", rng, steps=8)]
-    others = [walk("practice-000002", rng, success=None), walk("practice-000003", rng, success=False)]
-    [(_, expected)] = progress_targets([whole])
-    np.testing.assert_allclose(expected, np.arange(13) / 12, rtol=1e-6)
-    first, second = progress_targets([*parts, *others])
-    assert [t.id for t, _ in (first, second)] == [t.id for t in parts]
-    np.testing.assert_allclose(first[1], expected[:5], rtol=1e-6)
-    np.testing.assert_allclose(second[1], expected[4:], rtol=1e-6)
+    parts = [part("a", 0, 4), part("a+01", 4, 8, success=True)]
+    others = [part("b", 0, 5), part("c", 0, 5, success=False)]
+    assert targets_of(*parts, *others) == {"a": [0, 1, 2, 3, 4], "a+01": [4, 5, 6, 7, 8, 9, 10, 11, 12]}
+    assert targets_of(part("d", 0, 12, success=True)) == {"d": list(range(13))}
+
+
+def test_what_a_rewind_has_undone_is_no_progress() -> None:
+    once = [part("a", 0, 10), part("a+01", 4, 8, success=True)]
+    assert targets_of(*once) == {"a": [0, 1, 2, 3, 4], "a+01": [4, 5, 6, 7, 8, 9, 10, 11, 12]}
+    twice = [part("a", 0, 10), part("a+01", 4, 3), part("a+02", 2, 10, success=True)]
+    assert targets_of(*twice) == {"a": [0, 1, 2], "a+02": [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}
+    lesson = ProgressLesson(Show(Moments(once, STATE), 0, 0), once, ProgressConfig(), 4, reads_text=False)
+    assert float(lesson.loss(model(), np.random.default_rng(0)).detach()) > 0.0
 
 
 def test_heads_are_learned_together() -> None:

@@ -18,6 +18,7 @@ from robot_rlhf.datatypes import (
     Segment,
 )
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner.reward_data import part_preferences
 from robot_rlhf.learner.reward_training import RewardTraining
 from robot_rlhf.rewards.labelers.oracle import Teacher
 from robot_rlhf.rewards.model import LearnedReward
@@ -83,6 +84,20 @@ def test_ties_and_labels_of_episodes_that_are_gone_wait() -> None:
     learner.on_event(said(Segment("long-gone", 0, 4), Segment(name, 4, 4), 1.0))
     assert learner.work() is False
     assert learner.model.version == 0
+
+
+def test_labels_that_all_measure_wait_for_one_that_teaches() -> None:
+    """Which pairs measure hangs on the pair alone: the first ones may all be among them."""
+    waited = 0
+    for shift in range(12):
+        learner = a_learner(every=1)
+        name = live([learner], 0)
+        told = said(Segment(name, shift, 4), Segment(name, shift + 5, 4), 1.0)
+        learner.on_event(told)
+        _, measuring = part_preferences([told], learner.config.training.held_out_share)
+        assert learner.work() is not bool(measuring)
+        waited += len(measuring)
+    assert 0 < waited < 12
 
 
 def test_the_last_answer_about_a_pair_stands_also_the_other_way_round() -> None:

@@ -563,18 +563,40 @@ def test_joints_that_are_not_known_are_never_held_at_zero() -> None:
     assert joints_told(made)[count:] == [told], "a second time the same one"
 
 
-def test_a_hold_follows_a_tool_that_somebody_else_has_moved() -> None:
-    """A reset by service, or a hand, moved it: STOP means here, not there where it was held before."""
+def test_after_inactivity_a_hold_is_where_the_tool_is_then() -> None:
+    """A reset by service, or another controller, moved it: STOP means here, not there where it was held before."""
     made = pair()
     made.robot.send(target(0.51, now=made.now))
     made.robot.stop()
+    made.robot.forbid("inactive")
     made.arm.pose = (0.5, 0.3, 0.5, *HOME[3:])
     made.pass_time(0.05)
-    made.robot.forbid("inactive")
     made.robot.permit()
     made.robot.stop()
     np.testing.assert_allclose(pose_of(sent(made)[-1].pose)[:3], [0.5, 0.3, 0.5])
-    made.arm.pose = (0.5, 0.3 + 0.5 * LIMITS.leash, 0.5, *HOME[3:])  # it sags: the target stays
+
+
+@pytest.mark.parametrize("command", ["pose", "twist"])
+def test_a_tool_moved_away_while_it_is_held_is_neither_sent_back_nor_followed(command: str) -> None:
+    topic = COMMANDED if command == "pose" else "/servo_node/delta_twist_cmds"
+    made = pair(settings(command=command))
+    made.robot.send(target(0.51, now=made.now))
+    made.robot.stop()
+    at = np.array(made.arm.pose)
+    made.arm.pose = (*at[:2], at[2] - 0.5 * LIMITS.leash, *at[3:])  # it sags a little: the target stays
     made.pass_time(0.05)
     made.robot.stop()
-    np.testing.assert_allclose(pose_of(sent(made)[-1].pose)[:3], [0.5, 0.3, 0.5])
+    if command == "pose":
+        np.testing.assert_allclose(pose_of(sent(made)[-1].pose)[:3], at[:3], atol=1e-6)
+    before = len(sent(made, topic))
+    for _ in range(10):  # a load heavier than the leash allows for: every hold is met 1.2 leashes lower
+        lower = np.array(made.arm.pose)
+        made.arm.pose = (*lower[:2], lower[2] - 1.2 * LIMITS.leash, *lower[3:])
+        made.pass_time(0.05)
+        made.robot.stop()
+    said = sent(made, topic)[before:]
+    if command == "pose":
+        assert not said
+    else:
+        assert len(said) >= 10
+        assert all(not np.any(twist_of(message.twist)) for message in said)

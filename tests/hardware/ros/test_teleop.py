@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.ros.bus_fake import FakeBus, FakeGraph
+from hardware.ros.diagnostics import Level
 from hardware.ros.estop import EStop
 from hardware.ros.messages import joy_fields, twist_fields
 from hardware.ros.nodes import TELEOP
@@ -253,6 +254,7 @@ def test_a_gamepad_that_makes_no_sense_is_gone(told: list[float]) -> None:
 
 def test_a_3d_mouse_drives_while_it_is_deflected() -> None:
     desk = Desk(teleop="both", spacenav_full=2.0)
+    desk.joy(REST)
     desk.mouse(1.0, 0, 0, 0, 0, -2.0)
     action = desk.read().action
     assert action is not None
@@ -393,21 +395,45 @@ def test_it_is_released_only_by_a_release_while_nothing_asks(deeds: list[str]) -
         assert (human is not None and Button.STOP in human.buttons) == latched
 
 
-def test_of_two_devices_the_one_that_falls_silent_drives_no_more() -> None:
+def test_a_mouse_that_falls_silent_while_it_drives_drives_no_more() -> None:
     desk = Desk(teleop="both")
-    full = [0.0, 1.0, *REST[2:]]
-    desk.joy(full, ENABLE)
-    desk.mouse(0, 0, 0, 0, 0, 0)
+    desk.joy(REST)
+    desk.mouse(0.3, 0, 0, 0, 0, 0)
     human = desk.read()
     assert human.action is not None
-    for _ in range(20):  # the mouse goes on saying that it rests
+    for _ in range(20):  # the gamepad goes on saying that it rests
         desk.graph.advance(0.05)
-        desk.mouse(0, 0, 0, 0, 0, 0)
+        desk.joy(REST)
         human = desk.read()
         if human.action is None:
             break
     assert human.action is None
-    assert Button.PAUSE in human.buttons, "as when the only device is gone"
+    assert Button.PAUSE in human.buttons
+    assert desk.teleop.present
+
+
+def test_without_the_gamepad_nobody_is_there_though_a_mouse_speaks() -> None:
+    """STOP, PAUSE and RELEASE are on the gamepad."""
+    desk = Desk(teleop="both")
+    desk.joy([0.0, 1.0, *REST[2:]], ENABLE)
+    for _ in range(20):
+        desk.graph.advance(0.05)
+        desk.mouse(0.3, 0, 0, 0, 0, 0)
+    assert not desk.teleop.present
+    assert desk.teleop.read() is None
+    assert Desk(teleop="spacenav").teleop.present is False
+    desk = Desk(teleop="spacenav")
+    desk.mouse(0.3, 0, 0, 0, 0, 0)
+    assert desk.teleop.present
+
+
+def test_a_mouse_that_makes_sense_does_not_excuse_a_gamepad_that_makes_none() -> None:
+    desk = Desk(teleop="both")
+    desk.joy([np.nan] * 8)
+    desk.mouse(0.3, 0, 0, 0, 0, 0)
+    assert not desk.teleop.present
+    assert desk.teleop.status().level is Level.ERROR
+    desk.joy(REST)
     assert desk.teleop.present
 
 
