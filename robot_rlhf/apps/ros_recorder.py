@@ -16,7 +16,7 @@ from mcap.records import Metadata
 from hardware.ros import wire
 from hardware.ros.bus import Bus
 from hardware.ros.nodes import RECORDER
-from hardware.ros.topics import DEFAULT, LATCHED, SENSOR, Topic
+from hardware.ros.topics import DEFAULT, IMAGE, LATCHED, SENSOR, Topic
 from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.mcapfile import McapFile, message_record
@@ -24,8 +24,8 @@ from robot_rlhf.journal.mcapfile import McapFile, message_record
 FILE = "bag_0.mcap"
 FIXED_FRAMES = replace(LATCHED, depth=100)
 """Of /tf_static: one message of each broadcaster."""
-QUEUE = 1000
-"""Messages of a topic that may wait while the disk is slow."""
+QUEUE, IMAGE_QUEUE = 1000, 50
+"""Messages of a topic that may wait while the disk is slow; a picture takes a megabyte or more."""
 SYNC_EVERY = 1.0
 """Seconds: what the death of the machine may lose; that of the process loses nothing that arrived."""
 
@@ -61,10 +61,9 @@ class Recorder:
         self._file.append(self._file.definitions())
         self.describe()
         for number, (name, kind) in enumerate(self._topics):
-            told_once = (
-                bus.resolved(name) == "/tf_static"
-            )  # every broadcaster of fixed frames keeps them for latecomers
-            qos = FIXED_FRAMES if told_once else replace(DEFAULT if reliable else SENSOR, depth=QUEUE)
+            qos = replace(DEFAULT if reliable else SENSOR, depth=IMAGE_QUEUE if kind == IMAGE else QUEUE)
+            if bus.resolved(name) == "/tf_static":  # every broadcaster of fixed frames keeps them for latecomers
+                qos = FIXED_FRAMES
             bus.subscription(Topic(name, kind, "subscription", "", qos), self._writer(number), raw=True)
 
     def _writer(self, number: int) -> Any:
@@ -99,7 +98,11 @@ class Recorder:
         self.describe()
 
     def describe(self) -> None:
-        """Replace metadata.yaml, which `ros2 bag` reads."""
+        """Replace metadata.yaml, which `ros2 bag` reads.
+
+        Raises:
+            JournalError: the disk does not take it.
+        """
         start = {"nanoseconds_since_epoch": self._first}
         duration = {"nanoseconds": self._last - self._first}
         topics = [
@@ -133,8 +136,11 @@ class Recorder:
         }
         target = self._folder / "metadata.yaml"
         scratch = target.with_suffix(".part")
-        scratch.write_text(yaml.safe_dump({"rosbag2_bagfile_information": said}, sort_keys=False))
-        scratch.replace(target)
+        try:
+            scratch.write_text(yaml.safe_dump({"rosbag2_bagfile_information": said}, sort_keys=False))
+            scratch.replace(target)
+        except OSError as error:
+            raise JournalError(f"{target}: cannot be written: {error.strerror}") from error
 
 
 def _entry(text: str) -> tuple[str, str]:
@@ -166,5 +172,6 @@ def run(argv: Sequence[str]) -> int:
         except JournalError as error:
             bus.log(logging.ERROR, f"recording ends: {error}")
             raise
-    recorder.close()
+        finally:
+            recorder.close()
     return 0
