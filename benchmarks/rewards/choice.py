@@ -7,7 +7,7 @@ learned at the end is held against the distance to the goal, over all that was s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +85,7 @@ def measure(folder: Path, seed: int, asked: Asked) -> Row:
         labels = ask(known, gold, way, seed)
         inputs = inputs_of(features, recording.spec, state=True, action=False)
         model = LearnedReward(inputs, config.reward_network, seed=seed, reads="preference")
-        training = replace(config.preferences.training, updates=400)  # at once, not in rounds
-        train_reward(model, known, ["preference"], training, seed=seed, preferences=labels)
+        train_reward(model, known, ["preference"], config.preferences.training, seed=seed, preferences=labels)
         moments = Moments(known, model.inputs)
         said = moments.ask(model, np.arange(len(moments)), lambda heads: heads.preference).mean(axis=0)
         near = distance < NEAR

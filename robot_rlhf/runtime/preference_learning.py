@@ -49,7 +49,7 @@ class PreferenceLearning:
     megabytes: int = 1_000
     """Memory that they may take. Where pictures need more, the oldest that no comparison is about go first, then the
     oldest others, whose labels teach no more."""
-    training: RewardTraining = field(default_factory=lambda: RewardTraining(updates=100, review_every=50))
+    training: RewardTraining = field(default_factory=lambda: RewardTraining(updates=400, review_every=50))
 
     def __post_init__(self) -> None:
         for name in ("every", "episodes", "megabytes"):
