@@ -34,10 +34,12 @@ class Setting:
     budget: int
     length: int
     """Steps of a compared segment."""
+    updates: int
+    """Most updates of the reward in each round of comparisons."""
 
 
-SETTINGS = {"reach": Setting(3_000, 2, 300, 5), "pick_cube": Setting(8_000, 5, 800, 10)}
-TINY = Setting(160, 1, 20, 5)
+SETTINGS = {"reach": Setting(3_000, 2, 300, 5, 400), "pick_cube": Setting(8_000, 5, 800, 10, 100)}
+TINY = Setting(160, 1, 20, 5, 20)
 
 
 def jobs(asked: Asked) -> list[Job]:
@@ -60,6 +62,7 @@ def measure(folder: Path, task: str, variant: str, seed: int, tiny: bool) -> Row
     words += ["--demonstrations", setting.demonstrations, "--evaluation.every", max(setting.steps // 3, 100)]
     words += ["--evaluation.episodes", 2 if tiny else 25, "--evaluation.final-episodes", 2 if tiny else 100]
     words += ["--teacher.budget", setting.budget, "--teacher.length", setting.length]
+    words += ["--preferences.training.updates", setting.updates]
     words += ["--trainer.warm-start-updates", 20, "--trainer.warm-critic-updates", 20] if tiny else []
     summary = train(folder, "run", task, seed, *words, *VARIANTS[variant])
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
