@@ -1,11 +1,15 @@
 """Settings of the whole suite."""
 
 import os
+import signal
 
 from hypothesis import settings
 
 # Before torch is imported, here and in the processes that tests start: two threads collapse where others compute.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts what it puts in the background deaf to Ctrl-C, which some tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes depends on what else this machine does: no test fails for that.
 settings.register_profile("suite", deadline=None)

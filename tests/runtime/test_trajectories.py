@@ -44,7 +44,7 @@ def test_a_trajectory_is_the_encoded_episode(journal: Path) -> None:
 
 def test_a_trajectory_carries_no_reward(journal: Path) -> None:
     names = {field.name for field in dataclasses.fields(Trajectory)}
-    assert names == {"id", "task", "instruction", "observations", "actions", "success"}
+    assert names == {"id", "task", "instruction", "observations", "actions", "success", "begins_at"}
     for trajectory in read_trajectories(journal, features(journal)):
         assert not any("gold" in name or "privileged" in name for name in trajectory.observations)
 
