@@ -65,8 +65,7 @@ def measure(folder: Path, task: str, variant: str, seed: int, asked: Asked) -> R
             "--oracle.mistakes", MISTAKES)  # fmt: skip
     reward = folder / "reward.safetensors"
     command("reward", "train", seen, "--out", reward, "--head", "preference", "--quiet", "--seed", seed,
-            "--network.members", MEMBERS[variant], "--training.updates", asked.size(400, 10),
-            "--training.preference.mistakes", 0)  # fmt: skip
+            "--network.members", MEMBERS[variant], "--training.updates", asked.size(400, 10))  # fmt: skip
     words: list[object] = [
         "--operator",
         "absent",

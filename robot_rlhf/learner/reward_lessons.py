@@ -43,7 +43,7 @@ class PreferenceConfig:
     """Pairs per update and member."""
     enough: float = 0.97
     """Share of the labelled pairs, ties aside, that all members together must order rightly to stop early."""
-    mistakes: float = 0.1
+    mistakes: float = 0.0
     """Chance that an answer is as good as a coin's: what the others contradict is then not learned at any price."""
     picture_steps: int = 6
     """Steps drawn of each segment where pictures are looked at, standing for all of them; 0 takes all."""
