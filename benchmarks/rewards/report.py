@@ -151,7 +151,7 @@ def draw_optimised(rows: Sequence[Row], path: Path) -> Path:
     for panel in (above, below):
         panel.grid(alpha=0.25)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
     return path
 
