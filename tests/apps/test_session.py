@@ -339,7 +339,7 @@ def test_a_round_of_comparisons_goes_on_beside_practice(chromium: Any, tmp_path:
         at: list[int] = []
         while len(watch.look().of(FeedbackKind.PREFERENCE)) < 4:
             fresh = f"window.label_page && ![null, {asked}].includes(label_page.state().number)"
-            labels.wait_for_function(fresh, timeout=15_000)
+            labels.wait_for_function(fresh, timeout=60_000)
             asked = labels.evaluate("label_page.state().number")
             before = len(watch.look().of(FeedbackKind.PREFERENCE))
             labels.keyboard.press("ArrowRight" if before % 2 else "ArrowLeft")
