@@ -1,12 +1,8 @@
 """Settings of the whole suite."""
 
-import os
 import signal
 
 from hypothesis import settings
-
-# Before torch is imported, here and in the processes that tests start: two threads collapse where others compute.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts what it puts in the background deaf to Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -141,7 +141,7 @@ def recall(pictures: Tensor, sentences: Tensor, own: Tensor, places: Sequence[in
     """
     cosines = pictures @ sentences.T  # (B, C)
     mine = cosines.gather(1, own.unsqueeze(1))
-    nearer, ties = ((found).sum(dim=1).float() for found in (cosines > mine, cosines == mine))
+    nearer, ties = (found.sum(dim=1).float() for found in (cosines > mine, cosines == mine))
     return {k: float(((k - nearer) / ties).clamp(0.0, 1.0).mean()) for k in places}
 
 

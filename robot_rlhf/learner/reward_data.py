@@ -234,16 +234,20 @@ def part_preferences(
         apart: episodes that nothing is learned from; what is about one of them measures too.
     """
     parts: tuple[list[Feedback], list[Feedback]] = ([], [])
+    unseen = frozenset(apart)
     for feedback in preferences:
-        names = {s.episode_id for s in (feedback.span, feedback.other) if s is not None}
-        parts[bool(names & set(apart)) or _chance(feedback) < share].append(feedback)
+        about_unseen = any(segment.episode_id in unseen for segment in _segments(feedback))
+        parts[about_unseen or _chance(feedback) < share].append(feedback)
     return parts
+
+
+def _segments(feedback: Feedback) -> list[Segment]:
+    return [segment for segment in (feedback.span, feedback.other) if segment is not None]
 
 
 def _chance(feedback: Feedback) -> float:
     """In [0, 1), as good as drawn, and the same for the same two segments in either order."""
-    spans = [span for span in (feedback.span, feedback.other) if span is not None]
-    names = sorted(f"{span.episode_id} {span.start} {span.length}" for span in spans)
+    names = sorted(f"{s.episode_id} {s.start} {s.length}" for s in _segments(feedback))
     return zlib.crc32(" ".join(names).encode()) / 2**32
 
 

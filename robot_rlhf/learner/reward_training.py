@@ -160,10 +160,8 @@ def train_reward(
     learn, adjust, held_out = split_episodes(trajectories, (config.calibration_share, config.held_out_share), rng)
     if "success" not in heads:
         learn, adjust = learn + adjust, []
-    other_heads = set(heads) - {"preference"}
-    apart = (
-        [t.id for t in adjust + held_out] if other_heads else []
-    )  # they share the trunk: none sees what measures one
+    alone = set(heads) == {"preference"}  # else heads share the trunk: none may see what measures another
+    apart = [] if alone else [t.id for t in adjust + held_out]
     known, measuring = part_preferences(preferences, config.held_out_share, apart)
     known_pairs, held_out_pairs = Pairs.of(known, moments), Pairs.of(measuring, moments)
 

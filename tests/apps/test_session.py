@@ -332,6 +332,7 @@ def test_a_round_of_comparisons_goes_on_beside_practice(chromium: Any, tmp_path:
         page = open_console(chromium, session.address)
         watch = Watch(session.journal)
         practising = {EpisodeKind.PRACTICE}
+        # The page cuts them into clips of one length; a few short episodes would not give it four pairs.
         wait(page, "episodes to compare", lambda: sum(m.kind in practising for m in watch.look().metas) > 12, 90.0)
         labels = page.context.new_page()
         labels.goto(session.address.split("?")[0] + "label")
@@ -339,7 +340,7 @@ def test_a_round_of_comparisons_goes_on_beside_practice(chromium: Any, tmp_path:
         at: list[int] = []
         while len(watch.look().of(FeedbackKind.PREFERENCE)) < 4:
             fresh = f"window.label_page && ![null, {asked}].includes(label_page.state().number)"
-            labels.wait_for_function(fresh, timeout=30_000)
+            labels.wait_for_function(fresh, timeout=15_000)
             asked = labels.evaluate("label_page.state().number")
             before = len(watch.look().of(FeedbackKind.PREFERENCE))
             labels.keyboard.press("ArrowRight" if before % 2 else "ArrowLeft")
