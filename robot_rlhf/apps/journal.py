@@ -18,7 +18,7 @@ from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
-from robot_rlhf.journal.export import export
+from robot_rlhf.journal.export import NONE, export
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.summary import BROKEN_OFF, describe
 
@@ -64,6 +64,8 @@ class ExportOptions:
     """Also write the simulator's truth: privileged state and gold reward."""
     include_discarded: bool = False
     """Also write episodes that a person discarded."""
+    cameras: tuple[str, ...] = ()
+    """Only these cameras' pictures, or `none`; all when left out, which every file must then have in one size."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -193,6 +195,7 @@ def _export(argv: Sequence[str]) -> None:
         options.format,
         include_privileged=options.include_privileged,
         include_discarded=options.include_discarded,
+        cameras=None if not options.cameras else [] if options.cameras == (NONE,) else options.cameras,
     )
     text = f"{report.target}: {report.episodes} episodes, {report.steps} steps as {options.format}"
     Console().print(text, highlight=False, soft_wrap=True)

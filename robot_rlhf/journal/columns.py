@@ -30,12 +30,5 @@ def state_columns(episode: Episode, *, include_privileged: bool) -> Iterator[tup
         yield name, column if column.ndim == 2 else column[:, None]
 
 
-def cameras(episode: Episode) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Camera name and pictures (T + 1, H, W, 3)."""
-    for name, column in episode.observations.items():
-        if name.startswith("images/"):
-            yield name.removeprefix("images/"), column
-
-
 def succeeded(episode: Episode) -> bool:
     return episode.end is not None and episode.end.outcome is Outcome.SUCCESS

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,15 @@ from robot_rlhf.datatypes import Driver, Outcome, RobotSpec
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import JournalError, UnknownNameError
 from robot_rlhf.journal.columns import column_names, state_columns, succeeded
-from robot_rlhf.journal.reader import episodes, journal_spec
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.files import journal_files
+from robot_rlhf.journal.placing import placed
+from robot_rlhf.journal.reader import read_journal
+from robot_rlhf.journal.recorded import Pictures, Recorded, recorded
+from robot_rlhf.journal.tail import check_journal, journal_spec
+
+NONE = "none"
+"""In place of cameras' names: no camera."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +38,15 @@ class ExportReport:
     steps: int
 
 
-def write_csv(told: Iterable[Episode], spec: RobotSpec, target: Path, *, include_privileged: bool) -> tuple[int, int]:
+def write_csv(told: Iterable[Recorded], spec: RobotSpec, target: Path, *, include_privileged: bool) -> tuple[int, int]:
     """One row per step; the observation is the one before the step."""
     lengths: list[int] = []
-    header: list[str] = []
-    with target.open("w", newline="") as file:
+    with target.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        for episode in told:
+        for episode in (one.episode for one in told):
             table = _csv_columns(episode, spec, include_privileged)
-            if not header:
-                header = list(table)
-                writer.writerow(header)
-            if list(table) != header:
-                differing = sorted(set(table) ^ set(header))
-                raise JournalError(f"{target}: episode {episode.meta.id} has other columns: {', '.join(differing)}")
+            if not lengths:
+                writer.writerow(list(table))
             writer.writerows(zip(*table.values(), strict=True))
             lengths.append(len(episode))
     return len(lengths), sum(lengths)
@@ -94,8 +97,12 @@ def export(
     *,
     include_privileged: bool = False,
     include_discarded: bool = False,
+    cameras: Sequence[str] | None = None,
 ) -> ExportReport:
     """Write a journal's episodes in another format, with the outcomes as they are labelled today.
+
+    What is written appears under its name only when it is whole. Of an episode's pictures one moment at a time is in
+    memory.
 
     Args:
         path: the journal.
@@ -103,34 +110,83 @@ def export(
         to: 'lerobot' (LeRobotDataset v3.0), 'robomimic' (HDF5) or 'csv'.
         include_privileged: also write privileged state and gold reward.
         include_discarded: also write episodes that a person discarded while they ran, or deleted later.
+        cameras: names of those to write; None: all, which every file must then have alike.
 
     Raises:
         UnknownNameError: no such format.
-        JournalError: nothing to export, or the target exists or cannot be written.
+        JournalError: nothing to export, files that do not hold the same things, or the target exists or cannot be
+            written.
     """
     known = exporters()
     if to not in known:
         raise UnknownNameError("export format", to, known)
-    goal = Path(target)
-    if goal.exists():
-        raise JournalError(f"{goal}: exists already; an export writes only to a new place")
-    chosen = (
-        episode
-        for episode in episodes(path, include_deleted=include_discarded)
-        if include_discarded or episode.end is None or episode.end.outcome is not Outcome.DISCARDED
-    )
-    first = next(chosen, None)
-    if first is None:
-        raise JournalError(f"{path}: no episode to export")
+    chosen = _checked_cameras(path, cameras)
     spec = journal_spec(path)
-    try:
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        count, steps = known[to](_chain(first, chosen), spec, goal, include_privileged=include_privileged)
-    except OSError as error:
-        raise JournalError(f"{goal}: cannot write the export: {error.strerror or error}") from error
-    return ExportReport(goal, count, steps)
+    told = (
+        _of_cameras(one, chosen)
+        for one in recorded(path, include_deleted=include_discarded, pictures=bool(chosen) and to != "csv")
+        if include_discarded or one.episode.end is None or one.episode.end.outcome is not Outcome.DISCARDED
+    )
+    with placed(target, "exporting", folder=to == "lerobot") as place:
+        count, steps = known[to](told, spec, place, include_privileged=include_privileged)
+        if not count:
+            raise JournalError(f"{path}: no episode to export")
+    return ExportReport(Path(target), count, steps)
 
 
-def _chain(first: Episode, rest: Iterable[Episode]) -> Iterator[Episode]:
-    yield first
-    yield from rest
+def _of_cameras(one: Recorded, chosen: Sequence[str]) -> Recorded:
+    """Without the pictures of other cameras."""
+
+    def taken() -> Iterator[Pictures]:
+        for pictures in one.pictures:
+            yield {name: pictures[name] for name in chosen}
+
+    return replace(one, pictures=taken())
+
+
+def _checked_cameras(path: str | os.PathLike[str], asked: Sequence[str] | None) -> list[str]:
+    """The cameras to write, once it is clear that every file with an episode has them, and the same scene.
+
+    Raises:
+        JournalError: one has not, or in another size; names the file.
+        UnknownNameError: no file has it.
+    """
+    specs = _specs(Path(path))
+    if not specs:
+        return []
+    (first, told), *others = specs.items()
+    everywhere = [name for name, size in told.cameras.items() if all(s.cameras.get(name) == size for _, s in others)]
+    if asked is not None:
+        unknown = next((name for name in asked if all(name not in s.cameras for s in specs.values())), None)
+        if unknown is not None:
+            raise UnknownNameError("camera", unknown, {name for s in specs.values() for name in s.cameras})
+    for file, spec in others:
+        for name in {**told.cameras, **spec.cameras} if asked is None else asked:
+            if told.cameras.get(name) != spec.cameras.get(name):
+                words = ", ".join(
+                    f"{_pixels(s.cameras.get(name))} in {f.name}" for f, s in ((first, told), (file, spec))
+                )
+                allowed = f"--cameras {' '.join(everywhere) or NONE}, or one file at a time"
+                raise JournalError(f"{path}: camera {name!r} is {words}; allowed: {allowed}")
+        if dict(told.scene) != dict(spec.scene) or dict(told.privileged) != dict(spec.privileged):
+            differing = {*told.scene.items(), *told.privileged.items()} ^ {
+                *spec.scene.items(),
+                *spec.privileged.items(),
+            }
+            names = ", ".join(sorted({name for name, _ in differing}))
+            raise JournalError(f"{path}: {names}: not the same in {first.name} and {file.name}; allowed: one at a time")
+    return everywhere if asked is None else list(asked)
+
+
+def _specs(path: Path) -> dict[Path, RobotSpec]:
+    """The robot of each of a journal's files that begins an episode."""
+    files = journal_files(path) if check_journal(path).is_dir() else [path]
+    return {
+        file: journal_spec(file)
+        for file in files
+        if any(isinstance(record, EpisodeStarted) for record in read_journal(file, pictures=False))
+    }
+
+
+def _pixels(size: tuple[int, int] | None) -> str:
+    return "not" if size is None else f"{size[0]} x {size[1]}"

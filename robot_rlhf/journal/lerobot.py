@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import av
@@ -20,8 +23,9 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.episode import Episode
-from robot_rlhf.errors import ConfigError
-from robot_rlhf.journal.columns import cameras, column_names, state_columns, succeeded
+from robot_rlhf.journal.columns import column_names, state_columns, succeeded
+from robot_rlhf.journal.recorded import Recorded
+from robot_rlhf.journal.statistics import PictureHistogram, Statistics, statistics
 
 CODEBASE_VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -31,13 +35,12 @@ _QUALITY = "18"
 """x264's constant rate factor: visually lossless. The journal itself stays exact."""
 
 Json = dict[str, Any]
-Statistics = dict[str, NDArray[Any]]
 
 
 class Video:
     """The pictures of one camera over all episodes, as one MP4 file."""
 
-    def __init__(self, path: Path, fps: int, height: int, width: int) -> None:
+    def __init__(self, path: Path, fps: Fraction, height: int, width: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.frames = 0
         self._container = av.open(str(path), "w")
@@ -46,7 +49,7 @@ class Video:
         # Halved colour planes need even sides.
         self.pixel_format = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
         stream.pix_fmt = self.pixel_format
-        stream.time_base = Fraction(1, fps)
+        stream.time_base = 1 / fps
         self._stream = stream
 
     def add(self, picture: NDArray[np.uint8]) -> None:
@@ -56,49 +59,16 @@ class Video:
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        """Raises OSError when the last pictures cannot be written."""
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
 
-
-def statistics(values: NDArray[Any]) -> Statistics:
-    """Per-feature minimum, maximum, mean, standard deviation and count. Args: values (T, size); NaN is left out."""
-    numbers = values.astype(np.float64)
-    known = np.isfinite(numbers)
-    count = np.maximum(known.sum(axis=0), 1)
-    filled = np.where(known, numbers, 0.0)
-    mean = filled.sum(axis=0) / count
-    deviation = np.where(known, numbers - mean, 0.0)
-    some = known.any(axis=0)
-    return {
-        "min": np.where(some, np.where(known, numbers, np.inf).min(axis=0), 0.0),
-        "max": np.where(some, np.where(known, numbers, -np.inf).max(axis=0), 0.0),
-        "mean": mean,
-        "std": np.sqrt((deviation**2).sum(axis=0) / count),
-        "count": np.array([len(values)]),
-    }
-
-
-def picture_statistics(pictures: NDArray[np.uint8]) -> Statistics:
-    """Per channel, in [0, 1], shaped (3, 1, 1). Args: pictures (T, H, W, 3)."""
-    channels = statistics(pictures.reshape(-1, 3) / 255.0)
-    shaped = {name: value.reshape(3, 1, 1) for name, value in channels.items() if name != "count"}
-    return {**shaped, "count": np.array([len(pictures)])}
-
-
-def merged(parts: list[Statistics]) -> Statistics:
-    """Statistics of the union, from those of the parts (Chan et al. 1979, pairwise variance)."""
-    counts = np.array([part["count"][0] for part in parts], np.float64)
-    weights = (counts / counts.sum()).reshape(-1, *[1] * parts[0]["mean"].ndim)
-    means = np.stack([part["mean"] for part in parts])
-    mean = (weights * means).sum(axis=0)
-    variance = (weights * (np.stack([part["std"] for part in parts]) ** 2 + (means - mean) ** 2)).sum(axis=0)
-    return {
-        "min": np.min([part["min"] for part in parts], axis=0),
-        "max": np.max([part["max"] for part in parts], axis=0),
-        "mean": mean,
-        "std": np.sqrt(variance),
-        "count": np.array([int(counts.sum())]),
-    }
+    def abandon(self) -> None:
+        """Let go of the file, whatever it holds."""
+        with contextlib.suppress(OSError):
+            self._container.close()
 
 
 def frames_of(episode: Episode, include_privileged: bool) -> dict[str, NDArray[Any]]:
@@ -112,8 +82,11 @@ def frames_of(episode: Episode, include_privileged: bool) -> dict[str, NDArray[A
     last[-1] = True
     features: dict[str, NDArray[Any]] = {name: np.concatenate(parts, axis=1) for name, parts in groups.items()}
     features["action"] = episode.executed
-    features["policy_action"] = episode.proposed
-    features["is_intervention"] = episode.by_human[:, None]
+    # NaN has no place in a table that others read: where no policy was asked stands what was done.
+    asked: NDArray[np.bool_] = np.isfinite(episode.proposed).all(axis=1).reshape(-1, 1)
+    features["policy_action"] = np.where(asked, episode.proposed, episode.executed)
+    features["policy_asked"] = asked
+    features["intervention"] = episode.by_human[:, None]
     features["driver"] = episode.driver.astype(np.int64)[:, None]
     features["next.reward"] = episode.reward[:, None]
     features["next.done"] = (episode.terminated | episode.truncated | last)[:, None]
@@ -127,10 +100,7 @@ class DatasetWriter:
     """Writes one episode after another into a new folder."""
 
     def __init__(self, spec: RobotSpec, target: Path, *, include_privileged: bool) -> None:
-        rate = 1.0 / spec.control_period
-        self._fps = round(rate)
-        if self._fps < 1 or abs(rate - self._fps) > 1e-3 * rate:
-            raise ConfigError(f"a LeRobot dataset wants whole frames per second, the control period gives {rate:g}")
+        self._rate = 1 / Fraction(spec.control_period).limit_denominator(1_000_000)
         self._spec = spec
         self._target = target
         self._include_privileged = include_privileged
@@ -139,19 +109,25 @@ class DatasetWriter:
         self._videos: dict[str, Video] = {}
         self._table: pq.ParquetWriter | None = None
         self._rows: list[Json] = []
-        self._statistics: dict[str, list[Statistics]] = {}
+        self._histograms: dict[str, PictureHistogram] = {}
         self.frames = 0
 
     @property
     def episodes(self) -> int:
         return len(self._rows)
 
-    def add(self, episode: Episode) -> None:
+    @property
+    def fps(self) -> int | float:
+        """A whole number where the control period allows."""
+        return self._rate.numerator if self._rate.denominator == 1 else float(self._rate)
+
+    def add(self, told: Recorded) -> None:
+        episode = told.episode
         length = len(episode)
         columns = frames_of(episode, self._include_privileged)
         index = np.arange(length)
         tasks = [self._tasks.setdefault(text, len(self._tasks)) for text in episode.instructions]
-        columns["timestamp"] = (index / self._fps).astype(np.float32)[:, None]
+        columns["timestamp"] = (index / self.fps).astype(np.float32)[:, None]
         columns["frame_index"] = index[:, None]
         columns["episode_index"] = np.full((length, 1), self.episodes)
         columns["index"] = (index + self.frames)[:, None]
@@ -174,29 +150,43 @@ class DatasetWriter:
             "meta/episodes/chunk_index": 0,
             "meta/episodes/file_index": 0,
         }
-        for camera, pictures in cameras(episode):
-            key = f"observation.images.{camera}"
-            row |= self._add_pictures(key, pictures[:length])
-            computed[key] = picture_statistics(pictures[:length])
+        histograms: dict[str, PictureHistogram] = {}
+        for pictures in itertools.islice(told.pictures, length):
+            for camera, picture in pictures.items():
+                key = f"observation.images.{camera}"
+                self._video(key, picture.shape).add(picture)
+                histograms.setdefault(key, PictureHistogram()).add(picture)
+        for key, histogram in histograms.items():
+            row |= self._place(key, histogram.pictures)
+            computed[key] = histogram.statistics()
+            self._histograms.setdefault(key, PictureHistogram()).include(histogram)
         for name, values in computed.items():
-            self._statistics.setdefault(name, []).append(values)
             row |= {f"stats/{name}/{statistic}": value.tolist() for statistic, value in values.items()}
         self._rows.append(row)
         self.frames += length
 
-    def close(self) -> None:
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         """Write what is known only at the end; without it there is no dataset."""
-        for video in self._videos.values():
-            video.close()
-        if self._table is not None:
-            self._table.close()
+        with contextlib.ExitStack() as files:
+            for video in self._videos.values():
+                files.callback(video.close if error is None else video.abandon)
+            if self._table is not None and error is None:
+                files.callback(self._table.close)
+        if error is None:
+            self._describe_all()
+
+    def _describe_all(self) -> None:
         episodes = self._target / EPISODES_PATH
         episodes.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(self._rows), episodes)
         pq.write_table(_task_table(self._tasks), self._target / "meta/tasks.parquet")
         overall = {
-            name: {statistic: value.tolist() for statistic, value in merged(parts).items()}
-            for name, parts in self._statistics.items()
+            name: {statistic: value.tolist() for statistic, value in found.items()} for name, found in self._overall()
         }
         _write_json(self._target / "meta/stats.json", overall)
         _write_json(self._target / "meta/info.json", self._info())
@@ -229,11 +219,11 @@ class DatasetWriter:
             self._table = pq.ParquetWriter(path, table.schema)
         self._table.write_table(table)
 
-    def _add_pictures(self, key: str, pictures: NDArray[np.uint8]) -> Json:
-        _, height, width, _ = pictures.shape
+    def _video(self, key: str, shape: tuple[int, ...]) -> Video:
         if key not in self._videos:
+            height, width, _ = shape
             path = self._target / VIDEO_PATH.format(video_key=key, chunk_index=0, file_index=0)
-            self._videos[key] = Video(path, self._fps, height, width)
+            self._videos[key] = Video(path, self._rate, height, width)
             self._features[key] = {
                 "dtype": "video",
                 "shape": [height, width, 3],
@@ -244,21 +234,33 @@ class DatasetWriter:
                     "video.codec": "h264",
                     "video.pix_fmt": self._videos[key].pixel_format,
                     "video.is_depth_map": False,
-                    "video.fps": self._fps,
+                    "video.fps": self.fps,
                     "video.channels": 3,
                     "has_audio": False,
                 },
             }
-        video = self._videos[key]
-        begin = video.frames
-        for picture in pictures:
-            video.add(picture)
+        return self._videos[key]
+
+    def _place(self, key: str, pictures: int) -> Json:
+        """Where in its camera's video an episode is whose pictures were the last ones added."""
+        end = self._videos[key].frames
         return {
             f"videos/{key}/chunk_index": 0,
             f"videos/{key}/file_index": 0,
-            f"videos/{key}/from_timestamp": begin / self._fps,
-            f"videos/{key}/to_timestamp": video.frames / self._fps,
+            f"videos/{key}/from_timestamp": (end - pictures) / self.fps,
+            f"videos/{key}/to_timestamp": end / self.fps,
         }
+
+    def _overall(self) -> Iterator[tuple[str, Statistics]]:
+        """Statistics of all frames: of each column as it was written, one in memory at a time."""
+        path = self._target / DATA_PATH.format(chunk_index=0, file_index=0)
+        for name, feature in self._features.items():
+            if name in self._histograms:
+                yield name, self._histograms[name].statistics()
+                continue
+            column = pq.read_table(path, columns=[name])[name].combine_chunks()
+            flat = column if feature["shape"] == [1] else column.flatten()
+            yield name, statistics(flat.to_numpy(zero_copy_only=False).reshape(-1, feature["shape"][0]))
 
     def _info(self) -> Json:
         return {
@@ -270,7 +272,7 @@ class DatasetWriter:
             "chunks_size": 1000,
             "data_files_size_in_mb": 100,
             "video_files_size_in_mb": 200,
-            "fps": self._fps,
+            "fps": self.fps,
             "splits": {"train": f"0:{self.episodes}"},
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH if self._videos else None,
@@ -301,11 +303,11 @@ def _write_json(path: Path, value: Json) -> None:
 
 
 def write_lerobot(
-    told: Iterable[Episode], spec: RobotSpec, target: Path, *, include_privileged: bool
+    told: Iterable[Recorded], spec: RobotSpec, target: Path, *, include_privileged: bool
 ) -> tuple[int, int]:
     """A dataset folder with data, meta and, where there are cameras, videos."""
     writer = DatasetWriter(spec, target, include_privileged=include_privileged)
-    for episode in told:
-        writer.add(episode)
-    writer.close()
+    with writer:
+        for episode in told:
+            writer.add(episode)
     return writer.episodes, writer.frames
