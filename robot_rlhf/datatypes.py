@@ -486,6 +486,7 @@ class Situation:
     step: int = 0
     """Steps of the episode so far, over all its parts."""
     time_limit: int = 0
+    """Steps after which the episode is cut; 0 for none."""
     instruction: str = ""
     policy_version: int = -1
     faults: tuple[GuardEvent, ...] = ()

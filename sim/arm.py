@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import mujoco
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import ActionLayout, Array, Command, CommandLayout, Observation, RobotSpec, frozen_array
 from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError, StaleError
+from robot_rlhf.sight import CameraMount, Sight
 from robot_rlhf.timing import Clock, FakeClock
 from sim.contacts import ContactSense
 from sim.kinematics import HOME, JOINTS, ToolKinematics
@@ -25,6 +26,8 @@ CONTROL_PERIOD = 0.05
 SPEED_MAX = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61], np.float32)
 """Published joint speed limits, rad/s."""
 FINGER_TRAVEL = 0.04
+TABLE = 0.0
+"""Height of the table's top, m."""
 REACH_LOWER = (0.15, -0.55, -0.01)
 REACH_UPPER = (0.80, 0.55, 0.80)
 """Box of tool positions the arm accepts, m: a sanity bound; the workspace of a task is the guard's business."""
@@ -93,6 +96,7 @@ class SimArm:
         cameras: Mapping[str, tuple[int, int]],
         *,
         graspable: str | None = None,
+        surface: float = TABLE,
         memory: int = 0,
     ) -> None:
         """Compile the world.
@@ -102,8 +106,9 @@ class SimArm:
             world: the arm's scene with the task's bodies added.
             action: what the task lets a policy move.
             clock: stamps observations and judges deadlines.
-            cameras: name ('front', 'wrist') to (height, width) of the pictures to take; empty for none.
+            cameras: name ('front', 'side', 'wrist') to (height, width) of the pictures to take; empty for none.
             graspable: geom that counts as part of the tool while both pads touch it.
+            surface: height of what the task works on, m.
             memory: numbers the task keeps in `memory` for an episode; they are part of snapshots.
         """
         world.nuserdata = _OWN + memory
@@ -115,6 +120,7 @@ class SimArm:
         self._site: int = self.model.site("tool").id
         self._hand: int = self.model.body("hand").id
         self._contacts = ContactSense(self.model, self._site, graspable)
+        self._surface = surface
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep / _FORCE_SAMPLES)
         self._joint_step = SPEED_MAX.astype(np.float64) * CONTROL_PERIOD
         self._state_size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
@@ -374,19 +380,26 @@ class SimArm:
         with self._lock:
             return tuple(float(value) for value in self._kinematics.pose(joints))
 
-    def mounts(self) -> dict[str, tuple[Literal["base", "tool"], tuple[float, ...]]]:
-        """How the cameras are turned: what each moves with, and the rotation matrix of its optical frame (x right,
-        y down, z forward) in that, row by row."""
+    def sight(self) -> Sight:
+        """How the cameras stand, and what they look at."""
         with self._lock:
-            hand = self.data.xmat[self._hand].reshape(3, 3)
-            found: dict[str, tuple[Literal["base", "tool"], tuple[float, ...]]] = {}
-            for name in self._spec.cameras:
-                camera = self.model.camera(name).id
-                turned = self.data.cam_xmat[camera].reshape(3, 3) * (1.0, -1.0, -1.0)  # MuJoCo's looks along -z, y up
-                still = self.model.cam_bodyid[camera] == 0
-                rotation = turned if still else hand.T @ turned
-                found[name] = ("base" if still else "tool", tuple(rotation.ravel().tolist()))
-            return found
+            mounts = {name: self._mount(self.model.camera(name).id) for name in self._spec.cameras}
+            return Sight(mounts, self._surface, 2.0 * FINGER_TRAVEL)
+
+    def _mount(self, camera: int) -> CameraMount:
+        data = self.data
+        turned = data.cam_xmat[camera].reshape(3, 3) * (1.0, -1.0, -1.0)  # MuJoCo's looks along -z, y up
+        place = data.cam_xpos[camera]
+        still = self.model.cam_bodyid[camera] == 0
+        if not still:
+            hand = data.xmat[self._hand].reshape(3, 3)
+            turned, place = hand.T @ turned, hand.T @ (place - data.site_xpos[self._site])
+        return CameraMount(
+            parent="base" if still else "tool",
+            rotation=tuple(turned.ravel().tolist()),
+            position=tuple(place.tolist()),
+            focal=0.5 / math.tan(0.5 * math.radians(float(self.model.cam_fovy[camera]))),
+        )
 
     def close(self) -> None:
         """Give the graphics context back; the arm still moves, without pictures."""

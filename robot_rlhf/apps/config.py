@@ -178,7 +178,7 @@ class TrainConfig:
     steps: int = 5_000
     """Practice steps, the person's included."""
     cameras: tuple[str, ...] = ()
-    """Cameras to record: front, wrist. Those named in features.cameras too are what the policy sees."""
+    """Cameras to record: front, side, wrist. Those named in features.cameras too are what the policy sees."""
     image_size: int = 128
     """Height and width of the pictures."""
     device: str = "cpu"

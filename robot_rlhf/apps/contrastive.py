@@ -59,7 +59,7 @@ class ClipOptions:
     tasks: tuple[str, ...] = ("reach", "pick_cube", "peg_insert")
     """Which tasks' scenes."""
     camera: str = "front"
-    """Whose pictures: front or wrist."""
+    """Whose pictures: front, side or wrist."""
     image_size: int = 64
     """Height and width of the pictures; a multiple of 32."""
     training: ContrastiveConfig = field(default_factory=ContrastiveConfig)

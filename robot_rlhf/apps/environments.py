@@ -35,7 +35,7 @@ def make_environment(
 
     Args:
         task: reach, pick_cube or peg_insert.
-        cameras: front, wrist; their pictures are part of what is seen. Without them it is the state vector alone.
+        cameras: front, side, wrist; their pictures are part of what is seen. Without them it is the state vector alone.
         image_size: height and width of those pictures.
         reward: 'sparse' is that of a training run: 1 at success, minus its costs of failing and of chatter; a
             SparseReward has costs of your own; 'gold' is the simulator's true, dense reward.

@@ -25,7 +25,7 @@ from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
-from robot_rlhf.console.settings import CameraMount, ConsoleSettings
+from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.feedback.arbiter import Arbiter
@@ -33,6 +33,7 @@ from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.ports import Teleop
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
+from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock, Rate
 from sim.arm import SimArm
 
@@ -123,8 +124,6 @@ class LiveConsole:
         """The real operator's, by browser or device."""
         self._device: Device | None = None
         self._real = True
-        placed = {} if arm is None else arm.mounts()
-        mounts = {name: CameraMount(parent, rotation) for name, (parent, rotation) in placed.items()}
         told = ConsoleSettings(
             journal=str(folder.journal),
             token=new_token(),
@@ -132,7 +131,7 @@ class LiveConsole:
             task=config.task,
             title=folder.path.name,
             cameras=spec.cameras,
-            mounts=mounts,
+            sight=Sight() if arm is None else arm.sight(),
             action_names=spec.action.names,
             action_scale=tuple(spec.action.scale.tolist()),
             action_frame=spec.action.frame,

@@ -34,7 +34,7 @@ class RecordOptions:
     demonstrations: int = 10
     """Successful demonstrations to record; failed tries are recorded as well."""
     cameras: tuple[str, ...] = ()
-    """Cameras to record: front, wrist."""
+    """Cameras to record: front, side, wrist."""
     image_size: int = 128
     """Height and width of the pictures."""
     seed: int = 0

@@ -18,7 +18,8 @@ from sim.person import PEOPLE
 SIMULATED = "simulated"
 """The operator's name that stands for a simulated person; a preset's name chooses another one."""
 DEFAULT_PERSON = "attentive"
-CAMERAS = ("front", "wrist")
+CAMERAS = ("front", "side")
+"""What a person needs to see depth."""
 PICTURE_SIZE = 256
 
 
@@ -60,7 +61,7 @@ def session_defaults(argv: Sequence[str]) -> TrainConfig:
         operator=operator,
         demonstrator=operator if real else base.demonstrator,
         steps=1_000_000 if real else base.steps,
-        cameras=CAMERAS,
+        cameras=tuple(dict.fromkeys((*CAMERAS, *base.features.cameras))),
         image_size=base.image_size if base.features.cameras else PICTURE_SIZE,
         console=ConsoleConfig(),
         reward=replace(base.reward, judge="either"),

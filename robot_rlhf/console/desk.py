@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_rlhf.console.controls import Hands, PageInput, View
-from robot_rlhf.console.frames import rotation_matrix
+from robot_rlhf.console.frames import Directions, directions, rotation_matrix
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
@@ -48,7 +48,7 @@ class Desk:
     def __init__(self, settings: ConsoleSettings, robot: RobotSide, layout: ActionLayout) -> None:
         self.settings = settings
         self.robot = robot
-        self.hands = Hands(layout)
+        self.hands = Hands(layout, frame="camera")  # the base's while the camera's place is not known
         self.operator: Visitor | None = None
         self.camera = ""
         """The camera whose picture the 'camera' frame goes by: the operator's large one."""
@@ -76,7 +76,7 @@ class Desk:
         self.operator = visitor
         self._rewind_to = self._chosen_moment = None
         self._send(Operator(visitor.name))
-        self._changed()
+        self.tell_change()
 
     def leave_seat(self, visitor: Visitor) -> None:
         """Give the seat up; nothing when somebody else has it."""
@@ -85,7 +85,7 @@ class Desk:
             self.operator = None
             self._rewind_to = self._chosen_moment = None
             self._send(Operator(""))
-            self._changed()
+            self.tell_change()
 
     def rename(self, visitor: Visitor, name: str) -> None:
         """Give oneself a name, for the other pages and for the record.
@@ -100,13 +100,18 @@ class Desk:
             visitor.name = kept
             if self.sits(visitor):
                 self._send(Operator(kept))
-            self._changed()
+            self.tell_change()
 
     def vanish(self) -> None:
         """The operator's last page is gone: tell the robot at once; the seat stays theirs."""
         self.hands.let_go()
         self._rewind_to = self._chosen_moment = None
         self._send(Lost())
+
+    def tell_change(self) -> None:
+        """Have all pages paint what has changed at the desk."""
+        for call in self.on_change:
+            call()
 
     # -- driving -----------------------------------------------------------------------------------------------------
 
@@ -133,8 +138,13 @@ class Desk:
         self._rewind(now)
         self._send(Drive(self.hands.wish(self._view()), self._target(), now))
         if local:
-            self._changed()
+            self.tell_change()
         return local
+
+    @property
+    def means(self) -> Directions:
+        """Where the operator's keys lead right now."""
+        return directions(self.hands.frame, self._view())
 
     def choose_moment(self, visitor: Visitor, step: int | None) -> None:
         """Rewind to a step of the running episode, by slider; None lets go of the slider."""
@@ -165,7 +175,7 @@ class Desk:
         present = self.robot.present
         if present is None or present.tool_pose is None:
             return View(tool_pose=(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), camera_rotation=None, gripper_target=1.0)
-        mount = self.settings.mounts.get(self.camera)
+        mount = self.settings.sight.mounts.get(self.camera)
         turned = None
         if mount is not None:
             turned = np.array(mount.rotation, np.float64).reshape(3, 3)
@@ -199,7 +209,7 @@ class Desk:
             raise InvalidValueError("sentence", f"{len(text)} characters", f"1 to {MAX_SENTENCE} characters")
         self.robot.send(Spoken(text, max(0.0, min(seconds_ago, 600.0))))
         self.sentences = [text, *(s for s in self.sentences if s != text)][:HISTORY]
-        self._changed()
+        self.tell_change()
 
     def give(self, feedback: Feedback) -> None:
         """A LabelSink: a judgement of what was recorded, into the journal that the robot's process writes."""
@@ -221,7 +231,3 @@ class Desk:
             if self.robot.connected and not self._deaf:
                 log.warning("%s", error)
             self._deaf = True
-
-    def _changed(self) -> None:
-        for call in self.on_change:
-            call()

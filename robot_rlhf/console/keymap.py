@@ -44,6 +44,8 @@ MOTION_KEYS: Mapping[str, tuple[str, float]] = {
     "KeyJ": ("rz", 1.0),
     "KeyL": ("rz", -1.0),
 }
+GUIDE_KEYS = ("KeyW", "KeyS", "KeyA", "KeyD", "KeyE", "KeyQ", "KeyJ", "KeyL")
+"""Keys whose motion is drawn over the pictures: one for each way to move, and for turning about up."""
 PAD_AXES: Mapping[int, tuple[str, float]] = {0: ("y", -1.0), 1: ("x", -1.0), 2: ("rz", -1.0), 3: ("z", -1.0)}
 """Index of a gamepad's axis to the typed motion of +1; the browser counts right and down as positive."""
 DEAD_ZONE = 0.12

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.console.link import NEWER
 from robot_rlhf.console.live import LiveBlock
+from robot_rlhf.console.touch import Feeling, Touch
 from robot_rlhf.console.wire import MAX_PACKET, Message, Present, Status, decode, encode
 from robot_rlhf.errors import LinkError
 
@@ -33,6 +34,9 @@ class RobotSide:
         self._number = 0
         self._pictures: dict[str, NDArray[np.uint8]] = {}
         self._jpegs: dict[str, bytes] = {}
+        self._touch = Touch()
+        self.feels: Feeling = ""
+        """What the hand feels, by its own senses."""
         self.present: Present | None = None
         """The newest situation; None before the first."""
         self.status: Mapping[str, Any] = {}
@@ -124,6 +128,7 @@ class RobotSide:
             return
         self._number, self.present, self._pictures = seen
         self._jpegs = {}
+        self.feels = self._touch.feel(self.present)
         self._newer.set()
         self._newer = asyncio.Event()
 

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from robot_rlhf.console.desk import Desk, NotTheOperatorError, Visitor
 from robot_rlhf.console.gate import PAGES, Gate
+from robot_rlhf.console.guides import guides
 from robot_rlhf.console.history import History
 from robot_rlhf.console.live import LiveBlock
 from robot_rlhf.console.pages import theme
@@ -127,8 +128,11 @@ def make_console(settings: ConsoleSettings) -> Console:
         np.array(settings.action_scale, np.float32),
         settings.action_frame,  # pyright: ignore[reportArgumentType]  checked by the robot's process
     )
-    console.desk = console.sink = Desk(settings, console.robot, layout)
-    console.video = Video(console.robot)
+    console.desk = console.sink = desk = Desk(settings, console.robot, layout)
+    console.video = Video(
+        console.robot,
+        guides=lambda seen: guides(settings.sight, settings.cameras, seen, desk.means, settings.action_names),
+    )
     console.teleop = Teleop(console.desk)
     return console
 

@@ -6,17 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from robot_rlhf.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class CameraMount:
-    """How a camera is turned: rotation matrix of its optical frame (x right, y down, z forward), row by row."""
-
-    parent: str
-    """'base' for a camera that stands still, 'tool' for one that moves with the tool."""
-    rotation: tuple[float, ...]
-    """In the parent's frame. Shape (9,)."""
+from robot_rlhf.errors import ConfigError, InvalidValueError
+from robot_rlhf.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,8 @@ class ConsoleSettings:
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     """Names under which a browser may address the console."""
     cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    mounts: Mapping[str, CameraMount] = field(default_factory=dict[str, CameraMount])
+    sight: Sight = field(default_factory=Sight)
+    """Where the cameras stand, as far as that is known."""
     action_names: tuple[str, ...] = ()
     action_scale: tuple[float, ...] = ()
     action_frame: str = "base"
@@ -54,7 +46,8 @@ class ConsoleSettings:
     """Who says that an episode succeeded: 'task' or 'person'."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(replace(self, cameras=dict(self.cameras), mounts=dict(self.mounts))))
+        plain = asdict(replace(self, cameras=dict(self.cameras), sight=Sight()))
+        return json.dumps({**plain, "sight": self.sight.to_json()})
 
     @staticmethod
     def from_json(text: str) -> ConsoleSettings:
@@ -64,9 +57,7 @@ class ConsoleSettings:
             for name in ("hosts", "action_names", "action_scale", "suggestions"):
                 fields[name] = tuple(fields[name])
             fields["cameras"] = {name: (int(size[0]), int(size[1])) for name, size in fields["cameras"].items()}
-            fields["mounts"] = {
-                name: CameraMount(mount["parent"], tuple(mount["rotation"])) for name, mount in fields["mounts"].items()
-            }
+            fields["sight"] = Sight.from_json(fields["sight"])
             return ConsoleSettings(**fields)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidValueError) as error:
             raise ConfigError(f"console settings: not understood ({type(error).__name__}: {error})") from error

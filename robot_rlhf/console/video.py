@@ -8,13 +8,15 @@ import json
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from robot_rlhf.console.desk import Visitor
 from robot_rlhf.console.robotside import RobotSide
+from robot_rlhf.console.wire import Present
 
 FRAME_HEAD = struct.Struct("<BdI")
 """Of each binary message: index of the camera, age of the picture when it was sent in ms, number of the situation."""
@@ -36,14 +38,26 @@ class Viewer:
 class Video:
     """Sends situations and their pictures to the pages.
 
-    A page gets the situation as text, {"present": {...}, "number": n, "pictures": p, "cameras": [names]}, then p
-    pictures, each after FRAME_HEAD as a JPEG. It answers with any short message once it has painted them; only then
+    A page gets the situation as text, {"present": {...}, "number": n, "pictures": p, "cameras": [names], "guides": {},
+    "feels": word}: what to draw over the pictures, and what the hand feels, come with it. Then come p pictures, each
+    after FRAME_HEAD as a JPEG. The page answers with any short message once it has painted them; only then
     comes the newest next. At the end of the session it is told {"ended": true}.
     """
 
-    def __init__(self, robot: RobotSide, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: clock: the one that situations are stamped with, in seconds."""
+    def __init__(
+        self,
+        robot: RobotSide,
+        *,
+        guides: Callable[[Present], Mapping[str, Any]] = lambda _: {},
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            guides: what to draw over the pictures of a situation, by camera.
+            clock: the one that situations are stamped with, in seconds.
+        """
         self._robot = robot
+        self._guides = guides
         self._clock = clock
         self._text = ""
         self._text_number = -1
@@ -103,12 +117,15 @@ class Video:
 
     def _situation(self, number: int, pictures: int) -> str:
         """The present as JSON; made once for all pages."""
-        if number != self._text_number and self._robot.present is not None:
+        present = self._robot.present
+        if number != self._text_number and present is not None:
             fields = {
-                "present": asdict(self._robot.present),
+                "present": asdict(present),
                 "number": number,
                 "pictures": pictures,
                 "cameras": self._robot.cameras,
+                "guides": self._guides(present),
+                "feels": self._robot.feels,
             }
             self._text, self._text_number = json.dumps(fields, separators=(",", ":")), number
         return self._text

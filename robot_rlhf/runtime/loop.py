@@ -109,6 +109,8 @@ class _RunningEpisode:
         """Steps of this part."""
         self._unaided = 0
         """Steps of all parts that the policy drove."""
+        self._idle = 0
+        """Steps since a person last drove."""
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
@@ -227,6 +229,7 @@ class _RunningEpisode:
         self._driver = choice.driver
         events = station.guard.take_events()
         unaided = self._unaided + (choice.driver is Driver.POLICY)
+        self._idle = 0 if choice.driver is Driver.HUMAN else self._idle + 1
         outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, unaided, last)
         self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
@@ -294,9 +297,12 @@ class _RunningEpisode:
         return None, ""
 
     def _steps_left(self, steps: int, unaided: int) -> int:
-        """Until the time limit, if the person's hands stay as they are; a person's own steps count only at the end."""
+        """Until the time limit, if the person's hands stay as they are; a person's own steps count only at the end.
+
+        In a demonstration that waited for the person's hands only the steps count since they were last on.
+        """
         limit = self.station.task.time_limit
-        whole = round(limit * self.station.patience) - steps
+        whole = round(limit * self.station.patience) - (self._idle if self.station.waits_for_hands else steps)
         return whole if self.station.policy is None else min(whole, limit - unaided)
 
     def _record(
@@ -450,7 +456,7 @@ class _RunningEpisode:
                 episode=self.meta.id,
                 kind=self.meta.kind,
                 step=steps if at is None else at,
-                time_limit=steps + max(0, self._steps_left(steps, self._unaided)),
+                time_limit=0 if station.waits_for_hands else steps + max(0, self._steps_left(steps, self._unaided)),
                 instruction=station.task.instruction,
                 policy_version=station.policy.version if station.policy else -1,
                 faults=station.guard.faults,

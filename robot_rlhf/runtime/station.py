@@ -49,7 +49,8 @@ class Station:
     attended: bool = False
     """Somebody at a console can release faults: the robot waits for them instead of giving up."""
     waits_for_hands: bool = False
-    """An episode begins when the person's hands do: for demonstrations by a real person."""
+    """An episode begins when the person's hands do, and has no clock while they drive: for demonstrations by a real
+    person. Left alone for the task's time limit times `patience` it ends."""
     patience: float = 1.0
     """Times the task's time limit that an episode may last when a person drives: their own steps do not count
     towards the limit before that."""

@@ -95,7 +95,7 @@ class PegInsert:
         self._add_peg(world)
         self._add_block(world)
         layout = ActionLayout(("x", "y", "z", "rx", "ry", "rz"), np.array([0.01] * 3 + [0.05] * 3, np.float32))
-        self.arm = SimArm(self, world, layout, clock, cameras or {}, memory=2)
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, surface=MOUTH_HEIGHT, memory=2)
 
     def _add_peg(self, world: mujoco.MjSpec) -> None:
         half_length = 0.5 * (_PEG_TIP - _PEG_TOP)

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.console.link import ConsoleLink
-from robot_rlhf.console.settings import CameraMount, ConsoleSettings
+from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.datatypes import (
     Action,
     ActionLayout,
@@ -52,6 +52,7 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.sight import CameraMount, Sight
 from robot_rlhf.timing import MonotonicClock, Rate
 
 PERIOD = 0.05
@@ -233,7 +234,7 @@ class FakeSession:
             title="A made-up robot",
             hosts=self._hosts,
             cameras=dict(self.spec.cameras),
-            mounts={"front": facing, "wrist": down},
+            sight=Sight({"front": facing, "wrist": down}),
             action_names=self.spec.action.names,
             action_scale=tuple(float(v) for v in self.spec.action.scale),
             action_frame=self.spec.action.frame,

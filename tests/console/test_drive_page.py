@@ -337,6 +337,23 @@ def test_a_watcher_may_only_stop_and_take_the_seat(operator: Any, pages: Pages, 
     watcher.context.close()
 
 
+def test_a_browser_remembers_how_its_operator_drives(operator: Any, pages: Pages) -> None:
+    operator.click("[data-frame=base]")
+    operator.keyboard.press("3")
+    operator.wait_for_selector("[data-speed='3'][aria-pressed=true]")
+    other = pages.open()
+    other.click("[data-press=take-seat]")
+    other.wait_for_selector("#drive[data-seat='1']")
+    other.click("[data-frame=tool]")
+    other.keyboard.press("1")
+    operator.wait_for_selector("[data-frame=tool][aria-pressed=true]")
+    operator.wait_for_selector("[data-speed='1'][aria-pressed=true]")
+    operator.click("[data-press=take-seat]")
+    operator.wait_for_selector("[data-frame=base][aria-pressed=true]")
+    operator.wait_for_selector("[data-speed='3'][aria-pressed=true]")
+    other.context.close()
+
+
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (1180, 820), (1920, 1080)])
 def test_nothing_scrolls_and_nothing_is_cut_off(operator: Any, width: int, height: int) -> None:
     operator.set_viewport_size({"width": width, "height": height})

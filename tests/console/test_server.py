@@ -161,7 +161,7 @@ def test_sockets_are_behind_the_gate(session: FakeSession, operator: str, path: 
 
 def test_keys_drive_within_a_period_or_two(session: FakeSession, page: Page) -> None:
     assert page.told["seat"] is True
-    assert page.told["controls"] == {"mode": "hold", "speed": 2, "frame": "base"}
+    assert page.told["controls"] == {"mode": "hold", "speed": 2, "frame": "camera"}
     assert not drives(session)
     began = time.monotonic()
     page.say("KeyW")
@@ -171,7 +171,7 @@ def test_keys_drive_within_a_period_or_two(session: FakeSession, page: Page) -> 
     human = session.inputs[-1][1]
     assert human is not None
     assert human.action is not None
-    assert human.action.values[0] > 0
+    assert human.action.values[0] < 0, "away from the camera, which faces the robot"
     page.hold(seconds=0.2)
     assert not drives(session)
     assert page.errors == []
@@ -251,7 +251,7 @@ def test_a_second_person_watches_may_stop_and_may_take_over(session: FakeSession
     human = session.inputs[-1][1]
     assert human is not None
     assert human.action is not None
-    assert human.action.values[0] > 0, "the other's key counts for nothing"
+    assert human.action.values[0] < 0, "the other's key counts for nothing"
     stops = len(session.stops)
     other.say("KeyX")
     assert until(lambda: len(session.stops) == stops + 1, 1.0)

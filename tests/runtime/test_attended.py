@@ -477,6 +477,17 @@ def test_a_demonstration_waits_for_hands() -> None:
     assert rig.listener.steps[0].driver is Driver.HUMAN
 
 
+def test_a_demonstration_has_no_clock_while_hands_drive_and_ends_when_it_is_left_alone() -> None:
+    inputs = [*[DRIVE] * 51, *[OFF] * 9, *[DRIVE] * 41, *[OFF] * 30]
+    rig, screen = rig_of(*inputs, waits_for_hands=True, policy=None)
+    end = run_station(rig.station, EpisodeKind.DEMONSTRATION)
+    assert rig.station.task.time_limit == 10
+    assert (end.outcome, end.steps) == (Outcome.TIME_LIMIT, 110), "100 with nine off in between, then 10 alone"
+    assert {s.time_limit for s in screen.shown if s.phase is Phase.RUNNING} == {0}
+    rig, _ = rig_of(DRIVE, *[OFF] * 60, waits_for_hands=True, policy=None, patience=3.0)  # that one begins it
+    assert run_station(rig.station, EpisodeKind.DEMONSTRATION).steps == 30
+
+
 # -- two at one robot --------------------------------------------------------------------------------------------------
 
 

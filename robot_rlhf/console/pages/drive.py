@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import reprlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 REFRESH = 0.25
 """Seconds between two looks at what changed; the banner and the pictures do not wait for it."""
+CHOICES = {setting: tuple(value for value, _ in choices) for setting, _, _, choices in parts.SEGMENTS}
+"""What each of the hands' settings may be, as the page says it."""
 RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
 
@@ -63,6 +66,7 @@ class DrivePage:
         place = header(settings.title, "drive", task=settings.task)
         ui.add_head_html(
             f'<script defer src="/static/transport.js?{version("transport.js")}"></script>'
+            f'<script defer src="/static/guides.js?{version("guides.js")}"></script>'
             f'<script defer src="/static/drive.js?{version("drive.js")}"></script>'
         )
         with place:
@@ -105,6 +109,7 @@ class DrivePage:
         ui.on("drive-speak", self._on_speak)
         ui.on("drive-moment", self._on_moment)
         ui.on("drive-camera", self._on_camera)
+        ui.on("drive-settings", self._on_settings)
         ui.on("drive-visible", self._on_visible)
         ui.on("drive-help", lambda _: self._sheet.set_value(not self._sheet.value))
         ui.timer(REFRESH, self.refresh)
@@ -276,17 +281,28 @@ class DrivePage:
     def _take(self) -> None:
         self._do(lambda: self.desk.take_seat(self.visitor))
 
-    def _chooser(self, setting: str, value: str) -> Callable[[], None]:
-        def act() -> None:
-            if not self.desk.sits(self.visitor):
-                raise InvalidValueError(setting, value, "what the operator chooses: take the seat first")
-            if setting == "speed":
-                self.desk.hands.speed_level = int(value)
-            else:
-                setattr(self.desk.hands, setting, value)
-            self.refresh()
+    def _choose(self, setting: str, value: object) -> None:
+        """Set how the hands' keys are meant; who only watches sets nothing."""
+        if not self.desk.sits(self.visitor):
+            raise InvalidValueError(setting, value, "what the operator chooses: take the seat first")
+        if value not in CHOICES[setting]:
+            raise InvalidValueError(setting, reprlib.repr(value), f"one of {CHOICES[setting]}")
+        if setting == "speed":
+            self.desk.hands.speed_level = int(str(value))
+        else:
+            setattr(self.desk.hands, setting, value)
+        self.desk.tell_change()
 
-        return lambda: self._do(act)
+    def _chooser(self, setting: str, value: str) -> Callable[[], None]:
+        return lambda: self._do(lambda: self._choose(setting, value))
+
+    def _on_settings(self, event: GenericEventArguments) -> None:
+        """What this browser remembers of its operator's choices: told when it has got the seat."""
+        remembered: Any = event.args
+        if isinstance(remembered, dict) and self.desk.sits(self.visitor):
+            for setting, choices in CHOICES.items():
+                if remembered.get(setting) in choices:
+                    self._choose(setting, remembered[setting])
 
     def _on_speak(self, event: GenericEventArguments) -> None:
         asked: Any = event.args

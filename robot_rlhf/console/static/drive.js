@@ -9,6 +9,7 @@
     set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } },
   };
   const KINDS = {demonstration: 'Demonstration', practice: 'Practice', evaluation: 'Evaluation'};
+  const marks = window.console_guides;
   let bus = null, root = null, present = null, state = {}, linked = 'wait', ended = false, watching = 0;
 
   const text = (id, words) => { const e = $(id); if (e && e.textContent !== words) e.textContent = words; };
@@ -66,7 +67,7 @@
 
   // ---- The present, with each situation --------------------------------------------------------------------------
 
-  function onPresent(p) {
+  function onPresent(p, feels) {
     const paused = p.phase === 'paused' || p.phase === 'rewinding';
     present = p;
     watching = performance.now();
@@ -80,13 +81,13 @@
     const period = state.period || 0.05;
     text('d-step', p.episode ? String(p.step) : '–');
     text('d-of', p.episode && p.time_limit ? ` / ${p.time_limit}` : '');
-    text('d-left', p.episode && p.time_limit ? `${Math.max(0, (p.time_limit - p.step) * period).toFixed(1)} s` : '–');
+    text('d-left', !p.episode ? '–' : p.time_limit ? `${Math.max(0, (p.time_limit - p.step) * period).toFixed(1)} s` : 'no clock');
     text('d-instruction', p.instruction || '–');
     text('d-episode', p.episode || '–');
     text('d-kind', KINDS[p.kind] || p.kind || '–');
     const w = p.tool_wrench;
     text('d-force', w ? `${Math.hypot(w[0], w[1], w[2]).toFixed(1)} N` : '–');
-    text('d-gripper', p.tool_pose ? `${Math.round(100 * p.gripper)} % open` : '–');
+    text('d-gripper', !p.tool_pose ? '–' : feels || `${Math.round(100 * p.gripper)} % open`);
     text('d-policy', p.policy_version >= 0 ? `version ${p.policy_version}` : '–');
     if (paused !== wasPaused) { wasPaused = paused; paintSeat(); }
     const release = $('d-release');
@@ -207,8 +208,20 @@
     for (const e of document.querySelectorAll('.d-stick')) e.classList.toggle('d-off', !state.seat);
   }
 
+  // What this browser's operator chose last is so again when it gets the seat, in this session and in the next.
+  const SETTINGS = ['mode', 'speed', 'frame'];
+  const remember = (setting, value) => store.set(`console-${setting}`, String(value));
+  let seated = false;
+  function recallSettings() {
+    const before = seated;
+    seated = Boolean(state.seat);
+    if (before || !seated) return;
+    const known = Object.fromEntries(SETTINGS.map((s) => [s, store.get(`console-${s}`)]).filter(([, v]) => v !== null));
+    if (Object.keys(known).length && window.emitEvent) window.emitEvent('drive-settings', known);
+  }
+
   function paintSettings() {
-    for (const setting of ['mode', 'speed', 'frame']) {
+    for (const setting of SETTINGS) {
       for (const e of root.querySelectorAll(`[data-${setting}]`)) {
         attribute(e, 'aria-pressed', String(e.dataset[setting]) === String(state[setting]) ? 'true' : 'false');
       }
@@ -296,6 +309,7 @@
   function onState() {
     const hands = state.hands;
     state = {...(window.console_drive_state || {}), hands};
+    recallSettings();
     paintSeat(); paintSettings(); paintBanner(); paintGuard(); paintSaid(); paintLearning(); paintEnd();
   }
 
@@ -402,6 +416,7 @@
     attribute(root, 'data-hands', which);
     text('d-hands-words', which === 'sticks' ? 'Keys' : 'Sticks');
     store.set('console-hands', which);
+    marks.set({words: which === 'sticks'});
     if (present) paintBanner();
   }
 
@@ -437,6 +452,10 @@
     hands(store.get('console-hands') || (coarse ? 'sticks' : 'keys'));
     $('d-hands').addEventListener('click', (e) => { hands(state.hands === 'sticks' ? 'keys' : 'sticks'); e.currentTarget.blur(); });
     slider(); speaking(); cameras();
+    root.addEventListener('click', (event) => {
+      const choice = event.target instanceof Element && event.target.closest('.d-segment button');
+      if (choice) for (const setting of SETTINGS) if (choice.dataset[setting]) remember(setting, choice.dataset[setting]);
+    });
     holds($('d-lead'), (on) => bus.setSticks({lead: on ? 1 : 0}));
     holds($('d-grip'), (on) => hold('KeyG', on));
     // STOP goes both ways: at once on the driving socket, and as a click.
@@ -455,16 +474,17 @@
 
   // Told by transport.js: the present, the seat, connection, gamepad, what keys ask the page for.
   function connect() {
-    bus.onPresent((p) => { onPresent(p); if (linked === 'still') link(bus.link); });
+    bus.onPresent((p, number, guides, feels) => { onPresent(p, feels); marks.set({keys: Boolean(state.seat) && p.driver !== 'policy'}); marks.show(guides, feels); if (linked === 'still') link(bus.link); });
     bus.onSeat((seat, operator, you) => { Object.assign(state, {seat, operator, you}); paintSeat(); paintBanner(); });
     bus.onControls((controls) => { Object.assign(state, controls); paintSettings(); });
     bus.onLink((to) => { if (to === 'ended') { ended = true; paintEnd(); paintSeat(); } link(to === 'ended' ? 'lost' : to); });
     bus.onLocal((command) => {
       if (command === 'focus_text') $('d-text').focus();
+      if (SETTINGS.includes(command)) remember(command, state[command]);
       if (command === 'help' && window.emitEvent) window.emitEvent('drive-help');
     });
     bus.onError((words) => { if (window.Quasar) window.Quasar.Notify.create({message: words, type: 'warning', position: 'top', timeout: 4000}); });
-    bus.onHeld(lights);
+    bus.onHeld((held) => { lights(held); marks.set({held}); });
     bus.onPad((pads) => {
       const known = pads.find((pad) => pad.known);
       attribute($('d-pad'), 'data-on', known ? '1' : '0');

@@ -75,7 +75,7 @@
         }
         stats.situations++;
         leading = said.present.driver === 'human';
-        tell('present', said.present, said.number);
+        tell('present', said.present, said.number, said.guides, said.feels);
       } finally {
         video.send(ACK); // also after a bad picture: nothing may wait for ever
       }
@@ -234,7 +234,7 @@
   setInterval(pollPads, PAD_PERIOD);
 
   window.console_rlhf = {
-    onPresent: on('present'), // (present, number): the pictures of this moment have just been painted
+    onPresent: on('present'), // (present, number, guides, feels): the pictures of this moment have just been painted
     onSeat: on('seat'), // (whether it is this page's, the operator's name, one's own name)
     onControls: on('controls'), // ({mode, speed, frame})
     onLocal: on('local', false), // (what a key asks of the page: 'focus_text', 'help', 'speed', 'frame', 'mode')
