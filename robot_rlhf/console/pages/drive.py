@@ -77,10 +77,11 @@ class DrivePage:
             height, width = settings.cameras[main_camera(cameras)]
             aspect = min(1.4, max(0.7, width / height))
         drive = ui.element("main").classes("d-drive").props('id="drive" data-look="lost" data-seat="" data-paused="0"')
-        beside = 1 if len(cameras) == 2 else 0
+        small = len(cameras) - 1
+        rows = len(settings.action_names) + 1.5 if small == 1 else 0
         drive.style(
-            f"--aspect: {aspect:.4f}; --cells: {max(1, len(cameras) - 1)}; --shares: {beside}; "
-            f"--rows: {beside * len(settings.action_names)}"
+            f"--aspect: {aspect:.4f}; --cells: {max(1, small)}; --rows: {rows}; "
+            f"--share: {0 if small < 1 else 0.66 if small == 1 else 1 / small:.4f}"
         )
         with drive:
             self._banner()
@@ -151,7 +152,9 @@ class DrivePage:
             release.classes("d-release").props('id="d-release" data-seat-only="1"')
 
     def _pictures(self, cameras: tuple[str, ...]) -> None:
-        with ui.element("section").classes("d-pics").props(f'data-count="{len(cameras)}" aria-label="Cameras"'):
+        section = ui.element("section").classes("d-pics").props('aria-label="Cameras"')
+        view = f'data-small="{int(len(cameras) > 1)}" data-axes="{int(len(cameras) == 2)}"'
+        with section, ui.element("div").classes("d-view").props(view):
             if cameras:
                 main = main_camera(cameras)
                 rest = [name for name in cameras if name != main]
@@ -189,7 +192,7 @@ class DrivePage:
 
     def _episode(self, *, with_axes: bool) -> None:
         with ui.element("section").classes("c-panel d-ep").props('aria-label="Episode"'):
-            parts.fixed(parts.EPISODE.format(columns="d-facts-three" if with_axes else ""))
+            parts.fixed(parts.EPISODE)
             if with_axes:
                 self._axes()
             parts.fixed('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")

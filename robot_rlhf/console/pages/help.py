@@ -44,8 +44,8 @@ def dock_help(hands: Hands) -> None:
                 _entry(entry, entry.keys[:_ON_PAGE], _WORDS.get(entry.does, entry.does)) for entry in entries
             )
             groups.append(f'<div class="d-help-group" aria-label="{_TITLES[group]}">{rows}</div>')
-    groups.append('<div class="d-help-entry d-help-all"><kbd data-code="KeyH">H</kbd><span>all keys</span></div>')
-    ui.html("".join(groups), sanitize=False).classes("d-help")
+    more = '<div class="d-help-entry d-help-all"><kbd data-code="KeyH">H</kbd><span>all keys</span></div>'
+    ui.html(f'<div class="d-help-groups">{"".join(groups)}</div>{more}', sanitize=False).classes("d-help")
 
 
 def help_sheet(hands: Hands) -> ui.dialog:

@@ -70,9 +70,9 @@ AXIS_WORDS = {
 }
 BANNER = """
 <i class="material-icons" id="d-icon" aria-hidden="true">wifi_off</i>
-<span class="d-words" id="d-words">NO CONNECTION</span>
+<div class="d-banner-text"><span class="d-words" id="d-words">NO CONNECTION</span>
 <span class="d-badge" id="d-badge" hidden></span>
-<span class="d-sub" id="d-sub">Connecting to the robot</span>
+<span class="d-sub" id="d-sub">Connecting to the robot</span></div>
 """
 TIME = """
 <div class="d-time-line"><canvas id="d-time-canvas"></canvas>
@@ -81,7 +81,7 @@ TIME = """
 """
 EPISODE = """
 <div class="d-instruction" id="d-instruction">–</div>
-<div class="d-facts {columns}">
+<div class="d-facts">
 <div class="d-fact d-fact-large"><span class="c-caption">Time left</span><b id="d-left">–</b></div>
 <div class="d-fact d-fact-large"><span class="c-caption">Step</span>
 <b><span id="d-step">–</span><small id="d-of"></small></b></div>
