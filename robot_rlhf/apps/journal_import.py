@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -18,7 +19,9 @@ from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
 from robot_rlhf.datatypes import RobotSpec
-from robot_rlhf.journal.bags.importing import import_bag
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.bags.importing import import_bag, plan_bag
+from robot_rlhf.journal.bags.plan import ImportPlan
 from robot_rlhf.journal.bags.reading import GripperSettings
 from robot_rlhf.journal.bags.settings import ImportReport, ImportSettings
 from robot_rlhf.journal.tail import journal_spec
@@ -29,13 +32,21 @@ from robot_rlhf.runtime.reward import SparseReward
 class ImportOptions(ImportSettings):
     """Turn a recorded rosbag2 (SQLite or MCAP) of a teleoperated robot into demonstrations.
 
-    Topics with usual names are found by themselves; the report says which one was taken for what.
+    Topics with usual names are found by themselves. Before anything is written a table says what was taken for what, in
+    which unit and frame, and what was left out; where there is more than one way to understand the bag, the import
+    asks.
     """
 
     bag: tyro.conf.Positional[Path]
     """A rosbag2 folder, or one .mcap or .db3 file."""
-    out: Path
-    """Folder of the journal to make; must not exist, or be empty."""
+    out: Path | None = None
+    """Folder of the journal to make; must not exist, or be empty. Not needed with --plan."""
+    plan: Annotated[bool, tyro.conf.arg(aliases=["--dry-run"])] = False
+    """Only show what would be made of what; nothing is written."""
+    command: str = ""
+    """Topic that told the tool where to go; `measured` for none: short for --reading.topics.command."""
+    camera: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=TOPIC, once per camera: short for --reading.topics.cameras."""
     robot: Path | None = None
     """Whose demonstrations these shall be: the parameter file (.yaml) of the policy node, or a run or journal of that
     robot. Joints, period, action, workspace, cameras and scene are then the robot's; from a parameter file also frames
@@ -43,20 +54,52 @@ class ImportOptions(ImportSettings):
 
 
 def run_import(argv: Sequence[str]) -> None:
-    """Import, and say what was made of what."""
+    """Import, and say what is made of what before anything is written."""
     options = parse(ImportOptions, "journal import", argv)
     settings = ImportSettings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(ImportSettings)})
+    settings = _with_topics(settings, options)
     robot = None
     if options.robot is not None:
         settings, robot = with_robot(settings, options.robot)
+    if options.plan:
+        _show(plan_bag(options.bag, settings, robot=robot))
+        return
+    if options.out is None:
+        raise ConfigError("journal import: --out is required: the folder of the journal to make; or --plan")
     reward = SparseReward(judge="person")
     report = import_bag(
-        options.bag, options.out, settings, robot=robot, reward=reward.value, reward_source=reward.source
+        options.bag,
+        options.out,
+        settings,
+        robot=robot,
+        reward=reward.value,
+        reward_source=reward.source,
+        show=_show,
     )
     Console().print(_table(report))
     for thing in report.lacking:
         Console().print(f"no topic tells the robot's scene entry {thing!r}: --reading.topics.scene {thing} TOPIC")
     Console().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
+
+
+def _with_topics(settings: ImportSettings, options: ImportOptions) -> ImportSettings:
+    """With what the short options name.
+
+    Raises:
+        ConfigError: an option that is not NAME=TOPIC, or one thing that is named twice.
+    """
+    topics, cameras = settings.reading.topics, dict(settings.reading.topics.cameras)
+    for word in options.camera:
+        name, found, topic = word.partition("=")
+        if not (name and found and topic):
+            raise ConfigError(f"--camera: got {word!r}, allowed: NAME=TOPIC, for example front=/front/image_raw")
+        if name in cameras:
+            raise ConfigError(f"--camera: {name} is named twice, {cameras[name]} and {topic}")
+        cameras[name] = topic
+    if options.command and topics.command:
+        raise ConfigError("--command and --reading.topics.command: allowed: one of them")
+    topics = replace(topics, cameras=cameras, command=options.command or topics.command)
+    return replace(settings, reading=replace(settings.reading, topics=topics))
 
 
 def with_robot(settings: ImportSettings, path: Path) -> tuple[ImportSettings, RobotSpec]:
@@ -85,6 +128,37 @@ def with_robot(settings: ImportSettings, path: Path) -> tuple[ImportSettings, Ro
     task = settings.task or str(values["task"])
     instruction = settings.instruction or str(values["instruction"])
     return replace(settings, reading=reading, task=task, instruction=instruction), robot.spec(limits_of(values))
+
+
+def _show(plan: ImportPlan) -> None:
+    """Print what is made of what, and what is left out."""
+    taken = Table(title="what is read", title_justify="left", title_style="bold")
+    for heading in ("role", "topic, type", "unit, frame", "rate", "holds"):
+        taken.add_column(heading, overflow="fold")
+    for row in plan.rows:
+        rate = f"{row.rate:.1f} Hz" if row.rate else "on change"
+        frame = f"\nframe {row.frame}" if row.frame else ""
+        taken.add_row(
+            row.role, f"{row.topic}\n{row.kind.split('/')[-1]}", f"{row.unit}{frame}".strip(), rate, row.holds
+        )
+    console = Console()
+    console.print(taken)
+    if plan.left_out:
+        left = Table(title="what is left out", title_justify="left", title_style="bold")
+        for heading in ("topic", "type", "why"):
+            left.add_column(heading, overflow="fold")
+        for topic, (kind, why) in plan.left_out.items():
+            left.add_row(topic, kind, why)
+        console.print(left)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in plan.episodes.items())
+    lines = [
+        f"actions: {plan.action_from}",
+        f"episodes: {sum(plan.episodes.values())} ({outcomes}), {plan.steps} steps; {plan.judged}",
+        *(f"checked: {words}" for words in plan.check.said),
+        *(f"CONTRADICTION: {words}" for words in plan.check.contradictions),
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(report: ImportReport) -> Table:

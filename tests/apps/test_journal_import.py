@@ -22,8 +22,10 @@ from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
 from robot_rlhf.datatypes import RobotSpec
-from robot_rlhf.journal.bags.pictures import fitted, raw_picture
-from robot_rlhf.journal.bags.topics import CAMERAS, CONVENTIONS
+from robot_rlhf.journal.bags.cameras import camera_names
+from robot_rlhf.journal.bags.encodings import picture_of
+from robot_rlhf.journal.bags.pictures import fitted
+from robot_rlhf.journal.bags.topics import CONVENTIONS
 from robot_rlhf.journal.format import encode_spec
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import episodes, journal_spec, replay_into
@@ -99,7 +101,8 @@ def test_the_robot_is_that_of_the_parameter_file(imported: Path) -> None:
 
 def test_a_run_or_journal_names_the_robot_too(imported: Path, tmp_path: Path) -> None:
     bag = imported.parent / "bag"
-    options = ["--task", "slide", "--reading.gripper.joint", "finger", "--reading.gripper.open", "0.04"]
+    options = ["--task", "slide", "--reading.gripper.joint", "finger"]
+    options += ["--reading.gripper.closed", "0", "--reading.gripper.open", "0.04"]
     command = ["journal", "import", str(bag), "--out", str(tmp_path / "again"), "--robot", str(imported), *options]
     assert main([*command, "--reading.fit", "scale"]) == 0
     assert encode_spec(journal_spec(tmp_path / "again")) == encode_spec(journal_spec(imported))
@@ -146,6 +149,40 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
         assert said in capsys.readouterr().err
 
 
+def test_the_plan_alone(
+    imported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no target, and writes nothing; what it says of topics comes before an import, too."""
+    monkeypatch.setenv("COLUMNS", "160")
+    (tmp_path / "robot.yaml").write_text(ROBOT)
+    bag, robot_file = str(imported.parent / "bag"), str(tmp_path / "robot.yaml")
+    for word in ("--plan", "--dry-run"):
+        assert main(["journal", "import", bag, "--robot", robot_file, word]) == 0
+        said = capsys.readouterr().out
+        for words in (
+            "what is read",
+            "tool_target",
+            "/target_pose",
+            "shoulder",
+            "checked: translation: a command of 1",
+        ):
+            assert words in said, words
+    assert [path.name for path in tmp_path.iterdir()] == ["robot.yaml"]
+    options = ["--camera", "front=/front/image_raw", "--command", "measured"]
+    assert main(["journal", "import", bag, "--robot", robot_file, "--plan", *options]) == 0
+    assert "actions: measured motion, /current_pose" in capsys.readouterr().out
+    for options, words in (
+        (["--camera", "front"], "--camera: got 'front', allowed: NAME=TOPIC"),
+        (["--camera", "a=/x", "--camera", "a=/y"], "a is named twice, /x and /y"),
+        (["--camera", "side=/front/image_raw"], "the robot has no camera side; allowed: front"),
+        (["--command", "/nothing"], "no topic /nothing (command)"),
+        ([], "--out is required"),
+    ):
+        plan = ["--plan"] if options else []
+        assert main(["journal", "import", bag, "--robot", robot_file, *plan, *options]) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_usual_names_are_those_of_the_policy_node() -> None:
     """What the policy node hears and says is found in a bag without a word."""
     roles = {
@@ -165,7 +202,9 @@ def test_usual_names_are_those_of_the_policy_node() -> None:
         assert any(fnmatchcase(name, pattern) for pattern in patterns), name
         assert topics[name] in types, name
     for name in ("{camera}/image_raw", "{camera}/image_raw/compressed"):
-        assert any(fnmatchcase(name.replace("{camera}", "front"), pattern) for pattern in CAMERAS)
+        assert camera_names([f"/{name.replace('{camera}', 'front')}"]) == {
+            f"/{name.replace('{camera}', 'front')}": "front"
+        }
     patterns, types = CONVENTIONS["episodes"]
     assert topics["~/episode"] in types
     assert "policy/episode" in patterns
@@ -178,6 +217,6 @@ def test_pictures_are_what_the_policy_node_would_see(encoding: str) -> None:
     rng = np.random.default_rng(0)
     data = rng.integers(0, 256, (20, 30 * channels + 5)).astype(np.uint8).reshape(-1)
     message = SimpleNamespace(height=20, width=30, encoding=encoding, step=30 * channels + 5, data=data)
-    picture = raw_picture(message)
+    picture = picture_of(message)
     assert np.array_equal(picture, image_of(message))
     assert np.array_equal(fitted(picture, 8, 8), fitted_live(picture, 8, 8))

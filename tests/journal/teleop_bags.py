@@ -88,8 +88,9 @@ def image(topic: str, seconds: float, picture: NDArray[np.uint8], encoding: str 
         "bgra8": lambda: np.concatenate([picture[..., ::-1], np.full((height, width, 1), 9, np.uint8)], axis=2),
         "mono8": lambda: picture[..., :1],
         "16UC1": lambda: np.zeros((height, width, 2), np.uint8),
+        "mono16": lambda: picture[..., :1].astype("<u2") * 16,
     }[encoding]()
-    rows = pixels.reshape(height, -1)
+    rows = np.ascontiguousarray(pixels).view(np.uint8).reshape(height, -1)
     rows = np.concatenate([rows, np.full((height, padding), 77, np.uint8)], axis=1)
     data = np.ascontiguousarray(rows).reshape(-1)
     kind = "sensor_msgs/msg/Image"

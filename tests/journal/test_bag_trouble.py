@@ -192,8 +192,8 @@ TROUBLES: dict[str, tuple[Change, ImportSettings, str]] = {
     ),
     "depth": (
         lambda m: [*m, *camera(encoding="16UC1")],
-        SETTINGS,
-        r"topic /front/image_raw at 0\.000 s: encoding '16UC1'; allowed: rgb8",
+        reading(topics=BagTopics(cameras={"front": "/front/image_raw"})),
+        r"topic /front/image_raw at 0\.000 s: encoding '16UC1' is depth; allowed: rgb8",
     ),
     "no gripper": (also(), reading(gripper=replace(SETTINGS.reading.gripper, joint="")), r"no topic tells the gripper"),
     "no gripper joint": (
@@ -319,6 +319,37 @@ def test_a_target_that_is_there_already(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="exists already"):
         import_bag(bag, target, SETTINGS, robot=None, reward=REWARD.value, reward_source="")
     assert [path.name for path in target.iterdir()] == ["notes.txt"]
+
+
+def test_a_target_that_cannot_be_is_found_out_before_the_bag_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = write_bag(tmp_path / "bag", SHORT.messages())
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setattr("robot_rlhf.journal.bags.source.Bag.messages", lambda *_: pytest.fail("read"))
+    for target, words in (
+        (".", "is the current folder, which cannot be replaced; allowed: a new name in it, ./NAME"),
+        ("../link", "exists already"),
+        (tmp_path / "file" / "out", "cannot write the journal"),
+        ("/proc/self/out", "cannot write the journal"),
+    ):
+        with pytest.raises(JournalError, match=re.escape(words)):
+            import_bag(bag, target, SETTINGS, robot=None, reward=REWARD.value, reward_source="")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "empty", "file", "link"]
+
+
+def test_a_link_to_an_empty_or_missing_folder_is_what_it_points_to(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", SHORT.messages())
+    (tmp_path / "empty").mkdir()
+    for number_, place in enumerate(("empty", "missing")):
+        link = tmp_path / f"link-{number_}"
+        link.symlink_to(tmp_path / place)
+        import_bag(bag, link, SETTINGS, robot=None, reward=REWARD.value, reward_source="")
+        assert link.is_symlink()
+        assert len(list(episodes(tmp_path / place))) == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])

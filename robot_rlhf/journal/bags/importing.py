@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,21 +17,17 @@ from mcap.reader import make_reader
 
 from robot_rlhf import __version__
 from robot_rlhf.datatypes import (
-    Action,
     ActionLayout,
     CommandLayout,
-    Driver,
-    EpisodeEnd,
     EpisodeKind,
     EpisodeMeta,
-    Observation,
     Outcome,
     RobotSpec,
-    Step,
 )
 from robot_rlhf.errors import ConfigError, JournalError
+from robot_rlhf.journal.bags.agreement import Agreement, agreement
 from robot_rlhf.journal.bags.episodes import Span, bursts, journal_episodes, judged
-from robot_rlhf.journal.bags.pictures import Picture
+from robot_rlhf.journal.bags.plan import ImportPlan, left_out, rows_told
 from robot_rlhf.journal.bags.poses import Rows
 from robot_rlhf.journal.bags.reading import Recording, read_recording
 from robot_rlhf.journal.bags.resampling import Grid, grid_of_messages, regular_grid
@@ -39,15 +35,13 @@ from robot_rlhf.journal.bags.rows import AXES, GRIPPER, EpisodeRows, rows_of
 from robot_rlhf.journal.bags.series import Series
 from robot_rlhf.journal.bags.settings import ImportReport, ImportSettings
 from robot_rlhf.journal.bags.source import Bag
+from robot_rlhf.journal.bags.telling import Reward, tell_episode
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.format import LIBRARY_PREFIX
+from robot_rlhf.journal.placing import placed
 from robot_rlhf.journal.tail import journal_session
 from robot_rlhf.journal.writer import JournalWriter
 
-Reward = Callable[[Outcome | None, Observation, Observation], float]
-"""The reward of a step that led from one observation to another and ended the episode so (None: not)."""
-
-FINAL = frozenset({Outcome.SUCCESS, Outcome.FAILURE})
 CLIPPED = 1.001
 """Actions up to here are those of a hand at its limit, and no larger motion."""
 
@@ -60,6 +54,7 @@ def import_bag(
     robot: RobotSpec | None,
     reward: Reward,
     reward_source: str,
+    show: Callable[[ImportPlan], None] = lambda _plan: None,
 ) -> ImportReport:
     """Write a bag's episodes as demonstrations into a new journal.
 
@@ -72,32 +67,54 @@ def import_bag(
         robot: whose demonstrations these shall be: order of joints, period, action, workspace, cameras.
         reward: of each step.
         reward_source: its name and version.
+        show: is told what was made of what, before anything is written.
 
     Raises:
-        JournalError: the bag cannot be used, names topic and time; or the target cannot be written.
+        JournalError: the bag cannot be used, or can be understood in more than one way, names topic and time; or the
+            target cannot be written.
         ConfigError: settings that the bag does not allow.
     """
-    goal = Path(target)
-    if goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
-        raise JournalError(f"{goal}: exists already; an import writes only to a new place")
+    with placed(target, "importing", folder=True, empty=True) as place, _opened(path, settings, robot) as reading:
+        reading.read()
+        show(reading.plan())
+        reading.check()
+        return reading.write(place, Path(target), reward, reward_source)
+
+
+def plan_bag(path: str | os.PathLike[str], settings: ImportSettings, *, robot: RobotSpec | None) -> ImportPlan:
+    """What an import would make of a bag; nothing is written. Arguments and errors as for import_bag."""
+    with _opened(path, settings, robot) as reading:
+        reading.read()
+        return reading.plan()
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], settings: ImportSettings, robot: RobotSpec | None) -> Generator[_Import]:
     source = Path(path)
     files = _journal_files(source)
     own = source if files else None
     if own is not None:
         robot = robot or journal_session(own)[0]
-        settings = replace(settings, one_step_per=settings.one_step_per or "/joint_states")
+        settings = _as_own(settings)
+    elif not settings.task:
+        raise ConfigError("--task: missing; allowed: a name for the skill, for example pick_cube")
     with Bag(source, files) as bag:
-        return _Import(bag, goal, settings, robot, own).run(reward, reward_source)
+        yield _Import(bag, settings, robot, own)
+
+
+def _as_own(settings: ImportSettings) -> ImportSettings:
+    """With what the format of our own journals says."""
+    reading = settings.reading
+    gripper = replace(reading.gripper, joint=GRIPPER, closed=0.0, open=1.0)
+    reading = replace(reading, gripper=gripper, joint_unit=reading.joint_unit or "rad")
+    return replace(settings, reading=reading, one_step_per=settings.one_step_per or "/joint_states")
 
 
 class _Import:
     """One import, from the open bag to the journal in its place."""
 
-    def __init__(
-        self, bag: Bag, goal: Path, settings: ImportSettings, robot: RobotSpec | None, journal: Path | None
-    ) -> None:
+    def __init__(self, bag: Bag, settings: ImportSettings, robot: RobotSpec | None, journal: Path | None) -> None:
         self._bag = bag
-        self._goal = goal
         self._settings = settings
         self._robot = robot
         self._journal = journal
@@ -106,10 +123,15 @@ class _Import:
         self._task = settings.task
         self._left_out = self._others = 0
 
-    def run(self, reward: Reward, reward_source: str) -> ImportReport:
+    def read(self) -> None:
+        """Read all but the pictures.
+
+        Raises:
+            JournalError, ConfigError: as import_bag says.
+        """
         settings, robot = self._settings, self._robot
         joints = settings.joints or (() if robot is None else robot.joint_names)
-        recording = read_recording(self._bag, settings.reading, joints, robot)
+        self._recording = recording = read_recording(self._bag, settings.reading, joints, robot)
         if GRIPPER in self._layout.names and recording.opening is None and recording.command is None:
             raise JournalError(
                 f"{self._bag.path}: no topic tells the gripper; name its joint (--reading.gripper.joint) or topic "
@@ -124,29 +146,69 @@ class _Import:
                     f"{self._bag.path}: the episode at {self._bag.moment(after.start)} begins before the one before it "
                     "has ended; import the recordings of several arms one by one"
                 )
-        rows = [self._rows(recording, grid) for grid in self._grids(recording, spans)]
-        if not rows:
+        self._rows = [self._sampled(recording, grid) for grid in self._grids(recording, spans)]
+        if not self._rows:
             raise JournalError(
                 f"{self._bag.path}: no episode: {self._left_out} spans shorter than {settings.episodes.shortest:g} s "
                 f"(--episodes.shortest), {self._others} episodes that are no demonstrations"
             )
-        actions = np.concatenate([episode.actions for episode in rows])
-        clipped, largest = self._check_scale(actions)
-        spec = self._spec(recording, rows)
-        outcomes = self._write(spec, recording, rows, reward, reward_source)
-        lacking = () if robot is None else tuple(thing for thing in robot.scene if thing not in recording.scene)
+        self._check = self._agreement()
+
+    def plan(self) -> ImportPlan:
+        """What was made of what; after `read`."""
+        recording, settings = self._recording, self._settings
+        judges = [f"judged by {topic}" for what in ("episodes", "success") if (topic := recording.found.role.get(what))]
+        unjudged = f"an episode that nothing judges counts as {settings.episodes.unmarked} (--episodes.unmarked)"
+        own = self._journal is not None and settings.episodes.by in ("auto", "marks")
+        return ImportPlan(
+            rows=rows_told(self._bag, recording, settings.reading),
+            left_out=left_out(self._bag, recording),
+            action_from=_action_from(recording),
+            judged="judged by the journal itself" if own else "; ".join([*judges, unjudged]),
+            episodes=Counter((episode.grid.span.outcome or Outcome.STOPPED).value for episode in self._rows),
+            steps=sum(episode.grid.steps for episode in self._rows),
+            check=self._check,
+        )
+
+    def check(self) -> None:
+        """Raises JournalError when commands contradict the measured motion, or do not fit the action's scale."""
+        if self._check.contradictions and self._settings.reading.motion_check == "error":
+            words = "; ".join(self._check.contradictions)
+            raise JournalError(
+                f"{self._bag.path}: commands ({_action_from(self._recording)}) and measured motion "
+                f"({self._recording.pose.topic}) contradict one another: {words}; allowed: another --command, "
+                "--reading.twist-scale, --reading.base-frame or --reading.tool-frame; or --reading.motion-check say, "
+                "if it is right as it is"
+            )
+        self._clipped, self._largest = self._check_scale(np.concatenate([episode.actions for episode in self._rows]))
+
+    def write(self, place: Path, target: Path, reward: Reward, reward_source: str) -> ImportReport:
+        """Write the journal; after `check`. Args: place: an empty folder, which will be called target."""
+        recording, rows = self._recording, self._rows
+        outcomes = self._write(place, self._spec(recording, rows), reward, reward_source)
+        things = () if self._robot is None else self._robot.scene
         return ImportReport(
-            target=self._goal,
+            target=target,
             episodes=outcomes,
-            steps=len(actions),
+            steps=sum(episode.grid.steps for episode in rows),
             left_out=self._left_out,
             others=self._others,
-            topics=_sources(recording, settings),
+            topics=_sources(recording, self._settings),
             action_from=_action_from(recording),
-            clipped=clipped,
-            largest=largest,
-            lacking=lacking,
+            clipped=self._clipped,
+            largest=self._largest,
+            lacking=tuple(thing for thing in things if thing not in recording.scene),
         )
+
+    def _agreement(self) -> Agreement:
+        """Of commands with measured motion; our own journals say what their numbers are."""
+        recording = self._recording
+        if self._journal is not None:
+            return Agreement(("one of our own journals: its format tells units and frames",), ())
+        gripper = recording.opening is not None and recording.command is not None
+        if recording.target is None and recording.twist is None:
+            return Agreement(("no commands: actions are the measured motion, and nothing checks it",), ())
+        return agreement(self._rows, poses=recording.target is not None, gripper=gripper)
 
     def _spans(self, recording: Recording) -> Sequence[Span]:
         """When the episodes were, in order, and how each ended."""
@@ -193,7 +255,7 @@ class _Import:
             raise JournalError(f"{self._bag.path}: --one-step-per {self._settings.one_step_per}; allowed: {names}")
         return known[wanted]
 
-    def _rows(self, recording: Recording, grid: Grid) -> EpisodeRows:
+    def _sampled(self, recording: Recording, grid: Grid) -> EpisodeRows:
         s = self._settings
         return rows_of(
             self._bag, recording, grid, self._layout, s.reading, stale=s.stale, command_timeout=s.command_timeout
@@ -252,34 +314,20 @@ class _Import:
             scene=scene,
         )
 
-    def _write(
-        self,
-        spec: RobotSpec,
-        recording: Recording,
-        rows: Sequence[EpisodeRows],
-        reward: Reward,
-        reward_source: str,
-    ) -> dict[str, int]:
-        """Write the journal beside its place, then put it there; returns episodes by outcome."""
-        temporary = self._goal.parent / f".{self._goal.name}.importing"
+    def _write(self, place: Path, spec: RobotSpec, reward: Reward, reward_source: str) -> dict[str, int]:
+        """Returns episodes by outcome."""
+        recording, rows = self._recording, self._rows
         offset = self._offset(rows)
         metadata = {"imported_from": self._bag.path.name, "robot_rlhf": __version__}
         metadata |= {f"topic of {role}": topic for role, topic in recording.found.described().items()}
         pictures = recording.cameras.pictures([moment for episode in rows for moment in episode.pictures])
         outcomes: Counter[str] = Counter()
-        try:
-            shutil.rmtree(temporary, ignore_errors=True)  # what an import that was killed has left
-            with JournalWriter(temporary, spec, metadata=metadata, epoch_offset_ns=offset) as journal:
-                for number, episode in enumerate(rows):
-                    outcome = episode.grid.span.outcome or Outcome.STOPPED
-                    meta = self._meta(number, reward_source)
-                    _tell(journal, meta, outcome, episode, pictures, offset, self._instruction, reward)
-                    outcomes[outcome.value] += 1
-            os.replace(temporary, self._goal)
-        except OSError as error:
-            raise JournalError(f"{self._goal}: cannot write the journal: {error.strerror or error}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with JournalWriter(place, spec, metadata=metadata, epoch_offset_ns=offset) as journal:
+            for number, episode in enumerate(rows):
+                outcome = episode.grid.span.outcome or Outcome.STOPPED
+                meta = self._meta(number, reward_source)
+                tell_episode(journal, meta, outcome, episode, pictures, offset, self._instruction, reward)
+                outcomes[outcome.value] += 1
         return dict(outcomes)
 
     def _offset(self, rows: Sequence[EpisodeRows]) -> int:
@@ -302,56 +350,6 @@ class _Import:
             reward_source=reward_source,
             versions={"robot-rlhf": __version__},
         )
-
-
-def _tell(
-    journal: JournalWriter,
-    meta: EpisodeMeta,
-    outcome: Outcome,
-    rows: EpisodeRows,
-    pictures: Iterator[Mapping[str, Picture]],
-    offset: int,
-    instruction: str,
-    reward: Reward,
-) -> None:
-    """Tell an episode to the journal as if it happened now."""
-    before = _observation(rows, 0, next(pictures), offset)
-    journal.on_episode_start(meta, before)
-    for index in range(rows.grid.steps):
-        after = _observation(rows, index + 1, next(pictures), offset)
-        last = index == rows.grid.steps - 1
-        step = Step(
-            index=index,
-            observation=before,
-            proposed=None,
-            executed=Action(np.clip(rows.actions[index], -1.0, 1.0).astype(np.float32)),
-            driver=Driver.HUMAN,
-            reward=reward(outcome if last else None, before, after),
-            terminated=last and outcome in FINAL,
-            truncated=last and outcome not in FINAL,
-            policy_version=-1,
-            instruction=instruction,
-            next_observation=after,
-        )
-        journal.on_step(step)
-        before = after
-    journal.on_episode_end(EpisodeEnd(meta.id, outcome, rows.grid.steps, "imported"))
-
-
-def _observation(rows: EpisodeRows, t: int, pictures: Mapping[str, Picture], offset: int) -> Observation:
-    return Observation(
-        stamp=(int(rows.grid.times[t]) - offset) / 1e9,
-        joint_position=rows.joint_position[t].astype(np.float32),
-        joint_velocity=rows.joint_velocity[t].astype(np.float32),
-        tool_pose_in_base=rows.pose[t].astype(np.float32),
-        tool_target_in_base=rows.target[t].astype(np.float32),
-        tool_velocity=rows.velocity[t].astype(np.float32),
-        tool_wrench=rows.wrench[t].astype(np.float32),
-        gripper=float(rows.opening[t]),
-        gripper_target=float(rows.opening_target[t]),
-        images=pictures,
-        scene={name: values[t].astype(np.float32) for name, values in rows.scene.items()},
-    )
 
 
 def _layout(settings: ImportSettings, robot: RobotSpec | None) -> ActionLayout:

@@ -1,70 +1,21 @@
-"""Pictures of a bag's camera topics: raw in the usual encodings, or compressed."""
+"""Pictures of a bag's camera topics: when they were taken, and those that are wanted."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.bags.series import BagClock, Times
+from robot_rlhf.journal.bags.encodings import Picture, picture_of, remark
+from robot_rlhf.journal.bags.series import BagClock, Order, Times
 from robot_rlhf.journal.bags.source import Bag, BagMessage
-
-Picture = NDArray[np.uint8]
 
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "8UC1": 1, "8UC3": 3}
-_TO_RGB = {
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-    "8UC1": cv2.COLOR_GRAY2RGB,
-    "8UC3": cv2.COLOR_BGR2RGB,
-}
-
-
-def raw_picture(message: Any) -> Picture:
-    """RGB of a sensor_msgs/Image. Shape (H, W, 3).
-
-    Raises:
-        ValueError: an encoding that is no 8-bit colour or grey, or fewer bytes than the size says; in words.
-    """
-    height, width, encoding = int(message.height), int(message.width), str(message.encoding)
-    if encoding not in _CHANNELS:
-        raise ValueError(f"encoding {encoding!r}; allowed: {', '.join(_CHANNELS)}")
-    channels, data = _CHANNELS[encoding], np.frombuffer(message.data, np.uint8)
-    step = int(message.step) or width * channels
-    if step < width * channels or len(data) < height * step or not height or not width:
-        raise ValueError(f"{len(data)} bytes in rows of {step} for {height} x {width} pixels of {encoding}")
-    rows = data[: height * step].reshape(height, step)[:, : width * channels]
-    pixels = np.ascontiguousarray(rows).reshape(height, width, channels)
-    return pixels if encoding == "rgb8" else np.asarray(cv2.cvtColor(pixels, _TO_RGB[encoding]), np.uint8)
-
-
-def compressed_picture(message: Any) -> Picture:
-    """RGB of a sensor_msgs/CompressedImage. Shape (H, W, 3).
-
-    Raises:
-        ValueError: depth, or bytes that are no picture; in words.
-    """
-    words = str(message.format)
-    if "compressedDepth" in words or words.startswith(("16UC1", "32FC1")):
-        raise ValueError(f"format {words!r} is depth; allowed: pictures in colour or grey")
-    pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError(f"{len(message.data)} bytes of format {words!r} that are no picture")
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def picture_of(message: Any) -> Picture:
-    """RGB of either kind of message. Shape (H, W, 3). Raises ValueError in words."""
-    return raw_picture(message) if hasattr(message, "encoding") else compressed_picture(message)
 
 
 def fitted(picture: Picture, height: int, width: int) -> Picture:
@@ -87,48 +38,67 @@ class Cameras:
         clock: BagClock,
         sizes: Mapping[str, tuple[int, int]],
         fit: Literal["exact", "scale"],
+        mono16_bits: int = 0,
     ) -> None:
         """
         Args:
             topics: camera name to topic.
             sizes: camera name to wanted height and width; one without is as large as its first picture.
             fit: what becomes of another size: an error, or cut to shape in the middle and scaled.
+            mono16_bits: see `encodings.picture_of`.
         """
         self._bag = bag
         self._clock = clock
         self._fit = fit
         self._camera = {topic: name for name, topic in topics.items()}
+        self._mono16_bits = mono16_bits
         self._times: dict[str, list[int]] = {name: [] for name in topics}
-        self._newest: dict[str, int] = dict.fromkeys(topics, 0)
+        self._orders = {name: Order() for name in topics}
         self.sizes = dict(sizes)
         """Camera name to height and width of what `pictures` gives; all known once a picture of each was added."""
+        self.remarks: dict[str, str] = {}
+        """Camera name to what its first picture is, for people."""
 
     def add(self, message: BagMessage) -> None:
-        """Note when a picture came. Raises JournalError when time goes backwards."""
+        """Note when a picture came. Raises JournalError when time goes far backwards."""
         camera = self._camera[message.topic]
         if self._clock == "stamp" and not message.stamp:
             raise self._error(message, "no stamp in its header; allowed with --reading.clock received only")
-        if message.stamp and message.stamp < self._newest[camera]:
-            back = (self._newest[camera] - message.stamp) / 1e9
-            raise self._error(message, f"time goes backwards by {back:.3f} s in its headers: two publishers?")
-        self._newest[camera] = max(self._newest[camera], message.stamp)
+        try:
+            self._orders[camera].add(message.stamp)
+        except ValueError as error:
+            raise self._error(message, str(error)) from error
         self._times[camera].append(message.stamp if self._clock == "stamp" else message.received)
-        if camera not in self.sizes:
+        if camera not in self.remarks:
             height, width = self._decoded(message).shape[:2]
-            self.sizes[camera] = (height, width)
+            self.remarks[camera] = f"{height} x {width}, {remark(message.value, self._mono16_bits)}"
+            self.sizes.setdefault(camera, (height, width))
 
     def times(self) -> dict[str, Times]:
-        """Nanoseconds of each picture, per camera. Raises JournalError when a camera has none."""
+        """Nanoseconds of each picture in the order of receiving, per camera.
+
+        Raises:
+            JournalError: a camera has none, or two publishers told it.
+        """
         for topic, camera in self._camera.items():
             if not self._times[camera]:
                 raise JournalError(f"{self._bag.path}: topic {topic}: no picture of camera {camera!r}")
+            self.disorder(camera)
         return {camera: np.array(times, np.int64) for camera, times in self._times.items()}
+
+    def disorder(self, camera: str) -> str:
+        """What was out of order in a camera's headers, for people. Raises JournalError when two publishers told it."""
+        try:
+            return self._orders[camera].words()
+        except ValueError as error:
+            topic = next(topic for topic, name in self._camera.items() if name == camera)
+            raise JournalError(f"{self._bag.path}: topic {topic}: {error}") from error
 
     def pictures(self, wanted: Sequence[Mapping[str, int]]) -> Iterator[dict[str, Picture]]:
         """The pictures of each moment, in one pass over the bag.
 
         Args:
-            wanted: per moment, camera name to number of the picture; numbers never fall from one to the next.
+            wanted: per moment, camera name to number of the picture, in the order of receiving.
 
         Raises:
             JournalError: another size or encoding than before, or no picture at all.
@@ -169,7 +139,7 @@ class Cameras:
 
     def _decoded(self, message: BagMessage) -> Picture:
         try:
-            return picture_of(message.value)
+            return picture_of(message.value, self._mono16_bits)
         except ValueError as error:
             raise self._error(message, str(error)) from error
 

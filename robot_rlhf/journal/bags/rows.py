@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class EpisodeRows:
     opening_target: Rows
     """Commanded. Shape (T + 1,)."""
     scene: Mapping[str, Rows]
+    shifts: Rows
+    """What was asked of the tool in each step: m, then rad, base frame. Shape (T, 6)."""
     actions: Rows
     """In scales of the layout, not yet clipped. Shape (T, m)."""
     pictures: list[dict[str, int]]
@@ -95,6 +97,7 @@ def rows_of(
         opening=opening,
         opening_target=opening_target,
         scene={name: normalised(sampled(bag, series, grid, stale)) for name, series in recording.scene.items()},
+        shifts=shifts,
         actions=actions_of(shifts, opening_target, layout),
         pictures=_pictures(bag, recording, grid, stale),
     )
@@ -126,14 +129,12 @@ def differenced_pose(pose: Rows, grid: Grid) -> Rows:
 
 
 def _joints(bag: Bag, series: Series, grid: Grid, stale: float) -> Rows:
-    """Positions and velocities; velocities that are not told are the change of the positions."""
+    """Positions and velocities; a velocity that is not told (NaN) is the change of the position."""
     n = series.values.shape[1] // 2
-    told = not np.isnan(series.values[:, n:]).all()
-    if told:
-        return sampled(bag, series, grid, stale)
-    positions = Series(series.topic, series.time, series.received, series.values[:, :n], series.names[:n], series.frame)
-    values = sampled(bag, positions, grid, stale)
-    return np.concatenate([values, differenced(values, grid.times)], axis=1)
+    part = replace(series, values=series.values[:, :n], names=series.names[:n])
+    positions = sampled(bag, part, grid, stale)
+    told = series.values[newest(series.time, grid), n:]
+    return np.concatenate([positions, np.where(np.isnan(told), differenced(positions, grid.times), told)], axis=1)
 
 
 def _target(
@@ -189,10 +190,16 @@ def _in_base(
     bag: Bag, series: Series, vectors: Rows, pose: Rows, recording: Recording, settings: ReadingSettings
 ) -> Rows:
     """Pairs of vectors, told in the base frame or in the tool's, in the base frame. Shape (N, 6)."""
-    base, frame = (settings.base_frame or recording.pose.frame).strip("/"), series.frame.strip("/")
-    if frame in ("", base):
+    base, tool = (settings.base_frame or recording.pose.frame).strip("/"), settings.tool_frame.strip("/")
+    frame = series.frame.strip("/") or {"base": base, "tool": tool}.get(settings.unnamed_frame, "")
+    if not frame:
+        raise JournalError(
+            f"{bag.path}: topic {series.topic}: in a frame without a name; say which: --reading.unnamed-frame base, or "
+            "--reading.unnamed-frame tool"
+        )
+    if frame == base:
         return vectors
-    if frame != settings.tool_frame.strip("/"):
+    if frame != tool:
         raise JournalError(
             f"{bag.path}: topic {series.topic}: in frame {series.frame!r}; allowed: {base!r} (--reading.base-frame) or "
             f"{settings.tool_frame!r} (--reading.tool-frame)"
@@ -203,9 +210,11 @@ def _in_base(
 def _openings(bag: Bag, recording: Recording, grid: Grid, gripper: GripperSettings, stale: float) -> tuple[Rows, Rows]:
     """Measured and commanded opening. Shapes (T + 1,); 1 without a gripper."""
 
+    closed, opened = gripper.span
+
     def opening(series: Series, patience: float) -> Rows:
         values = sampled(bag, series, grid, patience)[:, 0]
-        return np.clip((values - gripper.closed) / (gripper.open - gripper.closed), 0.0, 1.0)
+        return np.clip((values - closed) / (opened - closed), 0.0, 1.0)
 
     told = recording.command
     measured = None if recording.opening is None else opening(recording.opening, stale)
@@ -234,7 +243,8 @@ def _joined(a: Series, b: Series) -> Series:
 def _pictures(bag: Bag, recording: Recording, grid: Grid, stale: float) -> list[dict[str, int]]:
     numbers: dict[str, list[int]] = {}
     for camera, times in recording.cameras.times().items():
-        places = newest(times, grid)
-        check_fresh(bag, recording.found.cameras[camera], times, grid, places, stale)
-        numbers[camera] = places.tolist()
+        order = np.argsort(times, kind="stable")
+        places = newest(times[order], grid)
+        check_fresh(bag, recording.found.cameras[camera], times[order], grid, places, stale)
+        numbers[camera] = order[places].tolist()
     return [{camera: places[t] for camera, places in numbers.items()} for t in range(len(grid.times))]
