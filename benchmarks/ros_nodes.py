@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import yaml
 
 from hardware.ros.bus_dds import URI, DdsBus, loopback
 from hardware.ros.messages import pose_of
+from hardware.ros.rcl_yaml import dumped
 from hardware.ros.topics import BOOL, DEFAULT, LATCHED, NEWEST, POSE, STRING, Topic
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
@@ -81,7 +81,7 @@ class Graph:
         self.run = folder / "run"
         self._folder = folder
         self._params = folder / "params.yaml"
-        self._params.write_text(yaml.safe_dump(sections))
+        self._params.write_text(dumped(sections))
         self.domain = random.SystemRandom().randrange(1, 102)
         self._stack = ExitStack()
         self.nodes: dict[str, Node] = {}

@@ -1,8 +1,7 @@
-"""Declarations of node parameters: name, type, default, range and words; reading them from values with clear errors."""
+"""Declarations of node parameters: name, type, default, range and words; checking values with clear errors."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ TYPES: dict[str, tuple[type, bool]] = {
     "string_array": (str, True),
 }
 """ROS's names of the types to (element, is an array)."""
+ROS_OWN = frozenset({"use_sim_time", "start_type_description_service"})
+"""Parameters that every node of ROS has."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,6 @@ class Parameter:
         return self._element(value, kind, value, node)
 
     def _element(self, item: Any, kind: type, whole: Any, node: str) -> Scalar:
-        if kind is float and isinstance(item, int) and not isinstance(item, bool):
-            item = float(item)
         if not isinstance(item, kind) or (isinstance(item, bool) and kind is not bool):
             raise self._refused(whole, node)
         if isinstance(item, (int, float)) and not isinstance(item, bool):
@@ -87,7 +86,10 @@ class Parameter:
         return item
 
     def _refused(self, value: Any, node: str) -> ConfigError:
-        return ConfigError(f"{node}: parameter {self.name}: got {value!r}, allowed: {self.allowed}")
+        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        whole = TYPES[self.type][0] is float and any(isinstance(i, int) and not isinstance(i, bool) for i in items)
+        hint = " (ROS tells whole numbers from others: write 1.0 for 1)" if whole else ""
+        return ConfigError(f"{node}: parameter {self.name}: got {value!r}, allowed: {self.allowed}{hint}")
 
 
 def read_parameters(declared: Sequence[Parameter], given: Mapping[str, Any], node: str) -> dict[str, Value]:
@@ -103,7 +105,7 @@ def read_parameters(declared: Sequence[Parameter], given: Mapping[str, Any], nod
     """
     known = {parameter.name: parameter for parameter in declared}
     for name in given:
-        if name not in known and name != "use_sim_time":
+        if name not in known and name not in ROS_OWN and not name.startswith("qos_overrides."):
             raise UnknownNameError(f"parameter of {node}", name, known)
     missing = [p.name for p in declared if p.required and p.name not in given]
     if missing:
@@ -113,38 +115,3 @@ def read_parameters(declared: Sequence[Parameter], given: Mapping[str, Any], nod
         value = given.get(parameter.name, parameter.default)
         values[parameter.name] = parameter.checked(value, node)
     return values
-
-
-def parameters_of(document: Any, node: str, where: str) -> dict[str, Any]:
-    """What a parameter file in ROS form says to a node: sections `/**` and the node's own, in this order.
-
-    Args:
-        document: the parsed YAML.
-        node: fully qualified name, for example /policy.
-        where: the file, for messages.
-
-    Raises:
-        ConfigError: it is not in ROS form.
-    """
-    if not isinstance(document, Mapping):
-        raise ConfigError(f"{where}: got {type(document).__name__}, allowed: sections /** or node names")
-    found: dict[str, Any] = {}
-    short = node.rpartition("/")[2]
-    for section, body in document.items():
-        if not isinstance(body, Mapping) or not isinstance(body.get("ros__parameters"), Mapping):
-            near = difflib.get_close_matches("ros__parameters", list(body) if isinstance(body, Mapping) else [], n=1)
-            hint = f" (it has {near[0]!r})" if near else ""
-            raise ConfigError(f"{where}: section {section!r} holds no ros__parameters{hint}")
-        if section in ("/**", node, node.lstrip("/"), f"/**/{short}"):
-            found |= _flat(body["ros__parameters"])
-    return found
-
-
-def _flat(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -10,12 +10,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from hardware.ros.bus import Bus
-from hardware.ros.parameters import parameters_of
+from hardware.ros.rcl_yaml import Section, Value, for_node, merged, sections_of, value_of
 from robot_rlhf.errors import ConfigError
 
 DOMAIN = "ROS_DOMAIN_ID"
@@ -30,14 +27,18 @@ class HostOptions:
     namespace: str = ""
     params: tuple[Path, ...] = ()
     """Parameter files in ROS form; later ones win."""
-    given: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Single parameters, over those of the files."""
+    given: dict[str, str] = field(default_factory=dict[str, str])
+    """Single parameters as they were written, over those of the files; a name may be NODE:NAME."""
     remaps: dict[str, str] = field(default_factory=dict[str, str])
     backend: str = ""
     """dds, rclpy, or empty for rclpy where it is installed."""
     domain: int = 0
     loopback: bool = False
     """dds: stay on this machine, without multicast."""
+    ros: tuple[str, ...] = ()
+    """ROS's own options that are for rcl alone, as they were written."""
+    log_level: int = logging.INFO
+    """Of the node's log without ROS."""
 
 
 USAGE = """options of every node:
@@ -47,9 +48,15 @@ USAGE = """options of every node:
   --backend dds|rclpy    the wire without ROS, or rclpy (default: rclpy where it is installed)
   --domain N             domain id of the dds backend; default ROS_DOMAIN_ID or 0
   --loopback             dds: stay on this machine, without multicast
+  --log-level LEVEL      and ROS's other options (--log-config-file, --enclave, ...), which are handed to it
 """
 _VALUED = {"--params": "params", "--params-file": "params", "-p": "given", "--param": "given", "-r": "remaps"}
 _VALUED |= {"--remap": "remaps", "--backend": "backend", "--domain": "domain"}
+_ROS_VALUED = frozenset({"--log-level", "--log-config-file", "--log-file-name", "--enclave", "-e"})
+_ROS_FLAGS = frozenset(f"--{way}-{what}" for way in ("enable", "disable") for what in ("rosout-logs", "stdout-logs"))
+_ROS_FLAGS |= {"--enable-external-lib-logs", "--disable-external-lib-logs"}
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_LEVELS |= {"fatal": logging.CRITICAL}
 
 
 def read_options(name: str, argv: Sequence[str]) -> HostOptions:
@@ -65,12 +72,28 @@ def read_options(name: str, argv: Sequence[str]) -> HostOptions:
         if word == "--loopback":
             options = replace(options, loopback=True)
             continue
-        if word not in _VALUED:
+        if word in _ROS_FLAGS:
+            options = replace(options, ros=(*options.ros, word))
+            continue
+        if word not in _VALUED and word not in _ROS_VALUED:
             raise ConfigError(f"ros {name} has no option {word}\n{USAGE}")
         if not words:
             raise ConfigError(f"ros {name}: {word} needs a value")
-        options = _with(options, _VALUED[word], words.pop(0))
+        if word in _ROS_VALUED:
+            options = _with_ros(options, word, words.pop(0))
+        else:
+            options = _with(options, _VALUED[word], words.pop(0))
     return options
+
+
+def _with_ros(options: HostOptions, word: str, value: str) -> HostOptions:
+    options = replace(options, ros=(*options.ros, word, value))
+    if word != "--log-level":
+        return options
+    level = value.rpartition(":=")[2].lower()
+    if level not in _LEVELS:
+        raise ConfigError(f"--log-level: got {value}, allowed: {', '.join(_LEVELS)}, also NAME:=LEVEL")
+    return options if ":=" in value else replace(options, log_level=_LEVELS[level])
 
 
 def _with(options: HostOptions, what: str, value: str) -> HostOptions:
@@ -86,7 +109,7 @@ def _with(options: HostOptions, what: str, value: str) -> HostOptions:
     if not mark:
         raise ConfigError(f"got {value!r}, allowed: NAME:=VALUE")
     if what == "given":
-        return replace(options, given={**options.given, before: yaml.safe_load(after)})
+        return replace(options, given={**options.given, before: after})
     if before == "__node":
         return replace(options, name=after)
     if before == "__ns":
@@ -100,23 +123,25 @@ def _domain(value: str) -> int:
     return int(value)
 
 
-def parameters_given(options: HostOptions) -> dict[str, Any]:
+def parameters_given(options: HostOptions) -> dict[str, Value]:
     """Parameters of the files and the command line, by name, not yet checked.
 
     Raises:
         ConfigError: a file that cannot be read, or is not in ROS form.
     """
     node = f"/{options.namespace.strip('/')}/{options.name}".replace("//", "/")
-    given: dict[str, Any] = {}
+    sections: list[Section] = []
     for path in options.params:
         try:
-            document = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
-        given |= parameters_of(document, node, str(path))
-    return given | options.given
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise ConfigError(f"{path}: cannot be read ({why})") from error
+        sections += sections_of(text, str(path))
+    for name, written in options.given.items():
+        whose, _, bare = name.rpartition(":")
+        sections.append(Section(whose or "/**", {bare: value_of(written, f"-p {name}:={written}")}))
+    return for_node(merged(sections), node)
 
 
 def open_bus(options: HostOptions) -> Bus:
@@ -151,11 +176,11 @@ def ros_arguments(options: HostOptions) -> list[str]:
         words += ["-r", f"__ns:=/{options.namespace.strip('/')}"]
     for path in options.params:
         words += ["--params-file", str(path)]
-    for name, value in options.given.items():
-        words += ["-p", f"{name}:={yaml.safe_dump(value, default_flow_style=True).strip().removesuffix('...').strip()}"]
+    for name, written in options.given.items():
+        words += ["-p", f"{name}:={written}"]
     for before, after in options.remaps.items():
         words += ["-r", f"{before}:={after}"]
-    return words
+    return [*words, *options.ros]
 
 
 def _installed(package: str, member: str) -> bool:

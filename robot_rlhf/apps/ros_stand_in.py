@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
+from hardware.ros.rcl_yaml import dumped
 from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.ros_robot_sim import FINGER
@@ -62,4 +61,4 @@ def _plain(value: Any) -> Any:
 
 def stand_in_yaml(task: str) -> str:
     """The same as the text of a parameter file."""
-    return yaml.safe_dump(stand_in_parameters(task), sort_keys=False, default_flow_style=None)
+    return dumped(stand_in_parameters(task))

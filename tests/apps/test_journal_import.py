@@ -51,7 +51,7 @@ ROBOT = """
     image_width: 16
     scene: [cube]
     control_period: 0.1
-    action_names: [x, y, z, rz, gripper]
+    action_names: ["x", "y", "z", "rz", "gripper"]
     action_scale: [0.02, 0.02, 0.02, 0.15, 1.0]
     limits: {workspace_lower: [0.2, -0.4, 0.0], workspace_upper: [0.9, 0.4, 0.6], tool_speed: 0.5, turn_rate: 2.0,
       tool_acceleration: 20.0, turn_acceleration: 50.0, leash: 0.06, leash_angle: 0.4, joint_margin: 0.01,

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from hardware.ros.nodes import NODES
-from hardware.ros.parameters import parameters_of, read_parameters
+from hardware.ros.parameters import read_parameters
+from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps import ros
 from robot_rlhf.apps.ros_host import open_bus, parameters_given, read_options, ros_arguments
 from robot_rlhf.apps.ros_policy import run_folder, run_settings
@@ -61,10 +62,10 @@ def test_rclpy_that_is_not_there_is_said() -> None:
 
 @pytest.mark.parametrize("task", ["reach", "pick_cube", "peg_insert"])
 def test_the_stand_ins_parameters_are_those_that_the_nodes_declare(task: str) -> None:
-    document = yaml.safe_load(stand_in_yaml(task))
-    assert document == stand_in_parameters(task)
-    for name in document:
-        values = read_parameters(NODES[name].parameters, parameters_of(document, f"/{name}", "file"), f"/{name}")
+    text = stand_in_yaml(task)
+    assert yaml.safe_load(text) == stand_in_parameters(task)
+    for name in stand_in_parameters(task):
+        values = read_parameters(NODES[name].parameters, parameters_of(text, f"/{name}", "file"), f"/{name}")
         assert values["task"] == task
 
 
@@ -82,7 +83,7 @@ def test_every_executable_has_an_entry_and_help(capsys: pytest.CaptureFixture[st
 
 
 def test_the_runs_settings_follow_the_parameters(tmp_path: Path) -> None:
-    given = parameters_of(stand_in_parameters("pick_cube"), "/policy", "stand-in")
+    given = parameters_of(stand_in_yaml("pick_cube"), "/policy", "stand-in")
     values = read_parameters(NODES["policy"].parameters, {**given, "out": str(tmp_path), "steps": 123}, "/policy")
     config = run_settings(dict(values))
     assert (config.robot, config.mode, config.steps) == ("ros", "asynchronous", 123)
@@ -97,6 +98,6 @@ def test_the_runs_settings_follow_the_parameters(tmp_path: Path) -> None:
 
 
 def test_a_task_of_ones_own_is_allowed_on_a_robot() -> None:
-    given = parameters_of(stand_in_parameters("reach"), "/policy", "stand-in") | {"task": "fold the towel"}
+    given = parameters_of(stand_in_yaml("reach"), "/policy", "stand-in") | {"task": "fold the towel"}
     values = read_parameters(NODES["policy"].parameters, given, "/policy")
     assert run_settings(dict(values)).task == "fold the towel"

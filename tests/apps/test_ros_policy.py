@@ -13,10 +13,10 @@ import pytest
 from hardware.ros.bus_fake import FakeBus, FakeGraph
 from hardware.ros.messages import pose_of
 from hardware.ros.nodes import NODES
-from hardware.ros.parameters import parameters_of
+from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
-from robot_rlhf.apps.ros_stand_in import stand_in_parameters
+from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
 from robot_rlhf.datatypes import Action, Button, Driver, Outcome
 from robot_rlhf.errors import FaultLatchedError
@@ -27,8 +27,8 @@ class World:
     """Stand-in robot, its person, and the policy node on one graph."""
 
     def __init__(self, folder: Path, task: str = "reach", sim: dict[str, Any] | None = None, **policy: Any) -> None:
-        sections = stand_in_parameters(task)
-        given = {name: parameters_of(sections, f"/{name}", "stand-in") for name in sections}
+        given: dict[str, dict[str, Any]]
+        given = {n: dict(parameters_of(stand_in_yaml(task), f"/{n}", "stand-in")) for n in ("robot_sim", "policy")}
         given["policy"] |= {"out": str(folder), "learner": "none", "steps": 0, "demonstrations": 2, **policy}
         self.graph = FakeGraph()
         self.graph.clock.advance(5.0)

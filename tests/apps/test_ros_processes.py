@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
+from hardware.ros.rcl_yaml import dumped
 from hardware.ros.settings import limits_of
 from hardware.ros.topics import DEFAULT, NEWEST, STRING, Topic
 from robot_rlhf.apps.build import build_policy
@@ -60,7 +60,7 @@ class Nodes:
         sections["robot_sim"]["ros__parameters"]["command_timeout"] = 1.0
         self.limits = limits_of({f"limits.{name}": value for name, value in policy["limits"].items()})
         self._params = folder / "params.yaml"
-        self._params.write_text(yaml.safe_dump(sections))
+        self._params.write_text(dumped(sections))
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "robot_rlhf.apps.cli", "ros", name, "--params", str(self._params)]

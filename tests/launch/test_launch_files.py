@@ -12,15 +12,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import yaml
 
 from hardware.ros.nodes import NODES, POLICY
-from hardware.ros.parameters import TYPES, parameters_of, read_parameters
+from hardware.ros.parameters import TYPES, read_parameters
+from hardware.ros.rcl_yaml import parameters_of, sections_of
 from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from hardware.ros.task import TaskSettings
 from robot_rlhf import __version__
 from robot_rlhf.apps import ros
-from robot_rlhf.apps.ros_stand_in import stand_in_parameters
+from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from sim.tasks import PickCube
 from tests.launch.recorded import Call, Transition, load, of_kind
 
@@ -126,12 +126,12 @@ def test_parameter_files_are_installed_and_hold_what_the_nodes_declare(entities:
     (params,) = (a for a in of_kind(entities, "DeclareLaunchArgument") if a.positional[0] == "params")
     package, folder, file = params["default_value"].positional[0]
     assert (package.kind, package.positional, folder) == ("FindPackageShare", (OURS,), "config")
-    document = yaml.safe_load((LAUNCH / file).read_text())
+    text = (LAUNCH / file).read_text()
     for node in nodes(entities):
         if node["package"] != OURS:
             continue
         takes_file = any(isinstance(part, Call) for part in node["parameters"])
-        values = parameters_of(document, f"/{node['name']}", file) if takes_file else {}
+        values = parameters_of(text, f"/{node['name']}", file) if takes_file else {}
         values |= {name: _example(value) for name, value in given(node).items()}
         read_parameters(NODES[node["executable"]].parameters, values, node["name"])
 
@@ -143,8 +143,7 @@ def _example(value: Any) -> Any:
 @pytest.mark.parametrize("path", PARAMETER_FILES, ids=lambda path: path.name)
 def test_parameter_files_make_a_robot(path: Path) -> None:
     """With ROS's own types: a number that is declared double must have its point, or ROS refuses it."""
-    document = yaml.safe_load(path.read_text())
-    given = parameters_of(document, "/policy", path.name)
+    given: dict[str, Any] = dict(parameters_of(path.read_text(), "/policy", path.name))
     for parameter in POLICY.parameters:
         kind, is_array = TYPES[parameter.type]
         for value in (
@@ -157,17 +156,17 @@ def test_parameter_files_make_a_robot(path: Path) -> None:
     settings_of(TaskSettings, values)
     assert limits.command_validity > float(str(values["control_period"]))
     known = {f"/**/{name}" for name in NODES}
-    assert set(document) <= known
+    assert {section.name for section in sections_of(path.read_text(), path.name)} <= known
 
 
 def test_the_stand_in_has_the_limits_of_its_task() -> None:
     values = read_parameters(
-        POLICY.parameters, parameters_of(yaml.safe_load((LAUNCH / "sim.yaml").read_text()), "/policy", "sim.yaml"), "/"
+        POLICY.parameters, parameters_of((LAUNCH / "sim.yaml").read_text(), "/policy", "sim.yaml"), "/"
     )
     limits = limits_of(values)
     for field in fields(limits):
         assert np.array_equal(getattr(limits, field.name), getattr(PickCube.limits, field.name)), field.name
-    made = stand_in_parameters("pick_cube")
+    made = stand_in_yaml("pick_cube")
     expected = read_parameters(POLICY.parameters, parameters_of(made, "/policy", "stand-in"), "/policy")
     for name, value in expected.items():
         if isinstance(value, tuple) and value and isinstance(value[0], float):

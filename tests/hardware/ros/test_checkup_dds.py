@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hardware.ros.checkup import Finding
+from hardware.ros.rcl_yaml import dumped
 from robot_rlhf.apps.doctor_ros import checks_of_robot
 from robot_rlhf.apps.ros_host import HostOptions, read_options
 from robot_rlhf.errors import ConfigError
@@ -25,7 +25,7 @@ def parameter_file(folder: Path) -> Path:
     values["limits"] = {n: v.tolist() if hasattr(v, "tolist") else v for n, v in vars(LIMITS).items()}
     values |= {"task": "reach", "instruction": "reach", "reset": "service"}
     path = folder / "robot.yaml"
-    path.write_text(yaml.safe_dump({"/**/policy": {"ros__parameters": values}}))
+    path.write_text(dumped({"/**/policy": {"ros__parameters": values}}))
     return path
 
 

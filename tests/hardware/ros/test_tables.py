@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +11,8 @@ from hardware.ros import wire
 from hardware.ros.bus import qualified
 from hardware.ros.graph import Endpoint, mismatch
 from hardware.ros.nodes import NODES
-from hardware.ros.parameters import TYPES, Parameter, parameters_of, read_parameters
+from hardware.ros.parameters import TYPES, Parameter, read_parameters
+from hardware.ros.rcl_yaml import parameters_of
 from hardware.ros.topics import MESSAGE_TYPES, SERVICE_TYPES, Qos
 from robot_rlhf.errors import ConfigError, UnknownNameError
 
@@ -50,11 +50,11 @@ DECLARED = (
     Parameter("corner", "double_array", None, "m", size=3),
     Parameter("on", "bool", False, "switch"),
 )
-GOOD = {"corner": [1, 2.0, 3]}
+GOOD = {"corner": [1.0, 2.0, 3.0]}
 
 
 def test_values_get_the_declared_types() -> None:
-    values = read_parameters(DECLARED, {**GOOD, "speed": 1}, "/node")
+    values = read_parameters(DECLARED, {**GOOD, "speed": 1.0}, "/node")
     assert values == {"speed": 1.0, "count": 3, "mode": "a", "corner": (1.0, 2.0, 3.0), "on": False}
     assert isinstance(values["speed"], float)
 
@@ -65,6 +65,8 @@ def test_values_get_the_declared_types() -> None:
         ({"speed": 1.5}, r"/node: parameter speed: got 1.5, allowed: double, 0 to 1"),
         ({"speed": float("nan")}, "speed"),
         ({"speed": "fast"}, "speed: got 'fast'"),
+        ({"speed": 1}, r"speed: got 1, allowed: double, 0 to 1 \(ROS .*: write 1\.0 for 1\)"),
+        ({"corner": [1, 2, 3]}, r"write 1\.0 for 1"),
         ({"count": 0}, "count: got 0, allowed: integer, 1 to 9"),
         ({"count": 2.5}, "count"),
         ({"count": True}, "count"),
@@ -95,15 +97,14 @@ def test_parameter_files_have_the_form_of_ros() -> None:
     /arm/policy: {ros__parameters: {count: 5}}
     other: {ros__parameters: {speed: 0.9}}
     """
-    document = yaml.safe_load(text)
-    assert parameters_of(document, "/policy", "file") == {"speed": 0.2, "limits.force": 1.0}
-    assert parameters_of(document, "/arm/policy", "file") == {"speed": 0.1, "limits.force": 1.0, "count": 5}
+    assert parameters_of(text, "/policy", "file") == {"speed": 0.2, "limits.force": 1.0}
+    assert parameters_of(text, "/arm/policy", "file") == {"speed": 0.1, "limits.force": 1.0, "count": 5}
 
 
 @pytest.mark.parametrize("text", ["[]", "policy: {speed: 1}", "policy: {ros_parameters: {speed: 1}}"])
 def test_files_of_another_form_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"file: (got list|section 'policy' holds no ros__parameters)"):
-        parameters_of(yaml.safe_load(text), "/policy", "file")
+    with pytest.raises(ConfigError, match=r"file: (got a sequence|section 'policy' holds no ros__parameters)"):
+        parameters_of(text, "/policy", "file")
 
 
 @pytest.mark.parametrize(
