@@ -150,17 +150,21 @@ class Newcomer:
     def _align(self) -> bool:
         """Bring the mark's foot to the cube's, as both pictures show them."""
         for _ in range(12):
-            views = [(view, i) for i, view in enumerate(self.look()) if view.cube is not None and view.foot is not None]
-            if not views:
+            looked = list(enumerate(self.look()))
+            best = max(view.clear for _, view in looked)
+            gaps = [
+                (view.cube - view.foot, i)
+                for i, view in looked
+                if view.cube is not None and view.foot is not None and view.clear > 0.6 * best
+            ]
+            if not gaps:
                 return False
-            best = max(view.clear for view, _ in views)
-            views = [(view, i) for view, i in views if view.clear > 0.6 * best]
             # Without marks nobody knows where on the table the hand is; a thing below it is below it in both pictures.
             part = slice(1) if self.eyes == "no marks" else slice(2)
-            missing = np.concatenate([(view.cube - view.foot)[part] for view, _ in views])
+            missing = np.concatenate([gap[part] for gap, _ in gaps])
             if np.abs(missing).max() < CLOSE_ENOUGH:
                 return True
-            columns = [np.concatenate([self._effects[key][i][part] for _, i in views]) for key in (AWAY, RIGHT)]
+            columns = [np.concatenate([self._effects[key][i][part] for _, i in gaps]) for key in (AWAY, RIGHT)]
             seconds, *_ = np.linalg.lstsq(np.stack(columns, axis=1), missing, rcond=None)
             for key, long in zip((AWAY, RIGHT), seconds.tolist(), strict=True):
                 if abs(long) > 0.02:
@@ -195,7 +199,9 @@ class Newcomer:
         right, bottom = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
         clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
         png = np.frombuffer(self.page.screenshot(clip=clip, type="png"), np.uint8)
-        screen = cv2.imdecode(png, cv2.IMREAD_COLOR)[:, :, ::-1]
+        decoded = cv2.imdecode(png, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        screen = np.asarray(decoded[:, :, ::-1], np.uint8)
         self.looks += 1
         views: list[View] = []
         for x, y, width, height in boxes:
