@@ -1,4 +1,4 @@
-"""`robot-rlhf journal`: info, replay, export, import."""
+"""`robot-rlhf journal`: info, replay, export, import, salvage."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
 from robot_rlhf.journal.export import NONE, export
 from robot_rlhf.journal.reader import episodes
+from robot_rlhf.journal.salvage import salvage
 from robot_rlhf.journal.summary import BROKEN_OFF, describe
 
 HUMAN_COLOUR = (245, 158, 11)
@@ -68,15 +69,30 @@ class ExportOptions:
     """Only these cameras' pictures, or `none`; all when left out, which every file must then have in one size."""
 
 
+@dataclass(frozen=True)
+class SalvageOptions:
+    """Write what is whole in a damaged journal into a new one; the damaged one stays as it is."""
+
+    path: tyro.conf.Positional[Path]
+    """A journal's folder, one of its files, or a run's folder."""
+    out: Path
+    """Folder of the journal to make; must not exist, or be empty."""
+    unchecked: bool = False
+    """Also take what no checksum covers: files of version 1 that were not closed, or are damaged. A number in them may
+    be another than was recorded."""
+
+
 def run(argv: Sequence[str]) -> int:
-    """Run info, replay, export or import; returns the exit code."""
-    actions = {"info": _info, "replay": _replay, "export": _export, "import": _import}
+    """Run info, replay, export, import or salvage; returns the exit code."""
+    actions = {"info": _info, "replay": _replay, "export": _export, "import": _import, "salvage": _salvage}
     if not argv or argv[0] in ("-h", "--help"):
         Console().print(
-            "usage: robot-rlhf journal {info,replay,export,import} PATH [options]\n\n"
-            "  info    what a journal holds, counted\n  replay  go through its episodes, make a video\n"
-            "  export  write them as lerobot, robomimic or csv\n"
-            "  import  make demonstrations of a recorded ROS bag",
+            "usage: robot-rlhf journal {info,replay,export,import,salvage} PATH [options]\n\n"
+            "  info     what a journal holds, counted; whether it is whole\n"
+            "  replay   go through its episodes, make a video\n"
+            "  export   write them as lerobot, robomimic or csv\n"
+            "  import   make demonstrations of a recorded ROS bag\n"
+            "  salvage  write what is whole in a damaged journal into a new one",
             markup=False,
             highlight=False,
         )
@@ -96,7 +112,9 @@ def _info(argv: Sequence[str]) -> None:
     table = Table(title=str(summary.path), title_justify="left", title_style="bold", show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    table.add_row("files", f"{summary.files}, {summary.bytes / 1e6:.2f} MB, journal version {summary.journal_version}")
+    versions = "/".join(map(str, summary.journal_versions)) or "-"
+    table.add_row("files", f"{summary.files}, {summary.bytes / 1e6:.2f} MB, journal version {versions}")
+    table.add_row("checked", f"{summary.whole} of {summary.files} closed, and every byte as it was written")
     table.add_row("tasks", _counts(summary.tasks))
     for kind, outcomes in summary.episodes.items():
         table.add_row(f"{kind} episodes", f"{sum(outcomes.values())}: {_counts(outcomes)}")
@@ -111,6 +129,8 @@ def _info(argv: Sequence[str]) -> None:
     table.add_row("software", ", ".join(f"{name} {'/'.join(v)}" for name, v in summary.versions.items()) or "-")
     table.add_row("topics", "\n".join(f"{name}  {count}" for name, count in summary.topics.items()) or "-")
     Console().print(table)
+    for problem in summary.problems:
+        Console().print(problem, highlight=False, markup=False, soft_wrap=True)
     if summary.broken_off:
         Console().print(f"{summary.broken_off} episode(s) {BROKEN_OFF}: the recording stopped inside them")
 
@@ -199,3 +219,22 @@ def _export(argv: Sequence[str]) -> None:
     )
     text = f"{report.target}: {report.episodes} episodes, {report.steps} steps as {options.format}"
     Console().print(text, highlight=False, soft_wrap=True)
+
+
+# -- salvage ---------------------------------------------------------------------------------------------------------
+
+
+def _salvage(argv: Sequence[str]) -> None:
+    options = parse(SalvageOptions, "journal salvage", argv)
+    report = salvage(journal_path(options.path), options.out, unchecked=options.unchecked)
+    lines = [f"{report.target}: {report.episodes} whole episodes, {report.steps} steps"]
+    lines += [f"passed over: {gap}" for gap in report.gaps]
+    if report.broken_off:
+        lines.append(f"{BROKEN_OFF}, saved up to there: {', '.join(report.broken_off)}")
+    if report.left_out:
+        lines.append(f"{report.left_out} steps, ends and events left out: what they go on with, or are about, is lost")
+    lines += [
+        f"no checksum covers {file}: a number of it may be another than was recorded" for file in report.unchecked
+    ]
+    for line in lines:
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)

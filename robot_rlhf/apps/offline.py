@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, RenderError
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import replay_into
+from robot_rlhf.journal.robots import LEARNED, check_same
 from robot_rlhf.journal.summary import JournalSummary, describe
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
@@ -143,6 +143,7 @@ class _Offline:
         self.spec = _same_robot(self.journals)
         self.config = offline_config(options, self.recorded)
         self.features = build_features(self.config, self.spec)
+        _same_pictures(self.journals, self.features.config.cameras)
         self.model, self.reward_features = None, self.features
         self.sentences: ClipScores | None = None
         self.gates = build_gates(options.gates, self.spec) if options.gates.rules else None
@@ -344,14 +345,22 @@ def default_name(config: TrainConfig, reward: str) -> str:
 
 
 def _same_robot(journals: Sequence[Path]) -> RobotSpec:
-    """The robot of all journals; raises ConfigError when one has another."""
+    """The robot of all journals; raises JournalError when what is learned from means something else in one."""
     first, *others = [journal_spec(path) for path in journals]
     for path, spec in zip(journals[1:], others, strict=True):
-        for what in ("action.names", "scene", "control_period"):
-            ours, theirs = (operator.attrgetter(what)(s) for s in (first, spec))
-            if ours != theirs:
-                raise ConfigError(f"{path}: recorded with another robot: {what} is {theirs}, in {journals[0]} {ours}")
+        check_same(spec, first, str(path), str(journals[0]), LEARNED)
     return first
+
+
+def _same_pictures(journals: Sequence[Path], cameras: Sequence[str]) -> None:
+    """Raises ConfigError when the pictures of a camera differ in size."""
+    first, *others = [journal_spec(path).cameras for path in journals]
+    for path, sizes in zip(journals[1:], others, strict=True):
+        for name in cameras:
+            if sizes.get(name) != first[name]:
+                raise ConfigError(
+                    f"{path}: pictures of camera {name!r} are {sizes.get(name)}, in {journals[0]} {first[name]}"
+                )
 
 
 def _words(counts: Counter[str]) -> str:

@@ -100,13 +100,26 @@ def features_facts(config: TrainConfig, spec: RobotSpec) -> dict[str, Any]:
 
 def robot_facts(spec: RobotSpec) -> dict[str, Any]:
     """What tells robots apart."""
-    return {"joints": list(spec.joint_names), "action": list(spec.action.names), "scene": dict(spec.scene)}
+    return {
+        "joints": list(spec.joint_names),
+        "action": list(spec.action.names),
+        "scene": dict(spec.scene),
+        "action scale": [float(f"{scale:.6g}") for scale in spec.action.scale.tolist()],
+        "action frame": spec.action.frame,
+        "workspace": [float(f"{edge:.6g}") for edge in (*spec.command.lower[:3], *spec.command.upper[:3])],
+    }
 
 
 def compared(inputs: RewardInputs, *, scene: bool) -> list[str]:
     """What of two robots must be the same for one reward; pictures alone may be of any."""
-    state = ["joints", "action", *(["scene"] if scene else [])] if inputs.state else []
-    return state or (["action"] if inputs.action else [])
+    acts = ["action", "action scale", "action frame"] if inputs.action else []
+    state = ["joints", "action", "workspace", *(["scene"] if scene else [])] if inputs.state else []
+    return list(dict.fromkeys((*state, *acts)))
+
+
+def in_words(fact: Any) -> str:
+    """One of a robot's facts."""
+    return fact if isinstance(fact, str) else ", ".join(map(str, fact)) or "none"
 
 
 def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
@@ -128,8 +141,9 @@ def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
         raise CheckpointError(f"reward model: does not say which features it was trained with ({error})") from error
     own = robot_facts(spec)
     for name in compared(model.inputs, scene=config.scene):
-        if robot[name] != own[name]:
-            got, want = (", ".join(map(str, x)) or "none" for x in (own[name], robot[name]))
+        # A model of 0.1.0 does not say scale, frame and workspace.
+        if robot.get(name, own[name]) != own[name]:
+            got, want = (in_words(x) for x in (own[name], robot[name]))
             raise CheckpointError(f"{what} has {name} {got}; the reward model was trained with {want}")
     missing = [name for name in config.cameras if name not in spec.cameras]
     if missing:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import tyro
@@ -23,6 +23,7 @@ from robot_rlhf.apps.reward_data import (
     build_seen,
     compared,
     features_facts,
+    in_words,
     inputs_of,
     read_for,
     robot_facts,
@@ -165,7 +166,7 @@ def _check_same(first: Recording, other: Recording, inputs: RewardInputs, *, sce
         if own[name] != theirs[name]:
             hint = "; --pixels sees no poses of things" if name == "scene" else "; --no-state sees pictures alone"
             raise ConfigError(
-                f"{other.path} has {name} {_words(theirs[name])}, {first.path} has {_words(own[name])}: "
+                f"{other.path} has {name} {in_words(theirs[name])}, {first.path} has {in_words(own[name])}: "
                 f"one reward needs the same{hint}"
             )
     for camera, size in inputs.cameras.items():
@@ -175,10 +176,6 @@ def _check_same(first: Recording, other: Recording, inputs: RewardInputs, *, sce
             raise ConfigError(
                 f"{other.path}: pictures differ from {first.path}'s {size[0]} x {size[1]}: {has} {camera}"
             )
-
-
-def _words(value: Any) -> str:
-    return ", ".join(map(str, value)) or "none"
 
 
 # -- the result ------------------------------------------------------------------------------------------------------

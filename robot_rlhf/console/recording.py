@@ -119,7 +119,7 @@ class _Recorded:
     """First step of each instruction, and its text."""
     events: list[Event] = field(default_factory=list[Event])
     pictures: dict[str, array[int]] = field(default_factory=dict[str, "array[int]"])
-    """Camera name to offset and length per observation; length 0 where there is no picture."""
+    """Camera name to offset, length and checksum per observation; length 0 where there is no picture."""
 
     @property
     def steps(self) -> int:
@@ -131,8 +131,8 @@ class _Recorded:
         self.path.extend((*observation.tool_pose_in_base[:3].tolist(), observation.gripper))
         for camera, place in places.items():
             known = self.pictures.setdefault(camera, array("q"))
-            known.extend([0, 0] * (index - len(known) // 2))
-            known.extend((place.offset, place.length))
+            known.extend([0, 0, 0] * (index - len(known) // 3))
+            known.extend((place.offset, place.length, place.crc))
 
     def add(self, step: Step, places: Places) -> None:
         self.drivers.append(step.driver)
@@ -145,7 +145,7 @@ class _Recorded:
 class Recording:
     """A journal, read as far as it has grown. All methods may be called from any thread.
 
-    Nothing is read before the first `refresh`. Pictures stay on disk; the index keeps some 60 bytes per step.
+    Nothing is read before the first `refresh`. Pictures stay on disk; the index keeps some 70 bytes per step.
     """
 
     def __init__(
@@ -350,14 +350,14 @@ class Recording:
             if camera not in recorded.pictures:
                 raise UnknownNameError("camera", camera, recorded.pictures)
             known = recorded.pictures[camera]
-            offset, length = known[2 * step : 2 * step + 2] if 2 * step < len(known) else (0, 0)
+            offset, length, crc = known[3 * step : 3 * step + 3] if 3 * step < len(known) else (0, 0, 0)
             topic = self._topics.setdefault(camera, ImageTopic(camera))
         if not length:
             raise InvalidValueError("step", step, f"one with a picture of camera {camera}")
         key = (recorded.number, step, camera)
         jpeg = self._cache.get(key)
         if jpeg is None:
-            jpeg = _jpeg(topic.decode(PicturePlace(recorded.file, offset, length).read()))
+            jpeg = _jpeg(topic.decode(PicturePlace(recorded.file, offset, length, crc).read()))
             self._cache.put(key, jpeg)
         return jpeg
 

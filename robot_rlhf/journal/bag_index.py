@@ -115,7 +115,7 @@ def _described(path: Path) -> _File | None:
     """What a closed file holds for bag tools; None for one that broke off, or holds nothing for them."""
     try:
         with path.open("rb") as file:
-            summary = make_reader(file).get_summary()
+            summary = make_reader(file, validate_crcs=True).get_summary()
     except (McapError, OSError, ValueError, struct.error):
         return None
     if summary is None or summary.statistics is None:

@@ -23,6 +23,7 @@ from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.placing import placed
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.journal.recorded import Pictures, Recorded, recorded
+from robot_rlhf.journal.robots import check_same
 from robot_rlhf.journal.tail import check_journal, journal_spec
 
 NONE = "none"
@@ -145,7 +146,8 @@ def _of_cameras(one: Recorded, chosen: Sequence[str]) -> Recorded:
 
 
 def _checked_cameras(path: str | os.PathLike[str], asked: Sequence[str] | None) -> list[str]:
-    """The cameras to write, once it is clear that every file with an episode has them, and the same scene.
+    """The cameras to write, once it is clear that every file with an episode has them, and a robot
+    whose numbers mean the same.
 
     Raises:
         JournalError: one has not, or in another size; names the file.
@@ -168,13 +170,7 @@ def _checked_cameras(path: str | os.PathLike[str], asked: Sequence[str] | None) 
                 )
                 allowed = f"--cameras {' '.join(everywhere) or NONE}, or one file at a time"
                 raise JournalError(f"{path}: camera {name!r} is {words}; allowed: {allowed}")
-        if dict(told.scene) != dict(spec.scene) or dict(told.privileged) != dict(spec.privileged):
-            differing = {*told.scene.items(), *told.privileged.items()} ^ {
-                *spec.scene.items(),
-                *spec.privileged.items(),
-            }
-            names = ", ".join(sorted({name for name, _ in differing}))
-            raise JournalError(f"{path}: {names}: not the same in {first.name} and {file.name}; allowed: one at a time")
+        check_same(spec, told, str(file), str(first))
     return everywhere if asked is None else list(asked)
 
 

@@ -31,11 +31,15 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import InvalidValueError
 
-JOURNAL_VERSION = 1
-"""Version of everything on this page; a reader refuses any other."""
+JOURNAL_VERSION = 2
+"""Version of everything on this page, as it is written."""
 LIBRARY_PREFIX = "robot_rlhf journal "
 LIBRARY = f"{LIBRARY_PREFIX}{JOURNAL_VERSION}"
 """The library field of the MCAP header: how a reader knows the file for one of ours."""
+UNSEALED_VERSION = 1
+"""The same without seals: what 0.1.0 wrote."""
+READABLE = {f"{LIBRARY_PREFIX}{version}": version for version in (UNSEALED_VERSION, JOURNAL_VERSION)}
+"""Library field to version; a reader refuses any other."""
 SESSION_METADATA = "robot_rlhf.session"
 """Name of the MCAP metadata record with format version, robot spec and the caller's own entries."""
 

@@ -157,7 +157,7 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         JournalError: no journal, a foreign or damaged file, or one of another version.
     """
     labels = Labels()
-    with JournalTail(check_journal(path), pictures=False, steps=False) as tail:
+    with JournalTail(check_journal(path), pictures=False, steps=False, same=()) as tail:
         before: Path | None = None
         for file, records in tail.pieces():
             if file != before:

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from mcap.data_stream import RecordBuilder
@@ -19,6 +20,7 @@ from mcap.records import Channel, DataEnd, Footer, Header, McapRecord, Metadata,
 from mcap.writer import MCAP0_MAGIC
 
 from robot_rlhf.errors import JournalError
+from robot_rlhf.journal.seal import MAX_BLOCK, Seal
 
 _MESSAGE = struct.Struct("<BQHIQQ")
 _MESSAGE_FIELDS = 22
@@ -38,15 +40,28 @@ def serialized(*records: McapRecord) -> bytes:
     return builder.end()
 
 
+@dataclass(frozen=True)
+class _Written:
+    """One write."""
+
+    data: bytes
+    crc: int
+    """Of the file with it."""
+    messages: Mapping[int, int]
+    """By channel."""
+    time_ns: int
+
+
 class McapFile:
     """An open MCAP file with its running statistics."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
-        self._crc = 0
-        self._summed = 0
-        """Bytes that the checksum covers: fewer than the file has when Ctrl-C fell between a write and its counting."""
+        self._sums = (0, 0)
+        """Bytes of the file that are counted, and their CRC-32."""
+        self._writing: _Written | None = None
+        """Begun and not counted."""
         self._failure: JournalError | None = None
         self._schemas: list[Schema] = []
         self._channels: list[Channel] = []
@@ -113,31 +128,72 @@ class McapFile:
             JournalError: the disk is full, or the file is gone. The file is cut back to its last whole block, and
                 every later call raises the same error.
         """
+        self._check_open()
+        self._settle()
+        data, crc = self._finished(block)
+        self._write(_Written(data, crc, messages or {}, time_ns))
+
+    def _finished(self, block: bytes) -> tuple[bytes, int]:
+        """What is written for a block, and the checksum of the file with it."""
+        return block, zlib.crc32(block, self._crc)
+
+    def _check_open(self) -> None:
         if self._failure is not None:
             raise self._failure
         if self.closed:
             raise JournalError(f"{self.path}: the journal is closed")
-        start = self._position()
+
+    def _settle(self) -> None:
+        """Count the last write where Ctrl-C kept it from being counted, or take away what it left of one."""
+        written, self._writing = self._writing, None
+        if written is None:
+            return
         try:
-            rest = memoryview(block)
+            if os.lseek(self._descriptor, 0, os.SEEK_CUR) == self._size + len(written.data):
+                self._count(written)
+            else:
+                self._cut_back()
+        except OSError as error:
+            raise JournalError(f"{self.path}: cannot append to the journal: {error.strerror}") from error
+
+    def _cut_back(self) -> None:
+        os.ftruncate(self._descriptor, self._size)
+        os.lseek(self._descriptor, self._size, os.SEEK_SET)
+
+    def _write(self, written: _Written) -> None:
+        self._writing = written
+        try:
+            rest = memoryview(written.data)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
-            # What is behind the last whole record is of use to nobody; the error itself is what counts.
+            # What is behind the last whole block is of use to nobody; the error itself is what counts.
             with suppress(OSError):
-                os.ftruncate(self._descriptor, start)
+                self._cut_back()
+            self._writing = None
             self._failure = JournalError(
                 f"{self.path}: cannot append to the journal: {error.strerror}; "
-                f"the {start} bytes recorded before stay readable"
+                f"the {self._size} bytes recorded before stay readable"
             )
             raise self._failure from error
-        self._summed += len(block)
-        self._crc = zlib.crc32(block, self._crc)
-        if messages:
-            self._first_ns = time_ns if self._first_ns is None else min(self._first_ns, time_ns)
-            self._last_ns = max(self._last_ns, time_ns)
-            for channel, count in messages.items():
+        self._count(written)
+        self._writing = None
+
+    def _count(self, written: _Written) -> None:
+        self._sums = (self._size + len(written.data), written.crc)  # both at once: Ctrl-C falls before or behind it
+        if written.messages:
+            self._first_ns = written.time_ns if self._first_ns is None else min(self._first_ns, written.time_ns)
+            self._last_ns = max(self._last_ns, written.time_ns)
+            for channel, count in written.messages.items():
                 self._counts[channel] = self._counts.get(channel, 0) + count
+
+    @property
+    def _size(self) -> int:
+        return self._sums[0]
+
+    @property
+    def _crc(self) -> int:
+        return self._sums[1]
 
     def sync(self) -> None:
         """Have the disk hold everything appended so far. Callable from another thread.
@@ -162,21 +218,17 @@ class McapFile:
             return
         try:
             if self._failure is None:
-                self.append(self._summary())
+                self._settle()
+                summary = self._summary()
+                self._write(_Written(summary, 0, {}, 0))
                 self.sync()
         finally:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _position(self) -> int:
-        """The file's own answer to how much it holds; a count kept here could miss a write that Ctrl-C followed."""
-        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
-
     def _summary(self) -> bytes:
-        size = self._position()
-        # 0 stands for a checksum that is not known.
-        end = serialized(DataEnd(self._crc if self._summed == size else 0))
-        start = size + len(end)
+        end = serialized(DataEnd(self._crc))
+        start = self._size + len(end)
         # JSON channels are left out: rosbag tools list topics from here and know ROS schemas only. Readers that
         # know JSON read unchunked files from the front, where every channel is.
         listed = [c for c in self._channels if c.message_encoding == "cdr"]
@@ -209,3 +261,21 @@ class McapFile:
         crc = zlib.crc32(footer_head, zlib.crc32(summary))
         footer = Footer(summary_start=start, summary_offset_start=offset_start, summary_crc=crc)
         return end + summary + serialized(footer) + MCAP0_MAGIC
+
+
+class SealedFile(McapFile):
+    """The same with a seal behind every block: a file of a journal."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._identity: int | None = None
+
+    def _finished(self, block: bytes) -> tuple[bytes, int]:
+        if len(block) > MAX_BLOCK:
+            raise JournalError(f"{self.path}: cannot append {len(block)} bytes at once, allowed {MAX_BLOCK}")
+        after = zlib.crc32(block, self._crc)
+        if self._size == 0:
+            self._identity = after
+        assert self._identity is not None
+        seal = Seal(self._size, len(block), self._crc, after, self._identity).record()
+        return block + seal, zlib.crc32(seal, after)

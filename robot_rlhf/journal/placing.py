@@ -14,7 +14,11 @@ from robot_rlhf.errors import JournalError
 
 @contextmanager
 def placed(
-    target: str | os.PathLike[str], doing: Literal["exporting", "importing"], *, folder: bool, empty: bool = False
+    target: str | os.PathLike[str],
+    doing: Literal["exporting", "importing", "salvaging"],
+    *,
+    folder: bool,
+    empty: bool = False,
 ) -> Generator[Path]:
     """A new file or folder to fill; it takes the target's name when the block ends, and vanishes when the block raises.
 
@@ -48,13 +52,13 @@ def placed(
         _remove(temporary)
 
 
-_NOUN = {"exporting": "export", "importing": "journal"}
+_NOUN = {"exporting": "export", "importing": "journal", "salvaging": "journal"}
 
 
 def _check_free(goal: Path, told: Path, doing: str, *, empty: bool) -> None:
     if not os.path.lexists(goal):
         return
-    noun = "an export" if doing == "exporting" else "an import"
+    noun = {"exporting": "an export", "importing": "an import", "salvaging": "a salvage"}[doing]
     if not empty or not goal.is_dir() or any(goal.iterdir()):
         raise JournalError(f"{told}: exists already; {noun} writes only to a new place")
     if os.path.samefile(goal, os.curdir) or os.path.ismount(goal):

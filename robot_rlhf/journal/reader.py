@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,16 +28,19 @@ __all__ = [
 ]
 
 
-def read_journal(path: str | os.PathLike[str], *, pictures: bool = True) -> Iterator[Record]:
+def read_journal(
+    path: str | os.PathLike[str], *, pictures: bool = True, same: Sequence[str] | None = None
+) -> Iterator[Record]:
     """Everything recorded, in the order of recording.
 
     Args:
         pictures: False leaves them out of the observations, which is many times faster.
+        same: what of the robot must not differ between files, as JournalTail says.
 
     Raises:
-        JournalError: no journal, a foreign or damaged file, or one of another version.
+        JournalError: no journal, a foreign or damaged file, or one of another version or another robot.
     """
-    with JournalTail(check_journal(path), pictures=pictures) as tail:
+    with JournalTail(check_journal(path), pictures=pictures, same=same) as tail:
         yield from tail.records()
 
 
@@ -188,7 +191,7 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber, *, picture
             end = EpisodeEnd(episode, Outcome.STOPPED, steps, "the recording broke off")
             subscriber.on_episode_end(as_deleted(end, labels))
 
-    for recorded in _records_and_breaks(path):
+    for recorded in _records_and_breaks(path, pictures=pictures):
         if recorded is None:
             break_off()
             episode = None

@@ -14,6 +14,7 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import episodes, read_journal
+from robot_rlhf.journal.robots import MEANING
 
 Pictures = Mapping[str, NDArray[np.uint8]]
 """Camera name to picture. Shapes (H, W, 3)."""
@@ -52,7 +53,7 @@ class _PictureStream:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
-        self._records = read_journal(path)
+        self._records = read_journal(path, same=MEANING)  # whoever takes pictures says which cameras are alike
 
     def of(self, episode: Episode) -> Iterator[Pictures]:
         """Passes over everything before the episode; raises JournalError when it is not there."""

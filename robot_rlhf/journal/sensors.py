@@ -125,10 +125,14 @@ class ImageTopic:
         _STAMP.pack_into(self._prefix, _STAMP_OFFSET, seconds, nanoseconds)
         return b"".join((self._prefix, struct.pack("<I", len(png)), png.tobytes()))
 
+    def png(self, payload: bytes) -> bytes:
+        """The file in a message."""
+        return payload[len(self._prefix) + 4 :]
+
     def decode(self, payload: bytes) -> NDArray[np.uint8]:
         """Returns: image uint8 (H, W, 3), RGB, read-only."""
-        png = np.frombuffer(payload, np.uint8, offset=len(self._prefix) + 4)
-        bgr = cv2.imdecode(png, cv2.IMREAD_COLOR)
+        png = np.frombuffer(self.png(payload), np.uint8)
+        bgr = cv2.imdecode(png, cv2.IMREAD_COLOR) if len(png) else None
         if bgr is None:
             raise JournalError(f"{self.topic}: a picture that is not PNG")
         image = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

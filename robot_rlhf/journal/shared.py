@@ -11,6 +11,7 @@ from types import TracebackType
 from robot_rlhf.datatypes import EpisodeEnd, Outcome, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.files import journal_files
+from robot_rlhf.journal.robots import MEANING, PICTURED, check_same
 from robot_rlhf.journal.tail import JournalTail
 
 WRITER = "writer"
@@ -87,7 +88,15 @@ class SharedTail:
             file.at_end = False
             for record in records:
                 yield from _whole(file, record)
-        self.spec = self.spec or file.tail.spec
+        self._compare(file.tail)
+
+    def _compare(self, tail: JournalTail) -> None:
+        """Raises JournalError when the numbers of a file mean something else than those of the first."""
+        if tail.spec is None or tail.spec is self.spec:
+            return
+        if self.spec is None:
+            self.spec = tail.spec
+        check_same(tail.spec, self.spec, str(tail.path), str(self._folder), PICTURED if self._pictures else MEANING)
 
     def _superseded(self) -> list[Path]:
         """Files read to their end whose writer has begun another one since."""
@@ -102,6 +111,7 @@ class SharedTail:
     def _break_off(self, path: Path) -> list[Record]:
         file = self._files.pop(path)
         self._done.add(path)
+        file.tail.settle()
         file.tail.close()
         if not file.held:
             return []

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from robot_rlhf.datatypes import EpisodeEnd, Feedback, Step
+from robot_rlhf.journal.blocks import summary_problem
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.files import journal_files
-from robot_rlhf.journal.format import JOURNAL_VERSION
 from robot_rlhf.journal.labels import Labels
-from robot_rlhf.journal.tail import JournalTail, check_journal
+from robot_rlhf.journal.robots import RUN, differences
+from robot_rlhf.journal.tail import FileEnd, JournalTail, check_journal, session_of
 
 BROKEN_OFF = "broken off"
 """In place of an outcome where an episode's end was not recorded."""
@@ -26,7 +28,12 @@ class JournalSummary:
     path: Path
     files: int
     bytes: int
-    journal_version: int
+    journal_versions: tuple[int, ...]
+    """Of the formats of its files."""
+    whole: int
+    """Files that were closed, and of which every byte was compared with a checksum."""
+    problems: tuple[str, ...]
+    """What is to be said of the others: how far each was read, and what was passed over."""
     metadata: Mapping[str, str]
     """Session metadata of the newest file."""
     versions: Mapping[str, tuple[str, ...]]
@@ -120,7 +127,7 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
     """
     where = check_journal(path)
     count = _Count()
-    with JournalTail(where, pictures=False) as tail:
+    with JournalTail(where, pictures=False, same=(), warns=False) as tail:
         before: Path | None = None
         for file, records in tail.pieces():
             if file != before:
@@ -129,13 +136,15 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
             for record in records:
                 count.add(record)
         count.end_episode(BROKEN_OFF)
-        topics, metadata = tail.topics, dict(tail.metadata)
+        topics, metadata, ends = tail.topics, dict(tail.metadata), tail.ends
     files = journal_files(where) if where.is_dir() else [where]
     return JournalSummary(
         path=where,
         files=len(files),
         bytes=sum(file.stat().st_size for file in files),
-        journal_version=JOURNAL_VERSION,
+        journal_versions=tuple(sorted({end.version for end in ends if end.version is not None})),
+        whole=sum(end.closed and end.checked for end in ends),
+        problems=(*_problems(ends), *_other_robots(files)),
         metadata=metadata,
         versions={package: tuple(sorted(found)) for package, found in sorted(count.versions.items())},
         tasks=dict(count.tasks),
@@ -150,3 +159,21 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
         preferences=len(count.labels.preferences),
         topics=dict(sorted(topics.items())),
     )
+
+
+def _problems(ends: Sequence[FileEnd]) -> Iterator[str]:
+    for end in ends:
+        if not (end.closed and end.checked):
+            yield str(end)
+        problem = summary_problem(end.file, end.offset) if end.closed else ""
+        if problem:
+            yield f"{end.file}: {problem}; tools that read bags may refuse it, nothing recorded is lost"
+
+
+def _other_robots(files: Sequence[Path]) -> Iterator[str]:
+    """Files whose robot differs from the one before."""
+    described = [(file, session[0]) for file in files if (session := session_of(file)) is not None]
+    for (before, robot), (file, other) in itertools.pairwise(described):
+        found = differences(other, robot, RUN)
+        if found:
+            yield f"{file}: another robot than in {before.name}: {'; '.join(found)}"

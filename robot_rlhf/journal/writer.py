@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import logging
 import os
 import threading
@@ -31,9 +32,11 @@ from robot_rlhf.journal.format import (
     encode_step,
     to_json,
 )
-from robot_rlhf.journal.mcapfile import McapFile, message_record
+from robot_rlhf.journal.mcapfile import SealedFile, message_record
+from robot_rlhf.journal.robots import RUN, check_same
 from robot_rlhf.journal.schemas import JSON_SCHEMAS
 from robot_rlhf.journal.sensors import SensorTopics, message_definition
+from robot_rlhf.journal.tail import session_of
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,7 @@ class JournalWriter:
         self._sensors = SensorTopics(spec)
         self._channels: dict[str, int] = {}
         self._sensor_channels: list[int] = []
-        self._file: McapFile | None = None
+        self._file: SealedFile | None = None
         self._lock = -1
         self._sequence = 0
         self._episode: str | None = None
@@ -105,7 +108,8 @@ class JournalWriter:
         """Create the next file of the folder.
 
         Raises:
-            JournalError: the folder cannot be created or written, or another writer has it open.
+            JournalError: the folder cannot be created or written, another writer has it open, or what is in it was
+                recorded with a robot whose numbers mean something else.
         """
         if self._file is not None:
             raise JournalError(f"{self._file.path}: the journal was opened already")
@@ -115,11 +119,18 @@ class JournalWriter:
             raise JournalError(f"{self.folder}: cannot make the journal folder: {error.strerror}") from error
         self._lock = _lock_folder(self.folder, shared=self._shared)
         try:
+            self._check_robot()
             self._begin_file()
         except BaseException:
             self._let_go()
             raise
         return self
+
+    def _check_robot(self) -> None:
+        """Raises JournalError when the folder is a recording of a robot whose numbers mean something else."""
+        described = filter(None, map(session_of, reversed(journal_files(self.folder))))
+        for spec, _ in itertools.islice(described, 1):
+            check_same(self._spec, spec, "the robot of this session", str(self.folder), RUN)
 
     def _begin_file(self) -> None:
         session = {
@@ -140,14 +151,14 @@ class JournalWriter:
         self._syncer = threading.Thread(target=self._sync_regularly, name="journal-sync", daemon=True)
         self._syncer.start()
 
-    def _create(self, metadata: Metadata) -> McapFile:
+    def _create(self, metadata: Metadata) -> SealedFile:
         """The file with the next number; of two sharers that want the same one, one takes the number after it."""
         while True:
             try:
                 numbers = [int(path.stem) for path in journal_files(self.folder)]
             except OSError as error:
                 raise JournalError(f"{self.folder}: cannot read the journal folder: {error.strerror}") from error
-            file = McapFile(self.folder / f"{max(numbers, default=-1) + 1:03d}.mcap")
+            file = SealedFile(self.folder / f"{max(numbers, default=-1) + 1:03d}.mcap")
             try:
                 file.open("ros2", LIBRARY, metadata)
             except JournalError as error:
@@ -233,7 +244,7 @@ class JournalWriter:
             os.close(self._lock)
             self._lock = -1
 
-    def _open_file(self) -> McapFile:
+    def _open_file(self) -> SealedFile:
         if self._file is None:
             raise JournalError(f"{self.folder}: the journal is not open")
         if self._sync_failure is not None:

@@ -184,10 +184,7 @@ class ImageEncoder(nn.Module):
         self.project = Projection(features_of(self.trunk, size), latent, generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        pictures = normalised(images)
-        if not torch.is_autocast_enabled(pictures.device.type):  # replay may hold them rounded, for who multiplies so
-            pictures = pictures.to(self.project.linear.weight.dtype)
-        return self.project(flat(self.trunk(pictures)))
+        return self.project(flat(self.trunk(normalised(images))))
 
 
 class Projection(nn.Module):

@@ -202,9 +202,12 @@ def test_an_export_holds_less_than_one_episode_of_pictures(tmp_path: Path, form:
 
 
 def two_files(folder: Path, *specs: RobotSpec) -> Path:
-    for number, spec in enumerate(specs):
-        with JournalWriter(folder, spec) as writer:
+    """As 0.1.0 wrote them: today a folder is continued with the same robot only."""
+    folder.mkdir(exist_ok=True)
+    for number, spec in enumerate(specs, len(list(folder.glob("*.mcap")))):
+        with JournalWriter(folder.with_name(f"{folder.name}_{number}"), spec) as writer:
             tell(writer, make_episode(spec, number + 3, 3))
+        writer.path.rename(folder / f"{number:03d}.mcap")
     return folder
 
 
@@ -236,7 +239,7 @@ def test_cameras_that_differ_between_files_are_named(tmp_path: Path) -> None:
 def test_a_scene_that_differs_between_files_is_named(tmp_path: Path) -> None:
     other = dataclasses.replace(make_spec(), scene={"cube": 7, "bin": 7})
     journal = two_files(tmp_path / "journal", make_spec(), other)
-    with pytest.raises(JournalError, match=r"bin: not the same in 000\.mcap and 001\.mcap"):
+    with pytest.raises(JournalError, match=r"001\.mcap: .* than in .*000\.mcap: scene is .*'bin': 7"):
         export(journal, tmp_path / "out", "lerobot")
 
 
