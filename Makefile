@@ -16,12 +16,12 @@ BENCHMARKS := simulation replay learner sb3_buffer growth journal_crash
 help:
 	@echo "make demo    install, then train pick_cube, measure it without help, and say where to look"
 	@echo "make session install, then teach pick_cube yourself, in the browser (OPERATOR=simulated: without a person)"
-	@echo "make test    all tests but the slow ones"
-	@echo "make slow    the longer learning runs"
+	@echo "make test    all tests but the slow ones; the same draws, and so the same answer, each time"
+	@echo "make slow    the longer learning runs, and the property tests with other draws each time, ten times as many"
 	@echo "make check   format, lint, types, tests: what CI runs"
 	@echo "make bench   the measurements behind benchmarks/RESULTS.md"
 	@echo "make setup   only install, into .venv"
-	@echo "make clean   remove .venv and caches; runs stay"
+	@echo "make clean   remove .venv and caches; runs, and what make slow found, stay"
 
 demo: $(RUN)
 	OMP_NUM_THREADS=1 $(BIN)/robot-rlhf train --task pick_cube --evaluation.stop-at 0.97
@@ -33,7 +33,7 @@ test: $(DEV)
 	$(TESTS) -n 2
 
 slow: $(DEV)
-	$(TESTS) -m slow --timeout 3600
+	$(TESTS) -m "slow or hypothesis" --hypothesis-profile free --timeout 3600
 
 check: $(DEV)
 	$(BIN)/ruff format --check .
@@ -49,7 +49,7 @@ bench: $(DEV)
 setup: $(DEV)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(BIN)/python:

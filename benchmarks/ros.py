@@ -242,7 +242,7 @@ def faults(out: Path, kind: str, trials: int) -> dict[str, Any]:
     practises = kind == "learner_killed"
     cameras = ["front"] if kind == "frozen_camera" else []
     policy: dict[str, Any] = {"cameras": cameras, "demonstrations": 5 if practises else 1000}
-    policy |= {"learner": "spawn", "without_learner": "hold"} if practises else {"learner": "none"}
+    policy |= {"learner": "spawn", "without_learner": "hold"} if practises else {"learner": "none", "steps": 0}
     out.mkdir(parents=True, exist_ok=True)
     if practises:
         settings = defaults_for(TASK)

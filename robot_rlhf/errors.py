@@ -63,6 +63,10 @@ class CheckpointError(RobotRlhfError):
     """A checkpoint is corrupt, incomplete, or belongs to another architecture."""
 
 
+class NoWeightsError(RobotRlhfError):
+    """A policy was asked to act, or to be measured, before it was given weights: it would move by chance."""
+
+
 class ReplayError(RobotRlhfError):
     """The replay buffer was asked for what it does not hold."""
 

@@ -1,12 +1,42 @@
-"""Settings of the whole suite."""
+"""Settings of the whole suite: the same draws in every `make test`, free ones in `make slow`.
+
+A property test is tried on what hypothesis draws. Whoever runs the suite must get the answer that we got, so that
+profile `fixed`, the default, derives every draw from the test's own text. `make slow` takes profile `free`: other
+draws each time, many more, and what fails is kept and tried first the next time.
+"""
 
 import signal
 
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
+
+from tests.draws import FOUND
 
 # A shell starts what it puts in the background deaf to Ctrl-C, which some tests press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes depends on what else this machine does: no test fails for that.
-settings.register_profile("suite", deadline=None)
-settings.load_profile("suite")
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fixed", PATIENT, derandomize=True)
+settings.register_profile(
+    "free", PATIENT, max_examples=1000, database=DirectoryBasedExampleDatabase(FOUND), print_blob=True
+)
+settings.load_profile("fixed")  # `--hypothesis-profile free` is heard after this
+
+# hypothesis also draws constants that stand in the modules imported so far, so that a test's draws would depend on
+# which tests ran before it in the same process.
+providers._get_local_constants = Constants
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what becomes of a failure that free draws found."""
+    failed = [report for report in terminalreporter.getreports("failed") if "hypothesis" in report.keywords]
+    if failed and config.getoption("--hypothesis-profile") == "free":
+        terminalreporter.section("what the free draws found")
+        terminalreporter.line(
+            f"{len(failed)} property test(s) failed; what was drawn is kept in {FOUND} and tried first"
+        )
+        terminalreporter.line("the next time. So that `make test` knows it: add it to the test as @example(...).")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.fake import FakeRobot
@@ -32,6 +32,7 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, ShapeError, UnknownNameError
 from robot_rlhf.timing import FakeClock
 from tests.conformance import assert_same_state, sample_meta, sample_observation, sample_steps
+from tests.draws import draws
 
 SPEC = replace(
     FakeRobot(FakeClock()).spec,
@@ -168,7 +169,7 @@ def test_a_snapshot_proves_its_weights() -> None:
         WeightSnapshot(3, {**arrays, "b": np.zeros(4)}, snapshot.checksum)
 
 
-@settings(max_examples=20, deadline=None)
+@draws(20)
 @given(st.integers(1, 12), st.integers(0, 1000))
 def test_an_episode_gives_back_its_steps(count: int, seed: int) -> None:
     steps = sample_steps(SPEC, count, seed)

@@ -175,7 +175,7 @@ LEARNING: tuple[Parameter, ...] = (
         "learner",
         "string",
         "spawn",
-        "The learner: started by this node, a node of its own, or none",
+        "The learner: started by this node, a node of its own, or none: then the run's own best policy drives",
         choices=("spawn", "node", "none"),
     ),
     Parameter("without_learner", "string", "hold", "While the learner is gone", choices=("hold", "continue")),

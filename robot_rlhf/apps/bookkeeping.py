@@ -92,8 +92,8 @@ class Bookkeeping:
             facts: what else summary.json is to say.
             interrupted: nothing is measured any more.
         """
-        chosen = self.folder.best if self.folder.best.exists() else self.folder.policy
-        snapshot = read_snapshot(chosen)[0] if chosen.exists() else None
+        chosen = self.folder.chosen
+        snapshot = None if chosen is None else read_snapshot(chosen)[0]
         final = None
         if snapshot is not None and not interrupted:
             self.judge.policy.load(snapshot)

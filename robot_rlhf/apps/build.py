@@ -191,13 +191,19 @@ def return_bounds(config: TrainConfig) -> tuple[float, float] | None:
     return (0.0, 1.0) if model.bounded else None
 
 
-def picture_config(config: TrainConfig) -> PictureConfig:
-    """How replay gives pictures to the learner: shifted; on a GPU normalised too, which costs nothing more there."""
+def picture_config(config: TrainConfig, device: torch.device | None = None) -> PictureConfig:
+    """How replay gives pictures to the learner: shifted; on a GPU normalised too, which costs nothing more there.
+
+    Args:
+        device: where replay is; None: where the settings have it.
+    """
     shift = {"sac": config.sac, "iql": config.iql}.get(config.algorithm, config.cloning).shift_pixels
-    device = torch.device(config.device)
+    device = torch.device(config.device) if device is None else device
     if device.type == "cpu":
         return PictureConfig(shift=shift)
-    return PictureConfig(precision_on(device, config.sac.precision), shift, config.replay.pictures)
+    # Only sac multiplies in other numbers than float32; the others' convolutions take pictures of their weights' type.
+    precision = precision_on(device, config.sac.precision) if config.algorithm == "sac" else "float32"
+    return PictureConfig(precision, shift, config.replay.pictures)
 
 
 def software_versions() -> dict[str, str]:

@@ -252,6 +252,15 @@ class TrainConfig:
         return self.person or PEOPLE.get(self.operator)
 
 
+def check_simulated(config: TrainConfig, why: str) -> None:
+    """Raises ConfigError when the robot of the settings is not the simulated one; says what drives it instead."""
+    if config.robot != "simulated":
+        raise ConfigError(
+            f"robot {config.robot}: {why}; a robot behind ROS topics is driven, taught and measured by robot-rlhf ros "
+            "policy (parameters run, config; learner:=none evaluate:=20 measures what a run has learned)"
+        )
+
+
 def check_device(name: str) -> None:
     """Raises ConfigError when torch does not know the device, or this machine does not have it."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from robot_rlhf.apps.build import build_policy, build_world
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import read_yaml
+from robot_rlhf.apps.config import check_simulated, read_yaml
 from robot_rlhf.apps.judge import describe, final_evaluation
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.run_folder import RunFolder
@@ -59,20 +60,22 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     """Load, measure, write eval-<seed>.json; returns what it holds.
 
     Raises:
-        ConfigError: no run's folder.
+        ConfigError: no run's folder, or one of a robot that is not simulated.
         CheckpointError: no policy yet, or a corrupt one.
     """
     folder = RunFolder.existing(options.run)
     config = read_yaml(folder.config)
+    check_simulated(config, f"{options.run} is not measured in the simulation, which is another robot")
     seed = config.seed if options.seed is None else options.seed
     episodes = options.episodes or config.evaluation.final_episodes
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))
     torch.set_num_threads(config.threads)
     spec = build_world(config, FakeClock(), cameras=bool(config.features.cameras)).spec
     policy = build_policy(config, spec, sample=False)
-    path = folder.best if options.which == "best" and folder.best.exists() else folder.policy
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such policy; the run has not learned one yet (train --resume {options.run})")
+    path = folder.chosen if options.which == "best" else folder.policy
+    if path is None or not path.exists():
+        again = f"robot-rlhf train --resume {shlex.quote(str(options.run))}"
+        raise CheckpointError(f"{folder.policy}: no such policy; the run has not learned one yet ({again})")
     snapshot = read_snapshot(path)[0]
     policy.load(snapshot)
     evaluation = final_evaluation(config, policy)

@@ -32,12 +32,14 @@ from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import stay_urgent, urgent
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
-from robot_rlhf.datatypes import Button, EpisodeKind, EpisodeMeta, HumanInput, Outcome
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.datatypes import Button, EpisodeKind, EpisodeMeta, HumanInput, Outcome, RobotSpec
+from robot_rlhf.errors import CheckpointError, ConfigError, NoWeightsError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.fan_out import FanOut
@@ -147,6 +149,7 @@ class PolicyCore:
         """
         self.robot.wait_until_ready(READY_TIMEOUT)
         values, config = self.values, self.config
+        self.deployed = deployed_policy(values, config, self.guard.spec) if values["learner"] == "none" else None
         folder, resumed = run_folder(values, config)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
@@ -190,9 +193,10 @@ class PolicyCore:
                 folder, config, self.tally, spec, clock, on_stop=estop.latch, on_release=estop.release
             )
             self.console = stack.enter_context(console)
-        policy = build_policy(config, spec, sample=True)
+        policy = self.deployed
         self.learner: RobotLink | None = None
         if values["learner"] != "none":
+            policy = build_policy(config, spec, sample=True)
             self.learner = stack.enter_context(
                 RobotLink(
                     folder,
@@ -267,11 +271,19 @@ class PolicyCore:
         return False
 
     def _evaluate(self, session: Session, episodes: int) -> dict[str, Any]:
-        """Unaided episodes over the topics, with the averaged weights; the operator's STOP still counts."""
-        if not episodes or self.learner is None or self.learner.policy.version < 0:
+        """Unaided episodes over the topics, with the weights to deploy; the operator's STOP still counts."""
+        if not episodes:
             return {}
-        policy = build_policy(self.config, self.guard.spec, sample=False)
-        policy.load(self.learner.newest())
+        policy = self.deployed
+        if self.learner is not None:
+            policy = build_policy(self.config, self.guard.spec, sample=False)
+            try:
+                policy.load(self.learner.newest())
+            except CheckpointError as error:
+                refused = f"evaluate {episodes}: not measured, the learner has given no weights ({error})"
+                self._bus.log(logging.ERROR, refused)
+                return {"evaluation_refused": refused}
+        assert policy is not None, "nobody learns: checked before the run was opened"
         station = replace(
             session.station,
             policy=policy,
@@ -297,6 +309,7 @@ class PolicyCore:
             "wilson_high": round(high, 4),
             "cycle_steps": float(np.mean(good)) if good else None,
             "policy_version": policy.version,
+            "policy_checksum": policy.checksum,
             "outcomes": {o.value: sum(end.outcome is o for end in ends) for o in {end.outcome for end in ends}},
         }
 
@@ -373,6 +386,27 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         evaluation=replace(base.evaluation, every=0),
         asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
     )
+
+
+def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec) -> LearnedPolicy | None:
+    """The policy of a run in which nobody learns: its best one, else its newest; None for demonstrations alone.
+
+    Raises:
+        NoWeightsError: it has none, and one is to drive.
+        CheckpointError: its weights cannot be read, or are those of another architecture.
+    """
+    folder = RunFolder(Path(values["out"]) / values["run"])
+    if folder.chosen is None:
+        if not config.steps and not values["evaluate"]:
+            return None
+        raise NoWeightsError(
+            f"parameter learner: none, but {folder.checkpoints} holds no policy for steps {config.steps} and evaluate "
+            f"{values['evaluate']}; allowed: a run that has learned one, steps:=0 and evaluate:=0 for demonstrations "
+            "alone, or learner:=spawn"
+        )
+    policy = build_policy(config, spec, sample=False)
+    policy.load(read_snapshot(folder.chosen)[0])
+    return policy
 
 
 def run_folder(values: dict[str, Any], config: TrainConfig) -> tuple[RunFolder, bool]:

@@ -67,6 +67,11 @@ class RunFolder:
             raise ConfigError(f"{path}: no run's folder (it has no config.yaml)")
         return run
 
+    @property
+    def chosen(self) -> Path | None:
+        """The policy to measure and to deploy: the best one, else the newest; None while nothing was learned."""
+        return next((path for path in (self.best, self.policy) if path.exists()), None)
+
 
 class MetricsLog:
     """Scalars over practice steps, to metrics.jsonl and TensorBoard."""

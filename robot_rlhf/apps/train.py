@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
+from robot_rlhf.apps.config import TrainConfig, check_simulated, read_yaml, write_yaml
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.parallel import ParallelTraining
 from robot_rlhf.apps.run_folder import RunFolder
@@ -21,10 +21,11 @@ def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = Fals
         config: of a new run; ignored for a resumed one, which keeps its own.
         resume: folder of a run to go on with.
     """
-    run = RunFolder.existing(resume) if resume else RunFolder.create(config.out, config.name or default_name(config))
     if resume:
-        config = read_yaml(run.config)
-    else:
+        config = read_yaml(RunFolder.existing(resume).config)
+    check_simulated(config, "train and session drive the simulated arm alone")
+    run = RunFolder.existing(resume) if resume else RunFolder.create(config.out, config.name or default_name(config))
+    if not resume:
         write_yaml(config, run.config)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)

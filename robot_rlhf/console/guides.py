@@ -30,9 +30,9 @@ UPRIGHT_FROM, UPRIGHT_TO = 0.01, 0.05
 """The same for up and down, beside the hand."""
 ASIDE = 0.125
 """How far beside the hand that is, to the right in the picture, m; what turns is as far to the left."""
-ARC_FROM, ARC_TO = math.radians(15.0), math.radians(115.0)
+ARC_FROM, ARC_TO = math.radians(20.0), math.radians(110.0)
 """Where the arrow of a key that turns begins and ends, from the near side on."""
-ARC_RADIUS = 0.035
+ARC_RADIUS = 0.04
 ARC_POINTS = 9
 
 _Matrix = NDArray[np.float64]
@@ -98,8 +98,7 @@ def guides(
     drawn: dict[str, Any] = {}
     for name, mount in known.items():
         project = Projection(mount, cameras[name], pose)
-        aside = ASIDE * project.right
-        arrows = _arrows(means, axes, tip if foot is None else foot, tip + aside, tip - aside)
+        arrows = _arrows(means, axes, tip, tip if foot is None else foot, project.right)
         drawn[name] = {
             "tip": project(tip)[0],
             "fingers": project(fingers),
@@ -117,26 +116,30 @@ def _fingers(tip: _Matrix, tool: _Matrix, width: float) -> _Matrix:
 
 
 def _arrows(
-    means: Directions, axes: Sequence[str], foot: _Matrix, beside: _Matrix, turning: _Matrix
+    means: Directions, axes: Sequence[str], tip: _Matrix, foot: _Matrix, right: _Matrix
 ) -> list[tuple[str, _Matrix]]:
-    """Code of each key, and the line of its arrow, m: level motion around the foot, up and down beside the hand."""
+    """Code of each key, and the line of its arrow, m: level motion around the foot, all else beside the hand.
+
+    Args:
+        right: what leads to the right in the picture. Shape (3,).
+    """
     lines: list[tuple[str, _Matrix]] = []
     for code in GUIDE_KEYS:
         axis, sign = MOTION_KEYS[code]
         if axis not in axes:
             continue
         if axis == "rz":
-            lines.append((code, _arc(means, turning, sign)))
+            lines.append((code, _arc(tip - ASIDE * right, means.turning[:, 2], right, sign)))
             continue
         to = sign * means.moving[:, AXES.index(axis)]
         level = abs(to[2]) < 0.5
         ends = (LEVEL_FROM, LEVEL_TO) if level else (UPRIGHT_FROM, UPRIGHT_TO)
-        lines.append((code, (foot if level else beside) + np.outer(ends, to)))
+        lines.append((code, (foot if level else tip + ASIDE * right) + np.outer(ends, to)))
     return lines
 
 
-def _arc(means: Directions, middle: _Matrix, sign: float) -> _Matrix:
-    """Part of a circle about the axis of turning left. Shape (ARC_POINTS, 3)."""
-    axis, near = means.turning[:, 2], -means.moving[:, 0]
+def _arc(middle: _Matrix, axis: _Matrix, right: _Matrix, sign: float) -> _Matrix:
+    """Part of a circle about an axis, from its near side on. Shape (ARC_POINTS, 3)."""
+    near = np.cross(right, axis)
     angles = sign * np.linspace(ARC_FROM, ARC_TO, ARC_POINTS)[:, None]
     return middle + ARC_RADIUS * (np.cos(angles) * near + np.sin(angles) * np.cross(axis, near))

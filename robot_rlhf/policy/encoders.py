@@ -184,7 +184,10 @@ class ImageEncoder(nn.Module):
         self.project = Projection(features_of(self.trunk, size), latent, generator)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.project(flat(self.trunk(normalised(images))))
+        pictures = normalised(images)
+        if not torch.is_autocast_enabled(pictures.device.type):  # replay may hold them rounded, for who multiplies so
+            pictures = pictures.to(self.project.linear.weight.dtype)
+        return self.project(flat(self.trunk(pictures)))
 
 
 class Projection(nn.Module):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from robot_rlhf.datatypes import Action, Observation, RobotSpec, WeightSnapshot
-from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, join_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
@@ -41,6 +41,8 @@ class LearnedPolicy:
         self._discrete = has_discrete_gripper(self._shapes, config)
         self._actor = Actor(self._shapes, config, torch.Generator()).to(self._device).requires_grad_(False)
         self._version = -1
+        self.checksum = ""
+        """Of the weights that act; empty before the first."""
 
     @property
     def version(self) -> int:
@@ -53,19 +55,29 @@ class LearnedPolicy:
         """Take over new weights.
 
         Raises:
-            CheckpointError: names or shapes are those of another architecture.
+            CheckpointError: names or shapes are those of another architecture, or the version is none that a learner
+                gives.
         """
+        if snapshot.version < 0:
+            raise CheckpointError(f"weights: version is {snapshot.version}, allowed >= 0")
         own = self._actor.state_dict()
         check_same_shapes("weights", shapes_in(snapshot.arrays), shapes_in(own), plural=True)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(np.array(snapshot.arrays[name])))
-        self._version = snapshot.version
+        self._version, self.checksum = snapshot.version, snapshot.checksum
 
     @torch.no_grad()
     def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
-        """Raises InvalidValueError when the network gives NaN."""
+        """Decide.
+
+        Raises:
+            NoWeightsError: no weights were loaded, and the robot would move by chance.
+            InvalidValueError: the network gives NaN.
+        """
         del instruction
+        if self._version < 0:
+            raise NoWeightsError("the policy has no weights yet; allowed: to act once load() has given it some")
         encoded = {
             name: torch.as_tensor(np.array(value), device=self._device).unsqueeze(0)
             for name, value in self._features(observation).items()

@@ -18,9 +18,11 @@ from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
-from robot_rlhf.datatypes import Action, Button, Driver, Outcome
-from robot_rlhf.errors import FaultLatchedError
+from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, WeightSnapshot
+from robot_rlhf.errors import FaultLatchedError, NoWeightsError
 from robot_rlhf.journal.reader import episodes
+from robot_rlhf.learner.checkpoint import write_snapshot
+from tests.apps.weights import random_weights
 
 
 class World:
@@ -276,6 +278,47 @@ def test_a_reset_that_fails_latches_a_fault_and_is_tried_again_after_its_release
     world.at(30.0, lambda: world.graph.services.update({"/reset": service}))
     assert world.run()["demonstrations"] == 1
     assert any("fault reset: service /reset: no server" in text for text in world.bus.warnings())
+
+
+def learned(world: World, version: int, name: str) -> WeightSnapshot:
+    """Weights of the robot's shapes, in the run's folder."""
+    snapshot = random_weights(world.core.config, world.core.guard.spec, version)
+    write_snapshot(world.folder / "ros" / "checkpoints" / f"{name}.safetensors", snapshot)
+    return snapshot
+
+
+@pytest.mark.parametrize("asked", [{"steps": 30}, {"evaluate": 3}])
+def test_without_a_learner_and_without_weights_nothing_is_driven(tmp_path: Path, asked: dict[str, Any]) -> None:
+    World(tmp_path).run()
+    world = World(tmp_path, **asked)
+    with pytest.raises(NoWeightsError, match=r"learner: none, but .*checkpoints holds no policy"):
+        world.run()
+    assert world.steps == []
+    assert world.targets() == []
+
+
+def test_a_new_run_without_a_learner_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(NoWeightsError):
+        World(tmp_path, steps=30).run()
+    assert not (tmp_path / "ros").exists()
+
+
+def test_without_a_learner_the_best_policy_drives_and_is_measured(tmp_path: Path) -> None:
+    """Every step of it names the weights that proposed it; the newest ones stand in where there are no best ones."""
+    World(tmp_path).run()
+    world = World(tmp_path, steps=30, evaluate=2, sim={"person": "none"}, operator_required=False)
+    learned(world, 7, "policy")
+    best = learned(world, 5, "best_policy")
+    summary = world.run()
+    driven = [episode for episode in world.recorded() if episode.meta.kind is EpisodeKind.PRACTICE]
+    versions = np.concatenate([episode.policy_version for episode in driven])
+    assert len(versions) >= 30
+    assert set(versions) == {5}
+    assert summary["eval_episodes"] == 2
+    assert (summary["policy_version"], summary["policy_checksum"]) == (5, best.checksum)
+    (tmp_path / "ros" / "checkpoints" / "best_policy.safetensors").unlink()
+    again = World(tmp_path, steps=len(versions), evaluate=1, sim={"person": "none"}, operator_required=False)
+    assert again.run()["policy_version"] == 7
 
 
 @pytest.mark.parametrize("command", ["twist", "pose"])

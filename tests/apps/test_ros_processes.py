@@ -27,10 +27,12 @@ from robot_rlhf.datatypes import Command, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.runtime.seeds import generators
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock
+from tests.apps.weights import random_weights
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
@@ -54,7 +56,7 @@ class Nodes:
         self._stack = stack
         sections = stand_in_parameters("reach", person=person)
         policy = sections["policy"]["ros__parameters"]
-        policy |= {"out": str(folder), "run": "run", "learner": "none", "demonstrations": 1000}
+        policy |= {"out": str(folder), "run": "run", "learner": "none", "demonstrations": 1000, "steps": 0}
         policy |= {"state_age_max": 2.0, "scene_age_max": 2.0, "operator_timeout": 5.0, **changes}
         policy["limits"] |= {"observation_age_max": 2.0, "command_validity": 1.0, "jump_max": 1.0}
         sections["robot_sim"]["ros__parameters"]["command_timeout"] = 1.0
@@ -161,14 +163,19 @@ def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypat
     What the guard made of it is the same too, from the recorded observations, on a clock that is told.
     """
     monkeypatch.setenv(URI, loopback(uuid.uuid4().hex))
+    journal = tmp_path / "run" / "journal"
     with ExitStack() as stack:
-        nodes = Nodes(tmp_path, stack, "none", demonstrations=0, steps=30, operator_required=False)
+        nodes = Nodes(tmp_path, stack, "none", demonstrations=0)
         nodes.start("robot_sim")
         policy = nodes.start("policy")
         assert policy.wait(timeout=TIMEOUT) == 0, nodes.log("policy")
-    journal = tmp_path / "run" / "journal"
-    config, spec = read_yaml(tmp_path / "run" / "config.yaml"), journal_spec(journal)
-    decider = build_policy(config, spec, sample=True)
+        config, spec = read_yaml(tmp_path / "run" / "config.yaml"), journal_spec(journal)
+        decider = build_policy(config, spec, sample=False)
+        decider.load(random_weights(config, spec, 3))
+        write_snapshot(tmp_path / "run" / "checkpoints" / "policy.safetensors", random_weights(config, spec, 3))
+        nodes = Nodes(tmp_path, stack, "none", demonstrations=0, steps=30, operator_required=False)
+        policy = nodes.start("policy")
+        assert policy.wait(timeout=TIMEOUT) == 0, nodes.log("policy")
     player = Recorded(spec, nodes.limits)
     rng = np.random.default_rng()
     decided = 0

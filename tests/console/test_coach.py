@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.console.coach import ENOUGH, MOST, RECENT, Advice, EpisodeFacts, advice
 from robot_rlhf.datatypes import Driver, Outcome
 from robot_rlhf.errors import InvalidValueError
+from tests.draws import draws
 
 S, F, T = Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT
 
@@ -205,7 +206,7 @@ def episodes(draw: st.DrawFn) -> EpisodeFacts:
     return EpisodeFacts.of(draw(st.sampled_from([S, S, F, T, Outcome.FAULT])), drivers)
 
 
-@settings(max_examples=300, deadline=None)
+@draws(300)
 @given(
     st.lists(st.tuples(episodes(), st.integers(1, 12)), max_size=5),
     st.booleans(),

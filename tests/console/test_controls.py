@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.console import keymap
@@ -15,6 +15,7 @@ from robot_rlhf.console.keymap import KEY_HELP, KNOWN, MOTION_KEYS, PAD_HELP, PR
 from robot_rlhf.console.page_input import MAX_KEYS, STICKS, Pad, PageInput
 from robot_rlhf.datatypes import Action, ActionLayout, Button
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
+from tests.draws import draws
 
 NAMES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 SCALE = np.array([0.02] * 3 + [0.1] * 3 + [1.0], np.float32)
@@ -594,7 +595,7 @@ def pages(draw: st.DrawFn) -> PageInput:
     return PageInput(draw(keys), tuple(pads), {**moved, "lead": float(draw(st.booleans()))})
 
 
-@settings(max_examples=150, deadline=None)
+@draws(150)
 @given(
     st.lists(st.tuples(pages(), st.floats(-0.2, 0.3), st.booleans(), views()), max_size=8),
     st.sampled_from(["hold", "toggle"]),
@@ -623,7 +624,7 @@ def test_a_wish_is_an_action_exactly_while_the_person_leads(
                 assert wish[names.index("gripper")] in (-1.0, 1.0)
 
 
-@settings(max_examples=150, deadline=None)
+@draws(150)
 @given(pages(), views(), st.sampled_from(FRAMES))
 def test_the_motion_is_the_same_whatever_frame_the_layout_has(page: PageInput, view: View, frame: Frame) -> None:
     wishes = []
@@ -704,7 +705,7 @@ json_like = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@draws(200)
 @given(json_like)
 def test_whatever_comes_is_read_or_refused(message: object) -> None:
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.console.pages.clips import episode_json, packed, row_json
@@ -24,6 +24,7 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
 from robot_rlhf.journal.labels import LabelWriter
 from robot_rlhf.journal.writer import JournalWriter
+from tests.draws import draws
 from tests.journal.sessions import make_episode, make_spec, tell
 
 PICTURED = make_spec({"front": (16, 24), "wrist": (8, 8)})
@@ -319,7 +320,7 @@ def test_the_cache_keeps_the_newest_and_its_bounds() -> None:
 
 
 @given(counts=st.lists(st.integers(1, 6), min_size=1, max_size=4), seed=st.integers(0, 99))
-@settings(max_examples=15, deadline=None)
+@draws(15)
 def test_the_index_finds_what_a_full_reading_finds(counts: list[int], seed: int) -> None:
     spec = make_spec({"front": (4, 4)})
     told = [make_episode(spec, seed + i, count) for i, count in enumerate(counts)]

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Action, Driver, HumanInput
 from robot_rlhf.errors import InvalidValueError, ShapeError
 from robot_rlhf.feedback.arbiter import Arbiter, Choice
+from tests.draws import draws
 from tests.safety.laws import FULL_LAYOUT, Laws, Rig
 
 PERIOD = 0.05
@@ -117,7 +118,7 @@ wish = st.lists(st.sampled_from([-1.0, -0.4, 0.0, 0.7, 1.0]), min_size=7, max_si
 period = st.tuples(wish, st.one_of(st.just("away"), st.just("off"), wish))
 
 
-@settings(max_examples=60, deadline=None)
+@draws(60)
 @given(st.lists(period, min_size=5, max_size=60))
 def test_no_switch_jumps(periods: list[tuple[list[float], str | list[float]]]) -> None:
     """Commanded pose and velocity stay within the limits whoever drives: Laws recomputes both from the commands."""

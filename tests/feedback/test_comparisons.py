@@ -6,12 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.feedback.comparisons import Budget, cycles, preference, reversals
+from tests.draws import draws
 
 
 def segment(number: int) -> Segment:
@@ -55,7 +56,7 @@ def test_a_round_of_preferences() -> None:
 
 
 @given(edges=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=20))
-@settings(max_examples=100, deadline=None)
+@draws(100)
 def test_cycles_are_cycles_and_none_is_missed(edges: list[tuple[int, int]]) -> None:
     edges = [(a, b) for a, b in edges if a != b]
     found = cycles(said(a, b, "left") for a, b in edges)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Segment
@@ -26,6 +26,7 @@ from robot_rlhf.feedback.queries import (
     uniform,
     usual_length,
 )
+from tests.draws import draws
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -43,7 +44,7 @@ def key(pair: Pair) -> frozenset[Segment]:
 
 @pytest.mark.parametrize("choose", [uniform, k_centre])
 @given(n=st.integers(0, 9), count=st.integers(0, 40), seed=st.integers(0, 99), done=st.integers(0, 20))
-@settings(max_examples=60, deadline=None)
+@draws(60)
 def test_no_pair_twice(choose: Callable[..., list[Pair]], n: int, count: int, seed: int, done: int) -> None:
     known = candidates(n)
     every = [(a.segment, b.segment) for a, b in itertools.combinations(known, 2)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rosbags.highlevel import AnyReader
@@ -34,6 +34,7 @@ from robot_rlhf.journal.bags.settings import ImportReport, ImportSettings
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.safety import rotation
+from tests.draws import draws
 from tests.journal.sessions import make_episode, make_spec, tell
 
 DATASETS = Path(__file__).parents[2] / "datasets"
@@ -92,7 +93,7 @@ def driven(spec: RobotSpec, number: int, count: int, start: float, rng: np.rando
 
 
 @given(seed=st.integers(0, 2**31), counts=st.lists(st.integers(1, 8), min_size=1, max_size=3), pause=st.booleans())
-@settings(max_examples=8, deadline=None)
+@draws(8)
 def test_a_journal_imports_to_equal_steps(seed: int, counts: list[int], pause: bool) -> None:
     """Observations to the bit but for stamps (1 ns) and scene; actions within 1e-5 of their scale (float32 poses)."""
     spec = make_spec({"front": (4, 5)})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import (
@@ -38,6 +38,7 @@ from robot_rlhf.journal.tail import JournalTail
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from tests.draws import draws
 from tests.journal.sessions import make_episode, make_spec, plain, tell
 
 SPEC = make_spec()
@@ -306,7 +307,7 @@ SAID = st.tuples(KINDS, st.sampled_from("ab"), st.sampled_from((None, 0.0, 1.0))
 
 
 @given(st.lists(SAID, max_size=8))
-@settings(max_examples=60, deadline=None)
+@draws(60)
 def test_labels_agree_with_a_naive_reading(said: list[tuple[FeedbackKind, str, float | None]]) -> None:
     labels = Labels()
     for episode in (A, B):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.console.pages.clips import row_json
@@ -32,6 +32,7 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.runtime.tally import Tally
+from tests.draws import draws
 from tests.journal.sessions import make_episode, make_spec, tell
 
 SPEC = make_spec()
@@ -132,7 +133,7 @@ SAID = st.lists(st.tuples(st.sampled_from([e.meta.id for e in EVERYTHING]), st.b
 
 
 @given(SAID, SAID)
-@settings(max_examples=40, deadline=None)
+@draws(40)
 def test_replay_holds_what_is_not_deleted_today(during: list[tuple[str, bool]], later: list[tuple[str, bool]]) -> None:
     """Deletions while the session goes on, of what was there by then, and after it."""
     deleted: set[str] = set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,6 +18,7 @@ from robot_rlhf.errors import InvalidValueError, JournalError, ShapeError
 from robot_rlhf.journal.format import decode_spec, encode_spec
 from robot_rlhf.journal.reader import JournalTail, ReplayCounts, episodes, journal_spec, read_journal, replay_into
 from robot_rlhf.journal.writer import JournalWriter
+from tests.draws import draws
 from tests.journal.sessions import JOINTS, make_episode, make_observation, make_spec, make_steps, plain, tell
 
 
@@ -39,7 +40,7 @@ def test_spec_and_metadata(tmp_path: Path) -> None:
 
 
 @given(seed=st.integers(0, 2**31), counts=st.lists(st.integers(1, 6), min_size=1, max_size=3), camera=st.booleans())
-@settings(max_examples=25, deadline=None)
+@draws(25)
 def test_episodes_come_back_exactly(seed: int, counts: list[int], camera: bool) -> None:
     spec = make_spec({"front": (5, 7), "wrist": (2, 3)} if camera else {})
     told = [make_episode(spec, seed % 1000 + i, count) for i, count in enumerate(counts)]
@@ -62,7 +63,7 @@ float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
     version=st.integers(-1, 2**63 - 1),
     text=st.text(max_size=40),
 )
-@settings(max_examples=60, deadline=None)
+@draws(60)
 def test_extreme_values_come_back_exactly(
     joints: np.ndarray,
     tool: np.ndarray,

@@ -18,6 +18,7 @@ from robot_rlhf.journal.reader import episodes, read_journal
 from robot_rlhf.journal.shared import WRITER, SharedTail, files_of, writer_of
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.writer import JournalWriter
+from tests.draws import draws
 from tests.journal.sessions import make_episode, make_spec, tell
 
 SPEC = make_spec()
@@ -64,7 +65,7 @@ def whole(episode: Episode) -> list[str]:
     return [f"begin {episode.meta.id}", *steps, *middle, f"end {episode.meta.id} {episode.end.outcome.value}"]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(draws(10), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(turns=st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60))
 def test_episodes_are_told_whole_in_the_order_of_their_ends(
     turns: list[tuple[int, bool]], tmp_path_factory: pytest.TempPathFactory

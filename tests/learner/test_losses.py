@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.learner import losses
+from tests.draws import draws
 
 
 def test_tanh_gaussian_log_prob_is_the_density_of_the_squashed_variable() -> None:
@@ -93,7 +94,7 @@ def test_cloning_loss_by_hand_and_only_on_masked_rows() -> None:
     assert float(losses.cloning_loss(mean, None, action, None, torch.zeros(2))) == 0.0
 
 
-@settings(max_examples=20)
+@draws(20)
 @given(st.integers(0, 2**32 - 1))
 def test_gradients_match_finite_differences(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

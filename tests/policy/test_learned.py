@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import Observation, WeightSnapshot
-from robot_rlhf.errors import CheckpointError, InvalidValueError
+from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, join_action, split_action
@@ -144,3 +144,20 @@ def test_an_action_split_and_joined_is_the_same(gripper: int) -> None:
     assert isinstance(is_open, Tensor)
     torch.testing.assert_close(join_action(rest, is_open, gripper), action)
     torch.testing.assert_close(join_action(*split_action(action, None), None), action)
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_without_weights_it_refuses_to_act(sample: bool) -> None:
+    policy = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL, sample=sample)
+    with pytest.raises(NoWeightsError, match="no weights yet"):
+        policy.act(observation(), "", np.random.default_rng(0))
+    policy.load(weights())
+    policy.act(observation(), "", np.random.default_rng(0))
+    assert policy.checksum == weights().checksum
+
+
+def test_weights_of_no_learner_are_refused() -> None:
+    policy = made(sample=False)
+    with pytest.raises(CheckpointError, match="version is -1"):
+        policy.load(replace(weights(), version=-1))
+    assert policy.version == 11

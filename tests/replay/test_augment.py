@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.replay.augment import augment, augmented, colour_rotations, random_shift, shift, turn_colours
+from tests.draws import draws
 
 
 def naive(image: np.ndarray[Any, Any], down: int, right: int, pad: int) -> np.ndarray[Any, Any]:
@@ -22,7 +23,7 @@ def naive(image: np.ndarray[Any, Any], down: int, right: int, pad: int) -> np.nd
     return padded[pad + down : pad + down + height, pad + right : pad + right + width]
 
 
-@settings(max_examples=60, deadline=None)
+@draws(60)
 @given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.booleans(), st.integers(0, 2**31))
 def test_shift_equals_pad_and_crop(batch: int, height: int, width: int, pad: int, as_float: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)

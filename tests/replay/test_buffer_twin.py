@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Source
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import ONLINE, PRIOR
+from tests.draws import draws
 from tests.replay.twin import ACTION, CAMERAS, STATE, Twin, observation
 
 ONLINE_SOURCES = [Source.POLICY, Source.HUMAN, Source.OTHER]
@@ -107,7 +108,7 @@ def run(episodes: list[Any], capacity: int, n_step: int, pre: int, device: str, 
     pair.compare()
 
 
-@settings(max_examples=150, deadline=None)
+@draws(150)
 @given(EPISODES, st.integers(2, 24), st.integers(1, 4), st.integers(0, 3), st.booleans())
 def test_every_row_equals_the_naive_twin(
     episodes: list[Any], capacity: int, n_step: int, pre: int, look_early: bool
@@ -116,7 +117,7 @@ def test_every_row_equals_the_naive_twin(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@settings(max_examples=25, deadline=None)
+@draws(25)
 @given(EPISODES, st.integers(2, 24), st.integers(1, 4), st.integers(0, 3), st.booleans())
 def test_every_row_equals_the_naive_twin_on_cuda(
     episodes: list[Any], capacity: int, n_step: int, pre: int, look_early: bool

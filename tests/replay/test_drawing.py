@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Source
@@ -15,6 +15,7 @@ from robot_rlhf.errors import ConfigError, InvalidValueError, ReplayError, Shape
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.drawing import draw_by_weight
 from robot_rlhf.replay.mixing import EVERYTHING, Group
+from tests.draws import draws
 from tests.replay.test_sampling import filled, make, play
 
 ALL: dict[Group, float] = {EVERYTHING: 1.0}
@@ -66,7 +67,7 @@ def test_weights_that_cannot_be_drawn_by_are_refused() -> None:
         make().sample(4, draw="weight")
 
 
-@settings(max_examples=100, deadline=None)
+@draws(100)
 @given(st.lists(st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 7.0, 1e30]), max_size=12), st.integers(0, 2**31))
 def test_only_places_with_weight_are_drawn(weights: list[float], seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

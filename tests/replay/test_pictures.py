@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -26,6 +26,7 @@ from robot_rlhf.replay.pictures import (
     PinnedPictures,
     normalise,
 )
+from tests.draws import draws
 
 CPU = torch.device("cpu")
 Dtype = Literal["uint8", "float32", "bfloat16"]
@@ -49,7 +50,7 @@ def naive(image: np.ndarray[Any, Any], down: int, right: int) -> np.ndarray[Any,
     return image[lines][:, [min(max(x + right, 0), width - 1) for x in range(width)]]
 
 
-@settings(max_examples=40, deadline=None)
+@draws(40)
 @given(
     st.integers(1, 6), st.integers(1, 7), st.integers(1, 7), st.integers(0, 5), st.sampled_from([*DTYPES]), st.randoms()
 )

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -30,7 +30,6 @@ def tables(seed: int) -> tuple[np.random.Generator, NDArray[np.float64], NDArray
     return rng, rng.standard_normal((STATES, ACTIONS, STATES)), rng.standard_normal(STATES)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.1, 10.0), st.floats(-5.0, 5.0), st.floats(0.0, 1.0))
 def test_shaping_scale_and_offset_change_nothing(seed: int, scale: float, offset: float, gamma: float) -> None:
     rng, table, potential = tables(seed)
@@ -42,7 +41,6 @@ def test_shaping_scale_and_offset_change_nothing(seed: int, scale: float, offset
     assert near == pytest.approx(far, abs=1e-6)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_it_is_a_distance(seed: int) -> None:
     rng, a, _ = tables(seed)

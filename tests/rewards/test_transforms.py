@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from robot_rlhf.errors import CheckpointError, InvalidValueError, ShapeError
 from robot_rlhf.rewards import transforms
+from tests.draws import draws
 
 MEMBERS = torch.tensor([[1.0, 0.0], [2.0, 0.0], [6.0, -3.0]])  # (E=3, B=2)
 ENSEMBLES = arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.floats(-50, 50))
@@ -151,7 +152,7 @@ def test_shaping_keeps_the_optimal_policy_and_a_raw_bonus_does_not() -> None:
     assert changed > 20
 
 
-@settings(max_examples=50)
+@draws(50)
 @given(st.lists(REWARDS, min_size=1, max_size=5))
 def test_running_norm_is_that_of_all_rewards_at_once(parts: list[NDArray[np.float64]]) -> None:
     norm = transforms.RunningNorm()

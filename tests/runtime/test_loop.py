@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import (
@@ -26,6 +26,7 @@ from robot_rlhf.errors import FaultLatchedError, InvalidValueError
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.timing import FakeClock
+from tests.draws import draws
 from tests.runtime.stations import GO, LEFT, Hand, Hands, Listener, Rig, Script, run_station, wish
 
 
@@ -296,7 +297,7 @@ def test_an_exception_of_the_policy_stops_the_robot() -> None:
 
 
 @given(pattern=st.lists(st.booleans(), min_size=1, max_size=12), off=st.integers(0, 2))
-@settings(max_examples=60, deadline=None)
+@draws(60)
 def test_interventions_span_exactly_the_steps_a_person_drove(pattern: list[bool], off: int) -> None:
     hands: list[Hand] = [LEFT if drives else None for drives in pattern]
     rig = Rig(hands=hands, give_back_after=0.05 * off)
@@ -452,7 +453,7 @@ OPEN, SHUT = wish(0.0, 0.0, 0.0, 0.0, 1.0), wish(0.0, 0.0, 0.0, 0.0, -1.0)
 
 
 @given(closed=st.lists(st.booleans(), min_size=1, max_size=12))
-@settings(max_examples=30, deadline=None)
+@draws(30)
 def test_the_gripper_costs_only_when_its_command_changes(closed: list[bool]) -> None:
     rig = Rig(policy=Script([SHUT if c else OPEN for c in closed]), reward=SparseReward(gripper_cost=0.1))
     rig.task.time_limit = len(closed)

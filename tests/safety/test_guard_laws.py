@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.datatypes import Action, ActionLayout
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.safety import rotation
+from tests.draws import draws
 from tests.safety.laws import EPS, FULL_LAYOUT, LIMITS, LOOSE, PERIOD, Laws, Rig
 
 SHORT_LAYOUT = ActionLayout(("x", "y", "z", "rz"), np.array([0.05, 0.05, 0.05, 0.3]))
@@ -32,13 +33,13 @@ def drive(rig: Rig, wished: list[list[float]]) -> Laws:
     return laws
 
 
-@settings(max_examples=60, deadline=None)
+@draws(60)
 @given(wishes(FULL_LAYOUT), st.sampled_from([0.01, 0.05, 0.3]))
 def test_commands_keep_the_limits(wished: list[list[float]], lag: float) -> None:
     drive(Rig(lag=lag), wished)
 
 
-@settings(max_examples=30, deadline=None)
+@draws(30)
 @given(wishes(SHORT_LAYOUT))
 def test_commands_keep_the_limits_at_wishes_far_above_them(wished: list[list[float]]) -> None:
     drive(Rig(layout=SHORT_LAYOUT), wished)
@@ -60,7 +61,7 @@ disturbances = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@draws(80)
 @given(wishes(FULL_LAYOUT), st.lists(disturbances, min_size=8, max_size=8))
 def test_commands_keep_the_limits_whatever_the_robot_does(
     wished: list[list[float]], troubles: list[tuple[str, Any]]
@@ -107,7 +108,7 @@ def _disturb(rig: Rig, laws: Laws, trouble: str, value: Any) -> None:
             assert trouble == "freeze", "only a robot that senses NaN cannot be frozen"
 
 
-@settings(max_examples=40, deadline=None)
+@draws(40)
 @given(wishes(FULL_LAYOUT))
 def test_without_a_clip_executed_is_wished(wished: list[list[float]]) -> None:
     rig = Rig(limits=LOOSE)
@@ -119,7 +120,7 @@ def test_without_a_clip_executed_is_wished(wished: list[list[float]]) -> None:
     assert not rig.events
 
 
-@settings(max_examples=30, deadline=None)
+@draws(30)
 @given(st.floats(0.31, 0.49), st.floats(-0.09, 0.09), st.floats(0.21, 0.34), st.floats(-0.3, 0.3), st.floats(-1.0, 1.0))
 def test_move_to_arrives_within_the_limits(x: float, y: float, z: float, tilt: float, yaw: float) -> None:
     rig = Rig()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.errors import UnknownNameError
@@ -17,6 +17,7 @@ from robot_rlhf.timing import FakeClock
 from sim import captions
 from sim.situations import episode, place_tool
 from sim.tasks import PegInsert, PickCube, Reach
+from tests.draws import draws
 
 FACTS = st.fixed_dictionaries({a: st.sampled_from(sorted(values)) for a, values in captions.PHRASES.items()})
 
@@ -120,7 +121,7 @@ def test_placing_the_tool_moves_nothing_else(task_type: Any, clearance: float | 
     task.arm.close()
 
 
-@settings(max_examples=60)
+@draws(60)
 @given(FACTS, FACTS, st.integers(0, 10_000))
 def test_a_caption_is_true_of_its_own_facts_and_of_those_that_agree(
     facts: dict[str, str], other: dict[str, str], seed: int

@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.arm import load_world
 from sim.kinematics import HOME, JOINTS, ToolKinematics
 from sim.rotation import canonical, difference, exp, multiply, rotate
+from tests.draws import draws
 
 # a (m), d (m), alpha (rad) of the modified Denavit-Hartenberg convention (Craig), as published for the arm.
 DH = (
@@ -61,7 +62,7 @@ def test_forward_kinematics_is_that_of_the_table(kinematics: ToolKinematics) -> 
         np.testing.assert_allclose(np.transpose(columns), expected[:3, :3], atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@draws(60)
 @given(
     x=st.floats(0.34, 0.66),
     y=st.floats(-0.22, 0.22),

@@ -28,6 +28,8 @@ REFRESH = 0.25
 """Seconds between two looks at what changed; the banner and the pictures do not wait for it."""
 CHOICES = {setting: tuple(value for value, _ in choices) for setting, _, _, choices in parts.SEGMENTS}
 """What each of the hands' settings may be, as the page says it."""
+SECOND = 0.9
+"""Size of the second of two pictures, of the first: a person who drives needs both to see depth."""
 RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
 
@@ -78,16 +80,13 @@ class DrivePage:
             aspect = min(1.4, max(0.7, width / height))
         drive = ui.element("main").classes("d-drive").props('id="drive" data-look="lost" data-seat="" data-paused="0"')
         small = len(cameras) - 1
-        rows = len(settings.action_names) + 1.5 if small == 1 else 0
-        drive.style(
-            f"--aspect: {aspect:.4f}; --cells: {max(1, small)}; --rows: {rows}; "
-            f"--share: {0 if small < 1 else 0.66 if small == 1 else 1 / small:.4f}"
-        )
+        share = 0.0 if small < 1 else SECOND if small == 1 else 1.0 / small
+        drive.style(f"--aspect: {aspect:.4f}; --cells: {max(1, small)}; --share: {share:.4f}")
         with drive:
             self._banner()
             self._stop()
             self._pictures(cameras)
-            self._episode(with_axes=len(cameras) != 2)
+            self._episode()
             self.learning.build()
             self._judge()
             self._keys()
@@ -153,8 +152,7 @@ class DrivePage:
 
     def _pictures(self, cameras: tuple[str, ...]) -> None:
         section = ui.element("section").classes("d-pics").props('aria-label="Cameras"')
-        view = f'data-small="{int(len(cameras) > 1)}" data-axes="{int(len(cameras) == 2)}"'
-        with section, ui.element("div").classes("d-view").props(view):
+        with section, ui.element("div").classes("d-view").props(f'data-small="{int(len(cameras) > 1)}"'):
             if cameras:
                 main = main_camera(cameras)
                 rest = [name for name in cameras if name != main]
@@ -163,8 +161,6 @@ class DrivePage:
                     with ui.element("div").classes("d-small"):
                         cells = "".join(self._camera(name) for name in rest)
                         parts.fixed(cells, "", 'id="d-smalls" style="display:contents"')
-                        if len(cameras) == 2:
-                            self._axes()
             else:
                 parts.fixed(
                     '<div class="d-camera"><span class="d-none">This robot has no camera</span></div>', "d-mains"
@@ -180,21 +176,9 @@ class DrivePage:
             f'<span>{safe}</span><span class="d-none">No picture yet</span></button>'
         )
 
-    def _axes(self) -> None:
-        rows = "".join(
-            f'<div class="d-axis" title="{html.escape(parts.AXIS_WORDS.get(name, name), quote=True)}">'
-            f'<span class="c-line">{html.escape(parts.AXIS_NAMES.get(name, name))}</span>'
-            '<span class="d-axis-track"><span class="d-axis-bar"></span></span>'
-            '<span class="d-axis-number">–</span></div>'
-            for name in self.console.settings.action_names
-        )
-        parts.fixed(f'<div class="c-caption">Action</div><div id="d-axes">{rows}</div>', "d-axes")
-
-    def _episode(self, *, with_axes: bool) -> None:
+    def _episode(self) -> None:
         with ui.element("section").classes("c-panel d-ep").props('aria-label="Episode"'):
             parts.fixed(parts.EPISODE)
-            if with_axes:
-                self._axes()
             parts.fixed('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
 
     def _judge(self) -> None:

@@ -58,16 +58,6 @@ def button(
     return made
 
 
-AXIS_NAMES = {"rx": "roll", "ry": "pitch", "rz": "yaw", "gripper": "grip"}
-AXIS_WORDS = {
-    "x": "x: + is forward",
-    "y": "y: + is left",
-    "z": "z: + is up",
-    "rx": "turning about x",
-    "ry": "turning about y",
-    "rz": "turning about z",
-    "gripper": "gripper: + opens, − closes",
-}
 BANNER = """
 <i class="material-icons" id="d-icon" aria-hidden="true">wifi_off</i>
 <div class="d-banner-text"><span class="d-words" id="d-words">NO CONNECTION</span>
@@ -85,14 +75,11 @@ EPISODE = """
 <div class="d-fact d-fact-large"><span class="c-caption">Time left</span><b id="d-left">–</b></div>
 <div class="d-fact d-fact-large"><span class="c-caption">Step</span>
 <b><span id="d-step">–</span><small id="d-of"></small></b></div>
-<div class="d-fact"><span class="c-caption">Episode</span><b id="d-episode">–</b></div>
-<div class="d-fact"><span class="c-caption">Kind</span><b id="d-kind">–</b></div>
-<div class="d-fact"><span class="c-caption">Force</span><b id="d-force">–</b></div>
-<div class="d-fact"><span class="c-caption">Gripper</span><b id="d-gripper">–</b></div>
-<div class="d-fact"><span class="c-caption">Policy</span><b id="d-policy">–</b></div>
-<div class="d-fact" title="Control period, 99th percentile, and periods that came late">
-<span class="c-caption">Loop</span><b id="d-loop">–</b></div>
+<div class="d-fact"><span class="c-caption">Hand</span><b id="d-gripper">–</b></div>
 </div>
+<div class="d-aside"><span id="d-episode" title="Episode"></span><span id="d-policy" title="Policy that drives"></span>
+<span id="d-force" title="Force at the tool"></span>
+<span id="d-loop" title="Control period, 99th percentile, and periods that came late"></span></div>
 """
 PAUSE = """
 <span class="d-only d-only-running"><i class="material-icons" aria-hidden="true">pause</i>Pause</span>

@@ -8,7 +8,6 @@
     get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
     set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } },
   };
-  const KINDS = {demonstration: 'Demonstration', practice: 'Practice', evaluation: 'Evaluation'};
   const marks = window.console_guides;
   let bus = null, root = null, present = null, state = {}, linked = 'wait', ended = false, watching = 0;
 
@@ -77,34 +76,21 @@
     follow(p);
     paintBanner();
     paintTime(p, paused);
-    paintAxes(p);
     const period = state.period || 0.05;
     text('d-step', p.episode ? String(p.step) : '–');
     text('d-of', p.episode && p.time_limit ? ` / ${p.time_limit}` : '');
-    text('d-left', !p.episode ? '–' : p.time_limit ? `${Math.max(0, (p.time_limit - p.step) * period).toFixed(1)} s` : 'no clock');
+    text('d-left', !p.episode ? '–' : p.time_limit ? `${Math.max(0, (p.time_limit - p.step) * period).toFixed(1)} s` : '∞');
     text('d-instruction', p.instruction || '–');
-    text('d-episode', p.episode || '–');
-    text('d-kind', KINDS[p.kind] || p.kind || '–');
+    text('d-episode', p.episode);
     const w = p.tool_wrench;
-    text('d-force', w ? `${Math.hypot(w[0], w[1], w[2]).toFixed(1)} N` : '–');
+    text('d-force', w ? `${Math.hypot(w[0], w[1], w[2]).toFixed(1)} N` : '');
     text('d-gripper', !p.tool_pose ? '–' : feels || `${Math.round(100 * p.gripper)} % open`);
-    text('d-policy', p.policy_version >= 0 ? `version ${p.policy_version}` : '–');
+    text('d-policy', p.policy_version >= 0 ? `policy ${p.policy_version}` : '');
     if (paused !== wasPaused) { wasPaused = paused; paintSeat(); }
     const release = $('d-release');
     if (release) able(release);
   }
   let wasPaused = false;
-
-  function paintAxes(p) {
-    const rows = $('d-axes');
-    if (!rows) return;
-    for (let i = 0; i < rows.children.length; i++) {
-      const value = p.action ? p.action[i] : undefined, row = rows.children[i];
-      const bar = row.querySelector('.d-axis-bar'), number = row.querySelector('.d-axis-number');
-      bar.style.transform = `scaleX(${value === undefined ? 0 : clamp(value, -1, 1)})`;
-      number.textContent = value === undefined ? '–' : signed(value);
-    }
-  }
 
   // ---- The episode's time, and the moment to go back to ----------------------------------------------------------
 
@@ -277,7 +263,7 @@
 
   function paintLearning() {
     for (const [name, words] of Object.entries(state.numbers || {})) text(`d-n-${name}`, words);
-    text('d-loop', state.loop || '–');
+    text('d-loop', state.loop && state.loop !== '–' ? `loop ${state.loop}` : '');
     for (const [name, words] of Object.entries(state.labels || {})) text(`d-l-${name}`, words);
     const trains = state.trains || {level: '', text: '–'};
     attribute($('d-trains'), 'data-level', trains.level);

@@ -1,7 +1,7 @@
 // Marks over the pictures: where the fingers would close, what is straight below, which key moves where. They are drawn
 // on a canvas of their own; the picture below stays as the camera took it. What to draw comes with each situation.
 (() => {
-  const GRASP = '#ff00ff', HELD = '#00ff66', PLUMB = '#ffffff', ARROW = '#ffd60a', DARK = '#000000b0', CAP = '#10151cd9';
+  const GRASP = '#ff00ff', HELD = '#00ff66', PLUMB = '#ffffff', FOOT = '#00e5ff', ARROW = '#ffd60a', DARK = '#000000b0', CAP = '#10151cd9';
   const WORDS = {KeyW: 'forward', KeyS: 'back', KeyA: 'left', KeyD: 'right', KeyE: 'up', KeyQ: 'down', KeyJ: 'turn', KeyL: 'turn'};
   const FEELS = {touching: 'touching', holding: 'holding'};
   let on = true, keys = true, words = false, held = [], newest = {}, feels = '';
@@ -56,7 +56,7 @@
       g.fillStyle = lit ? '#1a1300' : '#ffffff'; g.textAlign = 'center'; g.textBaseline = 'middle';
       g.fillText(text, left + wide / 2, top + tall / 2 + size * .5);
     };
-    return {g, at, size, line, dot, cap};
+    return {at, size, line, dot, cap};
   }
 
   function arrow({at, size, line, cap}, {code, line: points}) {
@@ -73,14 +73,12 @@
   function draw(picture, marks) {
     const canvas = layer(picture), p = pen(canvas, picture);
     if (!on || !marks) return;
-    const {g, at, size, line, dot, cap} = p, [a, b, c, d] = marks.fingers, colour = feels === 'holding' ? HELD : GRASP;
+    const {at, size, line, dot, cap} = p, [a, b, c, d] = marks.fingers, colour = feels === 'holding' ? HELD : GRASP;
     if (marks.print.length && marks.print.every(Boolean)) {
-      g.beginPath(); marks.print.forEach((q, i) => g[i ? 'lineTo' : 'moveTo'](...at(q))); g.closePath();
-      g.fillStyle = '#ffffff30'; g.fill();
       line([...marks.print, marks.print[0]], PLUMB, 1.5);
       line(marks.print.slice(0, 2), PLUMB, 3.5); line(marks.print.slice(2), PLUMB, 3.5);
     }
-    if (marks.foot) { line([marks.tip, marks.foot], PLUMB, 1.5, [5, 5]); dot(marks.foot, PLUMB, 3.5); }
+    if (marks.foot) { line([marks.tip, marks.foot], PLUMB, 1.5, [5, 5]); dot(marks.foot, FOOT, 4); }
     if (keys) for (const each of marks.arrows) arrow(p, each);
     if (a && b && c && d) {
       const middle = (q, r) => [(q[0] + r[0]) / 2, (q[1] + r[1]) / 2];
