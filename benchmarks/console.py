@@ -152,7 +152,7 @@ def dead_man(out: Path, kills: int) -> dict[str, Any]:
             page.goto(session.address.split("?")[0])
             page.wait_for_function("() => window.console_rlhf && window.console_rlhf.ready")
             page.wait_for_timeout(500)
-            page.keyboard.press("KeyP")
+            page.keyboard.press("KeyN")
             sys.stderr.write(f"{len(times)}: {times[-1]:.3f} s\n")
         finish(page, session)
     times.sort()

@@ -36,7 +36,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
 }
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
 AXES = tuple(KEYS)
-LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyP"
+LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyN"
 SPEED_KEYS: Mapping[float, str] = {0.25: "Digit1", 0.5: "Digit2", 1.0: "Digit3"}
 """The console's speed levels: share of the full action while a key is down."""
 PERIOD = 0.05

@@ -178,13 +178,12 @@ class Hands:
         self._grip: float | None = None
         self._grip_said = -math.inf
 
-    def update(self, page: PageInput, now: float, *, paused: bool = False) -> list[Pressed]:
+    def update(self, page: PageInput, now: float) -> list[Pressed]:
         """Take what is held now.
 
         Args:
             page: the newest message; older ones must not be given any more.
             now: seconds of any steady clock.
-            paused: whether the robot is paused, so that the pause key means RESUME.
 
         Returns:
             What went down since the last message: buttons for the robot, STOP first, then words for the page.
@@ -207,7 +206,7 @@ class Hands:
             self.let_go()
             return [Button.STOP]
         self._take_lead(fresh)
-        return [pressed for code in PRESSES if code in fresh and (pressed := self._press(code, paused)) is not None]
+        return [pressed for code in PRESSES if code in fresh and (pressed := self._press(code)) is not None]
 
     def wish(self, view: View) -> tuple[float, ...] | None:
         """What the person wishes right now; to be asked after each `update`.
@@ -270,14 +269,12 @@ class Hands:
             elif fresh & LEAD_CONTROLS or fresh & self._motion_keys.keys() or fresh & self._paddles.keys() or presses:
                 self._lead = True
 
-    def _press(self, code: str, paused: bool) -> Pressed | None:
+    def _press(self, code: str) -> Pressed | None:
         meaning = PRESSES[code]
         if meaning is Local.FRAME:
             self.frame = FRAMES[(FRAMES.index(self.frame) + 1) % len(FRAMES)]
         elif meaning is Local.MODE:
             self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
-        elif meaning is Toggle.PAUSE:
-            return Button.RESUME if paused else Button.PAUSE
         if isinstance(meaning, Button | Local):
             return meaning
         steps = {Toggle.FASTER: self.speed_level + 1, Toggle.SLOWER: self.speed_level - 1}

@@ -13,7 +13,7 @@ from robot_rlhf.console.frames import Directions, directions, rotation_matrix
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
-from robot_rlhf.datatypes import ActionLayout, Button, Feedback, Phase, whole_episode
+from robot_rlhf.datatypes import ActionLayout, Button, Feedback, whole_episode
 from robot_rlhf.errors import InvalidValueError, LinkError, RobotRlhfError
 
 log = logging.getLogger(__name__)
@@ -119,16 +119,14 @@ class Desk:
         """What the operator's page sends at each change and each heartbeat.
 
         Returns:
-            Commands for the page itself ('focus_text', 'help'): what a key asks for that the page must do.
+            What a key changed of the hands themselves ('speed', 'frame', 'mode'), for the page to show.
 
         Raises:
             NotTheOperatorError: somebody else drives.
         """
         self._require(visitor)
         local: list[str] = []
-        present = self.robot.present
-        paused = present is not None and present.phase in (Phase.PAUSED.value, Phase.REWINDING.value)
-        for pressed in self.hands.update(page, now, paused=paused):
+        for pressed in self.hands.update(page, now):
             if pressed is Button.REWIND:
                 self.press(visitor, Button.PAUSE)  # how far it goes back, the held key says
             elif isinstance(pressed, Button):

@@ -72,15 +72,11 @@ class Local(enum.StrEnum):
     SPEED = "speed"
     FRAME = "frame"
     MODE = "mode"
-    FOCUS = "focus_text"
-    """Put the cursor into the text box."""
-    HELP = "help"
 
 
 class Toggle(enum.Enum):
     """A press whose meaning depends on what is so already."""
 
-    PAUSE = "pause or resume"
     FASTER = "faster"
     SLOWER = "slower"
 
@@ -101,9 +97,11 @@ PRESSES: Mapping[str, Meaning] = {
     "KeyR": Button.RESET,
     "KeyB": Button.REWIND,
     "Pad1": Button.REWIND,
-    "KeyP": Toggle.PAUSE,
+    "KeyP": Button.PAUSE,
+    "KeyN": Button.RESUME,
     "ScreenAway": Button.PAUSE,  # no key: the page lost the window's focus while it drove
-    "Pad9": Toggle.PAUSE,
+    "Pad9": Button.PAUSE,
+    "Pad15": Button.RESUME,
     "Digit1": 1,
     "Numpad1": 1,
     "Digit2": 2,
@@ -114,10 +112,13 @@ PRESSES: Mapping[str, Meaning] = {
     "Pad13": Toggle.SLOWER,
     "KeyF": Local.FRAME,
     "KeyM": Local.MODE,
-    "KeyT": Local.FOCUS,
-    "KeyH": Local.HELP,
 }
-"""Key, or gamepad button, to what happens once when it goes down. Reported in this order: STOP comes first."""
+"""Key, or gamepad button, to what happens once when it goes down. Reported in this order: STOP comes first.
+
+To pause and to go on are two keys: whoever means to pause never wakes the robot, whatever it did a moment before.
+"""
+PAGE_KEYS = frozenset({"KeyT", "KeyH"})
+"""Keys that the page answers by itself, at once, and sends to nobody: into the text box, and the list of keys."""
 
 KNOWN = frozenset({*MOTION_KEYS, *GRIP_CONTROLS, *LEAD_CONTROLS, *PRESSES})
 """Every key and button that does anything."""
@@ -191,7 +192,8 @@ KEY_HELP: tuple[KeyHelp, ...] = (
     KeyHelp(("Escape",), "failure", "judge"),
     KeyHelp(("Backspace",), "discard the episode", "judge"),
     KeyHelp(("KeyX",), "STOP", "session"),
-    KeyHelp(("KeyP",), "pause or resume", "session"),
+    KeyHelp(("KeyP",), "pause", "session"),
+    KeyHelp(("KeyN",), "go on after a pause", "session"),
     KeyHelp(("KeyR",), "reset, next episode", "session"),
     KeyHelp(("Digit1", "Numpad1"), "slow", "settings"),
     KeyHelp(("Digit2", "Numpad2"), "medium speed", "settings"),
@@ -214,7 +216,8 @@ PAD_HELP: tuple[KeyHelp, ...] = (
     KeyHelp(("A",), "failure", "judge"),
     KeyHelp(("X",), "discard the episode", "judge"),
     KeyHelp(("Back",), "STOP", "session"),
-    KeyHelp(("Start",), "pause or resume", "session"),
+    KeyHelp(("Start",), "pause", "session"),
+    KeyHelp(("D-pad →",), "go on after a pause", "session"),
     KeyHelp(("D-pad ↑",), "faster", "settings"),
     KeyHelp(("D-pad ↓",), "slower", "settings"),
 )

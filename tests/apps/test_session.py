@@ -248,7 +248,7 @@ def _vanishes_while_driving(page: Any, session: LiveSession, watch: Watch) -> An
     other.wait_for_function("() => window.console_rlhf && window.console_rlhf.ready")
     other.evaluate("() => { window.seen = {}; window.console_rlhf.onPresent((p) => { window.seen.present = p; }); }")
     wait(other, "the pause on the new page", lambda: other.evaluate("() => window.seen.present?.phase") == "paused")
-    other.keyboard.press("KeyP")
+    other.keyboard.press("KeyN")
     wait(other, "going on", lambda: watch.look().count > still)
     return other
 
@@ -273,7 +273,7 @@ def _stops_and_ends(page: Any, watch: Watch) -> None:
     wait(page, "the stop", lambda: phase(page) == "stopped")
     assert any(event.rule == "stop" and event.latched for event in watch.look().guard)
     still = watch.count
-    page.keyboard.press("KeyP")
+    page.keyboard.press("KeyN")
     page.wait_for_timeout(400)
     assert watch.look().count == still, "only a release ends a stop"
     page.click("#d-release")

@@ -37,9 +37,9 @@ class Operator:
         self.now = 10.0
         self.hold()
 
-    def take(self, page: PageInput, *, paused: bool = False) -> list[Button | Local]:
+    def take(self, page: PageInput) -> list[Button | Local]:
         self.now += 0.05
-        return self.hands.update(page, self.now, paused=paused)
+        return self.hands.update(page, self.now)
 
     def hold(self, *keys: str) -> list[Button | Local]:
         return self.take(PageInput(frozenset(keys)))
@@ -310,12 +310,11 @@ def test_a_lost_connection_does_not_repeat_a_stop() -> None:
         (("Backspace",), (2,), Button.DISCARD),
         (("KeyR",), (), Button.RESET),
         (("KeyP",), (9,), Button.PAUSE),
+        (("KeyN",), (15,), Button.RESUME),
         (("KeyB",), (1,), Button.REWIND),
         (("KeyX",), (8,), Button.STOP),
         (("KeyF",), (), Local.FRAME),
         (("KeyM",), (), Local.MODE),
-        (("KeyT",), (), Local.FOCUS),
-        (("KeyH",), (), Local.HELP),
     ],
 )
 def test_a_press_is_told_once(keys: tuple[str, ...], buttons: tuple[int, ...], expected: Button | Local) -> None:
@@ -330,13 +329,6 @@ def test_a_press_is_told_once(keys: tuple[str, ...], buttons: tuple[int, ...], e
     for button in buttons:
         operator = Operator()
         assert [operator.take(pad(button)), operator.take(pad(button))] == [[expected], []]
-
-
-def test_the_pause_key_resumes_a_paused_robot() -> None:
-    operator = Operator()
-    assert operator.take(keyed("KeyP"), paused=True) == [Button.RESUME]
-    operator.hold()
-    assert operator.take(pad(9), paused=True) == [Button.RESUME]
 
 
 def test_the_frame_goes_round() -> None:
@@ -723,7 +715,11 @@ def test_whatever_comes_is_read_or_refused(message: object) -> None:
 def test_the_help_names_every_key_once_and_no_other() -> None:
     listed = [key for entry in KEY_HELP for key in entry.keys]
     assert len(listed) == len(set(listed))
-    assert set(listed) == {code for code in KNOWN if not code.startswith(("Pad", "Screen"))} | {"PageUp", "PageDown"}
+    assert set(listed) == {code for code in KNOWN if not code.startswith(("Pad", "Screen"))} | {
+        "PageUp",
+        "PageDown",
+        *keymap.PAGE_KEYS,
+    }
 
 
 def test_no_key_does_two_things() -> None:
@@ -733,7 +729,7 @@ def test_no_key_does_two_things() -> None:
 
 def test_every_button_but_release_and_end_has_a_key() -> None:
     meant = {meaning for meaning in PRESSES.values() if isinstance(meaning, Button)}
-    assert meant | {Button.RELEASE, Button.END, Button.PAUSE, Button.RESUME} == set(Button)
+    assert meant | {Button.RELEASE, Button.END} == set(Button)
 
 
 def test_the_help_reads_as_keys_are_printed() -> None:

@@ -140,13 +140,14 @@ def test_after_a_lost_page_only_a_new_press_drives(room: Room) -> None:
     assert room.holds(room.anna, "KeyW").action is not None
 
 
-def test_the_pause_key_goes_on_where_it_is_paused(room: Room) -> None:
+def test_to_pause_and_to_go_on_are_two_keys_whatever_the_robot_does(room: Room) -> None:
     room.desk.take_seat(room.anna)
     room.holds(room.anna)
-    for phase, button in ((Phase.RUNNING, Button.PAUSE), (Phase.PAUSED, Button.RESUME)):
+    told = [(phase, *key) for phase in Phase for key in (("KeyP", Button.PAUSE), ("KeyN", Button.RESUME))]
+    for phase, key, button in told:
         room.shows(phase)
         room.said()
-        room.desk.page_input(room.anna, keys("KeyP"), room.now)
+        room.desk.page_input(room.anna, keys(key), room.now)
         assert room.said()[0] == Press(button, "ep-0001")
         room.holds(room.anna)
 

@@ -177,14 +177,14 @@ def test_keys_drive_within_a_period_or_two(session: FakeSession, page: Page) -> 
     assert page.errors == []
 
 
-def test_keys_for_the_page_come_back(session: FakeSession, page: Page) -> None:
-    page.say("KeyT")
+def test_what_a_key_changed_of_the_hands_comes_back(session: FakeSession, page: Page) -> None:
+    page.say("KeyM")
     page.hold(seconds=0.1)
     page.say("Digit1")
     page.hold(seconds=0.1)
-    assert until(lambda: page.local == ["focus_text", "speed"])
+    assert until(lambda: page.local == ["mode", "speed"])
     assert page.told["controls"]["speed"] == 1
-    page.say("Digit2")
+    page.say("KeyM", "Digit2")
     page.hold(seconds=0.1)
 
 

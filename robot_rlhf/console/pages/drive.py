@@ -30,6 +30,7 @@ CHOICES = {setting: tuple(value for value, _ in choices) for setting, _, _, choi
 """What each of the hands' settings may be, as the page says it."""
 SECOND = 0.9
 """Size of the second of two pictures, of the first: a person who drives needs both to see depth."""
+KEYS_REST = "Keys do not drive while this is open. STOP works, and X."
 RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
 
@@ -98,7 +99,7 @@ class DrivePage:
                 parts.STICK.format(side="right", axes="z rz", top="up", bottom="down", left="turn", right="turn")
             )
         parts.fixed(parts.ENDED, "d-ended")
-        self._sheet = help_sheet(self.desk.hands)
+        help_sheet(self.desk.hands)
         self._end = self._end_dialog()
         if not self.desk.camera and cameras:
             self.desk.camera = main_camera(cameras)
@@ -111,7 +112,6 @@ class DrivePage:
         ui.on("drive-camera", self._on_camera)
         ui.on("drive-settings", self._on_settings)
         ui.on("drive-visible", self._on_visible)
-        ui.on("drive-help", lambda _: self._sheet.set_value(not self._sheet.value))
         ui.timer(REFRESH, self.refresh)
         self.desk.on_change.append(self.refresh)
         self._client.on_delete(self._forget)
@@ -135,6 +135,7 @@ class DrivePage:
 
                 name.on("keydown.enter", rename)
                 parts.button("Save the name", "done", rename, "save-name")
+                ui.label(KEYS_REST).classes("c-dim")
                 parts.button("Leave the seat", "event_seat", self._leave, "leave").props('id="d-leave"')
 
     def _leave(self) -> None:
@@ -186,8 +187,12 @@ class DrivePage:
             for button, words, icon, key, title in parts.JUDGEMENTS:
                 made = parts.button(words, icon, self._presser(button), button.value, key=key)
                 made.classes(f"d-{button.value}").props(f'data-seat-only="1" data-title="{title}"')
-            pause = parts.button("", "", self._pause, "pause", key="KeyP", inside=parts.PAUSE)
-            pause.props('data-seat-only="1" data-title="Pause, or go on"')
+            pause = parts.button("Pause", "pause", self._presser(Button.PAUSE), "pause", key="KeyP")
+            pause.classes("d-only-running").props(
+                'data-seat-only="1" data-title="Pause: hold still until told to go on"'
+            )
+            resume = parts.button("Go on", "play_arrow", self._presser(Button.RESUME), "resume", key="KeyN")
+            resume.classes("d-only-paused").props('data-seat-only="1" data-title="Go on after the pause"')
             rewind = parts.button("Rewind", "fast_rewind", lambda: self._press(Button.REWIND), "rewind", key="KeyB")
             rewind.props('data-seat-only="1" data-title="Pause and go back one second; hold B"')
             if not self.console.settings.can_rewind:
@@ -236,6 +241,7 @@ class DrivePage:
         with ui.dialog() as dialog, ui.card().classes("q-pa-lg gap-4"):
             ui.label("End the session?").style("font-size: 22px; font-weight: 700")
             ui.label("The running episode is closed and kept, learning stops, and everything is saved.")
+            ui.label(KEYS_REST).classes("c-dim")
             with ui.row().classes("justify-end w-full"):
                 parts.button("Go on", "arrow_back", dialog.close, "end-no")
                 parts.button("End the session", "logout", lambda: self._finish(dialog), "end-yes").classes("c-danger")
@@ -255,11 +261,6 @@ class DrivePage:
 
     def _presser(self, button: Button) -> Callable[[], None]:
         return lambda: self._press(button)
-
-    def _pause(self) -> None:
-        present = self.desk.robot.present
-        paused = present is not None and present.phase in ("paused", "rewinding")
-        self._press(Button.RESUME if paused else Button.PAUSE)
 
     def _finish(self, dialog: ui.dialog) -> None:
         dialog.close()

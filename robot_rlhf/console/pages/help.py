@@ -30,6 +30,11 @@ _TITLES = {
     "session": "Session",
     "settings": "Settings",
 }
+_SHEET_HEAD = (
+    '<span class="d-sheet-title">Keyboard</span><span class="c-dim c-grow">Your keys go on driving; try them: they '
+    'light up.</span><button type="button" class="c-button" id="d-sheet-close">Close <kbd data-code="KeyH">H</kbd>'
+    "<kbd>Esc</kbd></button>"
+)
 _ON_PAGE = 2
 """Keys shown per line of the dock; the others are in the line's tooltip and in the whole list."""
 
@@ -48,14 +53,13 @@ def dock_help(hands: Hands) -> None:
     ui.html(f'<div class="d-help-groups">{"".join(groups)}</div>{more}', sanitize=False).classes("d-help")
 
 
-def help_sheet(hands: Hands) -> ui.dialog:
-    """All keys, buttons and sticks, in a dialog that H opens and closes."""
-    with ui.dialog() as dialog, ui.card().classes("d-sheet"):
-        ui.label("Keyboard").style("font-size: 20px; font-weight: 700")
-        ui.html(_columns(hands.help()), sanitize=False).classes("d-sheet-columns w-full")
-        ui.label("Gamepad").style("font-size: 20px; font-weight: 700; margin-top: 8px")
-        ui.html(_columns(hands.pad_help()), sanitize=False).classes("d-sheet-columns w-full")
-    return dialog
+def help_sheet(hands: Hands) -> None:
+    """All keys, buttons and sticks, over the lower half of the page, opened and closed by H; the keys go on driving."""
+    with ui.element("section").classes("c-panel d-sheet").props('id="d-sheet" aria-label="All keys" hidden'):
+        ui.html(_SHEET_HEAD, sanitize=False).classes("d-sheet-head")
+        ui.html(_columns(hands.help()), sanitize=False).classes("d-sheet-columns")
+        ui.label("Gamepad").classes("d-sheet-title")
+        ui.html(_columns(hands.pad_help()), sanitize=False).classes("d-sheet-columns")
 
 
 def _columns(entries: Sequence[KeyHelp]) -> str:

@@ -15,7 +15,16 @@ JUDGEMENTS: tuple[tuple[Button, str, str, str, str], ...] = (
     (Button.RESET, "Reset", "restart_alt", "KeyR", "End the episode unjudged, begin the next"),
 )
 """What ends an episode: words, icon, key, tooltip."""
-_KEY_NAMES = {"Enter": "Enter", "Escape": "Esc", "Backspace": "⌫", "KeyR": "R", "KeyP": "P", "KeyB": "B", "KeyX": "X"}
+_KEY_NAMES = {
+    "Enter": "Enter",
+    "Escape": "Esc",
+    "Backspace": "⌫",
+    "KeyR": "R",
+    "KeyP": "P",
+    "KeyN": "N",
+    "KeyB": "B",
+    "KeyX": "X",
+}
 SEGMENTS: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
     ("mode", "Lead", "M", (("hold", "Hold"), ("toggle", "Toggle"))),
     ("speed", "Speed", "1 2 3", (("1", "Slow"), ("2", "Medium"), ("3", "Full"))),
@@ -39,10 +48,8 @@ def fixed(content: str, classes: str = "", props: str = "", tag: str = "div") ->
     return made.props(props) if props else made
 
 
-def button(
-    words: str, icon: str, act: Callable[[], object], mark: str, *, key: str = "", inside: str = ""
-) -> ui.element:
-    """A plain button of the browser, with the key that does the same; `inside` is fixed HTML."""
+def button(words: str, icon: str, act: Callable[[], object], mark: str, *, key: str = "") -> ui.element:
+    """A plain button of the browser, with the key that does the same."""
     made = ui.element("button").classes("c-button").props(f'type="button" data-press="{mark}"').mark(mark)
     made.on("click", act)
     with made:
@@ -50,8 +57,6 @@ def button(
             fixed(f'<i class="material-icons" aria-hidden="true">{icon}</i>')
         if words:
             ui.label(words)
-        if inside:
-            fixed(inside)
         if key:
             made.props(f'data-code="{key}"')
             fixed(f'<kbd data-code="{key}">{_KEY_NAMES[key]}</kbd>')
@@ -80,10 +85,6 @@ EPISODE = """
 <div class="d-aside"><span id="d-episode" title="Episode"></span><span id="d-policy" title="Policy that drives"></span>
 <span id="d-force" title="Force at the tool"></span>
 <span id="d-loop" title="Control period, 99th percentile, and periods that came late"></span></div>
-"""
-PAUSE = """
-<span class="d-only d-only-running"><i class="material-icons" aria-hidden="true">pause</i>Pause</span>
-<span class="d-only d-only-paused"><i class="material-icons" aria-hidden="true">play_arrow</i>Resume</span>
 """
 PAD = '<i class="material-icons" aria-hidden="true">sports_esports</i><span id="d-pad-words">No gamepad</span>'
 TOUCH = """

@@ -34,10 +34,10 @@
     const show = state.judged_by === 'person' ? `Show the whole task, then press ${touch ? 'Success' : 'Enter'}` : 'Show the whole task; success is seen by itself';
     switch (p.phase) {
       case 'stopped': return look('stopped', 'dangerous', 'STOPPED: release to go on', seat ? reason() || 'Look at the robot, then press Release' : watches, badge);
-      case 'paused': return look('paused', 'pause_circle', 'PAUSED', seat ? `${sentence(p.detail)}Drive, or press ${touch ? 'Resume' : 'P'}, to go on` : sentence(p.detail) + watches, badge);
+      case 'paused': return look('paused', 'pause_circle', 'PAUSED', seat ? `${sentence(p.detail)}Drive, or press ${touch ? 'Go on' : 'N'}, to go on` : sentence(p.detail) + watches, badge);
       case 'rewinding': return look('rewinding', 'fast_rewind', 'REWINDING', `back to step ${chosen === null ? p.step : chosen}`, badge);
       case 'resetting': return look('resetting', 'restart_alt', 'RESETTING', p.detail || 'The next episode begins by itself', badge);
-      case 'waiting': return look('waiting', 'hourglass_top', 'WAITING', p.detail || (collecting && seat ? show : watches), badge);
+      case 'waiting': return look('waiting', 'hourglass_top', 'WAITING', collecting && !seat ? `${watches}. It begins when they drive` : p.detail || (collecting ? show : watches), badge);
     }
     if (p.driver === 'human') {
       const back = state.mode === 'toggle' ? `Press ${touch ? 'Hold to lead' : 'Space'} to hand back` : 'Let go to hand back';
@@ -47,7 +47,11 @@
       const take = touch ? 'Move a stick to take over' : 'Hold Space or a motion key to take over';
       return look('policy', 'smart_toy', 'POLICY DRIVES', seat ? take : watches, badge);
     }
-    if (p.driver === 'reflex') return look('reflex', 'shield', 'REFLEX: HOLDING STILL', p.detail || reason() || watches, badge);
+    if (p.driver === 'reflex') {
+      const lead = touch ? 'Move a stick to drive' : 'Hold a motion key to drive';
+      const next = collecting ? `Your turn. ${show}` : state.mode === 'toggle' ? `${lead}, or press ${touch ? 'Hold to lead' : 'Space'} to hand back` : `${lead}; the policy goes on by itself in a moment`;
+      return look('reflex', 'shield', 'REFLEX: HOLDING STILL', p.detail || reason() || (seat ? next : watches), badge);
+    }
     return look('nobody', 'do_not_disturb_on', 'NOBODY DRIVES', seat && collecting ? `Your turn. ${show}` : p.detail || watches, badge);
   }
   // The banner is true as long as situations come, whatever the other socket does.
@@ -422,6 +426,8 @@
     });
   }
 
+  function sheet() { const e = $('d-sheet'); e.hidden = !e.hidden; }
+
   // ---- Begin ------------------------------------------------------------------------------------------------------
 
   function link(to) {
@@ -438,6 +444,7 @@
     hands(store.get('console-hands') || (coarse ? 'sticks' : 'keys'));
     $('d-hands').addEventListener('click', (e) => { hands(state.hands === 'sticks' ? 'keys' : 'sticks'); e.currentTarget.blur(); });
     slider(); speaking(); cameras();
+    $('d-sheet-close').addEventListener('click', sheet);
     root.addEventListener('click', (event) => {
       const choice = event.target instanceof Element && event.target.closest('.d-segment button');
       if (choice) for (const setting of SETTINGS) if (choice.dataset[setting]) remember(setting, choice.dataset[setting]);
@@ -467,7 +474,7 @@
     bus.onLocal((command) => {
       if (command === 'focus_text') $('d-text').focus();
       if (SETTINGS.includes(command)) remember(command, state[command]);
-      if (command === 'help' && window.emitEvent) window.emitEvent('drive-help');
+      if (command === 'help') sheet();
     });
     bus.onError((words) => { if (window.Quasar) window.Quasar.Notify.create({message: words, type: 'warning', position: 'top', timeout: 4000}); });
     bus.onHeld((held) => { lights(held); marks.set({held}); });
