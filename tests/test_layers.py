@@ -122,15 +122,18 @@ def test_nouns_need_no_torch() -> None:
 def test_above_the_bus_nobody_knows_a_middleware() -> None:
     allowed = {
         "bus_dds": {"cyclonedds"},
+        "dds_client": {"cyclonedds"},
         "dds_graph": {"cyclonedds"},
         "dds_types": {"cyclonedds"},
-        "bus_rclpy": {"rclpy"},
+        "bus_rclpy": {"rclpy", "rcl_interfaces"},
+        "rclpy_graph": {"rclpy"},
+        "rclpy_host": {"rclpy"},
+        "rclpy_messages": {"rosidl_runtime_py"},
+        "rclpy_spin": {"rclpy"},
     }
     for path in sorted((ROOT / "hardware" / "ros").glob("*.py")):
         packages = {name.partition(".")[0] for name in imports_of(path, for_types=True)}
         known = packages & {"cyclonedds", "rclpy", "rosidl_runtime_py", "rcl_interfaces"}
-        if path.stem == "bus_rclpy":
-            known -= {"rosidl_runtime_py", "rcl_interfaces"}
         assert known <= allowed.get(path.stem, set()), path.name
 
 

@@ -24,6 +24,23 @@ class BusError(RobotRlhfError):
     """The middleware cannot do what was asked: not installed, no answer in time, gone."""
 
 
+class Failure:
+    """Whether a bus can call nobody back any more; then its e-stop is deaf and its watchdog blind."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Empty while callbacks come."""
+        self.listeners: list[Callable[[str], None]] = []
+        """Called once, in the bus's thread, with the reason."""
+
+    def happen(self, why: str) -> None:
+        """It is so; the first reason stays."""
+        if not self.reason:
+            self.reason = why
+            for listener in self.listeners:
+                listener(why)
+
+
 class Publisher(Protocol):
     """Sends messages of one topic; callable from any thread."""
 
@@ -83,6 +100,9 @@ class Bus(Protocol):
     """
 
     @property
+    def failure(self) -> Failure: ...
+
+    @property
     def clock(self) -> Clock:
         """The monotonic clock of this machine."""
         ...
@@ -130,6 +150,10 @@ class Bus(Protocol):
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The publishers and subscriptions of other nodes, as far as they are known now."""
+        ...
+
+    def twins(self) -> int:
+        """Other nodes of this node's full name, as far as they are known now: there must be none."""
         ...
 
     def resolved(self, name: str) -> str:

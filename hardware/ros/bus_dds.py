@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import logging
 import os
 import random
-import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +24,8 @@ from cyclonedds.topic import Topic as DdsTopic
 from cyclonedds.util import duration
 
 from hardware.ros import wire
-from hardware.ros.bus import BusError, Fields, qualified, told
+from hardware.ros.bus import BusError, Failure, Fields, qualified, told
+from hardware.ros.dds_client import DdsClient, joined, split
 from hardware.ros.dds_graph import DdsGraph
 from hardware.ros.dds_types import sample, sample_type
 from hardware.ros.graph import Endpoint, mismatches
@@ -38,12 +37,8 @@ URI = "CYCLONEDDS_URI"
 _TAKE = 64
 _LOOK_EVERY = 0.5
 """Seconds between two looks at the graph."""
-_LOOK_FOR_SERVERS = 0.05
-"""Seconds between two looks for a server that came while a reply is awaited."""
-_UNANSWERED = 100
-"""Requests whose reply may still come and be told."""
-_REQUEST = struct.Struct("<Qq")
-"""client_guid and sequence, before the body of a request and of a reply."""
+_FAILURES = 20
+"""Rounds of the thread in a row that may fail before it gives up."""
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +113,7 @@ class DdsBus:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._closing = False
+        self.failure = Failure()
         self._troubles: tuple[str, ...] = ()
         self._say = told(log, self.node)
         self._thread = threading.Thread(target=self._spin, name=f"dds-{name}", daemon=True)
@@ -176,6 +172,9 @@ class DdsBus:
         """All publishers and subscriptions of other nodes on the graph, now."""
         return self._graph.others()
 
+    def twins(self) -> int:
+        return self._graph.twins(self.node)
+
     def resolved(self, name: str) -> str:
         """The full name of a topic of this node, after remapping."""
         return qualified(name, self._namespace, self.name, self._remaps)
@@ -205,9 +204,9 @@ class DdsBus:
         writer = self._writer(f"rr{full}Reply", reply_type, DEFAULT, user, service=True)
 
         def answer(data: bytes) -> None:
-            head, body = _split(data)
+            head, body = split(data)
             reply = wire.encode(reply_type, handler(wire.decode(body, request_type)))
-            writer.write(sample(writer.data_type, _joined(head, reply)))
+            writer.write(sample(writer.data_type, joined(head, reply)))
 
         self._reader(f"rq{full}Request", request_type, DEFAULT, user, answer, service=True)
 
@@ -266,16 +265,29 @@ class DdsBus:
         return timer
 
     def _spin(self) -> None:
-        while not self._closing:
-            with self._lock:
-                due = self._timers[0][0] if self._timers else self._clock.now() + 1.0
-            left = due - self._clock.now()
-            if left > 0:
-                self._waitset.wait(duration(nanoseconds=max(1, int(left * 1e9))))
-                self._wake.set(False)
-            for entry in list(self._inputs):
-                self._take(entry)
-            self._call_timers()
+        """Round after round; one in which Cyclone DDS fails is followed by another, many of them end the thread."""
+        failures, why = 0, ""
+        while not self._closing and failures < _FAILURES:
+            try:
+                self._round()
+                failures = 0
+            except DDSException as error:
+                failures += 1
+                log.error("%s: Cyclone DDS: %s", self.node, error)
+                why = f"{self.node}: no callback comes any more: Cyclone DDS failed {failures} times: {error}"
+        if failures and not self._closing:
+            self.failure.happen(why)
+
+    def _round(self) -> None:
+        with self._lock:
+            due = self._timers[0][0] if self._timers else self._clock.now() + 1.0
+        left = due - self._clock.now()
+        if left > 0:
+            self._waitset.wait(duration(nanoseconds=max(1, int(left * 1e9))))
+            self._wake.set(False)
+        for entry in list(self._inputs):
+            self._take(entry)
+        self._call_timers()
 
     def _take(self, entry: _Input) -> None:
         for got in entry.reader.take(_TAKE):
@@ -362,104 +374,6 @@ class DdsSubscription:
 
     def publishers(self) -> int:
         return len(self._reader.get_matched_publications())
-
-
-class DdsClient:
-    """Calls one service."""
-
-    def __init__(
-        self, name: str, request_type: str, reply_type: str, writer: DataWriter[Any], thread: threading.Thread
-    ) -> None:
-        self.reader: DataReader[Any] | None = None
-        self._name = name
-        self._request_type = request_type
-        self._reply_type = reply_type
-        self._writer = writer
-        self._thread = thread
-        self._guid = random.SystemRandom().getrandbits(64)
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, _Pending] = {}
-        self._heard: dict[int, Callable[[Any], None]] = {}
-
-    def call(self, fields: Fields, timeout: float) -> Any:
-        if threading.current_thread() is self._thread:
-            raise BusError(f"service {self._name}: called from a callback of the bus, which would wait for itself")
-        deadline = time.monotonic() + timeout
-        while not self._has_server():
-            if time.monotonic() > deadline:
-                raise BusError(f"service {self._name}: no server within {timeout:g} s")
-            time.sleep(0.005)
-        number, pending = next(self._numbers), _Pending(threading.Event())
-        self._waiting[number] = pending
-        asked: set[int] = set()
-        try:
-            while not pending.event.is_set():
-                servers = self._servers()
-                if servers and not servers & asked:  # a server that was killed is found out after seconds
-                    asked = servers
-                    self._write(number, fields)
-                left = deadline - time.monotonic()
-                if not pending.event.wait(max(0.0, min(_LOOK_FOR_SERVERS, left))) and left <= 0:
-                    raise BusError(f"service {self._name}: no reply within {timeout:g} s")
-        finally:
-            del self._waiting[number]
-        return wire.decode(pending.body, self._reply_type)
-
-    def send(self, fields: Fields, heard: Callable[[Any], None] | None = None) -> None:
-        number = next(self._numbers)
-        if heard is not None:
-            self._heard[number] = heard
-            while len(self._heard) > _UNANSWERED:
-                del self._heard[next(iter(self._heard))]
-        self._write(number, fields)
-
-    def take(self, data: bytes) -> None:
-        """A reply came, perhaps to another client."""
-        head, body = _split(data)
-        guid, number = _REQUEST.unpack(head)
-        if guid != self._guid:
-            return
-        pending = self._waiting.get(number)
-        if pending is not None:
-            pending.body = body
-            pending.event.set()
-        heard = self._heard.pop(number, None)
-        if heard is not None:
-            heard(wire.decode(body, self._reply_type))
-
-    def _has_server(self) -> bool:
-        assert self.reader is not None
-        return bool(self._servers() and self.reader.get_matched_publications())
-
-    def _servers(self) -> set[int]:
-        """Handles of those who take requests, as far as is known."""
-        try:
-            return set(self._writer.get_matched_subscriptions())
-        except DDSException as error:
-            raise BusError(f"service {self._name}: cannot be called, the node has left: {error}") from error
-
-    def _write(self, number: int, fields: Fields) -> None:
-        body = wire.encode(self._request_type, fields)
-        raw = _joined(_REQUEST.pack(self._guid, number), body)
-        with contextlib.suppress(DDSException):  # seen by whoever waits for the reply
-            self._writer.write(sample(self._writer.data_type, raw))
-
-
-@dataclass(eq=False)
-class _Pending:
-    event: threading.Event
-    body: bytes = b""
-
-
-def _split(data: bytes) -> tuple[bytes, bytes]:
-    """The header of rmw_cyclonedds and the CDR of the body; 16 bytes more or less leave its alignment as it is."""
-    start = wire.ENCAPSULATION
-    return bytes(data[start : start + _REQUEST.size]), bytes(data[:start]) + bytes(data[start + _REQUEST.size :])
-
-
-def _joined(head: bytes, body: bytes) -> bytes:
-    """The inverse of _split."""
-    return body[: wire.ENCAPSULATION] + head + body[wire.ENCAPSULATION :]
 
 
 def _typehash(msgtype: str) -> bytes:

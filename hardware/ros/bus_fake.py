@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hardware.ros import wire
-from hardware.ros.bus import BusError, Fields, qualified
+from hardware.ros.bus import BusError, Failure, Fields, qualified
 from hardware.ros.graph import Endpoint, mismatches, missing_policy
 from hardware.ros.parameters import Parameter, read_parameters
 from hardware.ros.topics import Qos, Topic
@@ -47,8 +47,9 @@ class FakeGraph:
     subscriptions: list[FakeSubscription] = field(default_factory=list["FakeSubscription"])
     publishers: list[FakePublisher] = field(default_factory=list["FakePublisher"])
     services: dict[str, tuple[str, Callable[[Any], Fields]]] = field(default_factory=dict[str, Any])
-    kept: dict[str, tuple[FakePublisher, bytes]] = field(default_factory=dict[str, Any])
-    """Last messages of latched topics."""
+    kept: list[tuple[FakePublisher, bytes]] = field(default_factory=list[Any])
+    """Last messages of latched publishers, each as many as its depth, in the order in which they were sent."""
+    buses: list[FakeBus] = field(default_factory=list["FakeBus"])
     _timers: list[tuple[float, int, FakeTimer]] = field(default_factory=list[Any])
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -72,7 +73,10 @@ class FakeGraph:
 
     def pass_on(self, publisher: FakePublisher, data: bytes) -> None:
         if publisher.qos.latched:
-            self.kept[publisher.name] = publisher, data
+            mine = [entry for entry in self.kept if entry[0] is publisher]
+            for entry in mine[: max(0, len(mine) + 1 - publisher.qos.depth)]:
+                self.kept.remove(entry)
+            self.kept.append((publisher, data))
         for subscription in list(self.subscriptions):
             if meet(publisher, subscription):
                 subscription.take(data)
@@ -153,6 +157,8 @@ class FakeBus:
         self.graph = graph
         self.name = name
         self.logged: list[tuple[int, str]] = []
+        self.failure = Failure()
+        graph.buses.append(self)
         self._given = dict(given or {})
         self._own: list[FakePublisher | FakeSubscription] = []
         self._timers: list[FakeTimer] = []
@@ -185,9 +191,10 @@ class FakeBus:
         made = FakeSubscription(self.graph, full, topic.type, topic.qos, callback, raw, self.node)
         self.graph.subscriptions.append(made)
         self._own.append(made)
-        kept = self.graph.kept.get(made.name)
-        if kept is not None and topic.qos.latched and meet(kept[0], made):
-            made.take(kept[1])
+        kept = [data for publisher, data in self.graph.kept if publisher.name == full and meet(publisher, made)]
+        if topic.qos.latched:  # all at once, of which the subscription's history holds the last
+            for data in kept[-topic.qos.depth :]:
+                made.take(data)
         return made
 
     def service(self, topic: Topic, handler: Callable[[Any], Fields]) -> None:
@@ -212,6 +219,9 @@ class FakeBus:
         ends = (*self.graph.publishers, *self.graph.subscriptions)
         return tuple(end.endpoint for end in ends if end not in self._own)
 
+    def twins(self) -> int:
+        return sum(other is not self and other.node == self.node for other in self.graph.buses)
+
     def resolved(self, name: str) -> str:
         return qualified(name, "", self.name)
 
@@ -226,8 +236,7 @@ class FakeBus:
         for mine in self._own:
             if isinstance(mine, FakePublisher):
                 self.graph.publishers.remove(mine)
-                if self.graph.kept.get(mine.name, (None,))[0] is mine:
-                    del self.graph.kept[mine.name]
+                self.graph.kept = [entry for entry in self.graph.kept if entry[0] is not mine]
             else:
                 self.graph.subscriptions.remove(mine)
         for timer in self._timers:
@@ -235,6 +244,8 @@ class FakeBus:
         for name in self._services:
             self.graph.services.pop(name, None)
         self._own, self._timers, self._services = [], [], []
+        if self in self.graph.buses:
+            self.graph.buses.remove(self)
 
     def __enter__(self) -> Self:
         return self

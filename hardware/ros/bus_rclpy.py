@@ -9,68 +9,89 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
-from weakref import WeakSet
+from typing import Any, Self
 
-import numpy as np
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
 from rclpy.exceptions import ParameterUninitializedException
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from rosidl_runtime_py.utilities import get_action, get_message, get_service
 
-from hardware.ros.bus import BusError, Fields
+from hardware.ros.bus import BusError, Failure, Fields
 from hardware.ros.graph import Endpoint, mismatches
 from hardware.ros.parameters import Parameter, read_parameters
+from hardware.ros.rclpy_graph import Graph
+from hardware.ros.rclpy_messages import filled, message_class, service_class
+from hardware.ros.rclpy_spin import Spinner, in_callback
 from hardware.ros.topics import Qos, Topic
 from robot_rlhf.timing import MonotonicClock
 
 _LOOK_EVERY = 0.5
-_FILE_SUFFIX = "_SendGoal"
 _STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 """Of all timers: a watchdog must tick when ROS time stands still or is set back."""
-_SPINNING: WeakSet[threading.Thread] = WeakSet()
-"""The threads from which callbacks come."""
 
 
 class RclpyBus:
-    """One node; its callbacks come from a single-threaded executor in a thread of its own."""
+    """One node in a context of its own; its callbacks come from a single-threaded executor in a thread of its own."""
 
-    def __init__(self, name: str, arguments: Sequence[str] = (), node: Node | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str] = (),
+        given: Mapping[str, Any] | None = None,
+        node_class: Any = Node,
+    ) -> None:
         """
         Args:
             arguments: ROS's own, from --ros-args on.
-            node: an existing one, whose executor somebody else runs.
+            given: the parameters that they give, by name: rclpy itself passes over names that nobody declares.
         """
         self._name = name
         self._arguments = list(arguments)
-        self._node: Any = node
-        self._owned = node is None
+        self._given = dict(given or {})
+        self._node_class = node_class
         self._clock = MonotonicClock()
-        self._own: list[Endpoint] = []
         self._troubles: tuple[str, ...] = ()
-        self._executor: Any = None
-        self._thread: threading.Thread | None = None
+        self._made: list[Callable[[], Any]] = []
+        """What takes back each thing that was made."""
+        self.failure = Failure()
 
     def __enter__(self) -> Self:
-        if self._owned:
-            rclpy.init(args=self._arguments, signal_handler_options=SignalHandlerOptions.NO)
-            self._node = Node(self._name)
-            self._executor, self._thread = _spinning(self._node)
-        self.timer(_LOOK_EVERY, self._look_around)
+        self._context = Context()
+        rclpy.init(args=self._arguments, context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            self._node: Any = self._node_class(self._name, context=self._context)
+        except BaseException:
+            self._context.try_shutdown()
+            raise
+        self._graph = Graph(self._node)
+        self._spinner = Spinner(self._node, self._context, self.log, self._fail)
+        self._look_timer: Any = self._node.create_timer(_LOOK_EVERY, self._look_around, clock=_STEADY)
+        self._spinner.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._owned:
-            _end(self._executor, self._thread, self._node)
+        self._spinner.end()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def _fail(self, why: str) -> None:
+        self.log(logging.ERROR, f"no callback comes any more: {why}")
+        self.failure.happen(f"{self.node}: {why}")
+
+    def clear(self) -> None:
+        """Take back every endpoint, service and timer that was made: whoever made them could not be configured."""
+        for destroy in self._made:
+            destroy()
+        self._made.clear()
+        self._graph.forget()
+        self._troubles = ()
 
     @property
     def clock(self) -> MonotonicClock:
@@ -84,12 +105,14 @@ class RclpyBus:
         return self._node.get_clock().now().nanoseconds * 1e-9
 
     def parameters(self, declared: Sequence[Parameter]) -> dict[str, Any]:
+        read_parameters(declared, self._given, self.node)  # names that nobody declares, and what is wrong in our words
         given: dict[str, Any] = {}
         for parameter in declared:
             kind = RosParameter.Type[parameter.type.upper()]
             default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
             start = kind if default is None or default == [] else default
-            self._node.declare_parameter(parameter.name, start, _descriptor(parameter))
+            if not self._node.has_parameter(parameter.name):  # a configuration that failed declared it before
+                self._node.declare_parameter(parameter.name, start, _descriptor(parameter))
             try:
                 value = self._node.get_parameter(parameter.name).value
             except ParameterUninitializedException:
@@ -99,20 +122,24 @@ class RclpyBus:
         return read_parameters(declared, given, self.node)
 
     def publisher(self, topic: Topic, name: str | None = None) -> RclpyPublisher:
-        full = self.resolved(name or topic.name)
-        publisher = self._node.create_publisher(get_message(topic.type), name or topic.name, _qos(topic.qos))
-        self._own.append(Endpoint(full, topic.type, True, topic.qos, self.node))
-        return RclpyPublisher(self._node, publisher, full, get_message(topic.type))
+        kind, full = message_class(topic.type), self.resolved(name or topic.name)
+        mine = Endpoint(full, topic.type, True, topic.qos, self.node)
+        made = self._graph.made(mine, lambda: self._node.create_publisher(kind, name or topic.name, _qos(topic.qos)))
+        self._made.append(lambda: self._node.destroy_publisher(made))
+        return RclpyPublisher(self._graph, made, full, kind)
 
     def subscription(
         self, topic: Topic, callback: Callable[[Any], None], name: str | None = None, *, raw: bool = False
     ) -> RclpySubscription:
         name = name or topic.name
+        kind, full = message_class(topic.type), self.resolved(name)
         guarded = self._guarded(callback, name)
-        made = self._node.create_subscription(get_message(topic.type), name, guarded, _qos(topic.qos), raw=raw)
-        full = self.resolved(name)
-        self._own.append(Endpoint(full, topic.type, False, topic.qos, self.node))
-        return RclpySubscription(self._node, made, full)
+        mine = Endpoint(full, topic.type, False, topic.qos, self.node)
+        made = self._graph.made(
+            mine, lambda: self._node.create_subscription(kind, name, guarded, _qos(topic.qos), raw=raw)
+        )
+        self._made.append(lambda: self._node.destroy_subscription(made))
+        return RclpySubscription(self._node, full)
 
     def service(self, topic: Topic, handler: Callable[[Any], Fields]) -> None:
         def answer(request: Any, response: Any) -> Any:
@@ -121,22 +148,30 @@ class RclpyBus:
         def answer_or_not(request: Any, response: Any) -> Any:
             return self._guarded(answer, topic.name)(request, response) or response
 
-        self._node.create_service(_service_type(topic.type), topic.name, answer_or_not)
+        made = self._node.create_service(service_class(topic.type), topic.name, answer_or_not)
+        self._made.append(lambda: self._node.destroy_service(made))
 
     def client(self, topic: Topic) -> RclpyClient:
-        kind = _service_type(topic.type)
-        return RclpyClient(self._node.create_client(kind, topic.name), kind, self.resolved(topic.name))
+        kind = service_class(topic.type)
+        made = self._node.create_client(kind, topic.name)
+        self._made.append(lambda: self._node.destroy_client(made))
+        return RclpyClient(made, kind, self.resolved(topic.name), self._guarded)
 
     def timer(self, period: float, callback: Callable[[], None]) -> RclpyTimer:
-        return RclpyTimer(self._node.create_timer(period, self._guarded(callback, "timer"), clock=_STEADY))
+        return self._timer(period, self._guarded(callback, "timer"))
 
     def once(self, delay: float, callback: Callable[[], None]) -> RclpyTimer:
         def call() -> None:
             timer.cancel()
             callback()
 
-        timer = RclpyTimer(self._node.create_timer(max(delay, 1e-6), self._guarded(call, "timer"), clock=_STEADY))
+        timer = self._timer(max(delay, 1e-6), self._guarded(call, "timer"))
         return timer
+
+    def _timer(self, period: float, callback: Callable[[], None]) -> RclpyTimer:
+        made = self._node.create_timer(period, callback, clock=_STEADY)
+        self._made.append(lambda: self._node.destroy_timer(made))
+        return RclpyTimer(made)
 
     def _guarded(self, callback: Callable[..., Any], what: str) -> Callable[..., Any]:
         """One callback that fails must not silence all the others: rclpy's executor would end."""
@@ -151,7 +186,11 @@ class RclpyBus:
         return call
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        return tuple(end for topic in {end.topic for end in self._own} for end in _others(self._node, topic))
+        """Of the whole graph: looks at each topic, which takes a while."""
+        return tuple(self._graph.all_others())
+
+    def twins(self) -> int:
+        return self._graph.twins()
 
     def resolved(self, name: str) -> str:
         return str(self._node.resolve_topic_name(name))
@@ -169,7 +208,8 @@ class RclpyBus:
             logger.info(text)
 
     def _look_around(self) -> None:
-        found = mismatches(self._own, self.endpoints())
+        topics = {end.topic for end in self._graph.own}
+        found = mismatches(self._graph.own, [end for topic in topics for end in self._graph.others(topic)])
         for words in found:
             if words not in self._troubles:
                 self.log(logging.WARNING, words)
@@ -179,8 +219,8 @@ class RclpyBus:
 class RclpyPublisher:
     """A publisher that takes fields."""
 
-    def __init__(self, node: Any, publisher: Any, topic: str, kind: Any) -> None:
-        self._node = node
+    def __init__(self, graph: Graph, publisher: Any, topic: str, kind: Any) -> None:
+        self._graph = graph
         self._publisher = publisher
         self._topic = topic
         self._kind = kind
@@ -196,15 +236,14 @@ class RclpyPublisher:
         return int(self._publisher.get_subscription_count())
 
     def rivals(self) -> int:
-        return sum(end.writer for end in _others(self._node, self._topic))
+        return sum(end.writer for end in self._graph.others(self._topic))
 
 
 class RclpySubscription:
     """A subscription."""
 
-    def __init__(self, node: Any, subscription: Any, topic: str) -> None:
+    def __init__(self, node: Any, topic: str) -> None:
         self._node = node
-        self._subscription = subscription
         self._topic = topic
 
     def publishers(self) -> int:
@@ -224,153 +263,30 @@ class RclpyTimer:
 class RclpyClient:
     """Calls one service."""
 
-    def __init__(self, client: Any, kind: Any, name: str) -> None:
+    def __init__(
+        self, client: Any, kind: Any, name: str, guarded: Callable[[Callable[..., Any], str], Callable[..., Any]]
+    ) -> None:
         self._client = client
         self._kind = kind
         self._name = name
+        self._guarded = guarded
 
     def call(self, fields: Fields, timeout: float) -> Any:
-        if threading.current_thread() in _SPINNING:
+        if in_callback():
             raise BusError(f"service {self._name}: called from a callback of the bus, which would wait for itself")
         if not self._client.wait_for_service(timeout_sec=timeout):
             raise BusError(f"service {self._name}: no server within {timeout:g} s")
         future, done = self._client.call_async(filled(self._kind.Request(), fields)), threading.Event()
         future.add_done_callback(lambda _: done.set())
         if not done.wait(timeout):
+            self._client.remove_pending_request(future)
             raise BusError(f"service {self._name}: no reply within {timeout:g} s")
         return future.result()
 
     def send(self, fields: Fields, heard: Callable[[Any], None] | None = None) -> None:
         future = self._client.call_async(filled(self._kind.Request(), fields))
         if heard is not None:
-            future.add_done_callback(lambda done: heard(done.result()))
-
-
-class Core(Protocol):
-    """What a lifecycle node hosts."""
-
-    def configure(self) -> None: ...
-
-    def activate(self) -> None: ...
-
-    def deactivate(self) -> None: ...
-
-    def end(self) -> None: ...
-
-    def run(self) -> dict[str, Any]: ...
-
-
-class LifecycleHost:
-    """A managed node around a core: transitions come from the graph, `run` waits for the first activation.
-
-    A node that was deactivated stays inactive until somebody activates it: nothing here does.
-    """
-
-    def __init__(self, name: str, arguments: Sequence[str], make_core: Callable[[RclpyBus], Core]) -> None:
-        self._name = name
-        self._arguments = list(arguments)
-        self._make_core = make_core
-        self._activated = threading.Event()
-        self._ended = threading.Event()
-        self._core: Core | None = None
-
-    def __enter__(self) -> Self:
-        rclpy.init(args=self._arguments, signal_handler_options=SignalHandlerOptions.NO)
-        self._node: Any = _managed(self)(self._name)
-        self._bus = RclpyBus(self._name, (), self._node).__enter__()
-        self._executor, self._thread = _spinning(self._node)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._core is not None and self._activated.is_set():
-            self._core.deactivate()
-        _end(self._executor, self._thread, self._node)
-
-    def run(self) -> dict[str, Any] | None:
-        """The core's run, once the node was activated; None when it was ended before."""
-        while not self._activated.wait(0.1):
-            if self._ended.is_set():
-                return None
-        assert self._core is not None
-        return self._core.run()
-
-    def end(self) -> None:
-        """Ask `run` to end; only sets flags, as a signal's handler must."""
-        self._ended.set()
-        if self._core is not None:
-            self._core.end()
-
-    def log(self, level: int, text: str) -> None:
-        self._bus.log(level, text)
-
-    def configure(self) -> None:
-        """The transition of that name."""
-        core = self._make_core(self._bus)
-        core.configure()
-        self._core = core
-
-    def activate(self) -> None:
-        """The transition of that name."""
-        assert self._core is not None
-        self._core.activate()
-        self._activated.set()
-
-    def deactivate(self) -> None:
-        """The transition of that name; the zero command is sent before it succeeds."""
-        assert self._core is not None
-        self._core.deactivate()
-
-
-def _managed(host: LifecycleHost) -> Any:
-    """The class of the node: transitions are passed on."""
-    done = TransitionCallbackReturn
-
-    class Managed(LifecycleNode):
-        def on_configure(self, state: Any) -> Any:
-            try:
-                host.configure()
-            except Exception as error:
-                self.get_logger().error(str(error))
-                return done.FAILURE
-            return done.SUCCESS
-
-        def on_activate(self, state: Any) -> Any:
-            host.activate()
-            return super().on_activate(state)
-
-        def on_deactivate(self, state: Any) -> Any:
-            host.deactivate()
-            return super().on_deactivate(state)
-
-        def on_cleanup(self, state: Any) -> Any:
-            self.get_logger().error("cleanup: end the node and start it again instead")
-            return done.FAILURE
-
-        def on_shutdown(self, state: Any) -> Any:
-            host.end()
-            return done.SUCCESS
-
-    return Managed
-
-
-def _spinning(node: Any) -> tuple[Any, threading.Thread]:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, name="rclpy", daemon=True)
-    _SPINNING.add(thread)
-    thread.start()
-    return executor, thread
-
-
-def _end(executor: Any, thread: threading.Thread | None, node: Any) -> None:
-    """In this order: a spinning daemon thread at exit would abort the process."""
-    executor.shutdown()
-    if thread is not None:
-        thread.join(timeout=5.0)
-    node.destroy_node()
-    rclpy.try_shutdown()
+            future.add_done_callback(self._guarded(lambda done: heard(done.result()), self._name))
 
 
 def _qos(qos: Qos) -> QoSProfile:
@@ -379,33 +295,6 @@ def _qos(qos: Qos) -> QoSProfile:
         reliability=QoSReliabilityPolicy.RELIABLE if qos.reliable else QoSReliabilityPolicy.BEST_EFFORT,
         durability=QoSDurabilityPolicy.TRANSIENT_LOCAL if qos.latched else QoSDurabilityPolicy.VOLATILE,
     )
-
-
-def _others(node: Any, topic: str) -> list[Endpoint]:
-    found: list[Endpoint] = []
-    own = (node.get_name(), node.get_namespace())
-    told = (
-        *((info, True) for info in node.get_publishers_info_by_topic(topic)),
-        *((info, False) for info in node.get_subscriptions_info_by_topic(topic)),
-    )
-    for info, writer in told:
-        if (info.node_name, info.node_namespace) == own:
-            continue
-        profile = info.qos_profile
-        qos = Qos(
-            reliable=profile.reliability == QoSReliabilityPolicy.RELIABLE,
-            depth=profile.depth,
-            latched=profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL,
-        )
-        name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-        found.append(Endpoint(topic, info.topic_type, writer, qos, name))
-    return found
-
-
-def _service_type(kind: str) -> Any:
-    if "/action/" in kind:
-        return get_action(kind.removesuffix(_FILE_SUFFIX)).Impl.SendGoalService
-    return get_service(kind)
 
 
 def _descriptor(parameter: Parameter) -> ParameterDescriptor:
@@ -420,26 +309,3 @@ def _descriptor(parameter: Parameter) -> ParameterDescriptor:
         top = 2**63 - 1 if high is None else int(high)
         descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=top, step=1)]
     return descriptor
-
-
-def filled(message: Any, fields: Mapping[str, Any]) -> Any:
-    """Set the fields of a message of rclpy, nested ones too."""
-    kinds = message.get_fields_and_field_types()
-    for name, value in fields.items():
-        present = getattr(message, name)
-        if isinstance(value, Mapping):
-            filled(present, value)
-        elif kinds[name] == "octet":
-            setattr(message, name, bytes([value]))
-        elif isinstance(present, array.array):
-            # From bytes: a list of numbers takes a thousand times as long.
-            dtype = np.dtype(present.typecode)
-            setattr(message, name, array.array(present.typecode, np.ascontiguousarray(value, dtype).tobytes()))
-        elif isinstance(present, np.ndarray):
-            setattr(message, name, np.asarray(value, present.dtype))
-        elif isinstance(present, list) and len(value) and isinstance(value[0], Mapping):
-            inner = get_message(kinds[name].removeprefix("sequence<").partition(">")[0].replace("/", "/msg/"))
-            setattr(message, name, [filled(inner(), item) for item in value])
-        else:
-            setattr(message, name, value)
-    return message

@@ -8,6 +8,7 @@ from typing import Any
 
 from cyclonedds.builtin import (
     BuiltinDataReader,
+    BuiltinTopicDcpsParticipant,
     BuiltinTopicDcpsPublication,
     BuiltinTopicDcpsSubscription,
 )
@@ -59,10 +60,14 @@ class DdsGraph:
         self._news = DataReader(participant, topic, qos=qos(Policy.History.KeepAll))
         self._publications = BuiltinDataReader(participant, BuiltinTopicDcpsPublication)
         self._subscriptions = BuiltinDataReader(participant, BuiltinTopicDcpsSubscription)
+        self._participants = BuiltinDataReader(participant, BuiltinTopicDcpsParticipant)
         self._nodes: dict[bytes, str] = {}
+        """By endpoint."""
+        self._names: dict[bytes, list[str]] = {}
+        """Nodes by participant, as it announced them last."""
         self._dead = {
             id(reader): ReadCondition(reader, ViewState.Any | SampleState.Any | _NOT_ALIVE)
-            for reader in (self._publications, self._subscriptions)
+            for reader in (self._publications, self._subscriptions, self._participants)
         }
         self._seen: tuple[Endpoint, ...] = ()
         self._seen_at = -REMEMBERED
@@ -96,6 +101,19 @@ class DdsGraph:
                 self._seen_at = time.monotonic()
             return self._seen
 
+    def twins(self, name: str) -> int:
+        """Nodes of this full name in other participants that live."""
+        with self._lock:
+            self._hear_names()
+            self._participants.take(_MANY, condition=self._dead[id(self._participants)])
+            living = {
+                found.key.bytes
+                for found in self._participants.read(_MANY)
+                if found.sample_info.instance_state == InstanceState.Alive and found.sample_info.valid_data
+            }
+            others = (names for key, names in self._names.items() if key in living and key != self._key.bytes)
+            return sum(names.count(name) for names in others)
+
     def _living(self, reader: BuiltinDataReader, writer: bool) -> list[Endpoint]:
         found: list[Endpoint] = []
         # Whoever has left stays in the reader until taken: a look would last the longer the more have come and gone.
@@ -115,8 +133,11 @@ class DdsGraph:
             raw = getattr(got, "raw", None)
             if raw is None:
                 continue
-            for node in wire.decode(raw, ENTITIES).node_entities_info_seq:
+            told = wire.decode(raw, ENTITIES)
+            names = self._names[bytes(told.gid.data)] = []
+            for node in told.node_entities_info_seq:
                 name = f"{node.node_namespace.rstrip('/')}/{node.node_name}"
+                names.append(name)
                 for gid in (*node.reader_gid_seq, *node.writer_gid_seq):
                     self._nodes[bytes(gid.data)] = name
 

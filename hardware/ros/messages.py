@@ -67,13 +67,19 @@ def joint_state_fields(
     }
 
 
-def joints_of(message: Any, names: Sequence[str]) -> tuple[Numbers, Numbers]:
-    """Positions and velocities of the named joints, in the order of `names`; velocities are 0 where none are told.
+def joints_of(message: Any, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Position and velocity of those of the named joints that a message tells of: none, in another driver's.
+
+    A velocity that is left out or NaN is not told, and counts as 0: joint_state_broadcaster writes NaN for an interface
+    that a joint lacks. So does a message without positions tell of no joint.
 
     Raises:
-        MessageError: a joint is missing or named twice, a value is NaN, or the arrays have other lengths.
+        MessageError: a joint is named twice, a position is not a finite number, or the arrays have other lengths.
     """
     told = list(message.name)
+    ours = [name for name in names if name in told]
+    if not ours or not len(message.position):
+        return {}
     position = np.asarray(message.position, np.float64)
     velocity = np.asarray(message.velocity, np.float64)
     if len(position) != len(told) or len(velocity) not in (0, len(told)):
@@ -82,19 +88,17 @@ def joints_of(message: Any, names: Sequence[str]) -> tuple[Numbers, Numbers]:
             f"{len(told)} names, {len(position)} positions, {len(velocity)} velocities",
             "as many of each (velocities may be left out)",
         )
-    places: list[int] = []
-    for name in names:
-        count = told.count(name)
-        if count != 1:
-            what = "no joint" if count == 0 else f"{count} joints"
-            raise MessageError("JointState.name", f"{what} {name!r} among {told}", f"each of {list(names)} once")
-        places.append(told.index(name))
-    chosen = position[places], velocity[places] if len(velocity) else np.zeros(len(places))
-    for what, values in zip(("position", "velocity"), chosen, strict=True):
-        if not np.isfinite(values).all():
-            bad = names[int(np.argmin(np.isfinite(values)))]
-            raise MessageError(f"JointState.{what}", f"{bad} at {values.tolist()}", "finite numbers")
-    return chosen
+    found: dict[str, tuple[float, float]] = {}
+    for name in ours:
+        if told.count(name) != 1:
+            raise MessageError("JointState.name", f"{told.count(name)} joints {name!r} among {told}", "each joint once")
+        at = told.index(name)
+        speed = float(velocity[at]) if len(velocity) else 0.0
+        found[name] = float(position[at]), 0.0 if math.isnan(speed) else speed
+        for what, number in zip(("position", "velocity"), found[name], strict=True):
+            if not math.isfinite(number):
+                raise MessageError(f"JointState.{what}", f"{name} at {number}", "finite numbers")
+    return found
 
 
 # -- poses, velocities, forces -----------------------------------------------------------------------------------------

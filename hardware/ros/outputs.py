@@ -47,6 +47,10 @@ class Output(Protocol):
         """Args: target, measured: tool poses (7,); joints: measured positions (n,)."""
         ...
 
+    def repeat(self, target: Numbers, measured: Numbers) -> None:
+        """Say again what is to be reached, between two calls of `send`: where silence would brake the robot."""
+        ...
+
     def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
         """Hold still: a velocity of zero, or the pose `where` (7,) or the joints (n,) as the target.
 
@@ -68,6 +72,9 @@ class PoseOutput:
 
     def send(self, target: Numbers, measured: Numbers, joints: Numbers) -> None:
         self._publish(target)
+
+    def repeat(self, target: Numbers, measured: Numbers) -> None:
+        """A pose stays what it is."""
 
     def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
         if where is not None:
@@ -93,6 +100,9 @@ class TwistOutput:
         angular = np.array(turn) / self._horizon
         parts = [_shortened(*pair) for pair in zip((linear, angular), self._fastest, strict=True)]
         self._publish(np.concatenate(parts))
+
+    def repeat(self, target: Numbers, measured: Numbers) -> None:
+        self.send(target, measured, np.zeros(0))  # from where the tool is by now: so it does not run past the target
 
     def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
         self._publish(np.zeros(6))
@@ -122,6 +132,9 @@ class JointOutput:
         start = joints if self._told is None else self._told
         self._told = np.asarray(self._solver.solve(target, start), np.float64)
         self._publish(self._told)
+
+    def repeat(self, target: Numbers, measured: Numbers) -> None:
+        """Joint positions stay what they are."""
 
     def hold(self, where: Numbers | None, joints: Numbers | None, *, again: bool) -> None:
         if where is None:

@@ -25,6 +25,9 @@ from robot_rlhf.safety.limits import ToolLimits
 WATCH_EVERY = 0.01
 """Seconds between two looks of the watchdog: it stops the robot at most so long after it should."""
 RIVALS_EVERY = 0.5
+REPEAT_EVERY = 0.03
+"""Seconds between two words of a velocity that is in force: MoveIt Servo brakes when the last is as old as its
+incoming_command_timeout, 0.1 s, which is a whole period of a loop at 10 Hz."""
 
 
 class RosRobot:
@@ -58,6 +61,8 @@ class RosRobot:
         self._target: Numbers | None = None
         """Pose that is commanded now; None while nothing is, and the robot holds what is measured."""
         self._opening: float | None = None
+        self._said_at = 0.0
+        """When the command that is in force was told last, seconds of the monotonic clock."""
         self._held: Numbers | None = None
         """Pose of the last hold; None while a command is in force."""
         self._rivals = ""
@@ -146,7 +151,7 @@ class RosRobot:
             target = np.array(command.target[:7])
             self._output.send(target, pose, joints)
             self._gripper.send(float(command.target[7]))
-            self._active, self._held = command, None
+            self._active, self._held, self._said_at = command, None, now
             self._target, self._opening = target, float(command.target[7])
         return command
 
@@ -208,8 +213,19 @@ class RosRobot:
         elif trouble := self._rivals or self._senses.trouble:
             self._halt(trouble)
         else:
+            self._repeat()
             return
         self._bus.log(logging.WARNING, f"held still: {self._why}")
+
+    def _repeat(self) -> None:
+        """While a command is in force, and never longer: a loop that hangs is followed by a hold as ever."""
+        fresh, now = self._senses.pose.peek(), self._bus.clock.now()
+        with self._lock:
+            due = now - self._said_at >= REPEAT_EVERY - 0.5 * WATCH_EVERY
+            if fresh is None or self._active is None or self._target is None or self._forbidden or not due:
+                return
+            self._said_at = now
+            self._output.repeat(self._target, fresh.value)
 
     def _look_for_rivals(self) -> None:
         count = self._output.publisher.rivals()

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from hardware.ros.bus import Bus
 from hardware.ros.diagnostics import Status
 from hardware.ros.frames import Frames, quaternion, vector
+from hardware.ros.joints import BESIDE_AGE, JointTable
 from hardware.ros.messages import (
     MessageError,
     Numbers,
     compressed_image_of,
     image_of,
-    joints_of,
     pose_of,
-    stamp_of,
     twist_of,
     wrench_of,
 )
@@ -28,6 +27,7 @@ from hardware.ros.settings import RobotSettings
 from hardware.ros.stream import Sample, Stream
 from hardware.ros.topics import POLICY_TOPICS, named
 from robot_rlhf.safety import rotation
+from robot_rlhf.safety.rotation import Quaternion
 from robot_rlhf.timing import Clock
 
 Picture = NDArray[np.uint8]
@@ -64,9 +64,9 @@ class Senses:
         self._before: Sample[Numbers] | None = None
         state = settings.state_age_max
         self._own_gripper = bool(settings.gripper_joint) and settings.gripper_states == "own"
-        in_joints = settings.gripper_joint and not self._own_gripper
-        self._joint_names = (*settings.joint_names, *((settings.gripper_joint,) if in_joints else ()))
-        self.joints = self._stream("joint_states", lambda m: joints_of(m, self._joint_names), state)
+        beside = (settings.gripper_joint,) if settings.gripper_joint and not self._own_gripper else ()
+        self._tables = [JointTable(settings.joint_names, state, beside)]
+        self.joints = self._joints("joint_states", self._tables[0], state)
         self.pose: Stream[Numbers] = self._tool_pose(state)
         self.pose.listeners.append(self._derive)
         self._state: list[Stream[Any]] = [self.joints, self.pose]
@@ -75,8 +75,8 @@ class Senses:
         self._state += [stream for stream in (self.twist, self.wrench) if stream is not None]
         self._gripper: Stream[tuple[Numbers, Numbers]] | None = None
         if self._own_gripper:
-            joint = (settings.gripper_joint,)
-            self._gripper = self._stream("gripper/joint_states", lambda m: joints_of(m, joint), 1.0)
+            self._tables.append(JointTable((settings.gripper_joint,), BESIDE_AGE))
+            self._gripper = self._joints("gripper/joint_states", self._tables[1], BESIDE_AGE)
         self._cameras = {name: self._camera(name) for name in settings.cameras}
         self._things = {
             name: self._stream("perception/{thing}", self._pose, settings.scene_age_max, f"perception/{name}")
@@ -87,6 +87,10 @@ class Senses:
         entry = named(POLICY_TOPICS, topic)
         error = self._settings.clock_error_max
         return Stream(self._bus, entry, convert, age_max=age_max, clock_error_max=error, name=name)
+
+    def _joints(self, topic: str, table: JointTable, age_max: float) -> Stream[tuple[Numbers, Numbers]]:
+        entry, error = named(POLICY_TOPICS, topic), self._settings.clock_error_max
+        return Stream(self._bus, entry, table.take, age_max=age_max, clock_error_max=error, stamp=table.stamp)
 
     # -- what messages say -------------------------------------------------------------------------------------------
 
@@ -109,21 +113,31 @@ class Senses:
         frame = message.header.frame_id.lstrip("/")
         if frame == settings.base_frame:
             return wrench
-        if frame != settings.tool_frame:
-            allowed = f"{settings.base_frame!r} or {settings.tool_frame!r}, parameters base_frame and tool_frame"
-            raise MessageError("header.frame_id", repr(frame), allowed)
-        pose = self.pose.last()
-        if pose is None:
-            raise MessageError("wrench", f"in frame {frame!r}", "the tool's pose known before")
-        q = quaternion(pose.value)
+        q = self._orientation(frame)
         return np.array([*rotation.rotate(q, vector(wrench)), *rotation.rotate(q, vector(wrench[3:]))])
+
+    def _orientation(self, frame: str) -> Quaternion:
+        """Of the frame of a force: the tool's, or with transforms any that hangs on the base."""
+        settings = self._settings
+        if frame == settings.tool_frame:
+            pose = self.pose.last()
+            if pose is None:
+                raise MessageError("wrench", f"in frame {frame!r}", "the tool's pose known before")
+            return quaternion(pose.value)
+        found = self._frames.pose(settings.base_frame, frame)
+        if found is None:
+            allowed = f"{settings.base_frame!r} or {settings.tool_frame!r}, parameters base_frame and tool_frame"
+            if settings.tool_pose == "tf":
+                allowed += f", or a frame that transforms connect with {settings.base_frame!r}"
+            raise MessageError("header.frame_id", repr(frame), allowed)
+        return quaternion(found[0])
 
     def _tool_pose(self, age_max: float) -> Stream[Numbers]:
         settings = self._settings
         if settings.tool_pose == "topic":
             return self._stream("current_pose", self._pose, age_max)
         fixed = named(POLICY_TOPICS, "/tf_static")
-        self._bus.subscription(fixed, lambda message: self._frames.take(message, fixed=True))
+        self._bus.subscription(fixed, self._take_fixed)
         return Stream(
             self._bus,
             named(POLICY_TOPICS, "/tf"),
@@ -133,13 +147,18 @@ class Senses:
             stamp=lambda _: self._tf_stamp,
         )
 
+    def _take_fixed(self, message: Any) -> None:
+        self._frames.take(message, fixed=True)
+
     def _from_frames(self, message: Any) -> Numbers | None:
-        self._frames.take(message, fixed=False)
-        found = self._frames.pose(self._settings.base_frame, self._settings.tool_frame)
+        told = self._frames.take(message, fixed=False)
+        base, tool = self._settings.base_frame, self._settings.tool_frame
+        if told.isdisjoint(self._frames.chain(base, tool)):
+            return None  # of others
+        found = self._frames.pose(base, tool)
         if found is None:
             return None
-        pose, oldest = found
-        self._tf_stamp = stamp_of(message.transforms[0]) if oldest == float("inf") else oldest
+        pose, self._tf_stamp = found
         return pose
 
     def _derive(self, sample: Sample[Numbers]) -> None:
@@ -191,6 +210,8 @@ class Senses:
     def forget(self) -> None:
         """Give out nothing that was sensed before now."""
         self._before = None
+        for table in self._tables:
+            table.forget()
         for stream in self._all:
             stream.forget()
 

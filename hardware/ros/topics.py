@@ -54,6 +54,8 @@ COMMAND = Qos(reliable=True, depth=1)
 """Meets every subscriber; an old command is replaced rather than queued."""
 DEFAULT = Qos(reliable=True, depth=10)
 LATCHED = Qos(reliable=True, depth=1, latched=True)
+FIXED_FRAMES = Qos(reliable=True, depth=100, latched=True)
+"""Of /tf_static: a message of every broadcaster, all at once; with a depth of 1 that of one would be left."""
 
 Role = Literal["publisher", "subscription", "service", "client"]
 
@@ -77,7 +79,7 @@ POLICY_TOPICS: tuple[Topic, ...] = (
     Topic("joint_states", JOINT_STATE, "subscription", "Joints, found by name", NEWEST, "50 to 1000"),
     Topic("current_pose", POSE, "subscription", "Tool in base_frame", NEWEST, "50+", "tool_pose: topic"),
     Topic("/tf", TF, "subscription", "Tool in base_frame", DEFAULT, "50+", "tool_pose: tf"),
-    Topic("/tf_static", TF, "subscription", "Fixed frames", LATCHED, "once", "tool_pose: tf"),
+    Topic("/tf_static", TF, "subscription", "Fixed frames", FIXED_FRAMES, "once", "tool_pose: tf"),
     Topic("current_twist", TWIST_STAMPED, "subscription", "Velocity of the tool", NEWEST, "50+", "tool_twist: true"),
     Topic("wrench", WRENCH, "subscription", "Force on the tool", NEWEST, "100+", "wrench: true"),
     Topic("gripper/joint_states", JOINT_STATE, "subscription", "Gripper", NEWEST, "20+", "gripper_states: own"),

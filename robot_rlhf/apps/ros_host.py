@@ -6,16 +6,26 @@ import importlib
 import importlib.util
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hardware.ros.bus import Bus
+from hardware.ros.bus import Bus, BusError
 from hardware.ros.rcl_yaml import Section, Value, for_node, merged, sections_of, value_of
 from robot_rlhf.errors import ConfigError
 
 DOMAIN = "ROS_DOMAIN_ID"
+TWIN_LOOK = 1.0
+"""Seconds within which a node of the same name is discovered."""
+TWIN_PATIENCE = 30.0
+STRANGERS = (
+    "whoever is in the network and in domain {domain} may publish what {node} obeys, joy, success and poses too; "
+    "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST (or --loopback), a domain of its own or SROS2 close it: docs/ros2.md"
+)
 
 
 @dataclass(frozen=True)
@@ -144,19 +154,31 @@ def parameters_given(options: HostOptions) -> dict[str, Value]:
     return for_node(merged(sections), node)
 
 
+def backend_of(options: HostOptions) -> str:
+    """The backend that is asked for; rclpy where it is installed."""
+    return options.backend or ("rclpy" if _installed("rclpy", "node") else "dds")
+
+
 def open_bus(options: HostOptions) -> Bus:
     """The bus of the wanted backend, not yet open.
 
     Raises:
         ConfigError: its package is not installed.
     """
-    backend = options.backend or ("rclpy" if _installed("rclpy", "node") else "dds")
-    if backend == "rclpy":
+    if backend_of(options) == "rclpy":
         if not _installed("rclpy", "node"):
             raise ConfigError("--backend rclpy: ROS 2 is not sourced here (no rclpy); --backend dds needs no ROS")
-        return importlib.import_module("hardware.ros.bus_rclpy").RclpyBus(options.name, ros_arguments(options))
+        module = importlib.import_module("hardware.ros.bus_rclpy")
+        return module.RclpyBus(options.name, ros_arguments(options), parameters_given(options))
     if not _installed("cyclonedds", "core"):
         raise ConfigError("--backend dds needs Cyclone DDS: pip install 'robot-rlhf[ros-wire]' (Linux on x86-64)")
+    given = parameters_given(options)
+    if given.get("use_sim_time"):
+        raise ConfigError(
+            "parameter use_sim_time: the dds backend goes by the machine's clock; --backend rclpy follows /clock"
+        )
+    if any(word in options.ros for word in ("--enclave", "-e")):
+        raise ConfigError("--enclave: the dds backend knows no SROS2; --backend rclpy does")
     dds = importlib.import_module("hardware.ros.bus_dds")
     if options.loopback:
         dds.stay_on_this_machine()
@@ -164,9 +186,74 @@ def open_bus(options: HostOptions) -> Bus:
         options.name,
         domain=options.domain,
         namespace=options.namespace,
-        given=parameters_given(options),
+        given=given,
         remaps=options.remaps,
     )
+
+
+@contextmanager
+def joined(options: HostOptions) -> Iterator[Bus]:
+    """The bus of a node, open: alone under its name, and with a word about who else may publish.
+
+    Raises:
+        ConfigError: as `open_bus`.
+        BusError: another node of the same name stays.
+    """
+    with open_bus(options) as bus:
+        alone(bus)
+        warn_of_strangers(bus, options)
+        yield bus
+
+
+def alone(bus: Bus, *, patience: float = TWIN_PATIENCE) -> None:
+    """Wait until no other node has this one's name; two policies of one name would drive one arm.
+
+    Raises:
+        BusError: it is still there after `patience` seconds; one that was killed leaves within 20.
+    """
+    began = bus.clock.now()
+    said = False
+    while (now := bus.clock.now()) < began + (patience if bus.twins() else TWIN_LOOK):
+        if bus.twins() and not said:
+            said = True
+            bus.log(logging.WARNING, f"another {bus.node} is on the graph: waiting {patience:g} s for it to leave")
+        bus.clock.sleep_until(now + 0.05)
+    if bus.twins():
+        raise BusError(f"another node {bus.node} is on the graph: end it, or name this one with -r __node:=NAME")
+
+
+def warn_of_strangers(bus: Bus, options: HostOptions) -> None:
+    """Say who may publish what this node obeys, where that is more than this machine."""
+    if open_to_the_network(options):
+        bus.log(logging.WARNING, STRANGERS.format(domain=os.environ.get(DOMAIN, "0") or "0", node=bus.node))
+
+
+def open_to_the_network(options: HostOptions) -> bool:
+    """Whether machines of the network are met, as far as the environment tells."""
+    environment = os.environ
+    if environment.get("ROS_SECURITY_ENABLE") == "true" and environment.get("ROS_SECURITY_STRATEGY") == "Enforce":
+        return False
+    if backend_of(options) == "dds":
+        text = environment.get("CYCLONEDDS_URI", "")
+        return not (options.loopback or 'name="lo"' in text)
+    if environment.get("ROS_LOCALHOST_ONLY") == "1":
+        return False
+    return environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET").upper() not in ("LOCALHOST", "OFF")
+
+
+def until_ended(bus: Bus, every: float, deed: Callable[[], None] = lambda: None) -> None:
+    """Wait for SIGINT or SIGTERM, and do something every so many seconds meanwhile.
+
+    Raises:
+        BusError: the bus has failed.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(every):
+        if bus.failure.reason:
+            raise BusError(bus.failure.reason)
+        deed()
 
 
 def ros_arguments(options: HostOptions) -> list[str]:
@@ -191,10 +278,10 @@ def _installed(package: str, member: str) -> bool:
         return False
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(level: int = logging.INFO) -> None:
     """Have the node's log on stderr, with time and level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("[%(levelname)s] [%(created).6f] [%(name)s]: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)

@@ -10,28 +10,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hardware.ros.nodes import LEARNER
-from hardware.ros.parameters import read_parameters
 from robot_rlhf.apps import learner
-from robot_rlhf.apps.ros_host import log_to_stderr, parameters_given, read_options
-
-log = logging.getLogger(__name__)
+from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options
 
 
 def run(argv: Sequence[str]) -> int:
     """Wait for the run's folder, then learn until SIGINT or SIGTERM; returns the exit code.
 
-    It speaks through the run's folder alone, so that it needs no middleware and no topic.
+    It is on the graph as a node, with its parameters; what it learns goes through the run's folder, not over a topic.
     """
-    log_to_stderr()
-    values = read_parameters(LEARNER.parameters, parameters_given(read_options("learner", argv)), "/learner")
-    folder = Path(str(values["out"])) / str(values["run"])
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    if not (folder / "config.yaml").is_file():
-        log.info("waiting for the run %s", folder)
-    while not (folder / "config.yaml").is_file():
-        if ended.wait(0.2):
-            return 0
-    learner.main([str(folder), "--parent", str(os.getppid())])
+    options = read_options(LEARNER.executable, argv)
+    log_to_stderr(options.log_level)
+    with joined(options) as bus:
+        values = bus.parameters(LEARNER.parameters)
+        folder = Path(str(values["out"])) / str(values["run"])
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        if not (folder / "config.yaml").is_file():
+            bus.log(logging.INFO, f"waiting for the run {folder}")
+        while not (folder / "config.yaml").is_file():
+            if ended.wait(0.2):
+                return 0
+        learner.main([str(folder), "--parent", str(os.getppid())])
     return 0

@@ -9,8 +9,20 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Protocol
 
+from hardware.ros.bus import BusError
 from hardware.ros.nodes import POLICY
-from robot_rlhf.apps.ros_host import HostOptions, log_to_stderr, open_bus, read_options, ros_arguments
+from robot_rlhf.apps.ros_host import (
+    HostOptions,
+    alone,
+    backend_of,
+    joined,
+    log_to_stderr,
+    open_bus,
+    parameters_given,
+    read_options,
+    ros_arguments,
+    warn_of_strangers,
+)
 from robot_rlhf.apps.ros_policy import PolicyCore, summary_line
 
 INTERRUPTED = 130
@@ -24,26 +36,40 @@ class Endable(Protocol):
 
 def run(argv: Sequence[str]) -> int:
     """Run the policy node until its run is done, or SIGINT or SIGTERM comes; returns the exit code."""
-    log_to_stderr()
     options = read_options(POLICY.executable, argv)
-    bus = open_bus(options)
-    if type(bus).__module__.endswith("bus_rclpy"):
+    log_to_stderr(options.log_level)
+    if backend_of(options) == "rclpy":
         return _with_rclpy(options)
-    with bus:
+    with joined(options) as bus:
         core = PolicyCore(bus)
         core.configure()
+        bus.failure.listeners.append(lambda _: _hold_and_end(core))
         end_in_order(core)
         core.activate()
         summary = core.run()
         core.deactivate()
         bus.log(logging.INFO, summary_line(summary))
+        if bus.failure.reason:
+            raise BusError(bus.failure.reason)
     return INTERRUPTED if summary["interrupted"] else 0
 
 
+def _hold_and_end(core: PolicyCore) -> None:
+    """The bus is deaf: hold still while something can still be sent, and end the run."""
+    try:
+        core.deactivate()
+    finally:
+        core.end()
+
+
 def _with_rclpy(options: HostOptions) -> int:
-    module = importlib.import_module("hardware.ros.bus_rclpy")
-    with module.LifecycleHost(options.name, ros_arguments(options), PolicyCore) as host:
+    open_bus(options)  # says what is missing
+    module = importlib.import_module("hardware.ros.rclpy_host")
+    given = parameters_given(options)
+    with module.LifecycleHost(options.name, ros_arguments(options), given, PolicyCore) as host:
         end_in_order(host)
+        alone(host.bus)
+        warn_of_strangers(host.bus, options)
         summary = host.run()
         if summary is None:
             return 0

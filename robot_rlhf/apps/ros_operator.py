@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -16,7 +14,7 @@ from hardware.ros.messages import joy_fields, twist_fields
 from hardware.ros.nodes import OPERATOR
 from hardware.ros.topics import OPERATOR_TOPICS, named
 from hardware.spacemouse import SpaceMouse
-from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
+from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.datatypes import ActionLayout
 from robot_rlhf.ports import Teleop
 
@@ -54,15 +52,12 @@ class Publisher:
 
 def run(argv: Sequence[str]) -> int:
     """Publish until SIGINT or SIGTERM; returns the exit code."""
-    log_to_stderr()
+    options = read_options(OPERATOR.executable, argv)
+    log_to_stderr(options.log_level)
     with ExitStack() as stack:
-        bus = stack.enter_context(open_bus(read_options(OPERATOR.executable, argv)))
+        bus = stack.enter_context(joined(options))
         values: dict[str, Any] = dict(bus.parameters(OPERATOR.parameters))
         mouse = stack.enter_context(SpaceMouse.open(LAYOUT))
         Publisher(bus, mouse, values)
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
-        while not ended.wait(0.5):
-            pass
+        until_ended(bus, 0.5)
     return 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +14,12 @@ from mcap.records import Metadata
 from hardware.ros import wire
 from hardware.ros.bus import Bus
 from hardware.ros.nodes import RECORDER
-from hardware.ros.topics import DEFAULT, IMAGE, LATCHED, SENSOR, Topic
-from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
+from hardware.ros.topics import DEFAULT, FIXED_FRAMES, IMAGE, SENSOR, Topic
+from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.mcapfile import McapFile, message_record
 
 FILE = "bag_0.mcap"
-FIXED_FRAMES = replace(LATCHED, depth=100)
-"""Of /tf_static: one message of each broadcaster."""
 QUEUE, IMAGE_QUEUE = 1000, 50
 """Messages of a topic that may wait while the disk is slow; a picture takes a megabyte or more."""
 SYNC_EVERY = 1.0
@@ -158,17 +154,14 @@ def _definition(kind: str) -> bytes:
 
 def run(argv: Sequence[str]) -> int:
     """Record until SIGINT or SIGTERM; returns the exit code."""
-    log_to_stderr()
-    with open_bus(read_options(RECORDER.executable, argv)) as bus:
+    options = read_options(RECORDER.executable, argv)
+    log_to_stderr(options.log_level)
+    with joined(options) as bus:
         values: dict[str, Any] = dict(bus.parameters(RECORDER.parameters))
         recorder = Recorder(bus, Path(values["out"]), values["topics"], reliable=values["reliable"])
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
         bus.log(logging.INFO, f"recording {len(values['topics'])} topics into {values['out']}")
         try:
-            while not ended.wait(SYNC_EVERY):
-                recorder.sync()
+            until_ended(bus, SYNC_EVERY, recorder.sync)
         except JournalError as error:
             bus.log(logging.ERROR, f"recording ends: {error}")
             raise

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +33,7 @@ from hardware.ros.topics import ROBOT_SIM_TOPICS, named
 from robot_rlhf.apps.build import SimTask
 from robot_rlhf.apps.config import TASKS
 from robot_rlhf.apps.priority import stay_urgent
-from robot_rlhf.apps.ros_host import log_to_stderr, open_bus, read_options
+from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.apps.ros_person import JoyPerson
 from robot_rlhf.datatypes import Command, Observation
 from robot_rlhf.errors import RobotRlhfError
@@ -274,19 +272,16 @@ _STATES = ("joint_states", "current_pose", "current_twist", "wrench", "success",
 
 def run(argv: Sequence[str]) -> int:
     """Be a robot until SIGINT or SIGTERM; returns the exit code."""
-    log_to_stderr()
+    options = read_options(ROBOT_SIM.executable, argv)
+    log_to_stderr(options.log_level)
     # Mesa then draws in this process's own urgent thread instead of in helpers of it.
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    with open_bus(read_options(ROBOT_SIM.executable, argv)) as bus:
+    with joined(options) as bus:
         values = bus.parameters(ROBOT_SIM.parameters)
         stand_in = StandIn(bus, values)
         if stand_in.person is not None:
             stand_in.person.watch(lambda: stand_in.seen)
         bus.once(0.0, stay_urgent)  # a real robot's controller does not wait for other programs
         bus.log(logging.INFO, f"{values['task']}: ready")
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
-        while not ended.wait(0.5):
-            pass
+        until_ended(bus, 0.5)
     return 0

@@ -176,8 +176,8 @@ def test_names_are_remapped_and_namespaces_added(join: Join, domain: int) -> Non
     ):
         publisher = a.publisher(topic)
         assert a.node == "/left/a"
-        b.subscription(topic, lambda m: heard.append(m.data), "/left/chatter")
-        wait_for(lambda: publisher.subscribers() == 1)
+        ears = b.subscription(topic, lambda m: heard.append(m.data), "/left/chatter")
+        wait_for(lambda: publisher.subscribers() == ears.publishers() == 1)  # either side may know first
         publisher.publish({"data": "hello"})
         wait_for(lambda: heard == ["hello"])
         wait_for(lambda: any(end.node == "/left/a" and end.topic == "/left/chatter" for end in b.endpoints()))
@@ -220,9 +220,9 @@ def test_nested_messages_arrive_whole(join: Join, domain: int) -> None:
     heard: list[str] = []
     with join("policy") as bus, DdsBus("other", domain=domain) as other:
         topic = Topic("/diagnostics", DIAGNOSTICS, "publisher", "", DEFAULT)
-        other.subscription(topic, lambda m: heard.append(f"{m.status[0].level} {m.status[0].values[0].value}"))
+        ears = other.subscription(topic, lambda m: heard.append(f"{m.status[0].level} {m.status[0].values[0].value}"))
         publisher = bus.publisher(topic)
-        wait_for(lambda: publisher.subscribers() == 1)
+        wait_for(lambda: publisher.subscribers() == ears.publishers() == 1)
         publisher.publish({"status": [{"level": 2, "name": "a", "values": [{"key": "k", "value": "v"}]}]})
         wait_for(lambda: heard == ["2 v"])
 

@@ -61,20 +61,25 @@ def test_joints_are_found_by_name(order: list[str]) -> None:
         t.JOINT_STATE,
         m.joint_state_fields(1.0, order, [angle[n] for n in order], [10 * angle[n] for n in order]),
     )
-    position, velocity = m.joints_of(told, ("c", "a"))
-    np.testing.assert_array_equal(position, [0.3, 0.1])
-    np.testing.assert_array_equal(velocity, [3.0, 1.0])
+    assert m.joints_of(told, ("c", "a", "elsewhere")) == {"c": (0.3, 3.0), "a": (0.1, 1.0)}
 
 
-def test_velocities_may_be_left_out() -> None:
-    told = sent(t.JOINT_STATE, m.joint_state_fields(1.0, ["a"], [0.5]))
-    assert m.joints_of(told, ("a",))[1].tolist() == [0.0]
+@pytest.mark.parametrize("velocity", [[], [np.nan, 2.0]])
+def test_velocities_may_be_left_out_or_nan(velocity: list[float]) -> None:
+    told = sent(t.JOINT_STATE, m.joint_state_fields(1.0, ["a", "b"], [0.5, 0.6], velocity))
+    assert m.joints_of(told, ("a",)) == {"a": (0.5, 0.0)}
+
+
+def test_a_message_of_others_tells_of_no_joint_whatever_is_in_it() -> None:
+    told = sent(t.JOINT_STATE, m.joint_state_fields(1.0, ["wheel", "wheel"], [np.nan], [1.0, 2.0, 3.0]))
+    assert m.joints_of(told, ("a",)) == {}
+    told = sent(t.JOINT_STATE, m.joint_state_fields(1.0, ["a"], [], [1.0]))
+    assert m.joints_of(told, ("a",)) == {}, "velocities alone"
 
 
 @pytest.mark.parametrize(
     ("names", "position", "velocity", "what"),
     [
-        (["a", "b"], [0.0, 0.0], [], "no joint 'c'"),
         (["a", "c", "c"], [0.0, 0.0, 0.0], [], "2 joints 'c'"),
         (["a", "c"], [0.0, np.nan], [], "position: got c at"),
         (["a", "c"], [0.0, 0.0], [np.inf, 0.0], "velocity: got a at"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ from hardware.ros.messages import (
     joint_state_fields,
     pose_of,
     pose_stamped_fields,
+    stamp_of,
     transform_fields,
     twist_of,
 )
 from hardware.ros.robot import WATCH_EVERY, RosRobot
 from hardware.ros.settings import limits_of, settings_of
-from hardware.ros.topics import NEWEST, Qos
+from hardware.ros.topics import FIXED_FRAMES, NEWEST, Qos
 from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError
 from robot_rlhf.ports import Robot
@@ -106,6 +108,119 @@ def test_the_tool_may_be_told_by_transforms() -> None:
         robot.observe()
 
 
+def three_fixed(graph: FakeGraph) -> None:
+    """Broadcasters of fixed frames, each with one transform, as a URDF, a calibration and a mount publish them."""
+    links = (("base", "table"), ("table", "mount"), ("flange", "tool0"))
+    for parent, child in links:
+        publisher = FakeBus(graph, f"broadcaster_{child}").publisher(
+            mirrored("/tf_static", "publisher", qos=replace(FIXED_FRAMES, depth=1))
+        )
+        publisher.publish({"transforms": [transform_fields(1.0, parent, child, (0, 0, 0.1, 1, 0, 0, 0))]})
+
+
+def by_transforms(fixed_first: bool = True, **changes: Any) -> tuple[FakeGraph, RosRobot, Any, FakeArm]:
+    """A robot whose pose is told by three fixed frames and a moving one."""
+    graph = FakeGraph()
+    graph.clock.advance(10.0)
+    if fixed_first:
+        three_fixed(graph)
+    robot = RosRobot(FakeBus(graph, "policy"), settings(tool_pose="tf", **changes), LIMITS)
+    moving = FakeBus(graph, "robot").publisher(mirrored("/tf", "publisher"))
+    arm = FakeArm(FakeBus(graph, "robot"), silent={"current_pose"})
+    return graph, robot, moving, arm
+
+
+def test_the_fixed_frames_of_several_broadcasters_are_all_heard_by_who_comes_later() -> None:
+    """They all come at once; with a history of 1 the frames of one would be left."""
+    graph, robot, moving, _ = by_transforms()
+    down = rotation.exp((np.pi, 0.0, 0.0))
+    stamp = graph.clock.now() + graph.epoch
+    moving.publish({"transforms": [transform_fields(stamp, "mount", "flange", (0.5, 0, 0.2, *down))]})
+    np.testing.assert_allclose(robot.observe().tool_pose_in_base[:3], [0.5, 0.0, 0.3], atol=1e-6)
+
+
+def test_one_bad_transform_of_an_unrelated_frame_drops_that_one_only() -> None:
+    graph, robot, moving, arm = by_transforms()
+    down, stamp = rotation.exp((np.pi, 0.0, 0.0)), graph.clock.now() + graph.epoch
+    bad = transform_fields(stamp, "map", "gripper_camera", (0, 0, np.nan, 0, 0, 0, 0))
+    good = transform_fields(stamp, "mount", "flange", (0.5, 0, 0.2, *down))
+    moving.publish({"transforms": [bad, good]})
+    np.testing.assert_allclose(robot.observe().tool_pose_in_base[:3], [0.5, 0.0, 0.3], atol=1e-6)
+    moving.publish({"transforms": [bad]})
+    robot.observe()
+    moving.publish({"transforms": [transform_fields(stamp, "mount", "flange", (0.5, 0, np.nan, *down))]})
+    with pytest.raises(RobotError, match="/tf: flange"):
+        robot.observe()
+    moving.publish({"transforms": [good]})
+    robot.observe()
+    assert arm.bus.node == "/robot"
+
+
+def test_a_force_may_be_told_in_any_frame_that_hangs_on_the_base() -> None:
+    graph, robot, moving, arm = by_transforms()
+    down, quarter = rotation.exp((np.pi, 0.0, 0.0)), rotation.exp((0.0, 0.0, np.pi / 2))
+    stamp = graph.clock.now() + graph.epoch
+    flange = transform_fields(stamp, "mount", "flange", (0.5, 0, 0.2, *down))
+    moving.publish({"transforms": [flange, transform_fields(stamp, "mount", "sensor", (0, 0, 0, *quarter))]})
+    arm.wrench, arm.wrench_frame = (1.0, 0.0, 0.0, 0.0, 0.0, 2.0), "sensor"
+    arm.tell()
+    np.testing.assert_allclose(robot.observe().tool_wrench, [0, 1, 0, 0, 0, 2], atol=1e-6)
+    arm.wrench_frame = "nowhere"
+    arm.tell()
+    with pytest.raises(RobotError, match=r"'nowhere'.*or a frame that transforms connect with 'base'"):
+        robot.observe()
+
+
+# -- joints from several drivers ---------------------------------------------------------------------------------------
+
+
+def test_velocities_of_nan_are_not_told_and_no_fault() -> None:
+    """joint_state_broadcaster writes NaN for an interface that a joint lacks."""
+    made = pair()
+    made.arm.silent.add("joint_states")
+    names, positions = ["shoulder", "elbow", "wrist", "finger"], [0.1, 0.2, 0.3, 0.04]
+    velocities = [0.5, 0.6, np.nan, np.nan]
+    made.arm.out["joint_states"].publish(joint_state_fields(made.bus.now(), names, positions, velocities))
+    np.testing.assert_allclose(made.robot.observe().joint_velocity, [0.5, 0.6, 0.0], atol=1e-6)
+    assert not made.bus.warnings()
+
+
+def test_another_drivers_joint_states_are_passed_over() -> None:
+    made = pair()
+    stranger = FakeBus(made.graph, "base_driver")
+    wheels = stranger.publisher(mirrored("joint_states", "publisher"))
+    for age in (0.0, 3.0):  # with a clock of its own, too
+        wheels.publish(joint_state_fields(stranger.now() - age, ["left_wheel", "right_wheel"], [1.0, 2.0]))
+        made.robot.observe()
+    made.pass_time(0.02)
+    made.robot.observe()
+    assert not made.bus.warnings()
+
+
+def test_arm_and_gripper_may_come_in_messages_of_their_own() -> None:
+    made = pair()
+    made.arm.order = ("wrist", "shoulder", "elbow")
+    gripper = FakeBus(made.graph, "gripper")
+    finger = gripper.publisher(mirrored("joint_states", "publisher"))
+    slow = gripper.timer(0.5, lambda: finger.publish(joint_state_fields(gripper.now(), ["finger"], [0.02])))
+    made.pass_time(2.0)
+    seen = made.robot.observe()
+    assert seen.gripper == pytest.approx(0.5)
+    assert made.now - seen.stamp < 0.02, "the arm's age counts"
+    slow.cancel()
+    made.pass_time(1.2)
+    with pytest.raises(RobotError, match=r"no joint 'finger' for 1\.\d\d s"):
+        made.robot.observe()
+
+
+def test_one_joint_of_the_arm_that_falls_silent_is_named() -> None:
+    made = pair()
+    made.arm.order = ("finger", "shoulder", "elbow")
+    made.pass_time(0.25)
+    with pytest.raises(RobotError, match=r"no joint 'wrist' for 0\.2"):
+        made.robot.observe()
+
+
 # -- what cannot be used -----------------------------------------------------------------------------------------------
 
 TROUBLES: dict[str, tuple[Any, str]] = {
@@ -181,9 +296,9 @@ def test_nothing_is_sensed_before_anybody_speaks() -> None:
 def test_one_bad_message_among_good_ones_is_told_once() -> None:
     made = pair()
     good = made.arm.out["joint_states"]
-    good.publish(joint_state_fields(made.bus.now(), ["shoulder"], [0.0]))
+    good.publish(joint_state_fields(made.bus.now(), ["shoulder", "elbow"], [0.0, np.nan]))
     made.pass_time(0.01)  # a good one follows
-    with pytest.raises(RobotError, match="no joint 'elbow'"):
+    with pytest.raises(RobotError, match=r"JointState\.position: got elbow"):
         made.robot.observe()
     assert made.robot.observe().stamp > 0
 
@@ -297,6 +412,56 @@ def test_twists_lead_to_the_target_and_stop_with_zero() -> None:
     assert sent(made, topic)[-1].header.stamp.sec > 0
     made.robot.stop()
     np.testing.assert_array_equal(twist_of(sent(made, topic)[-1].twist), np.zeros(6))
+
+
+@dataclass
+class Servo:
+    """MoveIt Servo's rule: the newest twist moves the tool while it is younger than the time-out, by its stamp; a
+    command that is as old brakes."""
+
+    arm: FakeArm
+    timeout: float = 0.1
+    twist: Any = None
+    brakes: int = 0
+
+    def __post_init__(self) -> None:
+        bus = self.arm.bus
+        bus.subscription(mirrored("servo_node/delta_twist_cmds", "subscription"), self._take)
+        bus.timer(0.01, self._tick)
+
+    def _take(self, message: Any) -> None:
+        self.twist = message
+
+    def _tick(self) -> None:
+        if self.twist is None:
+            return
+        if self.arm.bus.now() - stamp_of(self.twist) >= self.timeout:
+            self.brakes += 1
+            self.twist = None
+            return
+        step = 0.01 * twist_of(self.twist.twist)
+        self.arm.pose = (*(np.array(self.arm.pose[:3]) + step[:3]).tolist(), *self.arm.pose[3:])
+
+
+@pytest.mark.parametrize("period", [0.05, 0.1, 0.2])
+def test_servo_brakes_neither_between_two_steps_nor_runs_past_the_target(period: float) -> None:
+    made = pair(settings(command="twist", twist_horizon=0.1))
+    servo = Servo(made.arm)
+    goal = 0.5
+    for _ in range(10):
+        goal += 0.01
+        made.robot.send(target(goal, 0.25, now=made.now))
+        made.pass_time(period)
+        assert made.arm.pose[0] <= goal + 1e-6
+    assert servo.brakes == 0
+    assert made.arm.pose[0] == pytest.approx(goal, abs=0.015)
+    made.pass_time(0.25)  # the loop has hung: a hold follows, as ever
+    assert made.robot.holding == "no command in time"
+    assert not np.any(twist_of(sent(made, "/servo_node/delta_twist_cmds")[-1].twist))
+    before = len(sent(made, "/servo_node/delta_twist_cmds"))
+    made.pass_time(0.2)
+    assert len(sent(made, "/servo_node/delta_twist_cmds")) == before
+    assert servo.brakes == 1
 
 
 class Straight:
