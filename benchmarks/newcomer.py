@@ -35,10 +35,11 @@ EYES: tuple[Eyes, ...] = ("marks", "no marks", "shut")
 AWAY, RIGHT, UP, DOWN, CLOSE, OPEN, SLOW = "KeyW", "KeyD", "KeyE", "KeyQ", "KeyC", "KeyV", "Digit1"
 BACK = {AWAY: "KeyS", RIGHT: "KeyA", UP: DOWN, DOWN: UP}
 DISCARD = "Backspace"
-TRIAL = 0.3
-"""Seconds for which a key is tried out."""
-LONGEST = 0.6
-"""Seconds for which a key is held between two looks."""
+TRIAL = 6
+"""Control periods for which a key is tried out. Time is what the page's step counter shows, not the wall clock's: on a
+busy machine only that says how long a key moved the robot."""
+LONGEST = 12
+"""Periods for which a key is held between two looks."""
 SETTLED = 5
 """Pictures after which the arm has come to rest."""
 CLOSE_ENOUGH = 0.012
@@ -47,19 +48,33 @@ ON_THE_TABLE = 0.035
 """Length of the plumb line, of a picture's height, at which the fingers are as low as the cube."""
 WHOLE = 0.08
 """Pieces of a colour that are nearer than this, of a picture's height, are one thing."""
-PATIENCE = 45.0
-"""Seconds after which a demonstration is given up."""
+TRIES = 6
+"""Grasps after which a demonstration is given up."""
+WAIT = 60_000
+"""Milliseconds to wait for what must come."""
 
 _Point = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
-_MAGENTA, _GREEN, _CYAN = (255, 0, 255), (0, 255, 102), (0, 229, 255)
+MARKS = (_MAGENTA, _GREEN, _CYAN) = (255, 0, 255), (0, 255, 102), (0, 229, 255)
+"""Colours of the page's marks: of the fingers, of fingers that hold something, of the plumb line's foot."""
 _SEES = """() => ({
     situations: window.console_rlhf.stats.situations,
     badge: document.getElementById('d-badge').textContent,
-    look: document.getElementById('drive').dataset.look,
+    step: Number(document.getElementById('d-step').textContent) || 0,
     boxes: [...document.querySelectorAll('.d-camera')].map((e) => {
         const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }),
 })"""
+
+
+HELD_AT_MOST = 5_000
+"""Milliseconds."""
+_STEPS = """([step, longest]) => new Promise((done) => {
+    const end = performance.now() + longest;
+    const look = () => Number(document.getElementById('d-step').textContent) >= step || performance.now() > end
+        ? done() : setTimeout(look, 5);
+    look();
+})"""
+"""Until the page's step counter is there."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +100,11 @@ class Newcomer:
         self._rng = np.random.default_rng(seed)
         self._hue: float | None = None
         self._effects: dict[str, list[_Point]] = {}
-        """Key to where a second of it moves the mark, in each picture."""
+        """Key to where a period of it moves the mark, in each picture."""
         self.looks = 0
         self.presses = 0
+        self.marked = 0
+        """Pixels of marks that were seen in the last look's last picture."""
 
     # -- demonstrating -----------------------------------------------------------------------------------------------
 
@@ -95,13 +112,13 @@ class Newcomer:
         """One demonstration; False when it was given up."""
         self._wait_for_turn()
         self._hue = None
-        badge, deadline = self._page()["badge"], time.monotonic() + PATIENCE
-        self._press(SLOW, 0.05)
-        while time.monotonic() < deadline:
+        badge = self._page()["badge"]
+        self._tap(SLOW)
+        for _ in range(TRIES):
             (self._try_in_the_dark if self.eyes == "shut" else self._try)(badge)
             if self._page()["badge"] != badge:
                 return True
-        self._press(DISCARD, 0.05)
+        self._tap(DISCARD)
         return False
 
     def _try(self, badge: str) -> None:
@@ -110,29 +127,32 @@ class Newcomer:
             for key in (AWAY, RIGHT, UP):
                 self._try_out(key)
         if not self._align() or not self._descend():
-            self._press(UP, 0.4)
+            self._press(UP, 8)
             return
-        self._press(CLOSE, 0.1)
+        self._press(CLOSE, 3)
         self._wait(3 * SETTLED)
         if self.eyes == "marks" and not any(view.holds for view in self.look()):
-            self._press(OPEN, 0.1)
-            self._press(UP, 0.8)
+            self._press(OPEN, 3)
+            self._press(UP, 16)
             return
         for _ in range(4):
-            self._press(UP, 0.5)
+            self._press(UP, 10)
             if self._page()["badge"] != badge:
                 return
-        self._press(OPEN, 0.1)
+        self._press(OPEN, 3)
 
     def _try_in_the_dark(self, badge: str) -> None:
         for _ in range(4):
             key = str(self._rng.choice([AWAY, RIGHT]))
-            self._press(key if self._rng.random() < 0.5 else BACK[key], float(self._rng.uniform(0.0, LONGEST)))
-        self._press(DOWN, 1.5)
-        self._press(CLOSE, 0.1)
+            self._press(key if self._rng.random() < 0.5 else BACK[key], int(self._rng.integers(1, LONGEST)))
+        self._press(DOWN, 40)
+        self._press(CLOSE, 3)
         self._wait(2 * SETTLED)
-        self._press(UP, 1.5)
-        self._press(OPEN, 0.1)
+        for _ in range(4):
+            self._press(UP, 10)
+            if self._page()["badge"] != badge:
+                return
+        self._press(OPEN, 3)
 
     def _try_out(self, key: str) -> None:
         """See where a key moves the mark, and go back."""
@@ -165,16 +185,16 @@ class Newcomer:
             if np.abs(missing).max() < CLOSE_ENOUGH:
                 return True
             columns = [np.concatenate([self._effects[key][i][part] for _, i in gaps]) for key in (AWAY, RIGHT)]
-            seconds, *_ = np.linalg.lstsq(np.stack(columns, axis=1), missing, rcond=None)
-            for key, long in zip((AWAY, RIGHT), seconds.tolist(), strict=True):
-                if abs(long) > 0.02:
-                    self._press(key if long > 0 else BACK[key], min(0.9 * abs(long), LONGEST))
+            periods, *_ = np.linalg.lstsq(np.stack(columns, axis=1), missing, rcond=None)
+            for key, long in zip((AWAY, RIGHT), periods.tolist(), strict=True):
+                if abs(long) > 0.4:
+                    self._press(key if long > 0 else BACK[key], round(min(max(1.0, 0.9 * abs(long)), LONGEST)))
         return False
 
     def _descend(self) -> bool:
         """Down to the table, as far as the plumb line says; without one, until it must be there."""
         if self.eyes == "no marks":
-            self._press(DOWN, 2.5)
+            self._press(DOWN, 50)
             return True
         lowest = np.inf
         for _ in range(14):
@@ -185,8 +205,8 @@ class Newcomer:
             if length < ON_THE_TABLE or length > lowest - 0.002:
                 return length < 2.0 * ON_THE_TABLE
             lowest = length
-            rate = max(0.05, float(np.linalg.norm(self._effects[UP][0])))
-            self._press(DOWN, min(max(0.05, 0.7 * (length - 0.7 * ON_THE_TABLE) / rate), LONGEST))
+            rate = max(0.0025, float(np.linalg.norm(self._effects[UP][0])))
+            self._press(DOWN, round(min(max(1.0, 0.7 * (length - 0.7 * ON_THE_TABLE) / rate), LONGEST)))
         return False
 
     # -- seeing ------------------------------------------------------------------------------------------------------
@@ -211,17 +231,18 @@ class Newcomer:
 
     def _make_out(self, picture: NDArray[np.uint8]) -> View:
         height = picture.shape[0]
+        self.marked = sum(int(near(picture, colour).sum()) for colour in MARKS)
         body = self._cube(picture)
         cube, clear = None, 0.0
         if body is not None:
             rows, columns = np.nonzero(body)
             low = rows.max() - 0.2 * np.ptp(rows)
             cube, clear = np.array([0.5 * (columns.min() + columns.max()), low]) / height, body.sum() / height**2
-        tip, holds = _middle(_near(picture, _MAGENTA), height), False
+        tip, holds = _middle(near(picture, _MAGENTA), height), False
         if tip is None:
-            tip = _middle(_near(picture, _GREEN), height)
+            tip = _middle(near(picture, _GREEN), height)
             holds = tip is not None
-        foot = _middle(_near(picture, _CYAN), height)
+        foot = _middle(near(picture, _CYAN), height)
         if self.eyes == "no marks":
             tip = foot = _hand(picture, height)
         return View(cube, clear, tip, foot, holds)
@@ -252,27 +273,34 @@ class Newcomer:
     def _page(self) -> dict[str, Any]:
         return self.page.evaluate(_SEES)
 
-    def _press(self, key: str, seconds: float) -> None:
+    def _press(self, key: str, periods: int) -> None:
+        """Hold a key for so many control periods; a robot that stands still does not make anybody hold it for ever."""
+        until = self._page()["step"] + periods
         self.page.keyboard.down(key)
-        time.sleep(seconds)
+        self.page.evaluate(_STEPS, [until, HELD_AT_MOST])
         self.page.keyboard.up(key)
+        self.presses += 1
+
+    def _tap(self, key: str) -> None:
+        self.page.keyboard.press(key)
         self.presses += 1
 
     def _wait(self, pictures: int) -> None:
         before = self._page()["situations"]
         self.page.wait_for_function(
-            "(n) => window.console_rlhf.stats.situations >= n", arg=before + pictures, polling=20, timeout=30_000
+            "(n) => window.console_rlhf.stats.situations >= n", arg=before + pictures, polling=20, timeout=WAIT
         )
 
     def _wait_for_turn(self) -> None:
         """Until nobody drives: the demonstration waits, or has begun by a key that was held too long."""
         self.page.wait_for_function(
             "() => ['waiting', 'nobody', 'reflex'].includes(document.getElementById('drive').dataset.look)",
-            timeout=30_000,
+            timeout=WAIT,
         )
 
 
-def _near(picture: NDArray[np.uint8], colour: tuple[int, int, int], within: int = 12) -> _Mask:
+def near(picture: NDArray[np.uint8], colour: tuple[int, int, int], within: int = 12) -> _Mask:
+    """Pixels of one colour. Shape (h, w, 3) -> (h, w)."""
     return np.abs(picture.astype(np.int16) - np.array(colour, np.int16)).max(axis=2) <= within
 
 

@@ -1,0 +1,67 @@
+"""Somebody who sees only the screen lifts the cube by keys; with eyes shut nobody does; and nothing of the marks is
+recorded."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
+
+from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
+from benchmarks.newcomer import MARKS, Eyes, Newcomer, demonstrated, near
+from robot_rlhf.datatypes import Outcome
+from robot_rlhf.journal.reader import episodes
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("playwright") is None or not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"
+)
+OPTIONS = ("--task", "pick_cube", "--operator", "kim", "--console.port", "0", "--video-episodes", "0")
+OPTIONS += ("--evaluation.final-episodes", "1")
+
+
+@contextmanager
+def sitting(folder: Path, eyes: Eyes, demonstrations: int) -> Iterator[tuple[LiveSession, Newcomer]]:
+    options = (*OPTIONS, "--demonstrations", str(demonstrations))
+    with LiveSession(folder, options) as session, browser() as chromium:
+        yield session, Newcomer(open_console(chromium, session.address), eyes)
+
+
+def coloured(picture: ArrayLike) -> int:
+    return sum(int(near(np.asarray(picture, np.uint8), colour).sum()) for colour in MARKS)
+
+
+@pytest.mark.timeout(400)
+def test_who_sees_only_the_screen_lifts_the_cube_and_no_mark_is_recorded(tmp_path: Path) -> None:
+    with sitting(tmp_path, "marks", 1) as (session, newcomer):
+        assert any(newcomer.demonstrate() for _ in range(2))
+        assert newcomer.marked > 50, "marks were on the screen"
+    assert Outcome.SUCCESS in demonstrated(session.journal)
+    episode = next(iter(episodes(session.journal)))
+    pictures = {n: c for n, c in episode.observations.items() if n.startswith("images/")}
+    assert set(pictures) == {"images/front", "images/side"}
+    assert all(coloured(picture) == 0 for column in pictures.values() for picture in column[::10])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nine_of_ten_demonstrations_lift_the_cube(tmp_path: Path) -> None:
+    with sitting(tmp_path, "marks", 10) as (session, newcomer):
+        for _ in range(10):
+            newcomer.demonstrate()
+    outcomes = demonstrated(session.journal)[:10]
+    assert outcomes.count(Outcome.SUCCESS) >= 9, outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_with_eyes_shut_nobody_lifts_it(tmp_path: Path) -> None:
+    with sitting(tmp_path, "shut", 5) as (session, newcomer):
+        assert not any(newcomer.demonstrate() for _ in range(5))
+    assert Outcome.SUCCESS not in demonstrated(session.journal)
