@@ -1,4 +1,4 @@
-"""`robot-rlhf journal import`: a recorded ROS bag becomes demonstrations."""
+"""`robot-rlhf journal import`: a recorded ROS bag becomes demonstrations, a data set of others a journal."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from robot_rlhf.journal.bags.importing import import_bag, plan_bag
 from robot_rlhf.journal.bags.plan import ImportPlan
 from robot_rlhf.journal.bags.reading import GripperSettings
 from robot_rlhf.journal.bags.settings import ImportReport, ImportSettings
+from robot_rlhf.journal.datasets.importing import DatasetSettings, dataset_form, import_dataset
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.runtime.reward import SparseReward
 
@@ -53,7 +54,44 @@ class ImportOptions(ImportSettings):
     and the gripper."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(DatasetSettings):
+    """Turn a LeRobotDataset v3.0 or a robomimic HDF5 file into a journal.
+
+    Its columns must be named as our exports name them. What it does not tell is asked for.
+    """
+
+    path: tyro.conf.Positional[Path]
+    """Folder of the LeRobot data set, or the HDF5 file."""
+    out: Path
+    """Folder of the journal to make; must not exist, or be empty."""
+    robot: Path | None = None
+    """Whose data it is, where it does not say (exports of ours do, until LeRobot merges them): a run or journal of that
+    robot, or the policy node's parameter file."""
+
+
 def run_import(argv: Sequence[str]) -> None:
+    """Import a bag, or a data set."""
+    if any(not word.startswith("-") and dataset_form(Path(word)) for word in argv):
+        _run_dataset_import(argv)
+    else:
+        _run_bag_import(argv)
+
+
+def _run_dataset_import(argv: Sequence[str]) -> None:
+    options = parse(DatasetOptions, "journal import", argv)
+    settings = DatasetSettings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(DatasetSettings)})
+    robot = None if options.robot is None else with_robot(ImportSettings(), options.robot)[1]
+    report = import_dataset(options.path, options.out, settings, robot=robot)
+    outcomes = ", ".join(f"{count} {words}" for words, count in report.episodes.items())
+    text = (
+        f"{report.target}: {sum(report.episodes.values())} episodes ({outcomes}), {report.steps} steps of {report.form}"
+    )
+    Console().print(text, highlight=False, soft_wrap=True)
+    Console().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
+
+
+def _run_bag_import(argv: Sequence[str]) -> None:
     """Import, and say what is made of what before anything is written."""
     options = parse(ImportOptions, "journal import", argv)
     settings = ImportSettings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(ImportSettings)})

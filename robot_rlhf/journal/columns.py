@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Outcome, RobotSpec
 from robot_rlhf.episode import OBSERVATION_ARRAYS, Episode
+from robot_rlhf.journal.format import decode_spec, encode_spec
 
 STATE_COLUMNS = (*OBSERVATION_ARRAYS, "gripper", "gripper_target")
 """What a robot senses of itself, in the order of every exported state vector; the scene comes behind it."""
@@ -32,3 +35,14 @@ def state_columns(episode: Episode, *, include_privileged: bool) -> Iterator[tup
 
 def succeeded(episode: Episode) -> bool:
     return episode.end is not None and episode.end.outcome is Outcome.SUCCESS
+
+
+def robot_words(spec: RobotSpec) -> dict[str, Any]:
+    """What a data set says of its robot: everything but cameras and privileged state, which speak for themselves."""
+    fields: dict[str, Any] = json.loads(encode_spec(spec))
+    return {name: value for name, value in fields.items() if name not in ("cameras", "privileged")}
+
+
+def robot_of(words: dict[str, Any]) -> RobotSpec:
+    """The inverse of robot_words."""
+    return decode_spec(json.dumps({**words, "cameras": {}, "privileged": {}}))

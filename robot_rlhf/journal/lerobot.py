@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.episode import Episode
-from robot_rlhf.journal.columns import column_names, state_columns, succeeded
+from robot_rlhf.journal.columns import column_names, robot_words, state_columns, succeeded
 from robot_rlhf.journal.recorded import Recorded
 from robot_rlhf.journal.statistics import PictureHistogram, Statistics, statistics
 
@@ -90,6 +90,7 @@ def frames_of(episode: Episode, include_privileged: bool) -> dict[str, NDArray[A
     features["driver"] = episode.driver.astype(np.int64)[:, None]
     features["next.reward"] = episode.reward[:, None]
     features["next.done"] = (episode.terminated | episode.truncated | last)[:, None]
+    features["next.truncated"] = (episode.truncated | (last & ~episode.terminated))[:, None]
     features["next.success"] = (last & succeeded(episode))[:, None]
     if include_privileged:
         features["gold_reward"] = episode.gold_reward[:, None]
@@ -143,6 +144,10 @@ class DatasetWriter:
             "episode_id": episode.meta.id,
             "success": succeeded(episode),
             "kind": episode.meta.kind.value,
+            "outcome": "" if episode.end is None else episode.end.outcome.value,
+            "skill": episode.meta.task,
+            "operator": episode.meta.operator,
+            "reward_source": episode.meta.reward_source,
             "data/chunk_index": 0,
             "data/file_index": 0,
             "dataset_from_index": self.frames,
@@ -277,6 +282,8 @@ class DatasetWriter:
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH if self._videos else None,
             "features": self._features,
+            # Not LeRobot's: what the numbers mean, for whoever reads them back.
+            "robot_rlhf": robot_words(self._spec),
         }
 
 

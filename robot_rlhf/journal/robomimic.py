@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import EpisodeKind, RobotSpec
-from robot_rlhf.journal.columns import state_columns, succeeded
+from robot_rlhf.journal.columns import robot_words, state_columns, succeeded
 from robot_rlhf.journal.hdf5_file import Hdf5Disk
 from robot_rlhf.journal.recorded import Pictures, Recorded
 
@@ -75,6 +75,8 @@ def _write(told: Iterable[Recorded], spec: RobotSpec, file: h5py.File, include_p
         count += 1
         steps += len(episode)
     data.attrs["total"] = steps
+    # Not robomimic's: what the numbers mean, for whoever reads them back.
+    data.attrs["robot_spec"] = json.dumps(robot_words(spec))
     data.attrs["env_args"] = json.dumps(
         {
             "env_name": task,
@@ -95,6 +97,11 @@ def _write_episode(group: Any, recorded: Recorded, include_privileged: bool) -> 
     group.attrs["success"] = succeeded(episode)
     group.attrs["kind"] = episode.meta.kind.value
     group.attrs["instruction"] = episode.instructions[0]
+    group.attrs["outcome"] = "" if episode.end is None else episode.end.outcome.value
+    group.attrs["skill"] = episode.meta.task
+    group.attrs["operator"] = episode.meta.operator
+    group.attrs["reward_source"] = episode.meta.reward_source
+    group.attrs["terminated"] = bool(episode.terminated[-1])
     demonstration = episode.meta.kind is EpisodeKind.DEMONSTRATION
     columns = {
         "actions": episode.executed,
@@ -102,6 +109,7 @@ def _write_episode(group: Any, recorded: Recorded, include_privileged: bool) -> 
         "rewards": episode.reward,
         "dones": (episode.terminated | episode.truncated).astype(np.int64),
         "interventions": episode.by_human.astype(np.int64),
+        "drivers": episode.driver.astype(np.int64),
         # Sirius: -1 demonstration, 0 policy, 1 intervention.
         "action_modes": np.full(length, -1, np.int64) if demonstration else episode.by_human.astype(np.int64),
     }

@@ -1,0 +1,1 @@
+"""Data sets of others' formats read back into a journal."""

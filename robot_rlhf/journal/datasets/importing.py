@@ -1,0 +1,206 @@
+"""A LeRobot or robomimic data set becomes a journal."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_rlhf import __version__
+from robot_rlhf.datatypes import (
+    Action,
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Observation,
+    Outcome,
+    RobotSpec,
+    Step,
+)
+from robot_rlhf.errors import ConfigError, JournalError, RobotRlhfError
+from robot_rlhf.journal.datasets.lerobot import INFO, LeRobotData
+from robot_rlhf.journal.datasets.robomimic import RobomimicData
+from robot_rlhf.journal.datasets.told import ToldEpisode, checked_spec
+from robot_rlhf.journal.placing import placed
+from robot_rlhf.journal.recorded import Pictures
+from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.ports import Subscriber
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """What a data set may leave open."""
+
+    task: str = ""
+    """Name of the skill, for example pick_cube; where an episode does not say."""
+    kind: str = ""
+    """demonstration, practice or evaluation; where an episode does not say."""
+    outcome: str = ""
+    """success, failure, time_limit or stopped; where an episode does not say."""
+    operator: str = "person"
+    """Who drove; where an episode does not say."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("kind", EpisodeKind), ("outcome", Outcome)):
+            values = [member.value for member in allowed]
+            if getattr(self, name) not in ("", *values):
+                raise ConfigError(f"{name}: got {getattr(self, name)!r}, allowed: {', '.join(values)}")
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What an import made."""
+
+    target: Path
+    form: str
+    """lerobot or robomimic."""
+    episodes: Mapping[str, int]
+    """Number of episodes by kind and outcome."""
+    steps: int
+
+
+def dataset_form(path: Path) -> str:
+    """lerobot, robomimic, or empty for what is neither."""
+    if (path / INFO).is_file():
+        return "lerobot"
+    if path.is_file():
+        with path.open("rb") as file:
+            return "robomimic" if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC else ""
+    return ""
+
+
+def import_dataset(
+    path: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    settings: DatasetSettings,
+    *,
+    robot: RobotSpec | None = None,
+) -> DatasetReport:
+    """Write a data set's episodes into a new journal, which appears under its name only when it is whole.
+
+    Args:
+        path: a folder of a LeRobotDataset v3.0, or a robomimic HDF5 file.
+        target: folder of the journal to make; must not exist, or be empty.
+        settings: what the data set may leave open.
+        robot: whose data it is; None: the data set says it, as our exports do.
+
+    Raises:
+        JournalError: neither of the two, or it lacks what a journal needs; names what. Or the target cannot be written.
+    """
+    source = Path(path)
+    form = dataset_form(source)
+    if not form:
+        raise JournalError(f"{source}: no data set; allowed: a LeRobotDataset's folder, or a robomimic HDF5 file")
+    with placed(target, "importing", folder=True, empty=True) as place, ExitStack() as stack:
+        if form == "lerobot":
+            lerobot = LeRobotData(source)
+            spec = checked_spec(source, lerobot.told, robot)
+            told = lerobot.episodes(spec)
+        else:
+            file = stack.enter_context(RobomimicData(source))
+            spec = checked_spec(source, file.told if robot is None else file.columns_for(robot), robot)
+            told = file.episodes(spec)
+        counts, steps = _write(place, spec, told, settings, source)
+    return DatasetReport(Path(target), form, dict(counts), steps)
+
+
+def _write(
+    place: Path, spec: RobotSpec, told: Iterator[ToldEpisode], settings: DatasetSettings, source: Path
+) -> tuple[Counter[str], int]:
+    counts: Counter[str] = Counter()
+    ids: Counter[str] = Counter()
+    steps, stamp = 0, 0.0
+    with JournalWriter(place, spec, metadata={"imported_from": source.name, "robot_rlhf": __version__}) as journal:
+        for number, episode in enumerate(told):
+            meta, outcome = _meta(episode, settings, number, ids)
+            try:
+                _tell(journal, spec, meta, outcome, episode, stamp)
+            except RobotRlhfError as error:
+                raise JournalError(f"{episode.where}: {error}") from error
+            counts[f"{meta.kind.value} {outcome.value}"] += 1
+            steps += len(episode.executed)
+            stamp += (len(episode.executed) + 1) * spec.control_period
+    if not counts:
+        raise JournalError(f"{source}: it holds no episode")
+    return counts, steps
+
+
+def _meta(
+    episode: ToldEpisode, settings: DatasetSettings, number: int, ids: Counter[str]
+) -> tuple[EpisodeMeta, Outcome]:
+    """Raises JournalError for what neither the episode nor the settings tell."""
+    found = {name: getattr(episode, name) or getattr(settings, name) for name in ("task", "kind", "outcome")}
+    allowed = {
+        "task": "a name for the skill",
+        "kind": ", ".join(kind.value for kind in EpisodeKind),
+        "outcome": ", ".join(outcome.value for outcome in Outcome),
+    }
+    for name, value in found.items():
+        if not value:
+            raise JournalError(f"{episode.where} does not tell its {name}: --{name}; allowed: {allowed[name]}")
+    name = episode.id or f"{found['kind']}-{number:06d}"
+    ids[name] += 1
+    unique = name if ids[name] == 1 else f"{name}-{ids[name]}"  # merged data sets may name two alike
+    meta = EpisodeMeta(
+        id=unique,
+        task=found["task"],
+        kind=EpisodeKind(found["kind"]),
+        seed=number,
+        operator=episode.operator or settings.operator,
+        reward_source=episode.reward_source or "imported@1",
+        versions={"robot-rlhf": __version__},
+    )
+    return meta, Outcome(found["outcome"])
+
+
+def _tell(
+    journal: Subscriber, spec: RobotSpec, meta: EpisodeMeta, outcome: Outcome, episode: ToldEpisode, start: float
+) -> None:
+    before = _observation(episode, 0, next(episode.pictures), start)
+    journal.on_episode_start(meta, before)
+    count = len(episode.executed)
+    for t in range(count):
+        after = _observation(episode, t + 1, next(episode.pictures), start + (t + 1) * spec.control_period)
+        last, asked = t == count - 1, bool(np.isfinite(episode.proposed[t]).all())
+        step = Step(
+            index=t,
+            observation=before,
+            proposed=Action(episode.proposed[t]) if asked else None,
+            executed=Action(episode.executed[t]),
+            driver=Driver(int(episode.driver[t])),
+            reward=float(episode.reward[t]),
+            terminated=last and episode.terminated,
+            truncated=last and not episode.terminated,
+            policy_version=-1,
+            instruction=episode.instructions[t],
+            next_observation=after,
+        )
+        journal.on_step(step)
+        before = after
+    journal.on_episode_end(EpisodeEnd(meta.id, outcome, count, "imported"))
+
+
+def _observation(episode: ToldEpisode, t: int, pictures: Pictures, stamp: float) -> Observation:
+    rows = {name: column[t] for name, column in episode.columns.items()}
+    scene = {name.removeprefix("scene/"): row for name, row in rows.items() if name.startswith("scene/")}
+    return Observation(
+        stamp=stamp,
+        joint_position=rows["joint_position"],
+        joint_velocity=rows["joint_velocity"],
+        tool_pose_in_base=rows["tool_pose_in_base"],
+        tool_target_in_base=rows["tool_target_in_base"],
+        tool_velocity=rows["tool_velocity"],
+        tool_wrench=rows["tool_wrench"],
+        gripper=float(rows["gripper"][0]),
+        gripper_target=float(rows["gripper_target"][0]),
+        images=pictures,
+        scene=scene,
+    )
