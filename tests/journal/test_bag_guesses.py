@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.errors import JournalError
@@ -26,6 +26,7 @@ from robot_rlhf.journal.bags.rows import EpisodeRows
 from robot_rlhf.journal.bags.settings import ImportSettings
 from robot_rlhf.journal.bags.topics import BagTopics
 from robot_rlhf.journal.reader import episodes, journal_spec
+from tests.draws import draws
 from tests.journal.teleop_bags import (
     JOINTS,
     SPEED,
@@ -343,7 +344,7 @@ def made_up(seed: int, *, matrix: Rows, lag: int, noise: float, directions: int 
     lag=st.integers(0, 10),
     directions=st.integers(1, 3),
 )
-@settings(max_examples=40, deadline=None)
+@draws(40)
 def test_an_arm_that_follows_late_with_noise_agrees(seed: int, factor: float, lag: int, directions: int) -> None:
     check = made_up(seed, matrix=factor * np.eye(3), lag=lag, noise=0.0005, directions=directions)
     assert check.contradictions == ()
@@ -351,7 +352,7 @@ def test_an_arm_that_follows_late_with_noise_agrees(seed: int, factor: float, la
 
 
 @given(seed=st.integers(0, 2**31), wrong=st.sampled_from(["scale", "sign", "order", "turned", "other"]))
-@settings(max_examples=40, deadline=None)
+@draws(40)
 def test_wrong_scale_sign_order_frame_or_arm_is_found(seed: int, wrong: str) -> None:
     c, s = math.cos(1.2), math.sin(1.2)
     matrix = {
