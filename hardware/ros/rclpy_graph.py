@@ -13,6 +13,8 @@ from hardware.ros.graph import Endpoint
 from hardware.ros.topics import Qos
 
 T = TypeVar("T")
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""Name of the node of an endpoint that is discovered before it."""
 _OF_EVERY_NODE = ("/rosout", "/parameter_events")
 
 
@@ -88,5 +90,5 @@ def _endpoint(topic: str, writer: bool, info: Any) -> Endpoint:
         depth=profile.depth,
         latched=profile.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL,
     )
-    name = f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+    name = "" if info.node_name == _UNKNOWN else f"{info.node_namespace.rstrip('/')}/{info.node_name}"
     return Endpoint(topic, info.topic_type, writer, qos, name)
