@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
@@ -17,12 +18,16 @@ _LARGEST_STEP = 0.15
 """Of position (m) and rotation (rad) together, per iteration."""
 _ITERATIONS = 10
 _TOLERANCE = 1e-5
+_TURNING_OF_FEW = 0.02
+"""What a radian counts beside a metre for arms with fewer than six joints, which cannot have both as asked: their tool
+comes to the place, and turns as far as that allows."""
 
 
 class ModelKinematics:
     """Finds positions of the named joints that bring a site or body to a pose in the model's world frame.
 
-    Damped least squares (Wampler 1986), clipped to the joints' limits; what cannot be reached is approached.
+    Damped least squares (Wampler 1986), clipped to the joints' limits; what cannot be reached is approached. An arm of
+    fewer than six joints comes to the place, and turns as far as that allows.
     """
 
     def __init__(self, model: Path, joint_names: Sequence[str], tool: str) -> None:
@@ -32,8 +37,8 @@ class ModelKinematics:
             ConfigError: it cannot be loaded, or lacks a joint or the tool.
         """
         try:
-            self._model = mujoco.MjModel.from_xml_path(str(model))
-        except (ValueError, OSError) as error:
+            self._model = _loaded(model)
+        except (ValueError, OSError, ElementTree.ParseError) as error:
             raise ConfigError(f"kinematics {model}: cannot be loaded ({str(error).splitlines()[0]})") from error
         self._data = mujoco.MjData(self._model)
         ids = [mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_JOINT, name) for name in joint_names]
@@ -49,6 +54,8 @@ class ModelKinematics:
         self._lower = np.where(limited, self._model.jnt_range[ids, 0], -np.inf)
         self._upper = np.where(limited, self._model.jnt_range[ids, 1], np.inf)
         self._jacobian = np.zeros((6, self._model.nv))
+        turning = 1.0 if len(joint_names) >= 6 else _TURNING_OF_FEW
+        self._weights = np.array([1.0, 1.0, 1.0, turning, turning, turning])
 
     def pose(self, joints: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pose x, y, z, qw, qx, qy, qz of the tool for joint positions (n,)."""
@@ -71,8 +78,8 @@ class ModelKinematics:
             size = float(np.linalg.norm(error))
             if size < _TOLERANCE:
                 break
-            error *= min(1.0, _LARGEST_STEP / size)
-            j = self._jac()
+            error *= min(1.0, _LARGEST_STEP / size) * self._weights
+            j = self._jac() * self._weights[:, None]
             step = j.T @ np.linalg.solve(j @ j.T + _DAMPING * np.eye(6), error)
             joints = np.clip(joints + step, self._lower, self._upper)
         return joints
@@ -84,3 +91,24 @@ class ModelKinematics:
         else:
             mujoco.mj_jacBody(self._model, self._data, jacobian[:3], jacobian[3:], self._body)
         return jacobian[:, self._dof]
+
+
+def _loaded(model: Path) -> mujoco.MjModel:
+    """The model; of a URDF its links and joints alone.
+
+    Meshes tell nothing of where things are, and those of ROS packages cannot be found from here. Links without a mass
+    get one, and links that are fixed to others, as a tool0 is, stay links of their own.
+    """
+    root = ElementTree.parse(model).getroot()
+    if root.tag != "robot":
+        return mujoco.MjModel.from_xml_path(str(model))
+    for link in root.iter("link"):
+        for part in [part for part in link if part.tag in ("visual", "collision", "inertial")]:
+            link.remove(part)
+        link.append(ElementTree.fromstring(_INERTIAL))
+    spec = mujoco.MjSpec.from_string(ElementTree.tostring(root, encoding="unicode"))
+    spec.compiler.fusestatic = False
+    return spec.compile()
+
+
+_INERTIAL = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
