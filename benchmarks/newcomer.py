@@ -55,6 +55,7 @@ WAIT = 60_000
 
 _Point = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
+_VIOLET = (179, 136, 255)
 MARKS = (_MAGENTA, _GREEN, _CYAN) = (255, 0, 255), (0, 255, 102), (0, 229, 255)
 """Colours of the page's marks: of the fingers, of fingers that hold something, of the plumb line's foot."""
 _SEES = """() => ({
@@ -101,6 +102,7 @@ class Newcomer:
         self._hue: float | None = None
         self._effects: dict[str, list[_Point]] = {}
         """Key to where a period of it moves the mark, in each picture."""
+        self._pictures: list[NDArray[np.uint8]] = []
         self.looks = 0
         self.presses = 0
         self.marked = 0
@@ -223,11 +225,17 @@ class Newcomer:
         assert decoded is not None
         screen = np.asarray(decoded[:, :, ::-1], np.uint8)
         self.looks += 1
-        views: list[View] = []
+        self._pictures = []
         for x, y, width, height in boxes:
             row, column = round(y - top), round(x - left)
-            views.append(self._make_out(screen[row : row + round(height), column : column + round(width)]))
-        return views
+            self._pictures.append(screen[row : row + round(height), column : column + round(width)])
+        return [self._make_out(picture) for picture in self._pictures]
+
+    def ghosts(self) -> bool:
+        """Wait until somebody else's hand is drawn, and look whether it is in both pictures."""
+        self.page.wait_for_function("() => window.console_guides.plays()", timeout=WAIT)
+        self.look()
+        return all(int(near(picture, _VIOLET).sum()) > 20 for picture in self._pictures)
 
     def _make_out(self, picture: NDArray[np.uint8]) -> View:
         height = picture.shape[0]

@@ -19,6 +19,7 @@ from typing import Any
 
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
 from robot_rlhf.apps.devices import Device, Monitors, open_device
+from robot_rlhf.apps.ghost import Ghost
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.priority import stay_urgent
@@ -30,7 +31,7 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
-from robot_rlhf.ports import Teleop
+from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.sight import Sight
@@ -94,6 +95,7 @@ class LiveConsole:
         on_stop: Callable[[str], None],
         on_release: Callable[[], object] = lambda: None,
         arm: SimArm | None = None,
+        ghost: Ghost | None = None,
     ) -> None:
         """Begin to listen.
 
@@ -101,6 +103,7 @@ class LiveConsole:
             on_stop: called at once with a reason when STOP is pressed, in a thread of the console's own.
             on_release: the same for RELEASE.
             arm: the simulated robot; None for a real one, whose cameras' places are not known.
+            ghost: shows the person how a script would do the task; None where there is none.
 
         Raises:
             ConfigError: the port is in use.
@@ -111,6 +114,7 @@ class LiveConsole:
         self._config = config
         self._spec = spec
         self._arm = arm
+        self._ghost = ghost
         self._tally = tally
         self._stack = ExitStack()
         self.link = ConsoleLink(
@@ -185,10 +189,10 @@ class LiveConsole:
         if not real:
             return station
         arbiter = Arbiter(self._spec.action, give_back_after=self._settings.give_back_after)
-        monitor = self.link if self._device is None else Monitors(self.link, self._device)
+        looking: list[Monitor] = [each for each in (self.link, self._device, self._ghost) if each is not None]
         return replace(
             station,
-            monitor=monitor,
+            monitor=Monitors(*looking),
             who=lambda: self.link.operator,
             arbiter=arbiter,
             patience=self._settings.patience,
@@ -268,6 +272,8 @@ class LiveConsole:
             "learner_state": "none" if learner is None else learner.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
+        if self._ghost is not None and self._ghost.way:
+            status["ghost"] = self._ghost.way
         status |= spread("period", newest(pace.recent)) | spread("input", newest(self.link.delays))
         if tally.recent:
             alone = [episode.success for episode in list(tally.recent) if not episode.human_steps]

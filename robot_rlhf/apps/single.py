@@ -19,6 +19,7 @@ from robot_rlhf.apps.build import (
     software_versions,
 )
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
+from robot_rlhf.apps.ghost import Ghost
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.priority import urgent
@@ -163,6 +164,7 @@ class SingleTraining:
             world.clock,
             on_stop=lambda reason: world.guard.fault(STOP_RULE, reason),
             arm=world.task.arm,
+            ghost=None if self.config.demonstrator in PEOPLE else Ghost(self.config, world.task.arm),
         )
 
     def _hear_last_words(self) -> None:

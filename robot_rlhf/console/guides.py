@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from robot_rlhf.console.frames import Directions, rotation_matrix
+from robot_rlhf.console.frames import Directions, View, directions, rotation_matrix
 from robot_rlhf.console.keymap import AXES, GUIDE_KEYS, MOTION_KEYS
 from robot_rlhf.console.wire import Present
+from robot_rlhf.datatypes import whole_episode
 from robot_rlhf.sight import CameraMount, Sight
 
 FINGER = 0.011
@@ -107,6 +109,21 @@ def guides(
             "arrows": [{"code": code, "line": project(line)} for code, line in arrows],
         }
     return drawn
+
+
+def ghost(
+    sight: Sight, cameras: Mapping[str, tuple[int, int]], present: Present, way: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What to draw of each moment of another way through this episode; empty when it is of another one.
+
+    Args:
+        way: 'episode', and 'moments' of the tool's pose (7) and the opening each.
+    """
+    if not way or whole_episode(str(way["episode"])) != whole_episode(present.episode):
+        return []
+    still = directions("base", View((0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)))
+    moments = (replace(present, tool_pose=tuple(m[:7]), gripper=m[7]) for m in way["moments"])
+    return [drawn for moment in moments if (drawn := guides(sight, cameras, moment, still, ()))]
 
 
 def _fingers(tip: _Matrix, tool: _Matrix, width: float) -> _Matrix:

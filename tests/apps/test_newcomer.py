@@ -16,8 +16,8 @@ pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
 
 from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
 from benchmarks.newcomer import MARKS, Eyes, Newcomer, demonstrated, near
-from robot_rlhf.datatypes import Outcome
-from robot_rlhf.journal.reader import episodes
+from robot_rlhf.datatypes import Outcome, Step
+from robot_rlhf.journal.reader import episodes, read_journal
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("playwright") is None or not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"
@@ -40,6 +40,9 @@ def coloured(picture: ArrayLike) -> int:
 @pytest.mark.timeout(400)
 def test_who_sees_only_the_screen_lifts_the_cube_and_no_mark_is_recorded(tmp_path: Path) -> None:
     with sitting(tmp_path, "marks", 1) as (session, newcomer):
+        newcomer.page.click("#d-show")
+        assert newcomer.ghosts(), "a script shows it, in the pictures"
+        assert not [record for record in read_journal(session.journal) if isinstance(record, Step)]
         assert any(newcomer.demonstrate() for _ in range(2))
         assert newcomer.marked > 50, "marks were on the screen"
     assert Outcome.SUCCESS in demonstrated(session.journal)

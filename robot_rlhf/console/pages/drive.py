@@ -12,6 +12,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from robot_rlhf.console.desk import MAX_NAME, Desk, Visitor
+from robot_rlhf.console.guides import ghost
 from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.help import dock_help, help_sheet
 from robot_rlhf.console.pages.learning import LearningPanel
@@ -180,6 +181,11 @@ class DrivePage:
     def _episode(self) -> None:
         with ui.element("section").classes("c-panel d-ep").props('aria-label="Episode"'):
             parts.fixed(parts.EPISODE)
+            show = parts.button("Show me", "smart_display", self._show_me, "show-me")
+            show.props(
+                'id="d-show" hidden title="A script that knows the simulation shows the task in the pictures: '
+                'nothing moves, nothing is recorded"'
+            )
             parts.fixed('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
 
     def _judge(self) -> None:
@@ -261,6 +267,14 @@ class DrivePage:
 
     def _presser(self, button: Button) -> Callable[[], None]:
         return lambda: self._press(button)
+
+    def _show_me(self) -> None:
+        """Play in this page's pictures how a script would do what the present demonstration is about."""
+        robot, settings = self.desk.robot, self.console.settings
+        moments: list[Any] = []
+        if robot.present is not None:
+            moments = ghost(settings.sight, settings.cameras, robot.present, robot.status.get("ghost", {}))
+        self._client.run_javascript(f"window.console_guides && window.console_guides.play({json.dumps(moments)})")
 
     def _finish(self, dialog: ui.dialog) -> None:
         dialog.close()

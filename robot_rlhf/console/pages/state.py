@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 from robot_rlhf.console.coach import advice
 from robot_rlhf.console.desk import Visitor
 from robot_rlhf.console.pages.learning import number
+from robot_rlhf.console.wire import Present
 from robot_rlhf.console.words import guard_words
-from robot_rlhf.datatypes import GuardEvent, Outcome
+from robot_rlhf.datatypes import GuardEvent, Outcome, whole_episode
 
 if TYPE_CHECKING:
     from robot_rlhf.console.history import History
@@ -56,6 +57,7 @@ def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
         "stage": str(status.get("stage", "")),
         "demonstrations": whole(status.get("demonstrations")),
         "demonstrations_wanted": whole(status.get("demonstrations_wanted")),
+        "shows": shows(status, present),
         "guard": guard_lines(console),
         "chips": chips(settings.suggestions, desk.sentences),
         "history": desk.sentences[:20],
@@ -78,6 +80,14 @@ def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
             else "Everything is saved. This page can be closed."
         )
     return state
+
+
+def shows(status: Mapping[str, Any], present: Present | None) -> bool:
+    """Whether a script can show how the present episode is done."""
+    way: Any = status.get("ghost")
+    if not isinstance(way, dict) or present is None:
+        return False
+    return whole_episode(str(way.get("episode"))) == whole_episode(present.episode)
 
 
 def guard_lines(console: Console) -> list[dict[str, Any]]:

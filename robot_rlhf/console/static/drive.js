@@ -266,6 +266,7 @@
   }
 
   function paintLearning() {
+    $('d-show').hidden = !state.shows;
     for (const [name, words] of Object.entries(state.numbers || {})) text(`d-n-${name}`, words);
     text('d-loop', state.loop && state.loop !== '–' ? `loop ${state.loop}` : '');
     for (const [name, words] of Object.entries(state.labels || {})) text(`d-l-${name}`, words);

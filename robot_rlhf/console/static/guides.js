@@ -1,10 +1,10 @@
 // Marks over the pictures: where the fingers would close, what is straight below, which key moves where. They are drawn
 // on a canvas of their own; the picture below stays as the camera took it. What to draw comes with each situation.
 (() => {
-  const GRASP = '#ff00ff', HELD = '#00ff66', PLUMB = '#ffffff', FOOT = '#00e5ff', ARROW = '#ffd60a', DARK = '#000000b0', CAP = '#10151cd9';
+  const GRASP = '#ff00ff', GHOST = '#b388ff', HELD = '#00ff66', PLUMB = '#ffffff', FOOT = '#00e5ff', ARROW = '#ffd60a', DARK = '#000000b0', CAP = '#10151cd9';
   const WORDS = {KeyW: 'forward', KeyS: 'back', KeyA: 'left', KeyD: 'right', KeyE: 'up', KeyQ: 'down', KeyJ: 'turn', KeyL: 'turn'};
   const FEELS = {touching: 'touching', holding: 'holding'};
-  let on = true, keys = true, words = false, held = [], newest = {}, feels = '';
+  let ghost = [], began = 0, on = true, keys = true, words = false, held = [], newest = {}, feels = '';
 
   // The canvas over a picture: as large as it is shown, in the screen's own pixels.
   function layer(picture) {
@@ -70,8 +70,34 @@
     cap([x + ux * 14 * size, y + uy * 14 * size], words ? WORDS[code] : code.slice(-1), lit);
   }
 
+  // Another way through this episode, played over the pictures: nothing moves but the drawing.
+  const GHOST_PERIOD = 100, GHOST_REST = 1500;
+  function phantom({line, dot, cap, at, size}, name) {
+    const way = ghost.map((moment) => moment[name]).filter((m) => m && m.tip), last = way.length - 1;
+    if (last < 1) return;
+    const now = way[Math.min(last, Math.floor((performance.now() - began) / GHOST_PERIOD))], [a, b, c, d] = now.fingers;
+    line(way.map((m) => m.tip), GHOST, 1.5, [2, 5]);
+    if (now.foot) line([now.tip, now.foot], GHOST, 1);
+    if (a && b && c && d) { line([a, b], GHOST, 4.5); line([c, d], GHOST, 4.5); }
+    dot(now.tip, GHOST, 4);
+    const [u, v] = at(now.tip);
+    cap([u + 48 * size, v], 'like this', false);
+  }
+  function play(moments) {
+    ghost = moments; began = performance.now();
+    const end = began + GHOST_PERIOD * moments.length + GHOST_REST;
+    const next = () => {
+      if (ghost !== moments) return;
+      if (performance.now() > end) ghost = [];
+      paint();
+      if (ghost.length) requestAnimationFrame(next);
+    };
+    next();
+  }
+
   function draw(picture, marks) {
     const canvas = layer(picture), p = pen(canvas, picture);
+    if (ghost.length) phantom(p, picture.dataset.camera);
     if (!on || !marks) return;
     const {at, size, line, dot, cap} = p, [a, b, c, d] = marks.fingers, colour = feels === 'holding' ? HELD : GRASP;
     if (marks.print.length && marks.print.every(Boolean)) {
@@ -79,7 +105,7 @@
       line(marks.print.slice(0, 2), PLUMB, 3.5); line(marks.print.slice(2), PLUMB, 3.5);
     }
     if (marks.foot) { line([marks.tip, marks.foot], PLUMB, 1.5, [5, 5]); dot(marks.foot, FOOT, 4); }
-    if (keys) for (const each of marks.arrows) arrow(p, each);
+    if (keys && !ghost.length) for (const each of marks.arrows) arrow(p, each);
     if (a && b && c && d) {
       const middle = (q, r) => [(q[0] + r[0]) / 2, (q[1] + r[1]) / 2];
       line([middle(a, b), middle(c, d)], colour, 1.5);
@@ -94,6 +120,8 @@
   }
 
   window.console_guides = {
+    plays: () => ghost.length > 0,
+    play, // moments: what `show` takes, one after the other
     show: (guides, feeling) => { newest = guides || {}; feels = feeling || ''; paint(); },
     set: (options) => { // {on, keys: whether the keys do something, words: instead of key names, held: codes of keys}
       const before = JSON.stringify([on, keys, words, held]);
