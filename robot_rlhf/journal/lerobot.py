@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -43,7 +43,9 @@ class Video:
     def __init__(self, path: Path, fps: Fraction, height: int, width: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.frames = 0
-        self._container = av.open(str(path), "w")
+        # By the file and not by its name, which a locale without UTF-8 may be unable to say.
+        self._file = path.open("wb")
+        self._container = av.open(self._file, "w", format="mp4")
         stream: Any = self._container.add_stream("libx264", rate=fps, options={"crf": _QUALITY, "g": "2"})
         stream.width, stream.height = width, height
         # Halved colour planes need even sides.
@@ -60,14 +62,15 @@ class Video:
 
     def close(self) -> None:
         """Raises OSError when the last pictures cannot be written."""
-        try:
-            self._container.mux(self._stream.encode(None))
-        finally:
-            self._container.close()
+        with self._file:
+            try:
+                self._container.mux(self._stream.encode(None))
+            finally:
+                self._container.close()
 
     def abandon(self) -> None:
         """Let go of the file, whatever it holds."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._file:
             self._container.close()
 
 
@@ -109,6 +112,7 @@ class DatasetWriter:
         self._tasks: dict[str, int] = {}
         self._videos: dict[str, Video] = {}
         self._table: pq.ParquetWriter | None = None
+        self._rows_file: IO[bytes] | None = None
         self._rows: list[Json] = []
         self._histograms: dict[str, PictureHistogram] = {}
         self.frames = 0
@@ -180,6 +184,8 @@ class DatasetWriter:
         with contextlib.ExitStack() as files:
             for video in self._videos.values():
                 files.callback(video.close if error is None else video.abandon)
+            if self._rows_file is not None:
+                files.callback(self._rows_file.close)
             if self._table is not None and error is None:
                 files.callback(self._table.close)
         if error is None:
@@ -188,8 +194,8 @@ class DatasetWriter:
     def _describe_all(self) -> None:
         episodes = self._target / EPISODES_PATH
         episodes.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(self._rows), episodes)
-        pq.write_table(_task_table(self._tasks), self._target / "meta/tasks.parquet")
+        _write_table(episodes, pa.Table.from_pylist(self._rows))
+        _write_table(self._target / "meta/tasks.parquet", _task_table(self._tasks))
         overall = {
             name: {statistic: value.tolist() for statistic, value in found.items()} for name, found in self._overall()
         }
@@ -221,7 +227,8 @@ class DatasetWriter:
         if self._table is None:
             path = self._target / DATA_PATH.format(chunk_index=0, file_index=0)
             path.parent.mkdir(parents=True)
-            self._table = pq.ParquetWriter(path, table.schema)
+            self._rows_file = path.open("wb")
+            self._table = pq.ParquetWriter(self._rows_file, table.schema)
         self._table.write_table(table)
 
     def _video(self, key: str, shape: tuple[int, ...]) -> Video:
@@ -263,7 +270,8 @@ class DatasetWriter:
             if name in self._histograms:
                 yield name, self._histograms[name].statistics()
                 continue
-            column = pq.read_table(path, columns=[name])[name].combine_chunks()
+            with path.open("rb") as file:
+                column = pq.read_table(file, columns=[name])[name].combine_chunks()
             flat = column if feature["shape"] == [1] else column.flatten()
             yield name, statistics(flat.to_numpy(zero_copy_only=False).reshape(-1, feature["shape"][0]))
 
@@ -304,9 +312,14 @@ def _task_table(tasks: dict[str, int]) -> pa.Table:
     return table.replace_schema_metadata({"pandas": json.dumps(description)})
 
 
+def _write_table(path: Path, table: pa.Table) -> None:
+    with path.open("wb") as file:
+        pq.write_table(table, file)
+
+
 def _write_json(path: Path, value: Json) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=4, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(value, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_lerobot(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +218,36 @@ def test_on_the_command_line(journal: Path, tmp_path: Path, capsys: pytest.Captu
     assert len(list(episodes(tmp_path / "out"))) == 3
     assert main(["journal", "import", str(root), "--out", str(tmp_path / "x"), "--command", "/a"]) == 2
     assert "journal import has no option --command" in capsys.readouterr().err
+
+
+ELSEWHERE = """
+import locale, os, sys
+from pathlib import Path
+from robot_rlhf.journal.datasets.importing import DatasetSettings, import_dataset
+from robot_rlhf.journal.export import export
+assert sys.getfilesystemencoding() != "utf-8" or locale.getpreferredencoding(False) == "ANSI_X3.4-1968"
+folder = Path(sys.argv[1])
+for form in ("lerobot", "robomimic", "csv"):
+    export(folder / "journal", folder / form, form)
+    if form != "csv":
+        import_dataset(folder / form, folder / f"{form}-back", DatasetSettings())
+"""
+
+
+def test_in_a_locale_without_utf_8(tmp_path: Path) -> None:
+    """Names of folders, joints and what is said keep their letters."""
+    folder = tmp_path / "ausgeführt ğ"
+    spec = dataclasses.replace(SPEC, joint_names=tuple(f"gelenk_ä{i}" for i in range(7)))
+    with JournalWriter(folder / "journal", spec) as writer:
+        tell(writer, smooth(TOLD[0]))
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", ELSEWHERE, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    info = json.loads((folder / "lerobot/meta/info.json").read_text(encoding="utf-8"))
+    assert "joint_position.gelenk_ä0" in info["features"]["observation.state"]["names"]
+    for form in ("lerobot", "robomimic"):
+        assert journal_spec(folder / f"{form}-back").joint_names == spec.joint_names
+        (back,) = episodes(folder / f"{form}-back")
+        assert "«gently»" in back.instructions[0]
+    assert "«gently»" in (folder / "csv").read_text(encoding="utf-8")

@@ -66,7 +66,7 @@ class LeRobotData:
 
     def episodes(self, spec: RobotSpec) -> Iterator[ToldEpisode]:
         """The episodes in order. Args: spec: the robot, checked against `told`."""
-        tasks = pq.read_table(self._path / "meta/tasks.parquet").to_pydict()
+        tasks = _table(self._path / "meta/tasks.parquet").to_pydict()
         words = dict(zip(tasks["task_index"], tasks.get("task") or tasks["__index_level_0__"], strict=True))
         file, table = None, pa.table({})
         for row in self._rows():
@@ -74,7 +74,7 @@ class LeRobotData:
                 chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
             )
             if place != file:
-                file, table = place, pq.read_table(self._path / place)
+                file, table = place, _table(self._path / place)
             number = row["episode_index"]
             chosen = table.filter(pc.field("episode_index") == number)
             if not len(chosen):
@@ -84,8 +84,7 @@ class LeRobotData:
     def _rows(self) -> list[Json]:
         found: list[Json] = []
         for file in sorted((self._path / "meta/episodes").rglob("*.parquet")):
-            columns = [n for n in pq.read_schema(file).names if not n.startswith("stats/")]
-            found += pq.read_table(file, columns=columns).to_pylist()
+            found += _table(file, without="stats/").to_pylist()
         return sorted(found, key=lambda row: row["episode_index"])
 
     def _episode(self, spec: RobotSpec, row: Json, table: Any, words: Mapping[int, str]) -> ToldEpisode:
@@ -133,7 +132,7 @@ class LeRobotData:
         path = self._path / self._info["video_path"].format(video_key=name, **numbers)
         begin, half = float(row[f"{key}/from_timestamp"]), 0.5 * self.told.period
         left = steps
-        with av.open(str(path)) as video:
+        with path.open("rb") as file, av.open(file, "r") as video:
             stream: Any = video.streams.video[0]
             video.seek(int(max(begin - half, 0.0) / stream.time_base), stream=stream, backward=True)
             for frame in video.decode(stream):
@@ -144,6 +143,14 @@ class LeRobotData:
                 if not left:
                     return
         raise JournalError(f"{path}: {left} pictures of episode {row['episode_index']} are missing")
+
+
+def _table(path: Path, without: str = "") -> Any:
+    """A file's columns, but for those whose names begin so. By the file, as the export writes it."""
+    with path.open("rb") as file:
+        source = pq.ParquetFile(file)
+        names: list[str] = source.schema_arrow.names
+        return source.read([name for name in names if not without or not name.startswith(without)])
 
 
 def _names(feature: Json) -> list[str]:

@@ -32,11 +32,12 @@ class RobomimicData:
     def __init__(self, path: Path) -> None:
         """Raises JournalError for a file that is no such data set."""
         self._path = path
-        self._file: Any = h5py.File(path, "r")
+        self._bytes = path.open("rb")
+        self._file: Any = h5py.File(self._bytes, "r")
         data: Any = self._file.get("data", {})
         names = [name for name in data if name.startswith("demo_")]
         if not names:
-            self._file.close()
+            self.__exit__()
             raise JournalError(f"{path}: no robomimic data set: no group data/demo_0")
         self._data = data
         self._names = sorted(names, key=lambda name: int(name.removeprefix("demo_")))
@@ -67,6 +68,7 @@ class RobomimicData:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self._bytes.close()
 
     def episodes(self, spec: RobotSpec) -> Iterator[ToldEpisode]:
         """The episodes in order. Args: spec: the robot, checked against `told`."""
