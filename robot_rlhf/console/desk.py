@@ -130,7 +130,7 @@ class Desk:
             if pressed is Button.REWIND:
                 self.press(visitor, Button.PAUSE)  # how far it goes back, the held key says
             elif isinstance(pressed, Button):
-                self.press(visitor, pressed)
+                self.press(visitor, pressed, page.shown)
             else:
                 local.append(pressed)
         self._rewind(now)
@@ -183,8 +183,12 @@ class Desk:
 
     # -- judging and speaking ----------------------------------------------------------------------------------------
 
-    def press(self, visitor: Visitor, button: Button) -> None:
-        """A judgement or request about what the page shows now.
+    def press(self, visitor: Visitor, button: Button, shown: str = "") -> None:
+        """A judgement or request.
+
+        Args:
+            shown: the episode that the page showed under way when it was pressed: a judgement is about that one,
+                whatever has begun meanwhile. Empty where it has shown none, or does not say: the present one.
 
         Raises:
             NotTheOperatorError: only the operator may; STOP is everybody's.
@@ -193,7 +197,7 @@ class Desk:
         if button is not Button.STOP:
             self._require(visitor)
         present = self.robot.present
-        self.robot.send(Press(button, present.episode if present else ""))
+        self.robot.send(Press(button, shown or (present.episode if present else "")))
 
     def speak(self, visitor: Visitor, text: str, seconds_ago: float) -> None:
         """A sentence to the robot.

@@ -7,13 +7,14 @@ import math
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.console.coach import EpisodeFacts
+from robot_rlhf.console.last_episode import LastEpisode
 from robot_rlhf.console.words import guard_words, outcome_words
 from robot_rlhf.datatypes import (
     EpisodeEnd,
@@ -79,6 +80,8 @@ class _Whole:
     rewards: list[float] = field(default_factory=list[float])
     outcome: Outcome | None = None
     sentences: list[str] = field(default_factory=list[str])
+    lengths: list[int] = field(default_factory=list[int])
+    """Steps of each part that has ended."""
 
     def go_on(self, meta: EpisodeMeta) -> None:
         self.parts.append(meta.id)
@@ -96,6 +99,8 @@ class _Row:
     """A Driver per step. Length: the steps."""
     facts: EpisodeFacts
     returned: float
+    last: LastEpisode
+    """As it was recorded."""
 
 
 class History:
@@ -114,6 +119,8 @@ class History:
         self._paused: _Whole | None = None
         self._notes: deque[Note] = deque(maxlen=NOTES)
         self._rules: dict[str, float] = {}
+        self._judged: deque[tuple[str, str]] = deque(maxlen=NOTES)
+        """Episode or part and who judged it a success or a failure, or took that back."""
         self._failure = ""
         self._stamp = 0.0
         self._columns: Mapping[str, NDArray[np.float64]] | None = None
@@ -145,6 +152,16 @@ class History:
         """The ended episodes, oldest first, with their outcomes as labelled today. Args: practice: leave out others."""
         with self._lock:
             return tuple(self._today(row) for row in self._rows if row.practice or not practice)
+
+    def last(self) -> LastEpisode | None:
+        """The episode that ended last, with what is said of it today."""
+        with self._lock:
+            if not self._rows:
+                return None
+            row = self._rows[-1]
+            names = {name for name, _ in row.last.parts}
+            judged = [said for said in self._judged if said[0] in names]
+            return replace(row.last, today=self._today(row).outcome, author=judged[-1][1] if judged else "")
 
     @property
     def series(self) -> Mapping[str, NDArray[np.float64]]:
@@ -242,6 +259,7 @@ class History:
         whole = self._open
         if whole is None:
             return
+        whole.lengths.append(end.steps)
         if end.outcome is Outcome.PAUSED:
             self._open, self._paused = None, whole
         else:
@@ -254,7 +272,10 @@ class History:
         if whole.drivers:
             practice, drivers = whole.meta.kind is EpisodeKind.PRACTICE, bytes(whole.drivers)
             facts = EpisodeFacts.of(outcome, drivers)
-            self._rows.append(_Row(tuple(whole.parts), practice, drivers, facts, math.fsum(whole.rewards)))
+            parts = tuple(zip(whole.parts, whole.lengths, strict=False))
+            last = LastEpisode(parts or ((whole.meta.id, len(drivers)),), whole.meta.kind, outcome, outcome, detail)
+            row = _Row(tuple(whole.parts), practice, drivers, facts, math.fsum(whole.rewards), last)
+            self._rows.append(row)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, GuardEvent):
@@ -272,6 +293,8 @@ class History:
             self._notes.append(Note(event.stamp, "judged", f"{event.author} marked a span: {event.text}"))
         elif event.kind in _SAID:
             taken_back = event.value == TAKEN_BACK and event.kind in _TAKEN_BACK
+            if event.kind in (FeedbackKind.SUCCESS, FeedbackKind.FAILURE):
+                self._judged.append((event.span.episode_id, "" if taken_back else event.author))
             text = _TAKEN_BACK[event.kind] if taken_back else _SAID[event.kind]
             self._notes.append(Note(event.stamp, "judged", f"{event.author} {text}"))
 

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from robot_rlhf.console.live import LiveBlock
 from robot_rlhf.console.wire import (
     MAX_PACKET,
+    Answer,
     Drive,
     Label,
     Lost,
@@ -30,13 +32,16 @@ from robot_rlhf.console.wire import (
 from robot_rlhf.datatypes import (
     Action,
     Button,
+    Driver,
     EpisodeEnd,
+    EpisodeKind,
     EpisodeMeta,
     Event,
     Feedback,
     FeedbackKind,
     HumanInput,
     Observation,
+    Outcome,
     RobotSpec,
     Segment,
     Sentence,
@@ -45,6 +50,7 @@ from robot_rlhf.datatypes import (
     whole_episode,
 )
 from robot_rlhf.errors import LinkError
+from robot_rlhf.journal.labels import TAKEN_BACK
 from robot_rlhf.timing import Clock
 
 log = logging.getLogger(__name__)
@@ -56,15 +62,26 @@ MAX_WAITING = 1_000
 NO_HANDS = Drive(None)
 NEWER = b"\x01"
 """Packet that says: there is a newer situation in the live block."""
-UNSEEN = 0.5
-"""Seconds of an episode that nobody can have judged yet."""
 REMEMBERED = 50
-"""Episodes whose length is known, so that a late judgement finds its own."""
+"""Episodes that are known, part by part, so that a late judgement finds its own."""
 _LATE = {
     Button.SUCCESS: (FeedbackKind.SUCCESS, None),
     Button.FAILURE: (FeedbackKind.FAILURE, None),
     Button.DISCARD: (FeedbackKind.DISCARD, 1.0),
 }
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """An episode, or a part of one, that is over."""
+
+    steps: int
+    outcome: Outcome
+    untouched: bool
+    """A demonstration that nobody drove."""
+
+
+_SAID = {Outcome.SUCCESS: Button.SUCCESS, Outcome.FAILURE: Button.FAILURE, Outcome.DISCARDED: Button.DISCARD}
 
 
 class ConsoleLink:
@@ -119,12 +136,16 @@ class ConsoleLink:
         self._presses: list[Press] = []
         self._sentences: list[Sentence] = []
         self._labels: list[Feedback] = []
-        self._episode = self._previous = ""
-        self._steps = 0
-        """Steps of the present episode, over all its parts."""
-        self._settling = round(UNSEEN / spec.control_period)
-        self._lengths: dict[str, int] = {}
-        """Steps of each of the last episodes, part by part."""
+        self._episode = ""
+        self._open = False
+        self._shows = False
+        """The present episode is a demonstration."""
+        self._by_hand = 0
+        """Steps of the present episode that a person drove, over all its parts."""
+        self._ended: dict[str, _Ended] = {}
+        """The last episodes, part by part."""
+        self._judged: dict[str, Button] = {}
+        """What was last said of an episode, as it ended or later."""
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
@@ -230,7 +251,7 @@ class ConsoleLink:
             presses, self._presses = self._presses, []
             sentences, self._sentences = tuple(self._sentences), []
             labels, self._labels = self._labels, []
-            episode, young = self._episode, self._steps < self._settling
+            episode = self._episode if self._open else ""
             left, self._left = self._left, False
             changed, self._changed = self._changed, None
             listening, self._asked = now - self._asked < self._stale_after, now
@@ -239,12 +260,10 @@ class ConsoleLink:
         buttons: set[Button] = set()
         for press in presses:
             named = press.episode if press.button in _LATE else ""
-            if whole_episode(named) == whole_episode(episode):
-                named = self._previous if young else ""
-            if named:
-                labels += self._late(press, named, now)
-            else:
+            if not named or whole_episode(named) == whole_episode(episode):
                 buttons.add(press.button)
+            else:
+                labels += self._late(press.button, named, now)
         if left:
             self.lost += 1
             buttons.add(Button.PAUSE)
@@ -255,38 +274,54 @@ class ConsoleLink:
         rewind_to = None if drive is None else drive.rewind_to
         return HumanInput(action, frozenset(buttons), sentences, rewind_to, tuple(labels))
 
-    def _late(self, press: Press, named: str, now: float) -> list[Feedback]:
-        """The judgement of an episode that has ended meanwhile belongs to that one, not to the next.
+    def _late(self, button: Button, named: str, now: float) -> list[Feedback]:
+        """The judgement of an episode that has ended meanwhile belongs to that one, not to the next; and once."""
+        over, whole = self._ended.get(named), whole_episode(named)
+        if over is None or not over.steps:
+            log.warning("console: '%s' for %s, of which no step is known: dropped", button.value, named)
+            return self._answer(f"{named} has not begun, or is not known any more: '{button.value}' went to nothing")
+        if self._judged.get(whole) is button:
+            return self._answer(f"{named} has this judgement already: {button.value}")
+        if button is Button.SUCCESS and over.untouched:
+            return self._answer(f"Nobody drove {named}: it is no demonstration, and no success of one")
+        self._judged[whole] = button
+        self._answer(f"'{button.value}' went to {named}, which had ended; it can be taken back beside the pictures")
+        kind, value = _LATE[button]
+        return [Feedback(kind, self.operator or "operator", now, Segment(named, 0, over.steps), value)]
 
-        So does one that comes so early in an episode that nobody can have seen anything of it yet.
-        """
-        steps = self._lengths.get(named, 0)
-        if not steps:
-            log.warning("console: '%s' for %s, of which no step is known: dropped", press.button.value, named)
-            return []
-        kind, value = _LATE[press.button]
-        return [Feedback(kind, self.operator or "operator", now, Segment(named, 0, steps), value)]
+    def _answer(self, text: str) -> list[Feedback]:
+        """Tell the pages."""
+        self._send(encode(Answer(text)))
+        return []
 
     # -- Subscriber: what is recorded, to know what a judgement means --------------------------------------------------
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         with self._lock:
-            self._episode = meta.id
-            self._steps = meta.continues_at
+            self._episode, self._open = meta.id, True
+            self._shows = meta.kind is EpisodeKind.DEMONSTRATION
+            if not meta.continues:
+                self._by_hand = 0
 
     def on_step(self, step: Step) -> None:
         with self._lock:
-            self._steps += 1
+            self._by_hand += step.driver is Driver.HUMAN
 
     def on_event(self, event: Event) -> None:
-        """The console reads events from the journal."""
+        """A judgement that was taken back may be given again; the rest the console reads from the journal."""
+        if isinstance(event, Feedback) and event.value == TAKEN_BACK:
+            with self._lock:
+                self._judged.pop(whole_episode(event.span.episode_id), None)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         with self._lock:
-            self._previous = end.id
-            self._lengths[end.id] = end.steps
-            while len(self._lengths) > REMEMBERED:
-                del self._lengths[next(iter(self._lengths))]
+            self._open = end.outcome is Outcome.PAUSED  # it goes on: a judgement meanwhile ends it
+            self._ended[end.id] = _Ended(end.steps, end.outcome, self._shows and not self._by_hand)
+            if end.outcome in _SAID:
+                self._judged[whole_episode(end.id)] = _SAID[end.outcome]
+            for known in (self._ended, self._judged):
+                while len(known) > REMEMBERED:
+                    del known[next(iter(known))]
 
     # -- Monitor -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from robot_rlhf.errors import InvalidValueError
 
 MAX_KEYS = 32
 MAX_KEY_LENGTH = 32
+MAX_EPISODE_NAME = 120
 MAX_PADS = 4
 MAX_PAD_AXES = 16
 MAX_PAD_BUTTONS = 32
@@ -49,6 +50,8 @@ class PageInput:
     pads: tuple[Pad, ...] = ()
     sticks: Mapping[str, float] = field(default_factory=dict[str, float])
     """On-screen controls: see STICKS. What is missing is 0."""
+    shown: str = ""
+    """The episode that the page last showed under way: what a judgement is about. Empty before the first."""
 
     def __post_init__(self) -> None:
         _at_most("PageInput.keys", len(self.keys), MAX_KEYS)
@@ -63,20 +66,24 @@ class PageInput:
             sticks[name] = _number(f"PageInput.sticks[{name}]", value, -1.0)
         if sticks.get("lead", 0.0) not in (0.0, 1.0):
             raise InvalidValueError("PageInput.sticks[lead]", sticks["lead"], "0 or 1")
+        if len(self.shown) > MAX_EPISODE_NAME:
+            raise InvalidValueError("PageInput.shown", f"{len(self.shown)} characters", f"at most {MAX_EPISODE_NAME}")
         object.__setattr__(self, "keys", frozenset(self.keys))
         object.__setattr__(self, "pads", tuple(self.pads))
         object.__setattr__(self, "sticks", MappingProxyType(sticks))
 
     @classmethod
     def from_json(cls, value: object) -> PageInput:
-        """A message as decoded from JSON: {"keys": [...], "pads": [{"axes": [...], "buttons": [...]}], "sticks": {}}.
+        """A message as decoded from JSON.
+
+        {"keys": [...], "pads": [{"axes": [...], "buttons": [...]}], "sticks": {}, "shown": "practice-000003"}.
 
         Every field may be missing; no other may be there.
 
         Raises:
             InvalidValueError: anything else.
         """
-        fields = _fields("page input", value, ("keys", "pads", "sticks"))
+        fields = _fields("page input", value, ("keys", "pads", "sticks", "shown"))
         keys: Sequence[Any] = _list("PageInput.keys", fields.get("keys", []), MAX_KEYS)
         for key in keys:
             if not isinstance(key, str):
@@ -88,7 +95,10 @@ class PageInput:
             buttons = _list(f"PageInput.pads[{i}].buttons", pad.get("buttons", []), MAX_PAD_BUTTONS)
             pads.append(Pad(tuple(axes), tuple(buttons)))
         sticks = _fields("PageInput.sticks", fields.get("sticks", {}), STICKS)
-        return cls(frozenset(keys), tuple(pads), sticks)
+        shown = fields.get("shown", "")
+        if not isinstance(shown, str):
+            raise InvalidValueError("PageInput.shown", _shown(shown), "name of an episode")
+        return cls(frozenset(keys), tuple(pads), sticks, shown)
 
 
 def _shown(value: object) -> str:

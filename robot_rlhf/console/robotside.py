@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from robot_rlhf.console.link import NEWER
 from robot_rlhf.console.live import LiveBlock
 from robot_rlhf.console.touch import Feeling, Touch
-from robot_rlhf.console.wire import MAX_PACKET, Message, Present, Status, decode, encode
+from robot_rlhf.console.wire import MAX_PACKET, Answer, Message, Present, Status, decode, encode
 from robot_rlhf.errors import LinkError
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ class RobotSide:
         """Messages that could not be sent."""
         self.on_status: list[Callable[[Mapping[str, Any]], None]] = []
         """Called with each new status."""
+        self.on_answer: list[Callable[[str], None]] = []
+        """Called with what became of something that the operator pressed."""
         self.on_end: list[Callable[[], None]] = []
         """Called once when the robot's process is gone."""
 
@@ -115,6 +117,9 @@ class RobotSide:
                 self.status = message.values
                 for call in self.on_status:
                     call(message.values)
+            elif isinstance(message, Answer):
+                for tell in self.on_answer:
+                    tell(message.text)
         if newer:
             self._look()
 

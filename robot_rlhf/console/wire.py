@@ -33,7 +33,7 @@ class Drive:
 
 @dataclass(frozen=True)
 class Press:
-    """A judgement or request; `episode` is the one that the page showed when it was pressed."""
+    """A judgement or request; `episode` is the one that the page showed under way when it was pressed, if any."""
 
     button: Button
     episode: str = ""
@@ -73,7 +73,14 @@ class Status:
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-Message = Drive | Press | Spoken | Label | Operator | Lost | Status
+@dataclass(frozen=True)
+class Answer:
+    """To the console: what became of something that the operator pressed, where that is not to be seen."""
+
+    text: str
+
+
+Message = Drive | Press | Spoken | Label | Operator | Lost | Status | Answer
 
 
 def encode(message: Message) -> bytes:
@@ -157,6 +164,7 @@ _FIELDS: dict[type, Callable[[Any], tuple[str, Json]]] = {
     Operator: lambda m: ("operator", {"name": m.name}),
     Lost: lambda m: ("lost", {}),
     Status: lambda m: ("status", {"values": dict(m.values)}),
+    Answer: lambda m: ("answer", {"text": m.text}),
 }
 _READERS: dict[str, Callable[[Json], Message]] = {
     "drive": _read_drive,
@@ -166,6 +174,7 @@ _READERS: dict[str, Callable[[Json], Message]] = {
     "operator": lambda f: Operator(str(f["name"])[:80]),
     "lost": lambda f: Lost(),
     "status": lambda f: Status(dict(f["values"])),
+    "answer": lambda f: Answer(str(f["text"])[:MAX_SENTENCE]),
 }
 
 

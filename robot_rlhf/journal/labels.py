@@ -38,6 +38,8 @@ class EpisodeLabels:
     """SUCCESS or FAILURE as labelled after the episode; None: as it was recorded."""
     deleted: bool = False
     """Kept of the whole: one part is deleted or restored with all the others."""
+    restored: bool = False
+    """Kept of the whole: it was taken back that the episode is discarded, also where it was recorded so."""
     spans: list[Feedback] = field(default_factory=list[Feedback])
     """ATTRIBUTE: spans of steps that got a name."""
     corrections: list[Feedback] = field(default_factory=list[Feedback])
@@ -48,7 +50,9 @@ class EpisodeLabels:
 
     def outcome_of(self, recorded: Outcome | None) -> Outcome | None:
         """The outcome that counts today. Args: recorded: as it ended; None where the recording broke off."""
-        return Outcome.DISCARDED if self.deleted else self.outcome or recorded
+        if self.deleted:
+            return Outcome.DISCARDED
+        return self.outcome or (Outcome.STOPPED if self.restored and recorded is Outcome.DISCARDED else recorded)
 
 
 class Labels:
@@ -64,6 +68,8 @@ class Labels:
         self._episodes: dict[str, EpisodeLabels] = {}
         self._deleted: set[str] = set()
         """Whole episodes."""
+        self._restored: set[str] = set()
+        """Whole episodes whose deletion was taken back."""
         self._steps: dict[str, int] = {}
         """Steps of the episodes whose end was recorded."""
         self._pairs: dict[frozenset[Segment], Feedback] = {}
@@ -74,12 +80,16 @@ class Labels:
     def of(self, episode_id: str) -> EpisodeLabels:
         """The labels of an episode or a part; empty ones where nobody spoke of it."""
         known = self._episodes.get(episode_id)
-        deleted = self.is_deleted(episode_id)
-        return EpisodeLabels(deleted=deleted) if known is None else dataclasses.replace(known, deleted=deleted)
+        stand = {"deleted": self.is_deleted(episode_id), "restored": self.is_restored(episode_id)}
+        return dataclasses.replace(known or EpisodeLabels(), **stand)
 
     def is_deleted(self, episode_id: str) -> bool:
         """Whether the episode is deleted, or the one that it is a part of."""
         return whole_episode(episode_id) in self._deleted
+
+    def is_restored(self, episode_id: str) -> bool:
+        """Whether a deletion of the episode, or of the one that it is a part of, was taken back."""
+        return whole_episode(episode_id) in self._restored
 
     @property
     def deleted(self) -> frozenset[str]:
@@ -128,8 +138,9 @@ class Labels:
             labels.later.append(feedback)
         kind = feedback.kind
         if kind is FeedbackKind.DISCARD:
-            change = self._deleted.discard if feedback.value == TAKEN_BACK else self._deleted.add
-            change(whole_episode(feedback.span.episode_id))
+            whole, back = whole_episode(feedback.span.episode_id), feedback.value == TAKEN_BACK
+            for stand, holds in ((self._deleted, not back), (self._restored, back)):
+                (stand.add if holds else stand.discard)(whole)
         elif kind in _OUTCOMES:
             if over and self._whole(feedback.span):
                 labels.outcome = None if feedback.value == TAKEN_BACK else _OUTCOMES[kind]

@@ -122,8 +122,11 @@ class ReplayCounts:
 def as_deleted(end: EpisodeEnd, labels: Labels) -> EpisodeEnd:
     """The end as whoever learns must see it: DISCARDED for a deleted episode, else as recorded.
 
-    A part that goes on elsewhere keeps Outcome.PAUSED: the end of the whole speaks for it.
+    One that a person discarded as it ended, and then took that back, was merely stopped. A part that goes on elsewhere
+    keeps Outcome.PAUSED: the end of the whole speaks for it.
     """
+    if end.outcome is Outcome.DISCARDED and labels.is_restored(end.id):
+        return replace(end, outcome=Outcome.STOPPED, detail="taken back; recorded as discarded")
     if end.outcome is Outcome.PAUSED or not labels.is_deleted(end.id):
         return end
     return replace(end, outcome=Outcome.DISCARDED, detail=f"deleted; recorded as {end.outcome.value}")

@@ -12,6 +12,7 @@ from robot_rlhf.datatypes import (
     Button,
     Driver,
     EpisodeEnd,
+    EpisodeKind,
     EpisodeMeta,
     Event,
     Feedback,
@@ -111,6 +112,8 @@ class _RunningEpisode:
         """Steps of all parts that the policy drove."""
         self._idle = 0
         """Steps since a person last drove."""
+        self._touched = False
+        """A person has driven at least one step."""
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
@@ -230,6 +233,7 @@ class _RunningEpisode:
         events = station.guard.take_events()
         unaided = self._unaided + (choice.driver is Driver.POLICY)
         self._idle = 0 if choice.driver is Driver.HUMAN else self._idle + 1
+        self._touched |= choice.driver is Driver.HUMAN
         outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, unaided, last)
         self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
@@ -284,6 +288,8 @@ class _RunningEpisode:
             kinds = {STOP_RULE: Outcome.STOPPED, **dict.fromkeys(FORCE_FAULTS, Outcome.FAILURE)}
             return kinds.get(fault.rule, Outcome.FAULT), f"{fault.rule}: {fault.detail}"
         if self.station.reward.succeeded(self.station.task, observation, buttons, self.station.success_watch):
+            if self.meta.kind is EpisodeKind.DEMONSTRATION and not self._touched:
+                return Outcome.DISCARDED, "nobody drove it, so it shows nothing"
             return Outcome.SUCCESS, ""
         if Button.FAILURE in buttons:
             return Outcome.FAILURE, "failure pressed"

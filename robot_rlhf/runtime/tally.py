@@ -11,11 +11,14 @@ from robot_rlhf.datatypes import (
     EpisodeKind,
     EpisodeMeta,
     Event,
+    FeedbackKind,
     GuardEvent,
     Observation,
     Outcome,
     Step,
+    whole_episode,
 )
+from robot_rlhf.journal.labels import TAKEN_BACK
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Tally:
     history: list[EpisodeCount] = field(default_factory=list[EpisodeCount])
     started: dict[EpisodeKind, int] = field(default_factory=dict[EpisodeKind, int])
     """Episodes begun, by kind: the number of the next one."""
+    _shown: dict[str, bool] = field(default_factory=dict[str, bool])
+    """Demonstrations that succeeded, whole, and whether they count: not while they are deleted."""
     _kind: EpisodeKind = EpisodeKind.PRACTICE
     _episode: EpisodeCount = field(default_factory=EpisodeCount)
 
@@ -74,13 +79,18 @@ class Tally:
     def on_event(self, event: Event) -> None:
         if isinstance(event, GuardEvent):
             self.guard_events += 1
+        elif event.kind is FeedbackKind.DISCARD and (whole := whole_episode(event.span.episode_id)) in self._shown:
+            self._shown[whole] = event.value == TAKEN_BACK
+            self.demonstrations = sum(self._shown.values())
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         self.faults += end.outcome is Outcome.FAULT
         if end.outcome is Outcome.PAUSED:
             return
         if self._kind is EpisodeKind.DEMONSTRATION:
-            self.demonstrations += end.outcome is Outcome.SUCCESS
+            if end.outcome is Outcome.SUCCESS:
+                self._shown[whole_episode(end.id)] = True
+            self.demonstrations = sum(self._shown.values())
         if self._kind is not EpisodeKind.PRACTICE:
             return
         self._episode.success = end.outcome is Outcome.SUCCESS

@@ -392,6 +392,7 @@ class FakeSession:
             return
         for event in human.feedback:
             self.journal.on_event(event)
+            self.link.on_event(event)
         for sentence in human.sentences:
             span = Segment(self._episode or "ep-0000", max(0, self.step - 1), 1)
             name = self.link.operator or "operator"
@@ -415,7 +416,8 @@ class FakeSession:
         kind = EpisodeKind.DEMONSTRATION if self._demonstrating else EpisodeKind.PRACTICE
         self._last = self.robot.observe(now)
         meta = EpisodeMeta(self._episode, "fake", kind, self._number, "person", "person@1")
-        self.journal.on_episode_start(meta, self._last)
+        for told in (self.journal, self.link):
+            told.on_episode_start(meta, self._last)
 
     def _practise(self, human: HumanInput | None, now: float) -> None:
         assert self._last is not None
@@ -438,21 +440,21 @@ class FakeSession:
         seen = self.robot.observe(now)
         self.step += 1
         over = self.step >= self._time_limit
-        self.journal.on_step(
-            Step(
-                index=self._part_steps,
-                observation=self._last,
-                proposed=proposed,
-                executed=self.action,
-                driver=self.driver,
-                reward=0.0,
-                terminated=False,
-                truncated=over,
-                policy_version=120,
-                instruction="lift the cube",
-                next_observation=seen,
-            )
+        step = Step(
+            index=self._part_steps,
+            observation=self._last,
+            proposed=proposed,
+            executed=self.action,
+            driver=self.driver,
+            reward=0.0,
+            terminated=False,
+            truncated=over,
+            policy_version=120,
+            instruction="lift the cube",
+            next_observation=seen,
         )
+        for told in (self.journal, self.link):
+            told.on_step(step)
         self._part_steps += 1
         self._last = seen
         self._all_steps += 1
@@ -461,7 +463,8 @@ class FakeSession:
             self._end(Outcome.TIME_LIMIT)
 
     def _end(self, outcome: Outcome) -> None:
-        self.journal.on_episode_end(EpisodeEnd(self._episode, outcome, self._part_steps))
+        for told in (self.journal, self.link):
+            told.on_episode_end(EpisodeEnd(self._episode, outcome, self._part_steps))
         if outcome is not Outcome.DISCARDED:
             if self._demonstrating and outcome is Outcome.SUCCESS:
                 self._demonstrations_done += 1

@@ -345,6 +345,26 @@ def test_the_list_of_keys_opens_and_closes_by_h_and_the_keys_go_on_driving(opera
     operator.wait_for_selector("[data-press=save-name]", state="hidden")
 
 
+def test_a_judgement_goes_to_the_episode_on_the_page_is_named_and_taken_back(operator: Any, session: Any) -> None:
+    go_on(operator)
+    shown = operator.evaluate("window.console_rlhf.shown")
+    operator.keyboard.press("Backspace")
+    operator.wait_for_function(
+        "(name) => document.querySelector('#d-last-words').textContent.startsWith(name + ': Discarded')", arg=shown
+    )
+    operator.click("#d-undo")
+    operator.wait_for_function("document.querySelector('#d-last-words').textContent.includes('taken back')")
+    go_on(operator)
+    later = operator.evaluate("window.console_rlhf.shown")
+    assert later != shown
+    operator.click("[data-press=failure]")
+    operator.wait_for_function(
+        "(name) => document.querySelector('#d-last-words').textContent.startsWith(name + ': Failure')", arg=later
+    )
+    until(lambda: session.phase is Phase.RESETTING or session.phase is Phase.RUNNING)
+    go_on(operator)
+
+
 def test_paused_then_a_moment_is_chosen_on_the_time_line(operator: Any, session: Any) -> None:
     go_on(operator)
     until(lambda: session.step > 30)

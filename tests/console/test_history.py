@@ -91,6 +91,32 @@ def test_nothing_yet(history: History) -> None:
     assert {name: len(column) for name, column in history.series.items()} == dict.fromkeys(SERIES, 0)
 
 
+def test_the_last_episode_is_told_with_who_judged_it(history: History, tale: Tale) -> None:
+    assert history.last() is None
+    whole = Segment("a", 0, 4)
+    judged = Feedback(FeedbackKind.SUCCESS, "Anna", 1.0, whole)
+    history.add(tale.part("a", "pphh", Outcome.SUCCESS, events=[judged]))
+    last = history.last()
+    assert last is not None
+    assert (last.parts, last.today, last.author) == ((("a", 4),), Outcome.SUCCESS, "Anna")
+    history.add(list(last.undone("Anna", 2.0)))
+    last = history.last()
+    assert last is not None
+    assert (last.today, last.takes_back) == (Outcome.DISCARDED, "Keep it after all")
+    history.add(tale.part("b", "pp", Outcome.TIME_LIMIT))
+    last = history.last()
+    assert last is not None
+    assert (last.name, last.author, last.takes_back) == ("b", "", "")
+    history.add([Feedback(FeedbackKind.FAILURE, "Ben", 3.0, Segment("b", 0, 2))])
+    last = history.last()
+    assert last is not None
+    assert (last.today, last.author) == (Outcome.FAILURE, "Ben")
+    history.add(list(last.undone("Ben", 4.0)))
+    last = history.last()
+    assert last is not None
+    assert (last.today, last.author) == (Outcome.TIME_LIMIT, "")
+
+
 def test_episodes_are_columns(history: History, tale: Tale) -> None:
     history.add(tale.part("a", "pphh", Outcome.SUCCESS, reward=1.0, kind=EpisodeKind.DEMONSTRATION))
     history.add(tale.part("b", "pppp", Outcome.TIME_LIMIT))

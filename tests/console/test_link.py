@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import socket
 import threading
 import time
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from robot_rlhf.console.link import MAX_WAITING, NEWER, STALE_AFTER, ConsoleLink
-from robot_rlhf.console.wire import Drive, Label, Lost, Message, Operator, Press, Spoken, Status, decode, encode
+from robot_rlhf.console.wire import Answer, Drive, Label, Lost, Message, Operator, Press, Spoken, Status, decode, encode
 from robot_rlhf.datatypes import (
     Action,
     Button,
@@ -74,13 +76,34 @@ class Rig:
         now = self.clock.now()
         self.link.show(Situation(now, Phase.RUNNING, FakeRobot(SPEC).observe(now), episode=episode, step=step))
 
-    def play(self, episode: str, steps: int, *, end: bool = True, continues_at: int = 0) -> None:
+    def answers(self) -> list[str]:
+        """What the pages were told so far."""
+        told: list[str] = []
+        self.page.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet = self.page.recv(1 << 17)
+                if packet != NEWER and isinstance(message := decode(packet), Answer):
+                    told.append(message.text)
+        self.page.setblocking(True)
+        return told
+
+    def play(
+        self,
+        episode: str,
+        steps: int,
+        *,
+        end: bool = True,
+        continues_at: int = 0,
+        outcome: Outcome = Outcome.TIME_LIMIT,
+        kind: EpisodeKind = EpisodeKind.PRACTICE,
+    ) -> None:
         """What the loop tells of an episode."""
         link, robot = self.link, FakeRobot(SPEC)
         meta = EpisodeMeta(
             episode,
             "t",
-            EpisodeKind.PRACTICE,
+            kind,
             0,
             "Anna",
             "r@1",
@@ -93,7 +116,7 @@ class Rig:
         for index in range(steps):
             link.on_step(Step(index, seen, None, action, Driver.POLICY, 0.0, False, False, 0, "", seen))
         if end:
-            link.on_episode_end(EpisodeEnd(episode, Outcome.TIME_LIMIT, steps))
+            link.on_episode_end(EpisodeEnd(episode, outcome, steps))
 
 
 @pytest.fixture
@@ -223,14 +246,54 @@ def test_a_judgement_of_the_episode_that_has_just_ended_is_its_own(rig: Rig) -> 
     assert human.buttons == {Button.SUCCESS, Button.PAUSE}, "a pause is for now, whatever was on the page"
 
 
-def test_a_judgement_in_the_first_moment_of_an_episode_means_the_one_before(rig: Rig) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 3, 20])
+def test_a_judgement_goes_to_the_episode_that_was_seen_however_young_the_next_one_is(rig: Rig, steps: int) -> None:
     rig.play("ep-0001", 37)
-    rig.play("ep-0002", 3, end=False)
-    rig.say(Press(Button.FAILURE, "ep-0002"))
+    rig.play("ep-0002", steps, end=False)
+    rig.say(Press(Button.FAILURE, "ep-0002"))  # seen: this one
+    human = rig.read()
+    assert human is not None
+    assert (human.buttons, human.feedback) == ({Button.FAILURE}, ())
+    rig.say(Press(Button.FAILURE, "ep-0001"))  # seen: the one before
     human = rig.read()
     assert human is not None
     assert human.buttons == frozenset()
-    assert [f.span for f in human.feedback] == [Segment("ep-0001", 0, 37)]
+    assert [(f.kind, f.span) for f in human.feedback] == [(FeedbackKind.FAILURE, Segment("ep-0001", 0, 37))]
+    assert "ep-0001" in rig.answers()[-1]
+
+
+def test_between_two_episodes_a_judgement_goes_to_the_one_that_has_ended(rig: Rig) -> None:
+    rig.play("ep-0001", 37)
+    rig.say(Press(Button.DISCARD, "ep-0001"))
+    human = rig.read()
+    assert human is not None
+    assert (human.buttons, [f.span.episode_id for f in human.feedback]) == (frozenset(), ["ep-0001"])
+
+
+def test_the_same_judgement_counts_once_and_again_when_it_was_taken_back(rig: Rig) -> None:
+    rig.play("ep-0001", 37, outcome=Outcome.SUCCESS)
+    for _ in range(2):
+        rig.say(Press(Button.SUCCESS, "ep-0001"))
+        human = rig.read()
+        assert human is None or (human.buttons, human.feedback) == (frozenset(), ())
+    assert "already" in rig.answers()[-1]
+    rig.say(Press(Button.DISCARD, "ep-0001"), Press(Button.DISCARD, "ep-0001"))
+    human = rig.read()
+    assert human is not None
+    (deleted,) = human.feedback
+    rig.link.on_event(dataclasses.replace(deleted, value=0.0))
+    rig.say(Press(Button.DISCARD, "ep-0001"))
+    human = rig.read()
+    assert human is not None
+    assert len(human.feedback) == 1
+
+
+def test_a_demonstration_that_nobody_drove_is_no_success_of_one(rig: Rig) -> None:
+    rig.play("show-0001", 200, outcome=Outcome.TIME_LIMIT, kind=EpisodeKind.DEMONSTRATION)
+    rig.say(Press(Button.SUCCESS, "show-0001"))
+    human = rig.read()
+    assert human is None or (human.buttons, human.feedback) == (frozenset(), ())
+    assert "Nobody drove show-0001" in rig.answers()[-1]
 
 
 def test_in_the_very_first_episode_it_means_that_one(rig: Rig) -> None:

@@ -488,6 +488,17 @@ def test_a_demonstration_has_no_clock_while_hands_drive_and_ends_when_it_is_left
     assert run_station(rig.station, EpisodeKind.DEMONSTRATION).steps == 30
 
 
+def test_a_success_of_a_demonstration_that_nobody_drove_is_none() -> None:
+    person = {"policy": None, "reward": SparseReward(judge="person"), "waits_for_hands": True}
+    for after, outcome in ((OFF, Outcome.DISCARDED), (DRIVE, Outcome.SUCCESS)):
+        rig, _ = rig_of(DRIVE, *[OFF] * 4, after, PRESS[Button.SUCCESS], **person)  # the first one begins it
+        tally = Tally(rig.station.guard.spec.control_period)
+        rig.station.subscribers = (*rig.station.subscribers, tally)
+        end = run_station(rig.station, EpisodeKind.DEMONSTRATION)
+        assert (end.outcome, tally.demonstrations) == (outcome, int(after is DRIVE))
+        assert ("nobody drove it" in end.detail) == (after is OFF)
+
+
 # -- two at one robot --------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from nicegui.events import GenericEventArguments
 
 from robot_rlhf.console.desk import MAX_NAME, Desk, Visitor
 from robot_rlhf.console.guides import ghost
+from robot_rlhf.console.page_input import MAX_EPISODE_NAME
 from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.help import dock_help, help_sheet
 from robot_rlhf.console.pages.learning import LearningPanel
@@ -21,6 +22,7 @@ from robot_rlhf.console.pages.theme import header, version
 from robot_rlhf.console.wire import MAX_SENTENCE
 from robot_rlhf.datatypes import Button
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError
+from robot_rlhf.timing import MonotonicClock
 
 if TYPE_CHECKING:
     from robot_rlhf.console.server import Console
@@ -115,9 +117,17 @@ class DrivePage:
         ui.on("drive-visible", self._on_visible)
         ui.timer(REFRESH, self.refresh)
         self.desk.on_change.append(self.refresh)
+        self.desk.robot.on_answer.append(self._answer)
         self._client.on_delete(self._forget)
 
+    def _answer(self, text: str) -> None:
+        if self.desk.sits(self.visitor):
+            with self._client:
+                ui.notify(text, type="info", position="top", close_button="OK")
+
     def _forget(self) -> None:
+        if self._answer in self.desk.robot.on_answer:
+            self.desk.robot.on_answer.remove(self._answer)
         if self.refresh in self.desk.on_change:
             self.desk.on_change.remove(self.refresh)
 
@@ -186,12 +196,17 @@ class DrivePage:
                 'id="d-show" hidden title="A script that knows the simulation shows the task in the pictures: '
                 'nothing moves, nothing is recorded"'
             )
+            with ui.element("div").classes("d-last").props('role="status"'):
+                parts.fixed(parts.LAST)
+                undo = parts.button("Undo", "undo", self._undo, "undo").props('id="d-undo" data-seat-only="1" hidden')
+                undo.classes("d-undo")
             parts.fixed('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
 
     def _judge(self) -> None:
         with ui.element("section").classes("d-judge").props('aria-label="Judge"'):
             for button, words, icon, key, title in parts.JUDGEMENTS:
-                made = parts.button(words, icon, self._presser(button), button.value, key=key)
+                made = parts.button(words, icon, None, button.value, key=key)
+                made.on("click", self._judger(button), js_handler="() => emit(window.console_rlhf.shown)")
                 made.classes(f"d-{button.value}").props(f'data-seat-only="1" data-title="{title}"')
             pause = parts.button("Pause", "pause", self._presser(Button.PAUSE), "pause", key="KeyP")
             pause.classes("d-only-running").props(
@@ -275,6 +290,25 @@ class DrivePage:
         if robot.present is not None:
             moments = ghost(settings.sight, settings.cameras, robot.present, robot.status.get("ghost", {}))
         self._client.run_javascript(f"window.console_guides && window.console_guides.play({json.dumps(moments)})")
+
+    def _judger(self, button: Button) -> Callable[[GenericEventArguments], None]:
+        """A judgement is about the episode that the page showed when it was clicked."""
+
+        def judge(event: GenericEventArguments) -> None:
+            shown: Any = event.args
+            named = shown if isinstance(shown, str) and len(shown) <= MAX_EPISODE_NAME else ""
+            self._do(lambda: self.desk.press(self.visitor, button, named))
+
+        return judge
+
+    def _undo(self) -> None:
+        def act() -> None:
+            last = self.console.history.last()
+            sink = self.console.sink_for(self.visitor)
+            for event in () if last is None else last.undone(self.visitor.name, MonotonicClock().now()):
+                sink.give(event)
+
+        self._do(act)
 
     def _finish(self, dialog: ui.dialog) -> None:
         dialog.close()

@@ -48,10 +48,11 @@ def fixed(content: str, classes: str = "", props: str = "", tag: str = "div") ->
     return made.props(props) if props else made
 
 
-def button(words: str, icon: str, act: Callable[[], object], mark: str, *, key: str = "") -> ui.element:
+def button(words: str, icon: str, act: Callable[[], object] | None, mark: str, *, key: str = "") -> ui.element:
     """A plain button of the browser, with the key that does the same."""
     made = ui.element("button").classes("c-button").props(f'type="button" data-press="{mark}"').mark(mark)
-    made.on("click", act)
+    if act is not None:
+        made.on("click", act)
     with made:
         if icon:
             fixed(f'<i class="material-icons" aria-hidden="true">{icon}</i>')
@@ -96,6 +97,9 @@ TOUCH = """
 STICK = """
 <div class="d-stick d-stick-{side}" data-axes="{axes}" role="application" aria-label="{side} stick">
 <i>{top}</i><i>{bottom}</i><i>{left}</i><i>{right}</i><div class="d-stick-knob"></div></div>
+"""
+LAST = """
+<span class="c-caption">Last episode</span><span id="d-last-words">None has ended yet.</span>
 """
 SAY = """
 <input id="d-text" type="text" maxlength="{longest}" autocomplete="off" spellcheck="true"

@@ -67,6 +67,7 @@ def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
         "loop": loop(status),
         "trains": trains(status),
         "advice": _advice(console.history, status),
+        "last": last_episode(console.history),
         "ended": ended,
     }
     if present is None and not status:
@@ -88,6 +89,12 @@ def shows(status: Mapping[str, Any], present: Present | None) -> bool:
     if not isinstance(way, dict) or present is None:
         return False
     return whole_episode(str(way.get("episode"))) == whole_episode(present.episode)
+
+
+def last_episode(history: History) -> dict[str, str]:
+    """How the last episode ended and why, and what an undo of its judgement does, if there is one."""
+    last = history.last()
+    return {"text": "", "undo": ""} if last is None else {"text": last.words, "undo": last.takes_back}
 
 
 def guard_lines(console: Console) -> list[dict[str, Any]]:

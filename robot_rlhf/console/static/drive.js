@@ -288,6 +288,14 @@
     }
   }
 
+  function paintLast() {
+    const last = state.last || {text: '', undo: ''}, undo = $('d-undo');
+    text('d-last-words', last.text || 'None has ended yet.');
+    undo.hidden = !last.undo;
+    undo.dataset.title = last.undo;
+    able(undo);
+  }
+
   function paintEnd() {
     if (!state.ended && !ended) return;
     document.body.classList.add('c-ended');
@@ -301,7 +309,7 @@
     const hands = state.hands;
     state = {...(window.console_drive_state || {}), hands};
     recallSettings();
-    paintSeat(); paintSettings(); paintBanner(); paintGuard(); paintSaid(); paintLearning(); paintEnd();
+    paintSeat(); paintSettings(); paintBanner(); paintGuard(); paintSaid(); paintLast(); paintLearning(); paintEnd();
   }
 
   // ---- Speaking -------------------------------------------------------------------------------------------------

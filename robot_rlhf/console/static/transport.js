@@ -51,7 +51,9 @@
   // ---- Pictures: all of one moment are painted together with what is said of it, then the next is asked for ---------
 
   const ACK = new Uint8Array([1]), stats = {situations: 0, pictures: 0, bad: 0, age: 0};
+  const UNDER_WAY = new Set(['running', 'paused', 'rewinding']);
   let coming = null;
+  let shown = ''; // the episode that was last seen under way: what a judgement is about, also after its end
 
   function onVideo(data) {
     if (typeof data === 'string') {
@@ -75,6 +77,7 @@
         }
         stats.situations++;
         leading = said.present.driver === 'human';
+        if (UNDER_WAY.has(said.present.phase) && said.present.episode) shown = said.present.episode;
         tell('present', said.present, said.number, said.guides, said.feels);
       } finally {
         video.send(ACK); // also after a bad picture: nothing may wait for ever
@@ -112,7 +115,7 @@
   const input = () => {
     const held = [...new Set([...keys, ...pressed])].slice(0, 32);
     if (!seat) return {keys: held.filter((code) => code === STOP_KEY), pads: pads.map(onlyStop)};
-    return {keys: held, pads, sticks};
+    return {keys: held, pads, sticks, shown};
   };
   const onlyStop = (pad) => ({buttons: pad.buttons.map((value, i) => (i === STOP_BUTTON ? value : 0))});
 
@@ -259,6 +262,7 @@
     stats, // situations and pictures painted, bad pictures, ms from sensing to sending of the last
     get link() { return linked; },
     get ready() { return ready; },
+    get shown() { return shown; },
     get seat() { return seat; },
     get held() { return [...keys, ...pressed]; },
   };
