@@ -37,5 +37,6 @@ def clone_same_data(config: TrainConfig, journal: Path) -> dict[str, Any]:
         **describe_final(result),
         "env_steps": tally.steps,
         "train_s": round(seconds, 1),
-        "human_seconds": tally.human_seconds,
+        "hands_on_seconds": tally.hands_on_seconds,
+        "at_machine_seconds": tally.at_machine_seconds,
     }

@@ -205,7 +205,14 @@ def learn(out: Path, seed: int, steps: int) -> dict[str, Any]:
         session.process.wait(timeout=180.0)
     summary = session.summary()
     kept = ("success_rate", "eval_successes", "eval_episodes", "wilson_low", "wilson_high", "env_steps", "updates")
-    kept += ("human_seconds", "human_steps", "human_step_share_last_20", "demonstrations", "demonstration_steps")
+    kept += (
+        "hands_on_seconds",
+        "at_machine_seconds",
+        "human_steps",
+        "human_step_share_last_20",
+        "demonstrations",
+        "demonstration_steps",
+    )
     return {
         "what": "learn",
         "seed": seed,

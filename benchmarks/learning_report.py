@@ -38,7 +38,7 @@ SETTINGS = {
 }
 COLUMNS = (
     "| task | method | person | seeds | success of 100, per seed | pooled [95 % Wilson] | steps "
-    "| seeds to 2x97 %: steps | training min | active human min | human share, last 20 | cycle s |"
+    "| seeds to 2x97 %: steps | training min | hands on min | at the machine min | human share, last 20 | cycle s |"
 )
 
 
@@ -74,7 +74,8 @@ def table_row(rows: Sequence[Row]) -> str:
         _each(rows, lambda r: r["env_steps"], 0),
         steps_to if "curve" in first else "–",
         _each(rows, lambda r: r["train_s"] / 60),
-        _each(rows, lambda r: r["human_seconds"] / 60, 2),
+        _each(rows, lambda r: r["hands_on_seconds"] / 60, 2),
+        _each(rows, lambda r: r["at_machine_seconds"] / 60),
         _each(rows, lambda r: 100 * r["human_step_share_last_20"] if "human_step_share_last_20" in r else None, 0)
         + " %",
         _each(rows, lambda r: None if r["cycle_steps"] is None else 0.05 * r["cycle_steps"], 2),

@@ -92,7 +92,7 @@ def learn_over_ros(out: Path, seed: int, steps: int, episodes: int) -> dict[str,
         raise RuntimeError(f"the policy node ended with code {code}; see {out}/policy.log")
     summary = json.loads((graph.run / "summary.json").read_text())
     kept = ("success_rate", "eval_successes", "eval_episodes", "wilson_low", "wilson_high", "cycle_steps")
-    kept += ("minutes", "env_steps", "updates", "active_human_minutes", "demonstrations")
+    kept += ("minutes", "env_steps", "updates", "hands_on_minutes", "at_machine_minutes", "demonstrations")
     kept += ("period_p50_ms", "period_p99_ms", "period_overruns")
     return {"what": "learn", "side": "ros", "seed": seed, **{name: summary[name] for name in kept}}
 

@@ -84,4 +84,5 @@ def train_sb3(config: TrainConfig) -> dict[str, Any]:
     station = evaluation_station(config, build_policy(config, environment.world.spec, sample=False))
     station.policy = _Predictor(model, environment.features)
     result = evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
-    return {**describe_final(result), "env_steps": config.steps, "train_s": round(seconds, 1), "human_seconds": 0.0}
+    nobody = {"hands_on_seconds": 0.0, "at_machine_seconds": 0.0}
+    return {**describe_final(result), "env_steps": config.steps, "train_s": round(seconds, 1), **nobody}

@@ -353,6 +353,10 @@ class Step:
             raise InvalidValueError("Step.reward", self.reward, "a finite number")
 
 
+UNATTENDED = frozenset({"", "none", "absent"})
+"""Operators of episodes that nobody watched."""
+
+
 @dataclass(frozen=True)
 class EpisodeMeta:
     """What is known about an episode when it begins."""
@@ -363,7 +367,7 @@ class EpisodeMeta:
     kind: EpisodeKind
     seed: int
     operator: str
-    """Who supervises: a person's name, or the preset of a simulated person, or 'none'."""
+    """Who supervises: a person's name, or the preset of a simulated person, or 'none'; see UNATTENDED."""
     reward_source: str
     """Name and version of what makes Step.reward, for example 'task_success@1'."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -379,6 +383,12 @@ class EpisodeMeta:
         if self.continues_at < 0:
             raise InvalidValueError("EpisodeMeta.continues_at", self.continues_at, "steps >= 0")
         _set(self, "versions", _frozen_mapping(self.versions))
+
+    @property
+    def attended(self) -> bool:
+        """A person had to be there: they demonstrated, or watched practice and could take over."""
+        watched = self.kind is EpisodeKind.PRACTICE and self.operator not in UNATTENDED
+        return watched or self.kind is EpisodeKind.DEMONSTRATION
 
 
 @dataclass(frozen=True)

@@ -36,4 +36,4 @@ def test_pick_cube_is_learned_from_state(tmp_path: Path) -> None:
     """With the defaults: five clumsy demonstrations, sparse reward, an attentive person."""
     summary = train(replace(defaults_for("pick_cube"), out=tmp_path, video_episodes=0), quiet=True)
     assert summary["success_rate"] >= 0.9
-    assert summary["human_minutes"] < 2.0
+    assert summary["hands_on_minutes"] < 2.0

@@ -137,7 +137,7 @@ def policy(folder: Path, seed: int, asked: Asked) -> Row:
     return {
         **numbers(report),
         "steps": summary["env_steps"],
-        "human_minutes": round(summary["human_minutes"], 3),
+        "hands_on_minutes": round(summary["hands_on_minutes"], 3),
         "successes": summary["eval_successes"],
         "episodes": summary["eval_episodes"],
         "seconds": summary["train_s"],

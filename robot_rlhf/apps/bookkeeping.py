@@ -74,7 +74,7 @@ class Bookkeeping:
     def evaluate(self, snapshot: WeightSnapshot) -> None:
         """Measure a policy without help."""
         steps = self.tally.steps
-        rate = self.judge.measure(snapshot, steps, self.tally.human_seconds)
+        rate = self.judge.measure(snapshot, steps, self.tally.hands_on_seconds)
         self.metrics(steps, {"success_rate": rate}, group="evaluation")
         self.progress.evaluated(rate)
 

@@ -120,8 +120,9 @@ def _info(argv: Sequence[str]) -> None:
         table.add_row(f"{kind} episodes", f"{sum(outcomes.values())}: {_counts(outcomes)}")
     table.add_row("steps", f"{summary.steps}: {_counts(summary.steps_by_driver)}")
     table.add_row("duration", f"{summary.duration:.1f} s of robot time")
-    minutes = f"{summary.human_seconds / 60:.2f} active minutes"
-    table.add_row("[bold]human[/]", f"[bold]{minutes}[/] ({summary.human_share:.1%} of the steps)")
+    hands = f"[bold]{summary.hands_on_seconds / 60:.2f} minutes[/] ({summary.human_share:.1%} of the steps)"
+    table.add_row("[bold]hands on[/]", hands)
+    table.add_row("at the machine", f"{summary.at_machine_seconds / 60:.2f} minutes")
     table.add_row("events", _counts(summary.events))
     labels = {**{f"relabelled {name}": n for name, n in summary.relabelled.items()}, "deleted": summary.deleted}
     labels["preferences"] = summary.preferences

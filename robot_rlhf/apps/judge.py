@@ -28,7 +28,7 @@ class Judge:
         """Takes the likeliest action; loaded with what is being measured."""
         self.rows: list[dict[str, Any]] = read_json_lines(folder.evaluations) if resumed else []
 
-    def measure(self, snapshot: WeightSnapshot, step: int, human_seconds: float) -> float:
+    def measure(self, snapshot: WeightSnapshot, step: int, hands_on_seconds: float) -> float:
         """Measure a policy on new starts; returns its success rate."""
         self.policy.load(snapshot)
         count = self._config.evaluation.episodes
@@ -37,7 +37,7 @@ class Judge:
         rate = result.success_rate
         twice = min(rate, self.rows[-1]["success_rate"]) if self.rows else 0.0
         best = max((row["two_in_a_row"] for row in self.rows), default=-1.0)
-        row = {**describe(result), "step": step, "human_seconds": human_seconds, "two_in_a_row": twice}
+        row = {**describe(result), "step": step, "hands_on_seconds": hands_on_seconds, "two_in_a_row": twice}
         self.rows.append(row)
         append_json(self._folder.evaluations, row)
         if twice >= best:

@@ -153,7 +153,7 @@ class Progress:
             (unaided, "unaided"),
             (f"{self._helped:.0%}", "with help"),
             (f"{self._human:.0%}", "human"),
-            (f"{self._tally.human_seconds:.0f} s", "hands on"),
+            (f"{self._tally.hands_on_seconds:.0f} s", "hands on"),
             (f"{self._steps_per_s:.0f}", "steps/s"),
             (f"{self._updates_per_s:.0f}", "updates/s"),
             (self._eta(), "left"),
@@ -192,9 +192,10 @@ class Progress:
 
 
 def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
-    """The last thing a run prints; its headline is the person's active time."""
+    """The last thing a run prints; its headline is the person's time."""
     table = Table(
-        title=f"{summary['task']}: {summary['human_minutes']:.2f} active human minutes",
+        title=f"{summary['task']}: {summary['hands_on_minutes']:.2f} minutes hands on, "
+        f"{summary['at_machine_minutes']:.1f} at the machine",
         title_style="bold green",
         title_justify="left",
         show_header=False,
@@ -213,7 +214,7 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     share = summary.get("human_step_share_last_20", 0.0)
     table.add_row(
         "the person",
-        f"{summary.get('human_seconds', 0.0):.0f} s hands on: {summary.get('demonstrations', 0)} demonstrations, "
+        f"{summary['hands_on_seconds']:.0f} s hands on: {summary.get('demonstrations', 0)} demonstrations, "
         f"{summary['human_steps']} corrected steps (last 20 episodes: {share:.1%})",
     )
     table.add_row("practice", f"{summary['env_steps']} steps, {summary['updates']} updates")

@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> int:
     tally = record(options)
     Console().print(
         f"{tally.demonstrations} demonstrations of {options.task}, {tally.demonstration_steps} steps, "
-        f"{tally.human_seconds / 60:.2f} active human minutes\n"
+        f"{tally.hands_on_seconds / 60:.2f} minutes hands on, {tally.at_machine_seconds / 60:.2f} at the machine\n"
         f"look at {options.out}: robot-rlhf journal info {options.out}",
         soft_wrap=True,
         highlight=False,

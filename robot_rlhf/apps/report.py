@@ -104,7 +104,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     if "success_rate" in summary:
         low, high = summary["wilson_low"], summary["wilson_high"]
         parts.append(f"{summary['success_rate']:.0%} unaided [{low:.0%}, {high:.0%}]")
-    parts.append(f"{summary['human_minutes']:.2f} active human minutes")
+    parts.append(f"{summary['hands_on_minutes']:.2f} min hands on, {summary['at_machine_minutes']:.1f} at the machine")
     parts.append(f"{summary['env_steps']:,} steps")
     return "  ·  ".join(parts)
 

@@ -46,8 +46,11 @@ class JournalSummary:
     steps_by_driver: Mapping[str, int]
     duration: float
     """Seconds from first to last observation, summed over the episodes."""
-    human_seconds: float
+    hands_on_seconds: float
     """The part of it in which a person drove."""
+    at_machine_seconds: float
+    """The part of it for which a person was there, their hands on or not: demonstrations whole, and practice that
+    somebody could take over."""
     events: Mapping[str, int]
     """Feedback by kind, guard events as 'guard: <rule>'."""
     deleted: int
@@ -84,7 +87,9 @@ class _Count:
         self.events: Counter[str] = Counter()
         self.versions: dict[str, set[str]] = {}
         self.duration = 0.0
-        self.human_seconds = 0.0
+        self.hands_on_seconds = 0.0
+        self.at_machine_seconds = 0.0
+        self._attended = False
         self.labels = Labels()
         self._open: str | None = None
 
@@ -101,7 +106,7 @@ class _Count:
         self.labels.add(record)
         if isinstance(record, EpisodeStarted):
             self.end_episode(BROKEN_OFF)
-            self._open = record.meta.kind.value
+            self._open, self._attended = record.meta.kind.value, record.meta.attended
             self.tasks[record.meta.task] += 1
             for package, version in record.meta.versions.items():
                 self.versions.setdefault(package, set()).add(version)
@@ -110,7 +115,8 @@ class _Count:
             driver = record.driver.name.lower()
             self.drivers[driver] += 1
             self.duration += seconds
-            self.human_seconds += seconds if driver == "human" else 0.0
+            self.hands_on_seconds += seconds if driver == "human" else 0.0
+            self.at_machine_seconds += seconds if self._attended else 0.0
         elif isinstance(record, EpisodeEnd):
             self.end_episode(record.outcome.value)
         elif isinstance(record, Feedback):
@@ -152,7 +158,8 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
         steps=sum(count.drivers.values()),
         steps_by_driver=dict(count.drivers),
         duration=count.duration,
-        human_seconds=count.human_seconds,
+        hands_on_seconds=count.hands_on_seconds,
+        at_machine_seconds=count.at_machine_seconds,
         events=dict(count.events),
         deleted=len(count.labels.deleted),
         relabelled=dict(Counter(outcome.value for outcome in count.labels.relabelled.values())),

@@ -33,15 +33,28 @@ class EpisodeCount:
 
 @dataclass
 class Tally:
-    """A Subscriber that counts. Active human time is the time a person's hands drove, demonstrations included."""
+    """A Subscriber that counts, also what the skill costs the person, in seconds of robot time.
+
+    *Hands on* is what hands did: steps whose executed action a person gave (driver HUMAN), in demonstrations and in
+    practice. Steps of a demonstration in which the robot rested because no hand was on are not.
+
+    *At the machine* is what the person had to be there for: every step of every demonstration, and every step of
+    practice that somebody watched and could take over (EpisodeMeta.attended). What leaves no step is in neither:
+    waiting between episodes, pauses, and comparing clips.
+    """
 
     control_period: float
     demonstration_steps: int = 0
+    """Steps of all demonstrations, whoever drove them."""
+    demonstration_human_steps: int = 0
+    """Of those, the ones that a person drove."""
     demonstrations: int = 0
     steps: int = 0
     """Practice steps, the person's included."""
     human_steps: int = 0
     """Practice steps that a person drove."""
+    attended_steps: int = 0
+    """Steps of demonstrations and practice for which a person was there."""
     episodes: int = 0
     """Practice episodes that ended."""
     human_episodes: int = 0
@@ -56,10 +69,11 @@ class Tally:
     _shown: dict[str, bool] = field(default_factory=dict[str, bool])
     """Demonstrations that succeeded, whole, and whether they count: not while they are deleted."""
     _kind: EpisodeKind = EpisodeKind.PRACTICE
+    _attended: bool = False
     _episode: EpisodeCount = field(default_factory=EpisodeCount)
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        self._kind = meta.kind
+        self._kind, self._attended = meta.kind, meta.attended
         if meta.continues:  # a part of a paused episode, which counts once
             return
         self._episode = EpisodeCount()
@@ -70,8 +84,10 @@ class Tally:
         self._episode.steps += 1
         self._episode.human_steps += by_human
         self._episode.reward += step.reward
+        self.attended_steps += self._attended
         if self._kind is EpisodeKind.DEMONSTRATION:
             self.demonstration_steps += 1
+            self.demonstration_human_steps += by_human
         elif self._kind is EpisodeKind.PRACTICE:
             self.steps += 1
             self.human_steps += by_human
@@ -100,9 +116,14 @@ class Tally:
         self.history.append(self._episode)
 
     @property
-    def human_seconds(self) -> float:
-        """Active human time: steps that a person drove, demonstrations included, in seconds of robot time."""
-        return (self.demonstration_steps + self.human_steps) * self.control_period
+    def hands_on_seconds(self) -> float:
+        """Robot time that a person's hands drove, demonstrations included."""
+        return (self.demonstration_human_steps + self.human_steps) * self.control_period
+
+    @property
+    def at_machine_seconds(self) -> float:
+        """Robot time for which a person was there: demonstrations whole, and practice that they watched."""
+        return self.attended_steps * self.control_period
 
     @property
     def recent_human_share(self) -> float:

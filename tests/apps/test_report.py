@@ -27,7 +27,9 @@ SUMMARY = {
     "updates": 2000,
     "wall_s": 60.0,
     "human_steps": 20,
-    "human_minutes": 0.25,
+    "hands_on_minutes": 0.25,
+    "hands_on_seconds": 15.0,
+    "at_machine_minutes": 4.2,
     "success_rate": 0.9,
     "eval_episodes": 10,
     "eval_successes": 9,
@@ -93,12 +95,12 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
     assert path.read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
 
 
-def test_the_table_leads_with_human_minutes(tmp_path: Path) -> None:
+def test_the_table_leads_with_the_person_s_time(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(result_table(tmp_path, SUMMARY))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    assert text.lstrip().startswith("reach: 0.25 active human minutes")
+    assert text.lstrip().startswith("reach: 0.25 minutes hands on, 4.2 at the machine")
     assert "90%  (9 of 10; 95 % interval 60% to 98%)" in text
 
 

@@ -26,7 +26,7 @@ TINY = [
 ]
 REQUIRED = {
     *("task", "seed", "algorithm", "env_steps", "updates", "wall_s", "policy_checksum", "gold_return_mean"),
-    *("human_steps", "human_minutes", "human_episodes_share"),
+    *("human_steps", "hands_on_minutes", "at_machine_minutes", "human_episodes_share"),
     *("eval_episodes", "eval_successes", "success_rate", "wilson_low", "wilson_high"),
 }
 
@@ -77,8 +77,10 @@ def test_the_journal_agrees_with_the_summary(run: RunFolder) -> None:
     summary, journal = summary_of(run), describe(run.journal)
     assert journal.steps == int(str(summary["env_steps"])) + int(str(summary["demonstration_steps"]))
     assert journal.steps_by_driver["human"] == int(str(summary["human_steps"])) + int(
-        str(summary["demonstration_steps"])
+        str(summary["demonstration_human_steps"])
     )
+    assert journal.hands_on_seconds == pytest.approx(float(str(summary["hands_on_seconds"])), abs=0.01)
+    assert journal.at_machine_seconds == pytest.approx(float(str(summary["at_machine_seconds"])), abs=0.01)
     assert journal.broken_off == 0
 
 

@@ -34,19 +34,20 @@ def test_numbers_that_nobody_said_are_dashes() -> None:
         "human_share": float("nan"),
         "updates": "many",
         "unaided": 3,
-        "human_seconds": True,
+        "hands_on_seconds": True,
     }
     assert set(state.numbers(odd).values()) == {state.DASH}
 
 
 def test_numbers_in_words() -> None:
-    told = {"success_with_help": 0.725, "unaided": [0.5, 4], "human_share": 0.0, "human_seconds": 90, "updates": 12345}
+    told = {"success_with_help": 0.725, "unaided": [0.5, 4], "human_share": 0.0, "updates": 12345}
+    told |= {"hands_on_seconds": 90, "at_machine_seconds": 240}
     words = state.numbers(told)
     assert words["help"] == "72 %"
     assert words["alone"] == "50 %"
     assert state.labels(told)["alone"] == "alone (last 4)"
     assert words["share"] == "0 %"
-    assert words["minutes"] == "1.5"
+    assert words["minutes"] == "1.5 of 4.0"
     assert words["updates"] == "12\u202f345"
     assert words["age"] == state.DASH
 

@@ -336,7 +336,9 @@ def test_summary(journal: Path) -> None:
     }
     assert summary.human_share == (drivers == 1).mean()
     assert summary.duration == pytest.approx(13 * SPEC.control_period)
-    assert summary.human_seconds == pytest.approx(float((drivers == 1).sum() * SPEC.control_period))
+    assert summary.hands_on_seconds == pytest.approx(float((drivers == 1).sum() * SPEC.control_period))
+    there = sum(len(episode) for episode in TOLD if episode.meta.attended)
+    assert summary.at_machine_seconds == pytest.approx(there * SPEC.control_period)
     assert summary.events == {"correction": 3, "preference": 3, "guard: workspace": 3}
     assert summary.topics["/joint_states"] == 16
     assert summary.topics["/robot_rlhf/step"] == 13

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.datatypes import Array, Driver, EpisodeKind, Observation, Outcome, RobotSpec
+from robot_rlhf.datatypes import Array, Driver, EpisodeKind, EpisodeMeta, Observation, Outcome, RobotSpec
 from robot_rlhf.errors import ConfigError, InvalidValueError, RobotError, RobotRlhfError
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate, wilson_interval
 from robot_rlhf.runtime.fan_out import FanOut
@@ -220,11 +220,28 @@ def test_tally_counts_as_a_naive_count_of_the_journal() -> None:
     assert tally.human_episodes == sum(n > 0 for n in human)
     assert tally.demonstrations == sum(outcome is Outcome.SUCCESS for _, outcome in shown)
     assert tally.demonstration_steps == sum(len(drivers) for drivers, _ in shown)
-    assert tally.human_seconds == pytest.approx(0.05 * (tally.human_steps + tally.demonstration_steps))
+    driven = sum(d is Driver.HUMAN for drivers, _ in shown for d in drivers)
+    assert 0 < tally.demonstration_human_steps == driven < tally.demonstration_steps
+    assert tally.hands_on_seconds == pytest.approx(0.05 * (sum(human) + driven))
+    assert tally.at_machine_seconds == pytest.approx(0.05 * (tally.steps + tally.demonstration_steps))
     last = practice[-20:]
     assert tally.recent_success == pytest.approx(sum(o is Outcome.SUCCESS for _, o in last) / len(last))
     assert tally.recent_human_share == pytest.approx(sum(human[-20:]) / sum(len(d) for d, _ in last))
     assert tally.started == {kind: sum(k is kind for k, _, _ in episodes) for kind in EpisodeKind}
+
+
+@pytest.mark.parametrize(
+    ("kind", "operator", "attended"),
+    [
+        (EpisodeKind.DEMONSTRATION, "clumsy", True),
+        (EpisodeKind.PRACTICE, "Ann", True),
+        (EpisodeKind.PRACTICE, "none", False),
+        (EpisodeKind.PRACTICE, "absent", False),
+        (EpisodeKind.EVALUATION, "Ann", False),
+    ],
+)
+def test_who_had_to_be_there(kind: EpisodeKind, operator: str, attended: bool) -> None:
+    assert EpisodeMeta("e", "reach", kind, 0, operator, "none").attended is attended
 
 
 # -- session -----------------------------------------------------------------------------------------------------------

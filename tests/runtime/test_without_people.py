@@ -10,6 +10,7 @@ from tests.runtime.runs import tiny
 
 def test_no_demonstrations_and_nobody_there(tmp_path: Path) -> None:
     summary = train(tiny(tmp_path, demonstrations=0, operator="absent"), quiet=True)
-    assert summary["human_seconds"] == 0.0
+    assert summary["hands_on_seconds"] == 0.0
+    assert summary["at_machine_seconds"] == 0.0
     assert summary["updates"] > 0
     assert summary["eval_episodes"] == 3

@@ -23,7 +23,7 @@ NUMBERS: tuple[tuple[str, str, str], ...] = (
     ("help", "success, helped", "Successes among the last 20 practice episodes, whoever drove them"),
     ("alone", "success, alone", "Successes among the last episodes that nobody helped in"),
     ("share", "driven by people", "Share of the last episodes' steps that a person drove"),
-    ("minutes", "minutes driven", "Minutes that people drove in this session"),
+    ("minutes", "min hands on", "Minutes that hands drove, of those at the machine: demonstrations, practice watched"),
     ("updates", "updates", "Gradient steps of the learner so far"),
     ("age", "policy age", "Updates that the learner is ahead of the policy that drives"),
 )

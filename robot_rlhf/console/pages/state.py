@@ -130,13 +130,13 @@ def numbers(status: Mapping[str, Any]) -> dict[str, str]:
     """The big numbers, in words; a dash for what nobody said."""
     unaided: Any = status.get("unaided")
     alone, _ = unaided if isinstance(unaided, list | tuple) and len(unaided) == 2 else (None, None)
-    minutes = number(status.get("human_seconds")) / 60.0
+    hands, machine = (number(status.get(name)) / 60.0 for name in ("hands_on_seconds", "at_machine_seconds"))
     updates, age = whole(status.get("updates")), whole(status.get("policy_age_updates"))
     return {
         "help": percent(status.get("success_with_help")),
         "alone": percent(alone),
         "share": percent(status.get("human_share")),
-        "minutes": DASH if math.isnan(minutes) else f"{minutes:.1f}",
+        "minutes": DASH if math.isnan(hands + machine) else f"{hands:.1f} of {machine:.1f}",
         "updates": DASH if updates is None else short(updates),
         "age": DASH if age is None else short(age),
     }
@@ -178,7 +178,10 @@ def summary(history: History, status: Mapping[str, Any]) -> list[list[str]]:
     told = numbers(status)
     lines = [["Episodes saved", f"{len(facts)}, of them {successes} successes"]]
     lines += [["Steps saved", short(sum(each.steps for each in facts))]]
-    lines += [["Minutes driven by people", told["minutes"]], ["Updates of the policy", told["updates"]]]
+    lines += [
+        ["Minutes hands on, of those at the machine", told["minutes"]],
+        ["Updates of the policy", told["updates"]],
+    ]
     lines += [["Success, alone", told["alone"]], ["Success, with help", told["help"]]]
     return [line for line in lines if line[1] != DASH]
 
