@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import time
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,10 @@ def test_limit_of_time() -> None:
         ({"url": "localhost:8000"}, "allowed: http://"),
         ({"url": "file:///etc/passwd"}, "allowed: http://"),
         ({"url": "http://me:secret@host/v1"}, "url: holds a password"),
+        ({"url": "ftp://me:secret@host/v1"}, "url: holds a password"),
+        ({"url": "me:secret@host/v1"}, "url: holds a password"),
+        ({"url": "https://host/v1?key=secret"}, "url: holds a query"),
+        ({"key_variable": "sk-secret"}, "key_variable: allowed is the name"),
         ({"model": ""}, "model: got none"),
         ({"tries": 0}, "tries: got 0"),
         ({"request_seconds": float("nan")}, "request_seconds: got nan"),
@@ -261,6 +266,41 @@ def test_a_transcript_answers_for_the_model(tmp_path: Path) -> None:
     other[0, 0, 0] ^= 1
     with pytest.raises(LabelerError, match="not in the transcript"):
         again.ask(["a", other])
+
+
+def test_an_endpoint_that_tells_the_key_finds_it_masked_wherever_its_words_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = f"Bearer {KEY}"
+    told = f"{header}; {urllib.parse.quote(header, safe='')}; {base64.b64encode(header.encode()).decode()}; left"
+    broken = f"{KEY[:7]}\n{KEY[7:]}"
+    cut = "x" * 990 + KEY  # the quotation must not end within the key before it is masked
+    path = tmp_path / "transcript.jsonl"
+    with serving(said(told), said(broken), Play(cut.encode()), said("ok"), refused(401, told)) as server:
+        chat = Transcript(endpoint(server.url), path)
+        replies = [chat.ask(["a"]).text, chat.ask(["b"]).text, chat.ask(["c"]).text]
+        with pytest.raises(LabelerError) as caught:
+            chat.ask(["d"])
+    assert replies[0].startswith("Bearer ***; Bearer%20***; ")
+    assert replies[0].endswith("; left")
+    assert replies[1:] == ["***", "ok"]
+    everything = path.read_text() + str(caught.value) + caplog.text + "".join(capsys.readouterr()) + "".join(replies)
+    for part in (KEY, KEY[:9], KEY[9:], urllib.parse.quote(KEY), base64.b64encode(KEY.encode()[:9]).decode()):
+        assert part not in everything
+    for shift in range(3):
+        assert base64.b64encode(KEY.encode()[shift : shift + 9]).decode() not in everything
+
+
+def test_only_its_owner_reads_a_transcript(tmp_path: Path) -> None:
+    path = tmp_path / "transcript.jsonl"
+    with serving(said("one"), said("two")) as server:
+        chat = Transcript(endpoint(server.url), path)
+        chat.ask(["a"])
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o644)  # one of an older version
+        chat.ask(["b"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(path.read_text().splitlines()) == 2
 
 
 def test_a_transcript_survives_a_crash_but_not_nonsense(tmp_path: Path) -> None:

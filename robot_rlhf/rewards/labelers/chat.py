@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.errors import ConfigError, LabelerError
+from robot_rlhf.rewards.labelers.secret import private_file
 
 Picture = NDArray[np.uint8]
 """Shape (H, W, 3), RGB."""
@@ -46,7 +47,8 @@ class Chat(Protocol):
 class Transcript:
     """Writes down what another chat is asked and answers: one line of JSON each, pictures as SHA-256 of their pixels.
 
-    The file is appended to, and opened for each line, so that what was paid for survives the process.
+    The file is appended to, and opened for each line, so that what was paid for survives the process. Only its owner
+    may read it.
     """
 
     def __init__(self, inner: Chat, path: Path) -> None:
@@ -62,7 +64,7 @@ class Transcript:
         row = {"model": self.model, "request": _described(parts), "answer": reply.text}
         row |= {"prompt_tokens": reply.prompt_tokens, "answer_tokens": reply.answer_tokens}
         line = json.dumps(row | {"seconds": round(reply.seconds, 3)}, ensure_ascii=False)
-        with self._path.open("a", encoding="utf-8") as file:
+        with private_file(self._path) as file:
             file.write(line + "\n")
         return reply
 

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import threading
 import urllib.error
 import urllib.parse
@@ -21,6 +22,7 @@ import cv2
 
 from robot_rlhf.errors import ConfigError, InvalidValueError, LabelerError
 from robot_rlhf.rewards.labelers.chat import Part, Picture, Reply
+from robot_rlhf.rewards.labelers.secret import Secret
 from robot_rlhf.timing import Clock, MonotonicClock
 
 log = logging.getLogger(__name__)
@@ -74,10 +76,14 @@ class EndpointConfig:
 
     def __post_init__(self) -> None:
         parts = urllib.parse.urlsplit(self.url)
+        if "@" in parts.netloc + self.url.partition("/")[0]:
+            raise ConfigError("url: holds a password; give it in the environment variable of key_variable")
+        if parts.query or parts.fragment:
+            raise ConfigError("url: holds a query; allowed: an address up to /chat/completions, the key is sent apart")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"url: got {self.url!r}, allowed: http://... or https://...")
-        if parts.username or parts.password:
-            raise ConfigError("url: holds a password; give it in the environment variable of key_variable")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.key_variable):
+            raise ConfigError("key_variable: allowed is the name of an environment variable, not the key itself")
         for name in ("request_seconds", "total_seconds", "backoff"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
@@ -111,9 +117,10 @@ class ChatEndpoint:
             raise ConfigError("model: got none, allowed: a model's name, as the endpoint knows it")
         self._config = config
         self._clock = clock or MonotonicClock()
-        self._key = os.environ.get(config.key_variable, "").strip()
-        if not self._key.isascii() or not self._key.isprintable():
+        key = os.environ.get(config.key_variable, "").strip()
+        if not key.isascii() or not key.isprintable():
             raise ConfigError(f"${config.key_variable}: an API key is made of printable ASCII characters")
+        self._key = Secret(key)
         parts = urllib.parse.urlsplit(config.url)
         if self._key and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             log.warning("%s: the key in $%s is sent unencrypted; use https", config.url, config.key_variable)
@@ -184,7 +191,7 @@ class ChatEndpoint:
         self._check_status(response)
         try:
             answer = json.loads(response.body)
-            text = _text(answer["choices"][0]["message"]["content"])
+            text = self._key.masked(_text(answer["choices"][0]["message"]["content"]))
         except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             raise _PassingError(
                 f"answers something else than a chat completion: {self._quote(response.body)}"
@@ -212,14 +219,14 @@ class ChatEndpoint:
             raise LabelerError(f"{self._config.url}: no model {self.model!r}, or no /chat/completions here ({said})")
         if 300 <= status < 400:
             where = response.headers.get("location", "elsewhere")
-            raise LabelerError(f"{self._config.url}: redirects to {self._masked(where)}; give that address instead")
+            raise LabelerError(f"{self._config.url}: redirects to {self._key.masked(where)}; give that address instead")
         raise LabelerError(f"{self._config.url}: {said}")
 
     def _post(self, body: bytes, seconds: float) -> _Response:
         """One request, in a thread of its own, so that name lookup and dripping bytes have a deadline too."""
         headers = {"Content-Type": "application/json", "User-Agent": "robot-rlhf"}
         if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+            headers["Authorization"] = f"Bearer {self._key.value}"
         request = urllib.request.Request(self._config.url.rstrip("/") + "/chat/completions", body, headers)
         future: Future[_Response] = Future()
         threading.Thread(target=_fetch, args=(request, seconds, future), name="chat", daemon=True).start()
@@ -231,7 +238,7 @@ class ChatEndpoint:
             reason = getattr(error, "reason", None) or error
             if isinstance(reason, TimeoutError):
                 raise _PassingError(f"no answer within {seconds:.3g} s") from None
-            raise _PassingError(self._masked(f"cannot be reached ({reason})")) from None
+            raise _PassingError(self._key.masked(f"cannot be reached ({reason})")) from None
 
     def _quote(self, body: bytes) -> str:
         """What the endpoint said, short, on one line, and without the key."""
@@ -240,12 +247,9 @@ class ChatEndpoint:
             error = said["error"] if isinstance(said, dict) and "error" in said else said
             text = str(error["message"] if isinstance(error, dict) and "message" in error else error)
         except (ValueError, RecursionError):
-            text = body[:1000].decode("utf-8", "replace")
-        text = " ".join(self._masked(text).split())
+            text = body.decode("utf-8", "replace")
+        text = " ".join(self._key.masked(text).split())
         return repr(text[:200] + ("..." if len(text) > 200 else ""))
-
-    def _masked(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
