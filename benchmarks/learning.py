@@ -1,4 +1,4 @@
-"""Learning with a person beside its baselines: success, steps, training minutes, minutes hands on and at the machine, cycle time.
+"""Learning with a person beside its baselines: success, steps, minutes, hands on and at the machine, cycle time.
 
     python -m benchmarks.learning run --suite headline     # also: baselines, people, hard, gripper, pixels,
                                                            # precision
