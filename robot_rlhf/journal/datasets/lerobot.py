@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -132,7 +133,7 @@ class LeRobotData:
         path = self._path / self._info["video_path"].format(video_key=name, **numbers)
         begin, half = float(row[f"{key}/from_timestamp"]), 0.5 * self.told.period
         left = steps
-        with path.open("rb") as file, av.open(file, "r") as video:
+        with path.open("rb") as file, contextlib.closing(_video(file)) as video:
             stream: Any = video.streams.video[0]
             video.seek(int(max(begin - half, 0.0) / stream.time_base), stream=stream, backward=True)
             for frame in video.decode(stream):
@@ -151,6 +152,11 @@ def _table(path: Path, without: str = "") -> Any:
         source = pq.ParquetFile(file)
         names: list[str] = source.schema_arrow.names
         return source.read([name for name in names if not without or not name.startswith(without)])
+
+
+def _video(file: IO[bytes]) -> Any:
+    """A file of pictures; its own types cannot tell reading from writing."""
+    return av.open(file)
 
 
 def _names(feature: Json) -> list[str]:
