@@ -10,6 +10,7 @@ import sys
 
 import cv2
 
+from robot_rlhf.console.bounded_log import log_boundedly
 from robot_rlhf.console.server import serve
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.errors import RobotRlhfError
@@ -20,7 +21,7 @@ SWITCH = 0.001
 
 def main() -> int:
     """Serve; 0 after an orderly end, 2 when the settings cannot hold."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_boundedly(sys.stderr)
     logging.getLogger("robot_rlhf").setLevel(logging.INFO)
     try:
         settings = ConsoleSettings.from_json(sys.stdin.readline())

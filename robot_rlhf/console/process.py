@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from robot_rlhf.console.bounded_log import put_aside
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.errors import ConfigError
@@ -146,6 +147,8 @@ class ConsoleProcess:
 
     def _look_after(self) -> None:
         while not self._stop.wait(LOOK_EVERY):
+            with contextlib.suppress(OSError):  # a full disk: the log stays as it is
+                put_aside(self._log_file)
             if self._process is None or self._process.poll() is None:
                 continue
             if self.starts > RESTARTS:

@@ -291,6 +291,7 @@ async def serve(settings: ConsoleSettings) -> None:
     console = make_console(settings)
     config = uvicorn.Config(
         make_app(console),
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
