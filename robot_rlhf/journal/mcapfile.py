@@ -11,8 +11,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
@@ -40,8 +40,7 @@ def serialized(*records: McapRecord) -> bytes:
     return builder.end()
 
 
-@dataclass(frozen=True)
-class _Written:
+class _Written(NamedTuple):
     """One write."""
 
     data: bytes
@@ -129,7 +128,8 @@ class McapFile:
                 every later call raises the same error.
         """
         self._check_open()
-        self._settle()
+        if self._writing is not None:
+            self._settle(self._writing)
         data, crc = self._finished(block)
         self._write(_Written(data, crc, messages or {}, time_ns))
 
@@ -143,11 +143,9 @@ class McapFile:
         if self.closed:
             raise JournalError(f"{self.path}: the journal is closed")
 
-    def _settle(self) -> None:
+    def _settle(self, written: _Written) -> None:
         """Count the last write where Ctrl-C kept it from being counted, or take away what it left of one."""
-        written, self._writing = self._writing, None
-        if written is None:
-            return
+        self._writing = None
         try:
             if os.lseek(self._descriptor, 0, os.SEEK_CUR) == self._size + len(written.data):
                 self._count(written)
@@ -163,9 +161,9 @@ class McapFile:
     def _write(self, written: _Written) -> None:
         self._writing = written
         try:
-            rest = memoryview(written.data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            done = os.write(self._descriptor, written.data)
+            while done < len(written.data):
+                done += os.write(self._descriptor, memoryview(written.data)[done:])
         except OSError as error:
             # What is behind the last whole block is of use to nobody; the error itself is what counts.
             with suppress(OSError):
@@ -218,7 +216,8 @@ class McapFile:
             return
         try:
             if self._failure is None:
-                self._settle()
+                if self._writing is not None:
+                    self._settle(self._writing)
                 summary = self._summary()
                 self._write(_Written(summary, 0, {}, 0))
                 self.sync()

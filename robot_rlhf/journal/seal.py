@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SEAL = 0xA5
 """Opcode of the record; MCAP leaves 0x80 to 0xFF to applications."""
@@ -27,8 +28,7 @@ _PIECE = 1 << 22
 """Bytes looked through at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """What the record says."""
 
     start: int
@@ -44,7 +44,7 @@ class Seal:
 
     def record(self) -> bytes:
         """The MCAP record."""
-        return _HEAD + _FIELDS.pack(self.start, self.length, self.before, self.after, self.file)
+        return _HEAD + _FIELDS.pack(*self)
 
     @classmethod
     def read(cls, payload: bytes | bytearray | memoryview) -> Seal:
