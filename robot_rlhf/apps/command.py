@@ -78,4 +78,12 @@ def _first_sentence(box: str) -> str:
     text = re.sub(r"^Parsing error\s*", "", text)
     text = re.split(r"\s+(?:Argument helptext:|For full helptext)", text)[0]
     text = re.sub(r"^Value error\s+Error parsing", "error in", text)
-    return text.strip().rstrip(".") or "options cannot be read"
+    text = re.sub(r"^Invalid choice invalid", "invalid", text.strip().rstrip("."))
+    return text + _likely_choice(text) if text else "options cannot be read"
+
+
+def _likely_choice(text: str) -> str:
+    """What was probably meant, after tyro's sentence on a value that is none of the allowed ones; else nothing."""
+    found = re.search(r"invalid choice '([^']*)'.*\(('[^)]*)\)", text)
+    near = difflib.get_close_matches(found[1], re.findall(r"'([^']*)'", found[2]), n=1, cutoff=0.5) if found else []
+    return f". Did you mean {near[0]!r}?" if near else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from dataclasses import dataclass, field, replace
@@ -250,6 +251,29 @@ class TrainConfig:
     def supervisor(self) -> PersonConfig | None:
         """The simulated person who watches practice; None for a real one."""
         return self.person or PEOPLE.get(self.operator)
+
+
+SIMULATED = "simulated"
+"""The operator's name that stands for a simulated person; a preset's name chooses another one."""
+
+
+def simulated_like(name: str) -> str | None:
+    """The simulated person whose name somebody probably meant to type; None for a name of one's own."""
+    people = (*PEOPLE, SIMULATED)
+    near = () if name in people else difflib.get_close_matches(name, people, n=1, cutoff=0.8)
+    return near[0] if near else None
+
+
+def check_names(config: TrainConfig) -> None:
+    """Raises ConfigError where a new run with a console, so with real people, names one almost as a simulated one."""
+    for what in ("operator", "demonstrator"):
+        name = getattr(config, what)
+        meant = simulated_like(name)
+        if config.console is not None and meant is not None:
+            raise ConfigError(
+                f"{what} {name!r}: no simulated person is called so. Did you mean {meant!r}? A real person of this "
+                f"name writes it with a capital letter, {name.capitalize()!r}"
+            )
 
 
 def check_simulated(config: TrainConfig, why: str) -> None:

@@ -19,6 +19,7 @@ from robot_rlhf.apps.build import World, build_world, software_versions
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import TASKS, TrainConfig
 from robot_rlhf.apps.numerics import tiny_is_zero
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, FaultLatchedError
 from robot_rlhf.learner.contrastive import ContrastiveConfig, choice_accuracy, recall, train_contrastive
 from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, load_open_clip, preprocessed, save_clip
@@ -115,7 +116,7 @@ def train_clip(options: ClipOptions, *, quiet: bool = False) -> dict[str, Any]:
         CheckpointError: the checkpoint cannot be written.
     """
     open_clip = load_open_clip()
-    console = Console(quiet=quiet)
+    console = screen(quiet=quiet)
     with console.status("rendering") as status, tiny_is_zero():
         frames = render(options, lambda count: status.update(f"rendering: {count} of {options.pairs} pictures"))
         train, held_out = split(frames)

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.priority import REAL_TIME_PRIORITY, urgent
 from robot_rlhf.apps.ros_host import HostOptions, read_options
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import RenderError, RobotRlhfError
 from robot_rlhf.timing import MonotonicClock
 from sim.graphics import prepare_graphics
@@ -85,9 +86,9 @@ def run(argv: Sequence[str]) -> int:
     colours = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     worst = 0
     for check in found:
-        table.add_row(f"[{colours[check.state]}]{check.state}[/]", check.name, check.found, check.remedy)
+        table.add_row(Text(check.state, colours[check.state]), check.name, check.found, check.remedy)
         worst = max(worst, int(check.state == "fail"))
-    Console().print(table)
+    screen().print(table)
     return worst
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from robot_rlhf.apps.build import build_policy, build_world
@@ -20,6 +19,7 @@ from robot_rlhf.apps.config import check_simulated, read_yaml
 from robot_rlhf.apps.judge import describe, final_evaluation
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.learner.checkpoint import read_snapshot
@@ -52,7 +52,7 @@ def run(argv: Sequence[str]) -> int:
     """Evaluate; returns the exit code."""
     options = parse(EvaluateOptions, "eval", argv)
     result = evaluate_run(options)
-    Console().print(_table(result))
+    screen().print(_table(result))
     return 0
 
 

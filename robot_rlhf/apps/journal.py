@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.recordings import journal_path
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
@@ -86,14 +87,13 @@ def run(argv: Sequence[str]) -> int:
     """Run info, replay, export, import or salvage; returns the exit code."""
     actions = {"info": _info, "replay": _replay, "export": _export, "import": _import, "salvage": _salvage}
     if not argv or argv[0] in ("-h", "--help"):
-        Console().print(
+        screen().print(
             "usage: robot-rlhf journal {info,replay,export,import,salvage} PATH [options]\n\n"
             "  info     what a journal holds, counted; whether it is whole\n"
             "  replay   go through its episodes, make a video\n"
             "  export   write them as lerobot, robomimic or csv\n"
             "  import   make demonstrations of a recorded ROS bag, or a journal of a LeRobot or robomimic data set\n"
             "  salvage  write what is whole in a damaged journal into a new one",
-            markup=False,
             highlight=False,
         )
         return 0
@@ -120,8 +120,9 @@ def _info(argv: Sequence[str]) -> None:
         table.add_row(f"{kind} episodes", f"{sum(outcomes.values())}: {_counts(outcomes)}")
     table.add_row("steps", f"{summary.steps}: {_counts(summary.steps_by_driver)}")
     table.add_row("duration", f"{summary.duration:.1f} s of robot time")
-    hands = f"[bold]{summary.hands_on_seconds / 60:.2f} minutes[/] ({summary.human_share:.1%} of the steps)"
-    table.add_row("[bold]hands on[/]", hands)
+    minutes = (f"{summary.hands_on_seconds / 60:.2f} minutes", "bold")
+    hands = Text.assemble(minutes, f" ({summary.human_share:.1%} of the steps)")
+    table.add_row(Text("hands on", "bold"), hands)
     table.add_row("at the machine", f"{summary.at_machine_seconds / 60:.2f} minutes")
     table.add_row("events", _counts(summary.events))
     labels = {**{f"relabelled {name}": n for name, n in summary.relabelled.items()}, "deleted": summary.deleted}
@@ -129,11 +130,11 @@ def _info(argv: Sequence[str]) -> None:
     table.add_row("labels", _counts({name: count for name, count in labels.items() if count}))
     table.add_row("software", ", ".join(f"{name} {'/'.join(v)}" for name, v in summary.versions.items()) or "-")
     table.add_row("topics", "\n".join(f"{name}  {count}" for name, count in summary.topics.items()) or "-")
-    Console().print(table)
+    screen().print(table)
     for problem in summary.problems:
-        Console().print(problem, highlight=False, markup=False, soft_wrap=True)
+        screen().print(problem, highlight=False, soft_wrap=True)
     if summary.broken_off:
-        Console().print(f"{summary.broken_off} episode(s) {BROKEN_OFF}: the recording stopped inside them")
+        screen().print(f"{summary.broken_off} episode(s) {BROKEN_OFF}: the recording stopped inside them")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -156,12 +157,12 @@ def _replay(argv: Sequence[str]) -> None:
     from robot_rlhf.apps.video import write_video
 
     count = write_video(options.video, _pictures(told, options.camera, path), options.rate)
-    Console().print(f"{options.video}: {count} pictures", highlight=False, soft_wrap=True)
+    screen().print(f"{options.video}: {count} pictures", highlight=False, soft_wrap=True)
 
 
 def _told(recorded: Iterator[Episode], speed: float) -> Iterator[Episode]:
     """Pass the episodes on, each with a line for people, at the given pace."""
-    console = Console()
+    console = screen()
     for episode in recorded:
         stamps = episode.observations["stamp"]
         seconds = float(stamps[-1] - stamps[0])
@@ -219,7 +220,7 @@ def _export(argv: Sequence[str]) -> None:
         cameras=None if not options.cameras else [] if options.cameras == (NONE,) else options.cameras,
     )
     text = f"{report.target}: {report.episodes} episodes, {report.steps} steps as {options.format}"
-    Console().print(text, highlight=False, soft_wrap=True)
+    screen().print(text, highlight=False, soft_wrap=True)
 
 
 # -- salvage ---------------------------------------------------------------------------------------------------------
@@ -238,4 +239,4 @@ def _salvage(argv: Sequence[str]) -> None:
         f"no checksum covers {file}: a number of it may be another than was recorded" for file in report.unchecked
     ]
     for line in lines:
-        Console().print(line, highlight=False, markup=False, soft_wrap=True)
+        screen().print(line, highlight=False, soft_wrap=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from hardware.ros.nodes import POLICY
@@ -18,6 +17,7 @@ from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.bags.importing import import_bag, plan_bag
@@ -87,8 +87,8 @@ def _run_dataset_import(argv: Sequence[str]) -> None:
     text = (
         f"{report.target}: {sum(report.episodes.values())} episodes ({outcomes}), {report.steps} steps of {report.form}"
     )
-    Console().print(text, highlight=False, soft_wrap=True)
-    Console().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
+    screen().print(text, highlight=False, soft_wrap=True)
+    screen().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
 
 
 def _run_bag_import(argv: Sequence[str]) -> None:
@@ -114,10 +114,10 @@ def _run_bag_import(argv: Sequence[str]) -> None:
         reward_source=reward.source,
         show=_show,
     )
-    Console().print(_table(report))
+    screen().print(_table(report))
     for thing in report.lacking:
-        Console().print(f"no topic tells the robot's scene entry {thing!r}: --reading.topics.scene {thing} TOPIC")
-    Console().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
+        screen().print(f"no topic tells the robot's scene entry {thing!r}: --reading.topics.scene {thing} TOPIC")
+    screen().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
 
 
 def _with_topics(settings: ImportSettings, options: ImportOptions) -> ImportSettings:
@@ -179,7 +179,7 @@ def _show(plan: ImportPlan) -> None:
         taken.add_row(
             row.role, f"{row.topic}\n{row.kind.split('/')[-1]}", f"{row.unit}{frame}".strip(), rate, row.holds
         )
-    console = Console()
+    console = screen()
     console.print(taken)
     if plan.left_out:
         left = Table(title="what is left out", title_justify="left", title_style="bold")
@@ -196,7 +196,7 @@ def _show(plan: ImportPlan) -> None:
         *(f"CONTRADICTION: {words}" for words in plan.check.contradictions),
     ]
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _table(report: ImportReport) -> Table:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
 from robot_rlhf.apps.command import parse
@@ -14,6 +13,7 @@ from robot_rlhf.apps.label_backends import Backend, open_backend
 from robot_rlhf.apps.label_options import LabelOptions
 from robot_rlhf.apps.label_report import Labelled, contradictions, table_of
 from robot_rlhf.apps.recordings import journal_path
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.terminal import EndedByPersonError
 from robot_rlhf.datatypes import Array, Feedback
 from robot_rlhf.errors import ConfigError, LabelerError
@@ -31,9 +31,9 @@ def run(argv: Sequence[str]) -> int:
     """Label; returns the exit code."""
     options = parse(LabelOptions, "label", argv)
     labelled = label(options)
-    Console().print(table_of(labelled, options))
+    screen().print(table_of(labelled, options))
     for line in contradictions(labelled.comparisons):
-        Console().print(line, highlight=False, soft_wrap=True, markup=False)
+        screen().print(line, highlight=False, soft_wrap=True)
     if labelled.failure is not None:
         raise labelled.failure
     return 0
@@ -83,7 +83,7 @@ def label(options: LabelOptions) -> Labelled:
 def _answers(backend: Backend, pairs: Sequence[Pair], left: int) -> Iterator[Feedback]:
     """The label of each pair, until there are so many that are not skipped."""
     clock = MonotonicClock()
-    console = Console(stderr=True)
+    console = screen(stderr=True)
     hidden = backend.by_hand or not console.is_terminal
     with Progress(console=console, transient=True, disable=hidden) as progress:
         for pair in progress.track(pairs, description=backend.author):

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.console import Console
 
 from robot_rlhf.apps.label_options import LabelOptions
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.terminal import HELP, TerminalPerson, open_window
 from robot_rlhf.datatypes import Array, Segment
 from robot_rlhf.errors import ConfigError
@@ -50,7 +50,7 @@ def open_backend(
                 clips, options.recording / "pair.png", read=input, camera=options.camera, window=open_window()
             )
             stack.callback(person.close)
-            Console().print(HELP, highlight=False)
+            screen().print(HELP, highlight=False)
             backend = Backend(person, options.author or getpass.getuser(), by_hand=True)
         elif options.labeler == "oracle":
             oracle = _oracle(options, gold)

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
 
 from robot_rlhf.apps.build import build_features, build_policy, build_trainer
 from robot_rlhf.apps.command import parse
@@ -26,6 +25,7 @@ from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
 from robot_rlhf.apps.rewarded import build_gates, reward_buffer, score_buffer
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.video import write_rollouts
@@ -277,7 +277,7 @@ class _Offline:
             except RenderError as error:
                 log.warning("no rollouts.mp4: %s", error)
         if not self.options.quiet:
-            Console().print(result_table(self.folder.path, summary))
+            screen().print(result_table(self.folder.path, summary))
         return summary
 
     def _described(self) -> dict[str, Any]:
@@ -369,4 +369,4 @@ def _words(counts: Counter[str]) -> str:
 
 def _say(options: OfflineOptions, text: str) -> None:
     if not options.quiet:
-        Console(stderr=True).print(f"offline: {text}", highlight=False, soft_wrap=True)
+        screen(stderr=True).print(f"offline: {text}", highlight=False, soft_wrap=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from robot_rlhf.apps.config import TrainConfig
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.runtime.tally import Tally
 
@@ -37,7 +37,7 @@ class Progress:
         self._config = config
         self._tally = tally
         self._quiet = quiet
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = screen(stderr=True, quiet=quiet)
         self._live: Live | None = None
         self._active = False
         self._kind = EpisodeKind.PRACTICE
@@ -96,7 +96,7 @@ class Progress:
 
     # -- what the app tells --------------------------------------------------------------------------------------
 
-    def note(self, text: str) -> None:
+    def note(self, text: str | Text) -> None:
         """Print one line of its own."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
@@ -107,10 +107,8 @@ class Progress:
     def alarm(self, flag: bool, gap: float) -> None:
         """Warn when the critic begins to promise clearly more than episodes return."""
         if flag and not self._alarmed:
-            self.note(
-                f"[yellow]warning:[/] values are over-estimated by {gap:.2f} (mean Q above the real return); "
-                "see 'Q vs return' in curves.png"
-            )
+            why = f" values are over-estimated by {gap:.2f} (mean Q above the real return); "
+            self.note(Text.assemble(("warning:", "yellow"), why, "see 'Q vs return' in curves.png"))
         self._alarmed = flag
 
     def evaluated(self, rate: float) -> None:
@@ -122,7 +120,7 @@ class Progress:
     def done(self, folder: Path, summary: Mapping[str, Any]) -> None:
         """Print what the run achieved, what it cost the person, and where to look."""
         if not self._quiet:
-            Console().print(result_table(folder, summary))
+            screen().print(result_table(folder, summary))
 
     # -- numbers -------------------------------------------------------------------------------------------------
 
@@ -206,8 +204,11 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     if "success_rate" in summary:
         table.add_row(
             "success, unaided",
-            f"[bold]{summary['success_rate']:.0%}[/]  ({summary['eval_successes']} of {summary['eval_episodes']}; "
-            f"95 % interval {summary['wilson_low']:.0%} to {summary['wilson_high']:.0%})",
+            Text.assemble(
+                (f"{summary['success_rate']:.0%}", "bold"),
+                f"  ({summary['eval_successes']} of {summary['eval_episodes']}; ",
+                f"95 % interval {summary['wilson_low']:.0%} to {summary['wilson_high']:.0%})",
+            ),
         )
     elif summary.get("interrupted"):
         table.add_row("success, unaided", "not measured: the run was interrupted")
@@ -223,7 +224,7 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     present = [
         n for n in ("summary.json", "curves.png", "rollouts.mp4", "journal", "tensorboard") if (folder / n).exists()
     ]
-    table.add_row("look at", f"[bold]{folder}[/]: {', '.join(present)}")
+    table.add_row("look at", Text.assemble((str(folder), "bold"), f": {', '.join(present)}"))
     again = "train --resume" if summary.get("interrupted") else "eval"
     table.add_row("next", f"robot-rlhf {again} {folder}")
     return table

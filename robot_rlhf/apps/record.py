@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from robot_rlhf.apps.build import build_person, build_station, build_world, software_versions
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.runtime.session import Session
@@ -44,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
     """Record; returns the exit code."""
     options = parse(RecordOptions, "record", argv)
     tally = record(options)
-    Console().print(
+    screen().print(
         f"{tally.demonstrations} demonstrations of {options.task}, {tally.demonstration_steps} steps, "
         f"{tally.hands_on_seconds / 60:.2f} minutes hands on, {tally.at_machine_seconds / 60:.2f} at the machine\n"
         f"look at {options.out}: robot-rlhf journal info {options.out}",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from rich.console import Console
-
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import UnknownNameError
 
 COMMANDS = {
@@ -29,7 +28,7 @@ def run(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         lines = "\n".join(f"  {name:<8}{what}" for name, what in COMMANDS.items())
         text = f"usage: robot-rlhf reward {{{','.join(COMMANDS)}}} [options]\n\n{lines}"
-        Console().print(text, markup=False, highlight=False)
+        screen().print(text, highlight=False)
         return 0
     if argv[0] not in MODULES:
         raise UnknownNameError("reward command", argv[0], COMMANDS)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from robot_rlhf.apps.build import software_versions
 from robot_rlhf.apps.command import parse
@@ -28,6 +28,7 @@ from robot_rlhf.apps.reward_sections import (
     success_section,
 )
 from robot_rlhf.apps.reward_supervision import label_section, training_section
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.rewards.clip_reward import ClipConfig
 
@@ -71,10 +72,10 @@ def run(argv: Sequence[str]) -> int:
     """Report; returns the exit code."""
     options = parse(RewardReportOptions, "reward report", argv)
     page, sections, warnings = report(options)
-    console = Console()
+    console = screen()
     console.print(_table(options, sections))
     for warning in warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("warning:", "yellow"), f" {warning}"), highlight=False, soft_wrap=True)
     console.print(f"look at {page}", highlight=False, soft_wrap=True)
     return 0
 
@@ -205,9 +206,8 @@ def _table(options: RewardReportOptions, sections: Sequence[Section]) -> Table:
     table.add_column(overflow="fold")
     for section in sections:
         style = "bold red" if section.alarming else "bold"
-        table.add_row(
-            f"[{style}]{section.title}[/]", "" if section.missing is None else f"not computed: {section.missing}"
-        )
+        missing = "" if section.missing is None else f"not computed: {section.missing}"
+        table.add_row(Text(section.title, style), missing)
         for name, words in section.lines:
             table.add_row(f"  {name}", words)
     return table

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import check_device
 from robot_rlhf.apps.reward_data import Recording, features_of, read_for, read_pictures, warn_of_words
 from robot_rlhf.apps.rewarded import build_gates
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
@@ -80,10 +80,10 @@ def run(argv: Sequence[str]) -> int:
     """Score; returns the exit code."""
     options = parse(RewardScoreOptions, "reward score", argv)
     found = list(score(options))
-    Console().print(_table(options, found))
+    screen().print(_table(options, found))
     if options.out is not None:
         _write(options.out, found, options.gates.rules)
-        Console().print(f"{options.out}: {len(found)} lines", highlight=False, soft_wrap=True)
+        screen().print(f"{options.out}: {len(found)} lines", highlight=False, soft_wrap=True)
     return 0
 
 

@@ -12,7 +12,6 @@ from typing import Literal
 
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
@@ -28,6 +27,7 @@ from robot_rlhf.apps.reward_data import (
     read_for,
     robot_facts,
 )
+from robot_rlhf.apps.screen import screen
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
@@ -88,7 +88,7 @@ def run(argv: Sequence[str]) -> int:
     options = parse(RewardTrainOptions, "reward train", argv)
     report = train(options)
     if not options.quiet:
-        console = Console()
+        console = screen()
         console.print(table_of(report))
         text = f"{options.out}: robot-rlhf reward score RUN --reward {options.out}"
         console.print(text, highlight=False, soft_wrap=True)
@@ -130,7 +130,7 @@ def train(options: RewardTrainOptions) -> RewardReport:
 
     def say(update: int, loss: float) -> None:
         if not options.quiet:
-            Console(stderr=True).print(
+            screen(stderr=True).print(
                 f"{update}/{options.training.updates} updates, loss {loss:.3f}", highlight=False, soft_wrap=True
             )
 

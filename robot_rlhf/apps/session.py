@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, write_yaml
+from robot_rlhf.apps.config import SIMULATED, ConsoleConfig, TrainConfig, check_names, simulated_like, write_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.apps.train_command import TrainOptions, resumed_config, task_defaults, value_of
 from robot_rlhf.errors import ConfigError
 from sim.person import PEOPLE
 
-SIMULATED = "simulated"
-"""The operator's name that stands for a simulated person; a preset's name chooses another one."""
 DEFAULT_PERSON = "attentive"
 CAMERAS = ("front", "side")
 """What a person needs to see depth."""
@@ -44,8 +42,9 @@ def run(argv: Sequence[str]) -> int:
         if any(word.startswith("--console.") for word in argv):
             config = replace(config, console=options.settings.console)
             write_yaml(config, RunFolder.existing(options.resume).config)
-    elif config.operator == SIMULATED:
-        config = replace(config, operator=DEFAULT_PERSON)
+    else:
+        check_names(config)
+        config = replace(config, operator=DEFAULT_PERSON) if config.operator == SIMULATED else config
     summary = train(config, resume=options.resume, quiet=options.quiet)
     return 130 if summary["interrupted"] else 0
 
@@ -70,9 +69,9 @@ def session_defaults(argv: Sequence[str]) -> TrainConfig:
 
 
 def user_name() -> str:
-    """Who is logged in here; 'operator' where that is not known or is a simulated person's name."""
+    """Who is logged in here; 'operator' where that is not known or is, or nearly is, a simulated person's name."""
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):
         return "operator"
-    return "operator" if name in (*PEOPLE, SIMULATED, "root") else name
+    return "operator" if name in (*PEOPLE, SIMULATED, "root") or simulated_like(name) else name

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, known, pixel_defaults_for, read_yaml
+from robot_rlhf.apps.config import TASKS, TrainConfig, check_names, defaults_for, known, pixel_defaults_for, read_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError
@@ -40,6 +40,8 @@ def run(argv: Sequence[str]) -> int:
     config = options.settings
     if options.resume is not None:
         config = resumed_config(options.resume, argv)
+    else:
+        check_names(config)
     summary = train(config, resume=options.resume, quiet=options.quiet)
     return 130 if summary["interrupted"] else 0
 
