@@ -22,6 +22,7 @@ from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml
 from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.rewarded import success_watch
 from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.journal.reader import replay_into
@@ -47,6 +48,8 @@ AHEAD = 25
 """Practice steps by which an arm may be ahead of the learner when it begins an episode."""
 LOOK_EVERY = 0.01
 """Seconds between two looks at the learner's news while it waits."""
+PREDECESSOR_ENDS_WITHIN = 30.0
+"""Seconds that an earlier process of the same arm has, which ends because the one that started it is gone."""
 
 
 def arm_command(run: Path, number: int) -> list[str]:
@@ -214,7 +217,10 @@ def main(argv: list[str] | None = None) -> None:
     modest(NICENESS)
     prepare_graphics()
     try:
-        _Arm(run, config, arguments.arm, watch).main()
+        # One whose run was killed ends with its step: two would write the same episodes.
+        lock = run.exchange / f"arm-{arguments.arm}.lock"
+        with locked(lock, f"arm {arguments.arm} of {run.path}", patience=PREDECESSOR_ENDS_WITHIN):
+            _Arm(run, config, arguments.arm, watch).main()
     except StopRequestedError:
         log.info("told to end: everything is recorded")
     except RobotRlhfError as error:

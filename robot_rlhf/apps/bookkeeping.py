@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from rich.markup import escape
+
 from robot_rlhf.apps.build import build_policy
-from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.judge import Judge, final_evaluation
+from robot_rlhf.apps.config import TrainConfig, named_settings
+from robot_rlhf.apps.judge import Judge, last_measurement
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
@@ -16,6 +18,7 @@ from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.tally import Tally
 
 
@@ -30,8 +33,15 @@ class Bookkeeping:
         self.tally = Tally(spec.control_period)
         self.metrics = MetricsLog(folder)
         self.progress = Progress(config, self.tally, quiet=quiet)
+        self.warnings: list[str] = []
+        """What summary.json and the last page must not keep quiet about."""
         self._next_evaluation = math.inf
         self._next_checkpoint = math.inf
+
+    def warn(self, text: str) -> None:
+        """Say it now, and once more at the end."""
+        self.warnings.append(text)
+        self.progress.note(f"[yellow]warning:[/] {escape(text)}")
 
     # -- while practice goes on ------------------------------------------------------------------------------------
 
@@ -97,11 +107,28 @@ class Bookkeeping:
         final = None
         if snapshot is not None and not interrupted:
             self.judge.policy.load(snapshot)
-            final = final_evaluation(self.config, self.judge.policy)
+            final = last_measurement(self.config, self.judge.policy)
+            interrupted = final is None
+        self._warn_of_nothing_learned(facts["updates"])
         summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final)
-        summary |= {"interrupted": interrupted, **facts, **self.stopwatch.times()}
+        summary |= {"interrupted": interrupted, "warnings": self.warnings, **facts, **self.stopwatch.times()}
         self.stopwatch.save()
+        self.metrics.settings(named_settings(self.config), _figures(summary))
         shown = self.judge.policy if final else None
         write_report(self.folder, self.config, summary, self.tally, self.judge.rows, shown)
         self.progress.done(self.folder.path, summary)
         return summary
+
+    def _warn_of_nothing_learned(self, updates: int) -> None:
+        trainer = self.config.trainer
+        due = Governor(trainer.updates_per_step, trainer.start_after).due(self.tally.steps, 0)
+        if due and not updates:
+            self.warnings.append(
+                f"the learner made no update, {self.tally.steps} practice steps have earned {due}: see learner.log"
+            )
+
+
+def _figures(summary: Mapping[str, Any]) -> dict[str, float]:
+    """What came out, for TensorBoard."""
+    names = ("success_rate", "human_minutes", "env_steps", "updates")
+    return {f"result/{name}": float(summary[name]) for name in names if summary.get(name) is not None}

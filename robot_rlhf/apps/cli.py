@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[_OneLine()])
     try:
         return _dispatch(arguments)
-    except KeyboardInterrupt:
-        _say("interrupted")
+    except KeyboardInterrupt as reason:
+        _say(str(reason) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -231,7 +231,8 @@ class TrainConfig:
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
         check_device(self.device)
         if self.reward_model.is_used and self.algorithm != "sac":
-            raise ConfigError(f"reward_model: {self.algorithm} looks at no reward; allowed with algorithm sac")
+            looks = "learns from recorded rewards alone" if self.algorithm == "iql" else "looks at no reward"
+            raise ConfigError(f"reward_model: {self.algorithm} {looks}; allowed with algorithm sac")
         self.reward_model.clip.check_camera(dict.fromkeys(self.cameras), "the run (--cameras)")
         if (self.reward.judge == "model") != (self.success_model is not None):
             raise ConfigError("reward.judge model and success_model: allowed only together")
@@ -239,7 +240,8 @@ class TrainConfig:
             raise ConfigError("teacher.labeler: needs --reward-model.learns, and mode synchronous")
         if self.arms > 1 and self.mode != "parallel":
             raise ConfigError(f"arms: got {self.arms}, allowed 1 in mode {self.mode}; several want mode parallel")
-        if self.mode != "synchronous" and self.algorithm == "cloning":
+        practises = self.steps > 0 or self.robot == "simulated"
+        if self.mode != "synchronous" and self.algorithm == "cloning" and practises:
             raise ConfigError(f"mode {self.mode}: cloning does not learn while the robot practises; use sac or dagger")
 
     @property
@@ -368,6 +370,21 @@ def read_yaml(path: Path) -> TrainConfig:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
     return _build(TrainConfig, data, str(path))
+
+
+def named_settings(config: TrainConfig) -> dict[str, object]:
+    """Every setting by its name in full, for example sac.learning_rate."""
+    named: dict[str, object] = {}
+
+    def add(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, entry in value.items():
+                add(f"{prefix}.{name}" if prefix else str(name), entry)
+        else:
+            named[prefix] = value
+
+    add("", _plain(config))
+    return named
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from typing import Any
 
@@ -13,6 +14,9 @@ from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate
+from robot_rlhf.runtime.interrupts import EndedAtOnceError
+
+log = logging.getLogger(__name__)
 
 FINAL_FIRST = 1_000_000
 """Number of the first final evaluation episode: far from those that chose the policy."""
@@ -60,6 +64,17 @@ def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:
     """The measurement that counts: unaided, on starts that were used for nothing else."""
     station = evaluation_station(config, policy)
     return evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
+
+
+def last_measurement(config: TrainConfig, policy: LearnedPolicy) -> Evaluation | None:
+    """The final evaluation of a run that ends; None when somebody does not want to wait for it."""
+    try:
+        return final_evaluation(config, policy)
+    except EndedAtOnceError:
+        raise
+    except KeyboardInterrupt:
+        log.warning("stopping: the final evaluation is left out")
+        return None
 
 
 def describe(result: Evaluation) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
+from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.labels import Labels, read_labels
@@ -44,6 +45,8 @@ NEWS_FOR_ARMS_EVERY = 0.05
 """Arms that run as fast as they can wait by the news."""
 CHECKPOINT_EVERY = 20.0
 """Seconds."""
+PREDECESSOR_ENDS_WITHIN = 60.0
+"""Seconds that an earlier learner of the same run has, which ends because the process that started it is gone."""
 
 
 def learner_command(run: Path) -> list[str]:
@@ -63,6 +66,8 @@ class _Learner:
         self.value_check: ValueCheck | None = None
         self.stopped = False
         self.demonstrations = 0
+        self.recorded = 0
+        """Practice steps read, those of deleted episodes included."""
         self.published = -1
         self.last_values: tuple[float | None, float | None] = None, None
         self.latencies: deque[float] = deque(maxlen=500)
@@ -128,13 +133,14 @@ class _Learner:
         self._say("learning")
 
     def _pass_on(self, recorded: Record, listeners: FanOut) -> None:
+        if isinstance(recorded, EpisodeStarted):
+            self._kind = recorded.meta.kind
+        self.recorded += isinstance(recorded, Step) and self._kind is EpisodeKind.PRACTICE
         record = self._as_labelled(recorded)
         if record is None:
             return
         tell(record, listeners)
-        if isinstance(record, EpisodeStarted):
-            self._kind = record.meta.kind
-        elif isinstance(record, Step):
+        if isinstance(record, Step):
             # Not of simulated time, nor of what an earlier learner took in already.
             if not self.parallel and record.next_observation.stamp > self._began:
                 self.latencies.append(time.monotonic() - record.next_observation.stamp)
@@ -209,6 +215,7 @@ class _Learner:
             alarm=check.alarm if check else False,
             q=self.last_values[0],
             value_return=self.last_values[1],
+            recorded=self.recorded,
         )
         write_news(self.run.exchange, news)
 
@@ -224,11 +231,13 @@ def main(argv: list[str] | None = None) -> None:
     config = read_yaml(run.config)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    learner = _Learner(run, config)
-    signal.signal(signal.SIGTERM, learner.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
-    with tiny_is_zero():
-        learner.main(arguments.parent)
+    # One whose run was killed needs a moment to save what it has learned: two would overwrite each other's.
+    with locked(run.exchange / "learner.lock", f"the learner of {run.path}", patience=PREDECESSOR_ENDS_WITHIN):
+        learner = _Learner(run, config)
+        signal.signal(signal.SIGTERM, learner.stop)
+        with tiny_is_zero():
+            learner.main(arguments.parent)
 
 
 if __name__ == "__main__":

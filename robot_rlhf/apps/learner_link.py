@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -12,13 +15,18 @@ from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, LearnerNews, WeightsInbox
+from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, LearnerNews, WeightsInbox, forget
+from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.learner_elsewhere import LearnerElsewhere
 from robot_rlhf.runtime.learner_process import LearnerProcess
+from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import Clock
 
 FIRST_WEIGHTS_TIMEOUT = 180.0
 """Seconds to wait for a new learner process: imports, recovery of the journal, imitation."""
+
+LOOK_EVERY = 0.05
+"""Seconds between two looks at a learner that is to finish."""
 
 
 class LearnerLink:
@@ -40,6 +48,9 @@ class LearnerLink:
             elsewhere: somebody else starts the learner's process, for example ROS's launch.
         """
         self._folder = folder
+        self._config = config
+        self._clock = clock
+        self._elsewhere = elsewhere
         self._attended = config.console is not None if attended is None else attended
         timeout = config.asynchronous.heartbeat_timeout
         self._process: LearnerProcess | LearnerElsewhere
@@ -56,6 +67,8 @@ class LearnerLink:
             )
 
     def __enter__(self) -> Self:
+        if not self._elsewhere:  # who starts a learner elsewhere does this before
+            forget(self._folder.exchange)
         self._process.__enter__()
         return self
 
@@ -86,6 +99,45 @@ class LearnerLink:
             return self._process.failure
         return "the learner's process is starting" if self.news is None else self.news.state
 
+    def let_finish(self, tally: Tally, look: Callable[[], None], *, at_most: float = math.inf) -> str:
+        """Practice is over: wait for the updates that its steps have earned.
+
+        Args:
+            tally: of the run.
+            look: called at each look, to show how far it is.
+            at_most: seconds to wait, however far it is.
+
+        Returns:
+            Why they were not made; empty when they were, or when the demonstrations are not complete.
+
+        Raises:
+            LinkError: as `check` does.
+        """
+        if tally.demonstrations < self._config.demonstrations:
+            return ""
+        began = moved = self._clock.now()
+        last = None
+        while not self._has_finished(tally.steps):
+            self.check()
+            look()
+            news, now = self.news, self._clock.now()
+            mark = news and (news.recorded, news.updates, news.version, news.state)
+            if mark != last:
+                last, moved = mark, now
+            if self._process.failure:
+                return self._process.failure
+            if now > min(moved + FIRST_WEIGHTS_TIMEOUT, began + at_most):
+                return f"the learner had not finished {now - began:.0f} s after the last step ({self.state})"
+            time.sleep(LOOK_EVERY)
+        look()
+        return ""
+
+    def _has_finished(self, steps: int) -> bool:
+        trainer, news = self._config.trainer, self.news
+        if news is None or news.version < 0 or news.recorded < steps:
+            return False
+        return not Governor(trainer.updates_per_step, trainer.start_after).due(news.steps, news.updates)
+
     def newest(self) -> WeightSnapshot:
         """The weights to evaluate and deploy."""
         return read_snapshot(self._folder.exchange / AVERAGED)[0]
@@ -106,7 +158,6 @@ class RobotLink(LearnerLink):
     ) -> None:
         super().__init__(folder, config, clock, attended=attended, elsewhere=elsewhere)
         self._hold = config.asynchronous.without_learner == "hold"
-        self._clock = clock
         self._policy = policy
         self._asked_at: float | None = None
         self._inbox = WeightsInbox(folder.exchange)
@@ -124,6 +175,22 @@ class RobotLink(LearnerLink):
         self._inbox.__exit__()
         super().__exit__(kind, error, traceback)
 
+    def check(self) -> None:
+        """As before; also when weights can not arrive any more."""
+        super().check()
+        if self._inbox.dead and not self._attended:
+            raise LinkError(self._inbox.trouble)
+
+    @property
+    def healthy(self) -> bool:
+        """True while the learner lives and speaks, and its weights arrive."""
+        return super().healthy and not self._inbox.trouble
+
+    @property
+    def state(self) -> str:
+        """'learning', or why not, in words."""
+        return f"weights do not arrive: {self._inbox.trouble}" if self._inbox.trouble else super().state
+
     def may_move(self) -> bool:
         """Whether there are weights to practise with, and a learner where one is required.
 
@@ -139,7 +206,8 @@ class RobotLink(LearnerLink):
     def _take_first(self) -> bool:
         if self._asked_at is None:
             self._asked_at = self._clock.now()
-        snapshot = self._inbox.take()
+        published = self.news is not None and self.news.version >= 0  # by this learner: others' are not waited for
+        snapshot = self._inbox.take() if published else None
         if snapshot is not None:
             self._policy.load(snapshot)
             return True

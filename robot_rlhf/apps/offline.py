@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +17,11 @@ import tyro
 
 from robot_rlhf.apps.build import build_features, build_policy, build_trainer
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
-from robot_rlhf.apps.judge import final_evaluation
+from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.judge import last_measurement
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
+from robot_rlhf.apps.provenance import note_invocation
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
@@ -48,6 +50,7 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
+from robot_rlhf.runtime.interrupts import EndedAtOnceError, ending_in_order, interrupts_held
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline, relabelled, unit_rewards
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.tally import Tally
@@ -158,29 +161,42 @@ class _Offline:
         torch.set_num_threads(self.config.threads)
         torch.manual_seed(options.seed)
         self.folder = RunFolder.create(options.out, self.config.name or default_name(self.config, options.reward))
-        write_yaml(self.config, self.folder.config)
         self.stopwatch = Stopwatch(self.folder.seconds, resumed=False)
-        self.metrics = MetricsLog(self.folder)
         self.tally = Tally(self.spec.control_period)
         self.episodes: Counter[str] = Counter()
         self.facts: dict[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
+        """Returns what summary.json holds."""
+        again = "policy and summary.json; what is to be learned must be learned anew"
+        with self.folder.kept_once_begun(), self.folder.locked(), ending_in_order(again):
+            write_yaml(self.config, self.folder.config)
+            note_invocation(self.folder, resumed=False)
+            self.metrics = MetricsLog(self.folder)
+            with closing(self.metrics):
+                return self._run()
+
+    def _run(self) -> dict[str, Any]:
         trainer, _ = build_trainer(self.config, self.spec, lambda _step, _metrics: None)
         interrupted, done = False, 0
         try:
             self._fill(trainer)
+            self.folder.begun = True
             self.stopwatch.begin_training()
             done = self._learn(trainer)
+        except EndedAtOnceError:
+            raise
         except KeyboardInterrupt:
+            if not self.folder.begun:
+                raise
             interrupted = True
             log.warning("stopping: what is learned so far is saved")
         finally:
             self.stopwatch.end_training()
-            self.metrics.close()
         trainer.updates = int(trainer.learner.snapshot().version)
-        trainer.save(self.folder.latest)
-        write_snapshot(self.folder.policy, trainer.learner.averaged(), {"task": self.config.task})
+        with interrupts_held():
+            trainer.save(self.folder.latest)
+            write_snapshot(self.folder.policy, trainer.learner.averaged(), {"task": self.config.task})
         return self._finish(trainer, interrupted or done < self.options.updates)
 
     # -- replay ----------------------------------------------------------------------------------------------------
@@ -265,11 +281,18 @@ class _Offline:
         snapshot, final = trainer.learner.averaged(), None
         policy = build_policy(self.config, self.spec, sample=False)
         policy.load(snapshot)
-        if not interrupted:
-            final = final_evaluation(self.config, policy)
+        simulated = self.config.robot == "simulated"
+        if simulated and not interrupted:
+            final = last_measurement(self.config, policy)
+            interrupted = final is None
         summary = summarise(self.config, self.tally, [], snapshot, final)
         summary |= {"interrupted": interrupted, "updates": trainer.updates, "offline": self._described()}
         summary |= self.stopwatch.times()
+        if not simulated:
+            summary["warnings"] = [
+                f"not measured: {self.config.task} is not simulated here; robot-rlhf ros policy measures it on the "
+                "robot (parameters out, run, and learner:=none evaluate:=20)"
+            ]
         write_json(self.folder.summary, summary)
         if final is not None and self.options.video_episodes:
             try:
@@ -310,13 +333,13 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         found = ", ".join(tasks) or "no episode"
         raise ConfigError(f"offline: the recordings hold {found}; allowed: episodes of one task")
     file = options.runs[0] / "config.yaml"
-    config = read_yaml(file) if file.is_file() else defaults_for(tasks[0])
+    config = read_yaml(file) if file.is_file() else _settings_for(tasks[0])
     rows = sum(summary.steps + 2 * summary.total_episodes for summary in recorded) + 1000  # a rewind takes one more
     final = options.episodes or config.evaluation.final_episodes
     return replace(
         config,
         algorithm=options.algorithm,
-        mode="synchronous",
+        mode="synchronous" if config.robot == "simulated" else "asynchronous",
         arms=1,
         console=None,
         operator="absent",
@@ -337,6 +360,11 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         evaluation=replace(config.evaluation, final_episodes=final),
         video_episodes=options.video_episodes,
     )
+
+
+def _settings_for(task: str) -> TrainConfig:
+    """The task's own; the usual ones for a task that is not simulated, as of a robot whose topics were recorded."""
+    return defaults_for(task) if task in TASKS else TrainConfig(task=task, robot="ros", mode="asynchronous")
 
 
 def default_name(config: TrainConfig, reward: str) -> str:

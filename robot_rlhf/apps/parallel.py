@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +22,7 @@ from robot_rlhf.journal.reader import tell
 from robot_rlhf.journal.shared import SharedTail, writer_of
 from robot_rlhf.runtime.child_process import ChildProcess
 from robot_rlhf.runtime.fan_out import FanOut
-from robot_rlhf.runtime.governor import Governor
+from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
 from robot_rlhf.timing import FakeClock, MonotonicClock
 
 log = logging.getLogger(__name__)
@@ -89,28 +89,34 @@ class ParallelTraining:
 
     def run(self) -> dict[str, Any]:
         """Returns what summary.json holds."""
+        with closing(self.book.metrics):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         book, interrupted = self.book, False
-        with ExitStack() as stack:
-            stack.callback(book.metrics.close)
-            stack.enter_context(self.tail)
-            if self.resumed:
-                self._recover()
-            book.stopwatch.begin_training()
-            book.begin_practice()
-            try:
-                with book.progress, self.learner:
-                    with self.arms:
-                        self._watch()
-                    self._let_learner_finish()
-                    if book.last_evaluation_due:
-                        book.evaluate(self.learner.newest())
-            except KeyboardInterrupt:
-                interrupted = True
-                log.warning("stopping (KeyboardInterrupt): everything is saved")
-            finally:
-                self._take_in()
-                book.stopwatch.save()
-            book.stopwatch.end_training()
+        try:
+            with self.tail:
+                if self.resumed:
+                    self._recover()
+                self.folder.begun = True
+                book.stopwatch.begin_training()
+                book.begin_practice()
+                try:
+                    self._let_practise()
+                except KeyboardInterrupt:
+                    interrupted = True
+                    log.warning("stopping (KeyboardInterrupt): everything is saved")
+                finally:
+                    with interrupts_held():
+                        self._take_in()
+                        book.stopwatch.save()
+                book.stopwatch.end_training()
+        except EndedAtOnceError:
+            raise
+        except KeyboardInterrupt:  # while what was open was being closed
+            interrupted = True
+            if not self.folder.begun:
+                raise
         news = self.learner.news
         facts: dict[str, Any] = {
             "arms": self.config.arms,
@@ -119,6 +125,18 @@ class ParallelTraining:
             "over_estimation": round(news.over_estimation, 4) if news else None,
         }
         return book.finish(facts, interrupted=interrupted)
+
+    def _let_practise(self) -> None:
+        book = self.book
+        with book.progress, self.learner:
+            with self.arms:
+                self._watch()
+            self._take_in()
+            late = self.learner.let_finish(book.tally, self._hear_learner)
+            if late:
+                book.warn(late)
+            if book.last_evaluation_due:
+                book.evaluate(self.learner.newest())
 
     def _recover(self) -> None:
         """Take up the journal; arms and learner do the same by themselves."""
@@ -172,15 +190,3 @@ class ParallelTraining:
         if news is not None:
             self.book.progress.learner_says(news.state, news.updates)
             self.book.progress.alarm(news.alarm, news.over_estimation)
-
-    def _let_learner_finish(self) -> None:
-        """The arms are done: wait for the updates that their steps have earned."""
-        trainer = self.config.trainer
-        governor = Governor(trainer.updates_per_step, trainer.start_after)
-        self._take_in()
-        while True:
-            self._hear_learner()
-            news = self.learner.news
-            if news is not None and news.steps >= self.book.tally.steps and not governor.due(news.steps, news.updates):
-                return
-            time.sleep(LOOK_EVERY)

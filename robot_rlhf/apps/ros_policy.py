@@ -24,22 +24,22 @@ from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from hardware.ros.task import RosTask, TaskSettings
 from hardware.ros.teleop import RosTeleop, TeleopSettings
 from robot_rlhf.apps.build import build_policy, software_versions
-from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.devices import Monitors
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import stay_urgent, urgent
+from robot_rlhf.apps.provenance import note_invocation
 from robot_rlhf.apps.report import write_json
+from robot_rlhf.apps.ros_run import deployed_policy, run_folder, run_settings
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
-from robot_rlhf.datatypes import Button, EpisodeKind, EpisodeMeta, HumanInput, Outcome, RobotSpec
-from robot_rlhf.errors import CheckpointError, ConfigError, NoWeightsError
+from robot_rlhf.datatypes import Button, EpisodeKind, EpisodeMeta, HumanInput, Outcome
+from robot_rlhf.errors import CheckpointError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
-from robot_rlhf.learner.checkpoint import read_snapshot
-from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.fan_out import FanOut
@@ -151,6 +151,15 @@ class PolicyCore:
         values, config = self.values, self.config
         self.deployed = deployed_policy(values, config, self.guard.spec) if values["learner"] == "none" else None
         folder, resumed = run_folder(values, config)
+        with folder.kept_once_begun(), folder.locked():
+            folder.begun = resumed
+            return self._run(folder, resumed)
+
+    def _run(self, folder: RunFolder, resumed: bool) -> dict[str, Any]:
+        values, config = self.values, self.config
+        if resumed and values["learner"] != "none":
+            folder.check_resumable()
+        note_invocation(folder, resumed=resumed)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         with ExitStack() as stack, tiny_is_zero():
@@ -158,11 +167,13 @@ class PolicyCore:
             self.metrics = MetricsLog(folder)
             stack.callback(self.metrics.close)
             session = self._open(stack, folder, resumed)
+            folder.begun = True
             began = time.monotonic()
             interrupted = False
             try:
                 self._demonstrate(session)
                 session.practise(config.steps, self._after_episode)
+                self._let_learner_finish()
             except EndRequestedError:
                 interrupted = self._ended.is_set()
                 self._bus.log(logging.INFO, "told to end" if interrupted else "the operator ended the session")
@@ -180,7 +191,7 @@ class PolicyCore:
     def _open(self, stack: ExitStack, folder: RunFolder, resumed: bool) -> Session:
         values, config, spec, clock = self.values, self.config, self.guard.spec, self._bus.clock
         self.tally = Tally(spec.control_period)
-        if resumed:
+        if resumed and journal_files(folder.journal):  # what was learned offline has none yet
             counts = replay_into(folder.journal, FanOut([self.tally]), pictures=False)
             self._bus.log(logging.INFO, f"{folder.path}: goes on after {counts.steps} steps")
         versions = software_versions()
@@ -270,6 +281,19 @@ class PolicyCore:
             )
         return False
 
+    def _let_learner_finish(self) -> None:
+        """Raises EndRequestedError when told to end meanwhile."""
+        if self.learner is None:
+            return
+        self.guard.stop()
+        late = self.learner.let_finish(self.tally, self._check_end)
+        if late:
+            self._bus.log(logging.WARNING, late)
+
+    def _check_end(self) -> None:
+        if self._ended.is_set():
+            raise EndRequestedError("told to end")
+
     def _evaluate(self, session: Session, episodes: int) -> dict[str, Any]:
         """Unaided episodes over the topics, with the weights to deploy; the operator's STOP still counts."""
         if not episodes:
@@ -351,79 +375,6 @@ class OnlyButtons:
 
 def _ms(seconds: list[float], share: float) -> float | None:
     return round(1e3 * seconds[int(share * (len(seconds) - 1))], 2) if seconds else None
-
-
-def run_settings(values: dict[str, Any]) -> TrainConfig:
-    """The learner's settings: those of the file `config`, with what the parameters say on top.
-
-    Raises:
-        ConfigError: the file cannot be read, or settings do not go together.
-    """
-    base = read_yaml(Path(values["config"])) if values["config"] else defaults_for("pick_cube")
-    cameras = tuple(values["cameras"])
-    features = replace(
-        base.features,
-        scene=values["features_scene"],
-        cameras=cameras if values["features_cameras"] else (),
-    )
-    console = ConsoleConfig(
-        host=values["console_host"], port=values["console_port"], open_browser=False, rewind="motion"
-    )
-    judge = {"button": "person", "topic": "task", "both": "either"}[values["success"]]
-    return replace(
-        base,
-        robot="ros",
-        mode="asynchronous",
-        task=values["task"],
-        seed=values["seed"],
-        operator=values["operator"],
-        demonstrations=values["demonstrations"],
-        steps=values["steps"],
-        cameras=cameras,
-        image_size=values["image_height"],
-        features=features,
-        console=console if values["console"] else None,
-        reward=replace(base.reward, judge=judge),
-        evaluation=replace(base.evaluation, every=0),
-        asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
-    )
-
-
-def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec) -> LearnedPolicy | None:
-    """The policy of a run in which nobody learns: its best one, else its newest; None for demonstrations alone.
-
-    Raises:
-        NoWeightsError: it has none, and one is to drive.
-        CheckpointError: its weights cannot be read, or are those of another architecture.
-    """
-    folder = RunFolder(Path(values["out"]) / values["run"])
-    if folder.chosen is None:
-        if not config.steps and not values["evaluate"]:
-            return None
-        raise NoWeightsError(
-            f"parameter learner: none, but {folder.checkpoints} holds no policy for steps {config.steps} and evaluate "
-            f"{values['evaluate']}; allowed: a run that has learned one, steps:=0 and evaluate:=0 for demonstrations "
-            "alone, or learner:=spawn"
-        )
-    policy = build_policy(config, spec, sample=False)
-    policy.load(read_snapshot(folder.chosen)[0])
-    return policy
-
-
-def run_folder(values: dict[str, Any], config: TrainConfig) -> tuple[RunFolder, bool]:
-    """The run's folder, and whether it was there before; then it keeps its journal and goes on.
-
-    Raises:
-        ConfigError: the folder cannot be made.
-    """
-    path = Path(values["out"]) / values["run"]
-    if (path / "config.yaml").is_file():
-        return RunFolder.existing(path), True
-    folder = RunFolder.create(path.parent, path.name)
-    if folder.path != path:
-        raise ConfigError(f"parameter run: {path} is there, and is no run's folder")
-    write_yaml(config, folder.config)
-    return folder, False
 
 
 def summary_line(summary: dict[str, Any]) -> str:

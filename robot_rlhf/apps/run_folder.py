@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import shlex
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.apps.run_lock import locked
+from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.runtime.value_check import EpisodeValues
 
 
@@ -37,14 +42,18 @@ class RunFolder:
         self.curves = path / "curves.png"
         self.video = path / "rollouts.mp4"
         self.tensorboard = path / "tensorboard"
+        self.invocations = path / "invocations.jsonl"
+        self.begun = False
+        """Something has happened in it that this process must not take away again."""
 
     @classmethod
     def create(cls, parent: Path, name: str) -> RunFolder:
         """A new folder; a name that is taken gets a number, so that no run overwrites another.
 
         Raises:
-            ConfigError: the folder cannot be made.
+            ConfigError: the folder cannot be made, or would not lie in the parent's.
         """
+        check_name(name)
         for number in range(1, 10_000):
             path = parent / (name if number == 1 else f"{name}-{number}")
             try:
@@ -67,10 +76,62 @@ class RunFolder:
             raise ConfigError(f"{path}: no run's folder (it has no config.yaml)")
         return run
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the run: whoever else would train, teach or drive in it is refused. See run_lock.locked."""
+        return locked(self.exchange / "run.lock", str(self.path))
+
+    @contextmanager
+    def kept_once_begun(self) -> Generator[None]:
+        """Take a new folder away again when its run fails before anything happened in it."""
+        try:
+            yield
+        except BaseException:
+            if not self.begun:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def check_resumable(self) -> None:
+        """Check that there is something to go on from, and nothing of it is lost.
+
+        Raises:
+            ConfigError: nothing was recorded.
+            CheckpointError: the learner has learned, but its state is not there: the run would begin to learn anew, and
+                what it learned before would be overwritten.
+        """
+        if not journal_files(self.journal):
+            raise ConfigError(
+                f"{self.path}: nothing was recorded in it to go on from; a run of robot-rlhf offline is not resumed "
+                "but learned again, with more --updates or other runs"
+            )
+        if self.latest.exists():
+            return
+        learned = next((path.name for path in (self.policy, self.summary) if _tells_of_learning(path)), None)
+        if learned is not None:
+            raise CheckpointError(
+                f"{self.latest}: missing, though the run has learned ({learned} says so); put it back, or learn from "
+                f"what was recorded: robot-rlhf offline {shlex.quote(str(self.path))}"
+            )
+
     @property
     def chosen(self) -> Path | None:
         """The policy to measure and to deploy: the best one, else the newest; None while nothing was learned."""
         return next((path for path in (self.best, self.policy) if path.exists()), None)
+
+
+def _tells_of_learning(path: Path) -> bool:
+    """A policy, or a summary of a run whose learner made updates."""
+    if path.suffix != ".json" or not path.exists():
+        return path.exists()
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")).get("updates"))
+    except (ValueError, AttributeError):
+        return False
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigError for a run's name that is not the name of one folder."""
+    if name in ("", ".", "..") or "/" in name or os.sep in name or "\0" in name:
+        raise ConfigError(f"name {name!r}: allowed: the name of one folder, which is made in --out")
 
 
 class MetricsLog:
@@ -84,6 +145,11 @@ class MetricsLog:
         append_json(self._path, {"step": step, "group": group, **metrics})
         for name, value in metrics.items():
             self._writer.add_scalar(f"{group}/{name}", value, step)
+
+    def settings(self, settings: Mapping[str, object], result: Mapping[str, float]) -> None:
+        """What TensorBoard's page of hyperparameters compares runs by."""
+        plain = {n: v if isinstance(v, bool | int | float | str) else str(v) for n, v in settings.items()}
+        self._writer.add_hparams(plain, dict(result), run_name=".")
 
     def close(self) -> None:
         """Write out what is still held."""
@@ -121,7 +187,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     rows: list[dict[str, Any]] = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             rows.append(json.loads(line))
         except ValueError:

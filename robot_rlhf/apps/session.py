@@ -6,12 +6,12 @@ import getpass
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import SIMULATED, ConsoleConfig, TrainConfig, check_names, simulated_like, write_yaml
-from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.config import SIMULATED, ConsoleConfig, TrainConfig, check_names, simulated_like
 from robot_rlhf.apps.train import train
-from robot_rlhf.apps.train_command import TrainOptions, resumed_config, task_defaults, value_of
+from robot_rlhf.apps.train_command import TrainOptions, more_steps, resumed_config, task_defaults, value_of
 from robot_rlhf.errors import ConfigError
 from sim.person import PEOPLE
 
@@ -34,18 +34,18 @@ def run(argv: Sequence[str]) -> int:
     # Mesa then draws in the control loop's own thread, which runs before all others, instead of in helpers of it.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     options = parse(SessionOptions, "session", argv, SessionOptions(session_defaults(argv)))
-    config = options.settings
+    config, changes = options.settings, dict[str, Any]()
     if options.resume is not None:
-        config = resumed_config(options.resume, argv, may_change=("--console.",))
-        if config.console is None:
+        changes = more_steps(config, argv)
+        may_change = ("--console.", *(f"--{name}" for name in changes))
+        if resumed_config(options.resume, argv, may_change=may_change).console is None:
             raise ConfigError(f"--resume {options.resume}: that run had no console; use robot-rlhf train --resume")
         if any(word.startswith("--console.") for word in argv):
-            config = replace(config, console=options.settings.console)
-            write_yaml(config, RunFolder.existing(options.resume).config)
+            changes["console"] = config.console
     else:
         check_names(config)
         config = replace(config, operator=DEFAULT_PERSON) if config.operator == SIMULATED else config
-    summary = train(config, resume=options.resume, quiet=options.quiet)
+    summary = train(config, resume=options.resume, changes=changes, quiet=options.quiet)
     return 130 if summary["interrupted"] else 0
 
 

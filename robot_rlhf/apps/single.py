@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +32,8 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.fan_out import FanOut
-from robot_rlhf.runtime.inline_learner import InlineLearner
+from robot_rlhf.runtime.inline_learner import UNLIMITED, InlineLearner
+from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
 from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.preference_learning import SimulatedTeacher
 from robot_rlhf.runtime.session import Session
@@ -42,6 +44,9 @@ from robot_rlhf.runtime.value_check import ValueCheck
 from robot_rlhf.timing import Clock, FakeClock, MonotonicClock, Rate
 
 log = logging.getLogger(__name__)
+
+LAST_UPDATES_WITHIN = 60.0
+"""Seconds that the learner has for what it still owes, when a person ends the session."""
 
 
 class SingleTraining:
@@ -68,25 +73,43 @@ class SingleTraining:
 
     def run(self) -> dict[str, Any]:
         """Returns what summary.json holds."""
+        with closing(self.book.metrics):
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         interrupted = False
-        with ExitStack() as stack:
-            stack.callback(self.book.metrics.close)
-            stack.callback(self.world.guard.stop)
-            self.session = session = self._open(stack)
-            self.book.stopwatch.begin_training()
-            try:
-                with self.book.progress:
-                    self._demonstrate(session)
-                    self._practise(session)
-            except EndRequestedError:
-                log.info("the operator ended the session")
-            except (KeyboardInterrupt, StopRequestedError) as reason:
-                interrupted = True
-                log.warning("stopping (%s): everything is saved", type(reason).__name__)
-            finally:
-                self._save()
-            self.book.stopwatch.end_training()
+        try:
+            with ExitStack() as stack:
+                stack.callback(self.world.guard.stop)
+                self.session = session = self._open(stack)
+                self.folder.begun = True
+                self.book.stopwatch.begin_training()
+                try:
+                    with self.book.progress:
+                        self._teach(session)
+                except (KeyboardInterrupt, StopRequestedError) as reason:
+                    interrupted = True
+                    log.warning("stopping (%s): everything is saved", type(reason).__name__)
+                finally:
+                    with interrupts_held():
+                        self._save()
+                self.book.stopwatch.end_training()
+        except EndedAtOnceError:
+            raise
+        except KeyboardInterrupt:  # while what was open was being closed
+            interrupted = True
+            if self.session is None:
+                raise
         return self._finish(interrupted)
+
+    def _teach(self, session: Session) -> None:
+        """Demonstrations, practice, and the updates that it has earned."""
+        try:
+            self._demonstrate(session)
+            self._practise(session)
+        except EndRequestedError:
+            log.info("the operator ended the session")
+            self._let_learner_finish(at_most=LAST_UPDATES_WITHIN)
 
     # -- setting up ------------------------------------------------------------------------------------------------
 
@@ -107,7 +130,7 @@ class SingleTraining:
             self._recover(listeners)
         if self.trainer is not None:
             listeners.append(InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every))
-            if self.resumed and self.policy.version < 0 and self.folder.latest.exists():
+            if self.resumed and self.policy.version < 0 and (self.folder.latest.exists() or self.trainer.steps):
                 self.policy.load(self.trainer.learner.snapshot())
         if self.value_check is not None:
             listeners.append(self.value_check)
@@ -132,11 +155,16 @@ class SingleTraining:
         self.recovered_steps = counts.steps
         if isinstance(self.clock, FakeClock):
             self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))
-        if self.trainer is not None and self.folder.latest.exists():
-            self.trainer.load(self.folder.latest)
         self.book.progress.note(
             f"resumed: {counts.steps} steps in {counts.episodes} episodes recovered from the journal"
         )
+        if self.trainer is None:
+            return
+        if self.folder.latest.exists():
+            self.trainer.load(self.folder.latest)
+        elif self.trainer.steps:
+            self.book.progress.note("no checkpoint yet: the learner learns anew from what was recorded")
+            self.trainer.work(UNLIMITED)
 
     def _go_live(self, stack: ExitStack, station: Station) -> Station:
         """Real time: the learner in its own process, and the console where there is one."""
@@ -200,6 +228,7 @@ class SingleTraining:
             return
         book.begin_practice()
         session.practise(self.config.steps, self._after_episode)
+        self._let_learner_finish()
         if book.last_evaluation_due:
             self._evaluate()
 
@@ -216,6 +245,18 @@ class SingleTraining:
             return False
         self._evaluate()
         return book.satisfied
+
+    def _let_learner_finish(self, at_most: float = math.inf) -> None:
+        if self.learner is not None:
+            self.world.guard.stop()
+            late = self.learner.let_finish(self.tally, self._show_learner, at_most=at_most)
+            if late:
+                self.book.warn(late)
+
+    def _show_learner(self) -> None:
+        news = None if self.learner is None else self.learner.news
+        if news is not None:
+            self.book.progress.learner_says(news.state, news.updates)
 
     def _watch_learner(self) -> None:
         step = self.tally.steps

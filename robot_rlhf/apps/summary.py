@@ -23,6 +23,7 @@ def summarise(
     summary: dict[str, Any] = {
         "task": config.task,
         "task_options": dict(config.task_options),
+        "robot": config.robot,
         "seed": config.seed,
         "algorithm": config.algorithm,
         "operator": config.operator if config.person is None else "custom",

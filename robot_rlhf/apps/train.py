@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +14,61 @@ import torch
 from robot_rlhf.apps.config import TrainConfig, check_simulated, read_yaml, write_yaml
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.parallel import ParallelTraining
+from robot_rlhf.apps.provenance import note_invocation
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.single import SingleTraining
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.runtime.interrupts import ending_in_order
 
 
-def train(config: TrainConfig, *, resume: Path | None = None, quiet: bool = False) -> dict[str, Any]:
+def train(
+    config: TrainConfig, *, resume: Path | None = None, changes: Mapping[str, Any] | None = None, quiet: bool = False
+) -> dict[str, Any]:
     """Run a training; returns what summary.json holds.
 
     Args:
         config: of a new run; ignored for a resumed one, which keeps its own.
         resume: folder of a run to go on with.
+        changes: settings by name that a resumed run gets from now on.
+
+    Raises:
+        ConfigError: the robot is not simulated, another process works on the run, or there is nothing to resume.
+        CheckpointError: a resumed run's learner has lost its state.
     """
-    if resume:
-        config = read_yaml(RunFolder.existing(resume).config)
+    if resume is not None:
+        return _resume(RunFolder.existing(resume), changes or {}, quiet=quiet)
     check_simulated(config, "train and session drive the simulated arm alone")
-    run = RunFolder.existing(resume) if resume else RunFolder.create(config.out, config.name or default_name(config))
-    if not resume:
+    run = RunFolder.create(config.out, config.name or default_name(config))
+    with run.kept_once_begun(), run.locked():
         write_yaml(config, run.config)
+        return _train(run, config, resumed=False, quiet=quiet)
+
+
+def _resume(run: RunFolder, changes: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
+    run.begun = True
+    with run.locked():
+        before = read_yaml(run.config)
+        check_simulated(before, "train and session drive the simulated arm alone")
+        run.check_resumable()
+        config = replace(before, **changes)
+        if config.steps < before.steps:
+            raise ConfigError(f"--resume {run.path} --steps {config.steps}: the run has {before.steps}; allowed: more")
+        if config != before:
+            write_yaml(config, run.config)
+        return _train(run, config, resumed=True, quiet=quiet)
+
+
+def _train(run: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -> dict[str, Any]:
+    note_invocation(run, resumed=resumed)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     training = ParallelTraining if config.mode == "parallel" else SingleTraining
-    with tiny_is_zero():
-        return training(run, config, resumed=resume is not None, quiet=quiet).run()
+    again = f"summary.json and curves.png; go on with robot-rlhf train --resume {shlex.quote(str(run.path))}"
+    with tiny_is_zero(), ending_in_order(again):
+        return training(run, config, resumed=resumed, quiet=quiet).run()
 
 
 def default_name(config: TrainConfig) -> str:
     """Folder name of a run: task, algorithm, operator, seed."""
-    return f"{config.task}-{config.algorithm}-{config.operator}-seed{config.seed}"
+    operator = re.sub(r"[/\\\0]", "_", config.operator)
+    return f"{config.task}-{config.algorithm}-{operator}-seed{config.seed}"

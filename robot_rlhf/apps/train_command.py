@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -29,7 +29,7 @@ class TrainOptions:
     pixels: bool = False
     """Start from the settings for learning from two cameras and the robot's own sensors, without poses of things."""
     resume: Path | None = None
-    """Folder of a run to go on with; it keeps its own settings."""
+    """Folder of a run to go on with; it keeps its own settings, but may get more --steps."""
     quiet: bool = False
     """Show neither progress nor result."""
 
@@ -37,12 +37,13 @@ class TrainOptions:
 def run(argv: Sequence[str]) -> int:
     """Train; returns the exit code."""
     options = parse(TrainOptions, "train", argv, TrainOptions(_defaults(argv)))
-    config = options.settings
+    changes: dict[str, Any] = {}
     if options.resume is not None:
-        config = resumed_config(options.resume, argv)
+        changes = more_steps(options.settings, argv)
+        resumed_config(options.resume, argv, may_change=tuple(f"--{name}" for name in changes))
     else:
-        check_names(config)
-    summary = train(config, resume=options.resume, quiet=options.quiet)
+        check_names(options.settings)
+    summary = train(options.settings, resume=options.resume, changes=changes, quiet=options.quiet)
     return 130 if summary["interrupted"] else 0
 
 
@@ -57,6 +58,14 @@ def resumed_config(folder: Path, argv: Sequence[str], *, may_change: tuple[str, 
     if others:
         raise ConfigError(f"--resume: a resumed run keeps its own settings; leave out {', '.join(others)}")
     return read_yaml(RunFolder.existing(folder).config)
+
+
+def more_steps(settings: TrainConfig, argv: Sequence[str]) -> dict[str, Any]:
+    """The steps of a run that is to go on for longer; nothing when they are not given.
+
+    What changes while a run learns goes by updates, not by shares of the whole, so that nothing else depends on them.
+    """
+    return {} if value_of(argv, "--steps") is None else {"steps": settings.steps}
 
 
 def _defaults(argv: Sequence[str]) -> TrainConfig:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from robot_rlhf.datatypes import WeightSnapshot
-from robot_rlhf.errors import CheckpointError
+from robot_rlhf.errors import CheckpointError, InvalidValueError
 from robot_rlhf.policy.tensor_file import read_checkpoint, write_checkpoint
 
 __all__ = ["read_checkpoint", "read_snapshot", "write_checkpoint", "write_snapshot"]
@@ -21,9 +21,16 @@ def write_snapshot(path: Path, snapshot: WeightSnapshot, facts: Mapping[str, obj
 
 
 def read_snapshot(path: Path) -> tuple[WeightSnapshot, dict[str, object]]:
-    """The inverse of write_snapshot; the checksum is verified."""
+    """The inverse of write_snapshot.
+
+    Raises:
+        CheckpointError: missing, corrupt, no policy weights, or not the weights of the checksum.
+    """
     tensors, facts = read_checkpoint(path)
     version, checksum = facts.get("version"), facts.get("checksum")
-    if not isinstance(version, int) or not isinstance(checksum, str):
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0 or not isinstance(checksum, str):
         raise CheckpointError(f"{path}: holds no policy weights (facts {sorted(facts)})")
-    return WeightSnapshot(version, {k: v.numpy() for k, v in tensors.items()}, checksum), facts
+    try:
+        return WeightSnapshot(version, {k: v.numpy() for k, v in tensors.items()}, checksum), facts
+    except (TypeError, InvalidValueError) as error:  # a type that NumPy lacks, or another checksum
+        raise CheckpointError(f"{path}: {error}") from error

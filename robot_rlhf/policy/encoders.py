@@ -166,6 +166,8 @@ def load_trunk(trunk: nn.Module, path: Path) -> None:
         raise CheckpointError(f"{path}: not a file of weights ({str(error).splitlines()[0]})") from error
     except Exception as error:  # pickle's own errors have no common base
         raise CheckpointError(f"{path}: not a file of weights alone ({type(error).__name__})") from error
+    if not all(isinstance(value, Tensor) for value in given.values()):
+        raise CheckpointError(f"{path}: not a file of weights alone")
     kept = {k: v for k, v in given.items() if not k.startswith(("fc.", "head.")) and "num_batches" not in k}
     check_same_shapes(str(path), shapes_in(kept), shapes_in(trunk.state_dict()))
     trunk.load_state_dict(kept)

@@ -43,7 +43,8 @@ def read_checkpoint(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor],
     """The inverse of write_checkpoint.
 
     Raises:
-        CheckpointError: missing, truncated, altered, or not a checkpoint of this format.
+        CheckpointError: missing, truncated, altered, not a checkpoint of this format, or with numbers that are not
+            finite.
     """
     try:
         # One read: safe_open opens the file twice, and a writer may have replaced it in between.
@@ -52,13 +53,26 @@ def read_checkpoint(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor],
         metadata = _metadata(data)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: corrupt or not a checkpoint ({error})") from error
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path}: format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
     if metadata.get("digest") != _digest(tensors):
         raise CheckpointError(f"{path}: contents do not match their checksum; the file was altered or cut")
-    return tensors, json.loads(metadata["facts"])
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{path}: {name!r} holds NaN or infinity; allowed: finite numbers")
+    return tensors, _facts(path, metadata)
+
+
+def _facts(path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
+    try:
+        facts = json.loads(metadata["facts"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path}: does not say what it holds (facts: {error!r})") from error
+    if not isinstance(facts, dict):
+        raise CheckpointError(f"{path}: facts are {type(facts).__name__}, allowed: facts by name")
+    return facts
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch
-from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ShapeError
+from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, RobotRlhfError, ShapeError
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.policy.tensor_file import read_checkpoint, write_checkpoint
 from robot_rlhf.rewards.network import HEADS, Head, Heads, RewardConfig, RewardInputs, RewardNetwork
@@ -235,10 +235,10 @@ class LearnedReward:
         if facts.get("kind") != KIND:
             raise CheckpointError(f"{path}: holds no learned reward (facts {sorted(facts)})")
         try:
-            model = cls._from_facts(facts, device, texts)
-        except (KeyError, TypeError, AttributeError, ConfigError) as error:
+            model, given_texts = cls._from_facts(facts, device, texts), bool(facts["given_texts"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RobotRlhfError) as error:
             raise CheckpointError(f"{path}: a learned reward of another version of this program ({error})") from error
-        if bool(facts["given_texts"]) != (texts is not None):
+        if given_texts != (texts is not None):
             needs = "needs the text encoder that it was trained with" if texts is None else "reads its own words"
             raise CheckpointError(f"{path}: {needs}")
         check_same_shapes(str(path), shapes_in(tensors), shapes_in(model.network.state_dict()))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import subprocess
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from robot_rlhf.errors import LinkError
+from robot_rlhf.runtime.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +52,9 @@ class ChildProcess:
         self._restarts_left = restarts
         self._log_file = log_file
         self._may_finish = may_finish
-        self._look_every = look_every
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name=f"{name}-keeper", daemon=True)
+        self._keeper = Background(f"{name}-keeper", self._look_after, look_every, died=self._give_up)
         self.starts = 0
         """Times it was started."""
         self.finished = False
@@ -66,7 +64,7 @@ class ChildProcess:
 
     def __enter__(self) -> ChildProcess:
         self._start()
-        self._thread.start()
+        self._keeper.start()
         return self
 
     def __exit__(
@@ -97,9 +95,7 @@ class ChildProcess:
 
     def ask_to_end(self) -> None:
         """Send SIGTERM and start it no more; does not wait for its end. Idempotent."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5.0)
+        self._keeper.close()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -118,24 +114,28 @@ class ChildProcess:
             raise LinkError(f"{self._name} cannot be started: {error}") from error
         self.starts += 1
 
-    def _look_after(self) -> None:
-        while not self._stop.wait(self._look_every):
-            assert self._process is not None
-            code = self._process.poll()
-            if code is None:
-                if self._is_hung():
-                    self._process.kill()
-                    self._process.wait()
-                continue
-            self._has_died()
-            if self._may_finish and code == DONE:
-                self.finished = True
-                return
-            if self._may_finish and code == SAID_WHY:
-                self.failure = f"{self._name}: {_last_line(self._log_file)}"
-                return
-            if not self._restart(f"it ended with code {code}"):
-                return
+    def _look_after(self) -> bool:
+        """Returns whether there is a process to look after again."""
+        assert self._process is not None
+        code = self._process.poll()
+        if code is None:
+            if self._is_hung():
+                self._process.kill()
+                self._process.wait()
+            return True
+        self._has_died()
+        if self._may_finish and code == DONE:
+            self.finished = True
+            return False
+        if self._may_finish and code == SAID_WHY:
+            self.failure = f"{self._name}: {_last_line(self._log_file)}"
+            return False
+        return self._restart(f"it ended with code {code}")
+
+    def _give_up(self, why: str) -> None:
+        """The keeper itself is gone."""
+        self.failure = why
+        self._has_died()
 
     def _restart(self, why: str) -> bool:
         if self._restarts_left <= 0:
@@ -153,5 +153,5 @@ class ChildProcess:
 
 
 def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return lines[-1] if lines else "it ended with an error"

@@ -7,6 +7,8 @@ learner that dies loses nothing, and no socket is opened.
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -19,6 +21,9 @@ from robot_rlhf.datatypes import Action, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.runtime.background import Background
+
+log = logging.getLogger(__name__)
 
 WEIGHTS = "weights.safetensors"
 """The newest weights, which practise."""
@@ -49,13 +54,15 @@ class LearnerNews:
     """Mean Q of the last compared episode; None before the first."""
     value_return: float | None = None
     """Mean return of the same episode."""
+    recorded: int = 0
+    """Practice steps read from the journal, those included that a label deleted, from which nothing is learned."""
 
 
 def write_news(folder: Path, news: LearnerNews) -> None:
     """Replace the learner's news."""
     scratch = folder / (NEWS + ".part")
     try:
-        scratch.write_text(json.dumps(asdict(news)))
+        scratch.write_text(json.dumps(asdict(news)), encoding="utf-8")
         scratch.replace(folder / NEWS)
     except OSError as error:
         raise LinkError(f"{folder / NEWS}: cannot be written ({error.strerror})") from error
@@ -64,11 +71,24 @@ def write_news(folder: Path, news: LearnerNews) -> None:
 def read_news(folder: Path) -> LearnerNews | None:
     """The newest news; None before the first."""
     try:
-        return LearnerNews(**json.loads((folder / NEWS).read_text()))
+        news = LearnerNews(**json.loads((folder / NEWS).read_text(encoding="utf-8")))
+        for name in ("pid", "stamp", "steps", "updates", "version", "latency_ms", "over_estimation", "recorded"):
+            if not math.isfinite(getattr(news, name)):
+                raise ValueError(f"{name} is {getattr(news, name)}")
     except FileNotFoundError:
         return None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OSError) as error:
         raise LinkError(f"{folder / NEWS}: not what a learner writes ({error})") from error
+    return news
+
+
+def forget(folder: Path) -> None:
+    """Take away what an earlier learner of the run left: it would be taken for what the present one says."""
+    for name in (NEWS, WEIGHTS, AVERAGED):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise LinkError(f"{folder / name}: cannot be taken away ({error.strerror})") from error
 
 
 def publish(folder: Path, newest: WeightSnapshot, averaged: WeightSnapshot, facts: Mapping[str, object]) -> None:
@@ -82,22 +102,29 @@ class WeightsInbox:
 
     def __init__(self, folder: Path, *, period: float = 0.05) -> None:
         self._path = folder / WEIGHTS
-        self._period = period
-        self._stop = threading.Event()
         self._lock = threading.Lock()
         self._newest: WeightSnapshot | None = None
         self._seen: tuple[int, int] | None = None
+        self._background = Background("weights-inbox", self._look, period)
         self.error = ""
         """Why the last file could not be used; empty when it could."""
-        self._thread = threading.Thread(target=self._watch, name="weights-inbox", daemon=True)
 
     def __enter__(self) -> WeightsInbox:
-        self._thread.start()
+        self._background.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5.0)
+        self._background.close()
+
+    @property
+    def trouble(self) -> str:
+        """Why newer weights do not arrive, in words; empty while they do."""
+        return self._background.failure or self.error
+
+    @property
+    def dead(self) -> bool:
+        """Nobody watches any more: no weights will ever arrive."""
+        return bool(self._background.failure)
 
     def take(self) -> WeightSnapshot | None:
         """Weights that were not taken yet; at most once each."""
@@ -105,23 +132,27 @@ class WeightsInbox:
             newest, self._newest = self._newest, None
             return newest
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._period):
-            try:
-                stat = os.stat(self._path)
-            except OSError:
-                continue
-            mark = (stat.st_mtime_ns, stat.st_ino)
-            if mark == self._seen:
-                continue
-            try:
-                snapshot, _ = read_snapshot(self._path)
-            except (CheckpointError, ValueError) as error:
-                self.error = str(error)
-                continue
-            self._seen, self.error = mark, ""
+    def _look(self) -> bool:
+        try:
+            stat = os.stat(self._path)
+        except OSError:
             with self._lock:
-                self._newest = snapshot
+                self._newest = self._seen = None  # a new learner took its predecessor's away
+            return True
+        mark = (stat.st_mtime_ns, stat.st_ino)
+        if mark == self._seen:
+            return True
+        try:
+            snapshot, _ = read_snapshot(self._path)
+        except CheckpointError as error:
+            if not self.error:
+                log.warning("weights of the learner not taken over: %s", error)
+            self.error = str(error)
+            return True
+        self._seen, self.error = mark, ""
+        with self._lock:
+            self._newest = snapshot
+        return True
 
 
 class FreshPolicy:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from pathlib import Path
 from types import TracebackType
 
 from robot_rlhf.errors import LinkError
+from robot_rlhf.runtime.background import Background
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.timing import Clock
 
@@ -22,35 +22,43 @@ class LearnerElsewhere:
         self._folder = folder
         self._clock = clock
         self._timeout = heartbeat_timeout
-        self._look_every = look_every
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="learner-news", daemon=True)
+        self._background = Background("learner-news", self._listen, look_every, died=self._give_up)
+        self._last_stamp: float | None = None
+        self._heard_at: float | None = None
         self.news: LearnerNews | None = None
         """What the learner last said."""
         self.healthy = False
         """True while it speaks."""
         self.failure = ""
-        """Always empty: whoever started it may start it again."""
+        """Why it cannot be heard any more. A learner that is gone is none: whoever started it may start it again."""
 
     def __enter__(self) -> LearnerElsewhere:
-        self._thread.start()
+        self._background.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5.0)
+        self._background.close()
 
     def check(self) -> None:
-        """Nothing to complain of: a learner that is gone may come back."""
+        """Raises LinkError when it cannot be heard any more; a learner that is gone may come back."""
+        if self.failure:
+            raise LinkError(self.failure)
 
-    def _listen(self) -> None:
-        while not self._stop.wait(self._look_every):
-            try:
-                news = read_news(self._folder)
-            except LinkError as error:
-                log.warning("%s", error)
-                continue
-            self.news = news or self.news
-            self.healthy = news is not None and self._clock.now() - news.stamp < self._timeout
+    def _listen(self) -> bool:
+        """What lay there before counts for nothing: only one that goes on speaking lives."""
+        try:
+            news = read_news(self._folder)
+        except LinkError as error:
+            log.warning("%s", error)
+            return True
+        if news is not None and news.stamp != self._last_stamp:
+            if self._last_stamp is not None:
+                self.news, self._heard_at = news, self._clock.now()
+            self._last_stamp = news.stamp
+        self.healthy = self._heard_at is not None and self._clock.now() - self._heard_at < self._timeout
+        return True
+
+    def _give_up(self, why: str) -> None:
+        self.failure, self.healthy = why, False

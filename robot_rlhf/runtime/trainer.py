@@ -236,7 +236,12 @@ class Trainer:
             updates, warm, critic_warm = int(str(facts["updates"])), bool(facts["warm"]), bool(facts["critic_warm"])
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"{path}: no learner state ({error})") from error
-        self.learner.load_state({k[8:]: v for k, v in tensors.items() if k.startswith("learner.")})
-        self.buffer.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("replay.")})
+        try:
+            self.learner.load_state({k[8:]: v for k, v in tensors.items() if k.startswith("learner.")})
+            self.buffer.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("replay.")})
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: a learner's state of another version of this program ({error})") from error
         self.updates, self._warm, self._critic_warm = updates, warm, critic_warm
         self.staleness.clear()  # steps played again were proposed by weights of another count

@@ -49,7 +49,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "--trainer.prior-share", "2"], "trainer.prior_share: got 2.0, allowed 0 to 1"),
         (["train", "pick_cube"], "'pick_cube' stands where an option is expected"),
         (["train", "--resume", "nowhere"], "nowhere: no run's folder"),
-        (["train", "--resume", "nowhere", "--steps", "9"], "a resumed run keeps its own settings; leave out --steps"),
+        (["train", "--resume", "nowhere", "--seed", "9"], "a resumed run keeps its own settings; leave out --seed"),
         (["train", "--config", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["eval", "nowhere"], "nowhere: no run's folder"),
         (["eval", "nowhere", "--episodes", "0"], "--episodes: got 0, allowed >= 1"),

@@ -11,7 +11,7 @@ from hardware.ros.parameters import read_parameters
 from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps import ros
 from robot_rlhf.apps.ros_host import open_bus, parameters_given, read_options, ros_arguments
-from robot_rlhf.apps.ros_policy import run_folder, run_settings
+from robot_rlhf.apps.ros_run import run_folder, run_settings
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters, stand_in_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
 

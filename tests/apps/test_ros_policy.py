@@ -14,12 +14,14 @@ from hardware.ros.bus_fake import FakeBus, FakeGraph
 from hardware.ros.messages import pose_of
 from hardware.ros.nodes import NODES
 from hardware.ros.rcl_yaml import parameters_of
+from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
+from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
 from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, WeightSnapshot
-from robot_rlhf.errors import FaultLatchedError, NoWeightsError
+from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
 from tests.apps.weights import random_weights
@@ -28,9 +30,9 @@ from tests.apps.weights import random_weights
 class World:
     """Stand-in robot, its person, and the policy node on one graph."""
 
-    def __init__(self, folder: Path, task: str = "reach", sim: dict[str, Any] | None = None, **policy: Any) -> None:
+    def __init__(self, folder: Path, sim: dict[str, Any] | None = None, **policy: Any) -> None:
         given: dict[str, dict[str, Any]]
-        given = {n: dict(parameters_of(stand_in_yaml(task), f"/{n}", "stand-in")) for n in ("robot_sim", "policy")}
+        given = {n: dict(parameters_of(stand_in_yaml("reach"), f"/{n}", "stand-in")) for n in ("robot_sim", "policy")}
         given["policy"] |= {"out": str(folder), "learner": "none", "steps": 0, "demonstrations": 2, **policy}
         self.graph = FakeGraph()
         self.graph.clock.advance(5.0)
@@ -319,6 +321,35 @@ def test_without_a_learner_the_best_policy_drives_and_is_measured(tmp_path: Path
     (tmp_path / "ros" / "checkpoints" / "best_policy.safetensors").unlink()
     again = World(tmp_path, steps=len(versions), evaluate=1, sim={"person": "none"}, operator_required=False)
     assert again.run()["policy_version"] == 7
+
+
+def test_two_policies_do_not_write_one_run(tmp_path: Path) -> None:
+    World(tmp_path, demonstrations=1).run()
+    world = World(tmp_path, demonstrations=2)
+    with RunFolder(tmp_path / "ros").locked(), pytest.raises(ConfigError, match=r"ros: in use by process \d+"):
+        world.run()
+    assert world.targets() == []
+
+
+def test_a_runs_name_stays_in_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="allowed: the name of one folder"):
+        World(tmp_path / "deep", run="../escaped").run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_is_learned_from_what_a_robot_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a task that nobody simulates here: learned offline, then driven and measured on the robot."""
+    World(tmp_path, demonstrations=2, task="stack_bins").run()
+    options = ["--algorithm", "cloning", "--updates", "5", "--out", str(tmp_path), "--name", "cloned"]
+    assert main(["offline", str(tmp_path / "ros"), *options]) == 0
+    assert "stack_bins is not simulated here" in " ".join(capsys.readouterr().out.split())
+    summary = json.loads((tmp_path / "cloned" / "summary.json").read_text())
+    assert "success_rate" not in summary
+    assert main(["offline", str(tmp_path / "ros" / "journal"), *options]) == 0, "its recordings alone are enough"
+    world = World(tmp_path, demonstrations=0, run="cloned", steps=0, evaluate=1, task="stack_bins")
+    assert world.run()["policy_checksum"] == summary["policy_checksum"]
+    assert main(["train", "--resume", str(tmp_path / "cloned")]) == 2
+    assert "robot-rlhf ros policy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["twist", "pose"])

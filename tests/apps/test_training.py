@@ -156,6 +156,26 @@ def test_pictures_without_opengl_are_one_line(backend: str, said: str, tmp_path:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])
+def test_told_to_end_twice_it_leaves_a_summary(tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
+    out = ("--steps", "100000", "--evaluation.every", "0", "--video-episodes", "0", "--out", str(tmp_path))
+    process = command("train", *TINY, *out)
+    run = RunFolder(tmp_path / "tiny")
+    deadline = time.monotonic() + 60
+    while not any("practice" in line for line in _lines(run.metrics)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.1)  # two at once are one
+    said = process.communicate(timeout=110)[1]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert summary_of(run)["interrupted"] is True
+    assert run.latest.exists()
+
+
 def test_interrupted_then_resumed(tmp_path: Path) -> None:
     out = ("--steps", "100000", "--evaluation.every", "100000", "--video-episodes", "0", "--out", str(tmp_path))
     process = command("train", *TINY, *out)

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from robot_rlhf.runtime.interrupts import interrupts_held
+from robot_rlhf.runtime.interrupts import EndedAtOnceError, ending_in_order, interrupts_held
 
 
 @pytest.fixture(autouse=True)
 def usual_handler() -> Iterator[None]:
     """Python's own, which raises KeyboardInterrupt; put back what was there."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {n: signal.signal(n, signal.default_int_handler) for n in (signal.SIGINT, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def press() -> None:
@@ -87,3 +88,55 @@ def test_other_threads_change_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_being_told_to_end_waits_as_well() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():  # noqa: PT012
+        signal.raise_signal(signal.SIGTERM)
+        done.append("all of it")
+    assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
+def test_a_run_ends_in_order_though_it_is_told_twice(
+    numbers: tuple[signal.Signals, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+    with ending_in_order("summary.json"):
+        try:
+            signal.raise_signal(numbers[0])
+        except KeyboardInterrupt:
+            signal.raise_signal(numbers[1])
+            done.append("saved")
+    assert done == ["saved"]
+    assert "everything is being saved; once more ends at once, without summary.json" in caplog.text
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_third_time_ends_at_once_and_says_what_is_missing() -> None:
+    def impatient() -> None:
+        with ending_in_order("summary.json"):
+            try:
+                press()
+            except KeyboardInterrupt:
+                press()
+                press()
+
+    with pytest.raises(EndedAtOnceError, match=r"ended at once, without summary\.json"):
+        impatient()
+
+
+def test_steps_are_whole_within_a_run_that_ends_in_order() -> None:
+    done: list[str] = []
+    with ending_in_order("summary.json"):
+        try:
+            with interrupts_held():
+                press()
+                done.append("step")
+        except KeyboardInterrupt:
+            with interrupts_held():
+                press()
+                done.append("saved")
+    assert done == ["step", "saved"]

@@ -1,0 +1,89 @@
+"""The run of a policy node: its settings from parameters, its folder, and the policy that it deploys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robot_rlhf.apps.build import build_policy
+from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.run_folder import RunFolder, check_name
+from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.errors import ConfigError, NoWeightsError
+from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.policy.learned import LearnedPolicy
+
+
+def run_settings(values: dict[str, Any]) -> TrainConfig:
+    """The learner's settings: those of the file `config`, with what the parameters say on top.
+
+    Raises:
+        ConfigError: the file cannot be read, or settings do not go together.
+    """
+    base = read_yaml(Path(values["config"])) if values["config"] else defaults_for("pick_cube")
+    cameras = tuple(values["cameras"])
+    features = replace(
+        base.features,
+        scene=values["features_scene"],
+        cameras=cameras if values["features_cameras"] else (),
+    )
+    console = ConsoleConfig(
+        host=values["console_host"], port=values["console_port"], open_browser=False, rewind="motion"
+    )
+    judge = {"button": "person", "topic": "task", "both": "either"}[values["success"]]
+    return replace(
+        base,
+        robot="ros",
+        mode="asynchronous",
+        task=values["task"],
+        seed=values["seed"],
+        operator=values["operator"],
+        demonstrations=values["demonstrations"],
+        steps=values["steps"],
+        cameras=cameras,
+        image_size=values["image_height"],
+        features=features,
+        console=console if values["console"] else None,
+        reward=replace(base.reward, judge=judge),
+        evaluation=replace(base.evaluation, every=0),
+        asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
+    )
+
+
+def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec) -> LearnedPolicy | None:
+    """The policy of a run in which nobody learns: its best one, else its newest; None for demonstrations alone.
+
+    Raises:
+        NoWeightsError: it has none, and one is to drive.
+        CheckpointError: its weights cannot be read, or are those of another architecture.
+    """
+    folder = RunFolder(Path(values["out"]) / values["run"])
+    if folder.chosen is None:
+        if not config.steps and not values["evaluate"]:
+            return None
+        raise NoWeightsError(
+            f"parameter learner: none, but {folder.checkpoints} holds no policy for steps {config.steps} and evaluate "
+            f"{values['evaluate']}; allowed: a run that has learned one, steps:=0 and evaluate:=0 for demonstrations "
+            "alone, or learner:=spawn"
+        )
+    policy = build_policy(config, spec, sample=False)
+    policy.load(read_snapshot(folder.chosen)[0])
+    return policy
+
+
+def run_folder(values: dict[str, Any], config: TrainConfig) -> tuple[RunFolder, bool]:
+    """The run's folder, and whether it was there before; then it keeps its journal and goes on.
+
+    Raises:
+        ConfigError: the folder cannot be made, or would not lie in `out`.
+    """
+    check_name(values["run"])
+    path = Path(values["out"]) / values["run"]
+    if (path / "config.yaml").is_file():
+        return RunFolder.existing(path), True
+    folder = RunFolder.create(path.parent, path.name)
+    if folder.path != path:
+        raise ConfigError(f"parameter run: {path} is there, and is no run's folder")
+    write_yaml(config, folder.config)
+    return folder, False

@@ -1,0 +1,58 @@
+"""A kernel lock on a part of a run's folder: it ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robot_rlhf.errors import ConfigError
+
+LOOK_EVERY = 0.05
+
+
+@contextmanager
+def locked(path: Path, what: str, *, patience: float = 0.0) -> Generator[None]:
+    """Hold a file's lock within the block.
+
+    Args:
+        path: the lock's file; made where there is none, and left behind.
+        what: is locked, for the message.
+        patience: seconds to wait for another process that is ending.
+
+    Raises:
+        ConfigError: another process, which is named, holds it; or the file system knows no locks.
+    """
+    until = time.monotonic() + patience
+    try:
+        path.parent.mkdir(exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be made ({error.strerror})") from error
+    with file:
+        while not _taken(file.fileno(), path):
+            if time.monotonic() >= until:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise ConfigError(f"{what}: in use by {holder}; allowed: one process at a time")
+            time.sleep(LOOK_EVERY)
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} ({shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])})\n")
+        file.flush()
+        yield
+
+
+def _taken(descriptor: int, path: Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be locked on this file system ({error.strerror})") from error
+    return True

@@ -1,0 +1,132 @@
+"""What a run is gone on from, and what it refuses; names and failed starts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robot_rlhf.apps.cli import main
+from robot_rlhf.apps.config import ConsoleConfig, read_yaml
+from robot_rlhf.apps.run_folder import RunFolder, check_name, read_json_lines
+from robot_rlhf.apps.train import default_name, train
+from robot_rlhf.errors import CheckpointError, ConfigError
+from tests.runtime.runs import earned, tiny
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    out = tmp_path_factory.mktemp("finished")
+    train(tiny(out), quiet=True)
+    return RunFolder(out / "run")
+
+
+@pytest.fixture
+def run(finished: RunFolder, tmp_path: Path) -> RunFolder:
+    shutil.copytree(finished.path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def summary_of(run: RunFolder) -> dict[str, Any]:
+    return json.loads(run.summary.read_text())
+
+
+def test_a_run_in_use_is_left_alone(run: RunFolder) -> None:
+    before = run.summary.read_bytes(), run.config.read_bytes()
+    with run.locked(), pytest.raises(ConfigError, match=r"run: in use by process \d+ .*allowed: one process at a time"):
+        train(tiny(run.path.parent), resume=run.path, changes={"steps": 10_000}, quiet=True)
+    assert (run.summary.read_bytes(), run.config.read_bytes()) == before
+
+
+def test_a_run_goes_on_for_more_steps(run: RunFolder) -> None:
+    before = summary_of(run)
+    steps = before["env_steps"] + 30
+    assert main(["train", "--resume", str(run.path), "--steps", str(steps), "--quiet"]) == 0
+    after = summary_of(run)
+    assert after["env_steps"] >= steps
+    assert after["updates"] == earned(read_yaml(run.config), after["env_steps"])
+    assert read_yaml(run.config).steps == steps
+    assert [row["resumed"] for row in read_json_lines(run.invocations)] == [False, True]
+
+
+def test_but_not_for_fewer(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--resume", str(run.path), "--steps", "10"]) == 2
+    assert "--steps 10: the run has 130; allowed: more" in capsys.readouterr().err
+    assert read_yaml(run.config).steps == 130
+
+
+@pytest.mark.parametrize("lost", [["latest"], ["latest", "policy", "best"]])
+def test_a_learner_that_lost_its_state_does_not_begin_anew(run: RunFolder, lost: list[str]) -> None:
+    for name in lost:
+        getattr(run, name).unlink()
+    before = run.summary.read_bytes()
+    with pytest.raises(CheckpointError, match=r"learner\.safetensors: missing, though the run has learned"):
+        train(tiny(run.path.parent), resume=run.path, quiet=True)
+    assert run.summary.read_bytes() == before
+    assert summary_of(run)["updates"] > 0
+
+
+def test_one_that_was_killed_before_its_first_checkpoint_learns_from_what_was_recorded(run: RunFolder) -> None:
+    shutil.rmtree(run.checkpoints)
+    for path in (run.summary, run.evaluations):
+        path.unlink()
+    summary = train(tiny(run.path.parent), resume=run.path, quiet=True)
+    assert summary["updates"] == earned(read_yaml(run.config), summary["env_steps"]) > 0
+    assert summary["policy_version"] == summary["updates"] or run.best.exists()
+
+
+def test_a_run_without_recordings_says_what_it_lacks(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run.journal)
+    assert main(["train", "--resume", str(run.path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "nothing was recorded in it to go on from; a run of robot-rlhf offline" in said
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/elsewhere", "a/b", ".", "..", ""])
+def test_a_name_stays_in_its_parents_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="allowed: the name of one folder"):
+        check_name(name)
+    out = tmp_path / "deep" / "runs"
+    if name:
+        with pytest.raises(ConfigError, match="allowed: the name of one folder"):
+            train(tiny(out, name=name), quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_persons_name_makes_no_folders(tmp_path: Path) -> None:
+    config = tiny(tmp_path, mode="asynchronous", console=ConsoleConfig(), operator="Ann/Bob", demonstrator="x")
+    assert default_name(config) == "reach-sac-Ann_Bob-seed0"
+
+
+def test_a_start_that_failed_leaves_no_folder(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        console = ConsoleConfig(port=busy.getsockname()[1], open_browser=False)
+        with pytest.raises(ConfigError, match="port"):
+            train(tiny(tmp_path, mode="asynchronous", console=console), quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_run_was_started_with_is_kept(finished: RunFolder) -> None:
+    (row,) = read_json_lines(finished.invocations)
+    assert {"time", "command", "versions", "commit", "resumed"} == set(row)
+    assert row["versions"]["torch"]
+    hyperparameters = [
+        path for path in finished.tensorboard.rglob("events*") if b"sac.learning_rate" in path.read_bytes()
+    ]
+    assert hyperparameters
+
+
+def test_practice_that_taught_nothing_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robot_rlhf.runtime.trainer.Trainer.work", lambda self, limit: 0)
+    config = tiny(tmp_path, steps=40)
+    summary = train(replace(config, evaluation=replace(config.evaluation, every=0)), quiet=True)
+    assert summary["updates"] == 0
+    assert any("made no update" in warning for warning in summary["warnings"])
