@@ -32,7 +32,7 @@ setup(
     distclass=RosDistribution,
     name=PACKAGE,
     version=version(),
-    description="Teach a robot a skill, live: it practises, you take over, judge and speak, and it learns meanwhile.",
+    description="Teach a robot a skill, live: it practises, you take over and judge, and it learns while it runs.",
     license="Apache-2.0",
     packages=find_packages(include=["robot_rlhf*", "sim*", "hardware*"]),
     package_data={"robot_rlhf.console": ["static/*"], "sim": ["scenes/*.xml"]},

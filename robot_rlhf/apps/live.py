@@ -44,14 +44,6 @@ log = logging.getLogger(__name__)
 
 TELL_EVERY = 0.5
 """Seconds between two words of the run about itself."""
-SUGGESTIONS = (
-    "go slower near the object",
-    "approach from above",
-    "a bit more to the left",
-    "a bit more to the right",
-    "close the gripper later",
-    "good, keep doing that",
-)
 
 
 def serve(
@@ -140,7 +132,6 @@ class LiveConsole:
             action_scale=tuple(spec.action.scale.tolist()),
             action_frame=spec.action.frame,
             control_period=spec.control_period,
-            suggestions=SUGGESTIONS,
             can_rewind=True,
             judged_by=config.reward.judge,
             operator=config.operator if config.supervisor is None else "",

@@ -29,6 +29,15 @@ WINDOW = 30.0
 """Seconds over which speeds are averaged."""
 
 
+def time_left(seconds: float) -> str:
+    """A time to wait, in words: minutes and seconds, from an hour on hours, from two days on days."""
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
+    if minutes < 60:
+        return f"{minutes:d}:{rest:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+
+
 class Progress:
     """A Subscriber and context manager. A step costs it nothing: it reads the tally when an episode ends.
 
@@ -142,8 +151,7 @@ class Progress:
         left = self._config.steps - self._tally.steps
         if self._kind is EpisodeKind.DEMONSTRATION or self._steps_per_s <= 0.0:
             return "--:--"
-        minutes, seconds = divmod(int(max(0.0, left / self._steps_per_s)), 60)
-        return f"{minutes:d}:{seconds:02d}"
+        return time_left(left / self._steps_per_s)
 
     def _figures(self) -> list[tuple[str, str]]:
         """(value, what it is), most important first."""

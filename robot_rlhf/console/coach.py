@@ -148,6 +148,12 @@ def advice(
     return tuple(told[:MOST])
 
 
+def demonstrating(done: int, wanted: int) -> Advice:
+    """What to tell the operator while the robot does not practise yet. Args: demonstrations that count, asked for."""
+    text = "Show the whole task, slowly and directly. The robot begins to practise when it has seen enough."
+    return Advice("hint", text, f"{done} of {_count(wanted, 'demonstration')} so far")
+
+
 def _values(recent: Sequence[EpisodeFacts], over_estimation: float | None) -> Advice:
     because = "it promises itself clearly more than episodes return"
     if over_estimation is not None and math.isfinite(over_estimation):

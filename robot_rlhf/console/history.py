@@ -117,6 +117,8 @@ class History:
         self._rows: list[_Row] = []
         self._open: _Whole | None = None
         self._paused: _Whole | None = None
+        self._over: _Whole | None = None
+        """The last one that ended: what is said behind it is about it."""
         self._notes: deque[Note] = deque(maxlen=NOTES)
         self._rules: dict[str, float] = {}
         self._judged: deque[tuple[str, str]] = deque(maxlen=NOTES)
@@ -190,7 +192,7 @@ class History:
     def sentences(self) -> tuple[str, ...]:
         """What people said in the episode that runs, or that ran last, newest first."""
         with self._lock:
-            whole = self._open or self._paused
+            whole = self._open or self._paused or self._over
             return () if whole is None else tuple(reversed(whole.sentences))
 
     # -- following ---------------------------------------------------------------------------------------------------
@@ -267,6 +269,7 @@ class History:
 
     def _close(self, whole: _Whole, outcome: Outcome, detail: str = "") -> None:
         self._open = self._paused = self._columns = None
+        self._over = whole
         said = outcome_words(outcome, detail)
         self._notes.append(Note(self._stamp, "episode", f"{whole.meta.id}: {said}"))
         if whole.drivers:
@@ -284,10 +287,11 @@ class History:
             if event.latched or event.stamp - last > REPEATED:
                 self._notes.append(Note(event.stamp, "guard", guard_words(event), event.latched))
             return
-        whole = self._open or self._paused
         if event.kind is FeedbackKind.CORRECTION:
-            if whole is not None and event.span.episode_id in (*whole.parts, ""):
-                whole.sentences.append(event.text)
+            for whole in filter(None, (self._open, self._paused, self._over)):
+                if event.span.episode_id in (*whole.parts, ""):
+                    whole.sentences.append(event.text)
+                    break
             self._notes.append(Note(event.stamp, "said", f"{event.author}: {event.text}"))
         elif event.kind is FeedbackKind.ATTRIBUTE:
             self._notes.append(Note(event.stamp, "judged", f"{event.author} marked a span: {event.text}"))

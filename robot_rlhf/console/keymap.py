@@ -200,7 +200,7 @@ KEY_HELP: tuple[KeyHelp, ...] = (
     KeyHelp(("Digit3", "Numpad3"), "full speed", "settings"),
     KeyHelp(("KeyF",), "frame: base, tool, camera", "settings"),
     KeyHelp(("KeyM",), "mode: hold or toggle", "settings"),
-    KeyHelp(("KeyT",), "type a correction", "settings"),
+    KeyHelp(("KeyT",), "type a note", "settings"),
     KeyHelp(("KeyH",), "show or hide help", "settings"),
 )
 PAD_HELP: tuple[KeyHelp, ...] = (

@@ -37,8 +37,6 @@ class ConsoleSettings:
     action_scale: tuple[float, ...] = ()
     action_frame: str = "base"
     control_period: float = 0.05
-    suggestions: tuple[str, ...] = ()
-    """Sentences offered beside the correction box."""
     can_rewind: bool = False
     operator: str = ""
     """Name of the first visitor; empty for a number."""
@@ -54,7 +52,7 @@ class ConsoleSettings:
         """The inverse of `to_json`. Raises ConfigError when it is none."""
         try:
             fields = json.loads(text)
-            for name in ("hosts", "action_names", "action_scale", "suggestions"):
+            for name in ("hosts", "action_names", "action_scale"):
                 fields[name] = tuple(fields[name])
             fields["cameras"] = {name: (int(size[0]), int(size[1])) for name, size in fields["cameras"].items()}
             fields["sight"] = Sight.from_json(fields["sight"])

@@ -53,9 +53,9 @@ class RecentSteps:
             return None
         seen = [stretch for stretch in recorded if stretch.began <= began - REACTION]
         stretch = seen[-1] if seen else recorded[0]
-        first = next(
-            (i for i, stamp in enumerate(stretch.stamps) if stamp > began - LOOK_BACK), len(stretch.stamps) - 1
-        )
+        # Said after the end, with the robot at rest: it is about how the episode ended.
+        since = min(began, stretch.stamps[-1]) - LOOK_BACK
+        first = next((i for i, stamp in enumerate(stretch.stamps) if stamp > since), len(stretch.stamps) - 1)
         return Segment(stretch.episode, first, len(stretch.stamps) - first)
 
     def correction(self, sentence: Sentence, author: str, now: float) -> Feedback | None:

@@ -239,7 +239,6 @@ class FakeSession:
             action_scale=tuple(float(v) for v in self.spec.action.scale),
             action_frame=self.spec.action.frame,
             control_period=PERIOD,
-            suggestions=("higher", "slower near the cube", "grasp it from the left"),
             can_rewind=True,
             judged_by="person",
             **descriptors,  # pyright: ignore[reportArgumentType]  link, block and listen only

@@ -16,6 +16,7 @@ import pytest
 
 nicegui = pytest.importorskip("nicegui")
 
+from robot_rlhf.console.history import History  # noqa: E402
 from robot_rlhf.console.pages import learning, state, theme  # noqa: E402
 from robot_rlhf.console.pages.drive import main_camera  # noqa: E402
 from robot_rlhf.datatypes import HumanInput, Phase  # noqa: E402
@@ -67,13 +68,9 @@ def test_says_why_it_is_not_training(status: dict[str, Any], level: str, part: s
     assert part in told["text"]
 
 
-def test_chips_offer_the_last_sentences_and_the_suggestions_once() -> None:
-    assert state.chips(("higher", "slower"), ["slower", "left", "x" * 200, "right"]) == [
-        "slower",
-        "left",
-        "higher",
-        "right",
-    ]
+def test_chips_promise_nothing_and_offer_what_was_said() -> None:
+    assert state.chips([]) == []
+    assert state.chips(["slower", "left", "x" * 200, "slower"]) == ["slower", "left"]
 
 
 def test_curves_leave_out_discarded_episodes_and_average_over_twenty() -> None:
@@ -83,6 +80,7 @@ def test_curves_leave_out_discarded_episodes_and_average_over_twenty() -> None:
         "success": success,
         "human_share": np.zeros(4),
         "return": np.array([1.0, 0, 9, 1]),
+        "practice": np.ones(4),
     }
     episode, mean, _ = learning.curves("success", series, learning.Trend())
     assert episode.tolist() == [1, 2, 4]
@@ -90,6 +88,36 @@ def test_curves_leave_out_discarded_episodes_and_average_over_twenty() -> None:
     assert learning.curves("return", series, learning.Trend())[1].tolist() == [1, 0, 1]
     naive = [np.mean([float(v) for v in range(max(0, i - 19), i + 1)]) for i in range(50)]
     assert learning.running_mean(np.arange(50.0)).tolist() == pytest.approx(naive)
+
+
+def test_curves_are_of_practice_alone() -> None:
+    shown = {
+        "episode": np.arange(1.0, 7.0),
+        "success": np.array([1.0, 1, 1, 0, 0, 1]),
+        "practice": np.array([0.0, 0, 0, 1, 1, 1]),
+        "human_share": np.array([1.0, 1, 1, 0, 0, 0]),
+        "return": np.array([1.0, 1, 1, 0, 0, 1]),
+    }
+    episode, success, share = learning.curves("success", shown, learning.Trend())
+    assert episode.tolist() == [4, 5, 6]
+    assert success.tolist() == pytest.approx([0, 0, 1 / 3]), "five demonstrations are no success of the robot"
+    assert share.tolist() == [0, 0, 0]
+    assert learning.curves("return", shown, learning.Trend())[1].tolist() == [0, 0, 1]
+
+
+def test_the_coach_speaks_of_the_phase_that_is() -> None:
+    status = {"stage": "demonstrations", "demonstrations": 1, "demonstrations_wanted": 5}
+    (line,) = state.advice_lines(History("nowhere"), status)
+    assert line["because"] == "1 of 5 demonstrations so far"
+    assert "Show the whole task" in line["text"]
+    (line,) = state.advice_lines(History("nowhere"), {"stage": "practice"})
+    assert "Let the robot try" in line["text"]
+
+
+def test_the_end_says_where_it_all_lies_and_what_comes_next() -> None:
+    lines = dict(state.summary(History("nowhere"), {}, "runs/my run"))
+    assert lines["Folder"] == "runs/my run"
+    assert lines["Look at it"] == "robot-rlhf review 'runs/my run'"
 
 
 def test_trend_stays_small_and_keeps_beginning_and_end() -> None:

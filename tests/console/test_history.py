@@ -91,6 +91,14 @@ def test_nothing_yet(history: History) -> None:
     assert {name: len(column) for name, column in history.series.items()} == dict.fromkeys(SERIES, 0)
 
 
+def test_what_is_said_behind_an_episode_is_about_that_one(history: History, tale: Tale) -> None:
+    history.add(tale.part("a", "pphh", Outcome.SUCCESS))
+    history.add([Feedback(FeedbackKind.CORRECTION, "Anna", 2.0, Segment("a", 1, 3), text="slower")])
+    assert history.sentences() == ("slower",)
+    history.add(tale.part("b", "pp", None))
+    assert history.sentences() == ()
+
+
 def test_the_last_episode_is_told_with_who_judged_it(history: History, tale: Tale) -> None:
     assert history.last() is None
     whole = Segment("a", 0, 4)

@@ -193,6 +193,11 @@ def test_pairs_are_chosen_otherwise(page: Any, address: str) -> None:
     until(page, "!document.querySelector('.label-nothing').hidden")
     assert "No more pairs" in page.locator(".label-nothing").inner_text()
     assert page.locator(".label-left").is_disabled()
+    page.evaluate("() => { window.label_page.show = () => { window.asked_again = true; }; }")
+    until(page, "window.asked_again")  # by itself: new episodes may have come
+    page.reload()
+    assert page.evaluate("label_page.state().number !== null || document.querySelector('.label-left').disabled")
+    until(page, "window.label_page && label_page.state().number")
     page.select_option("[aria-label='Length of clips']", "10")
     until(page, "label_page.state().number")
     page.select_option("[aria-label='Camera']", "tool path")

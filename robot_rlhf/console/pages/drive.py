@@ -33,6 +33,7 @@ CHOICES = {setting: tuple(value for value, _ in choices) for setting, _, _, choi
 """What each of the hands' settings may be, as the page says it."""
 SECOND = 0.9
 """Size of the second of two pictures, of the first: a person who drives needs both to see depth."""
+NOT_READ = "Recorded with the steps it is about. No learner reads it yet: to teach, drive and judge."
 KEYS_REST = "Keys do not drive while this is open. STOP works, and X."
 RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
@@ -255,6 +256,7 @@ class DrivePage:
     def _speak(self) -> None:
         with ui.element("section").classes("c-panel d-speak").props('aria-label="Speak"'):
             parts.fixed(parts.SAY.format(longest=MAX_SENTENCE), "d-say")
+            ui.label(NOT_READ).classes("c-dim d-not-read")
             parts.fixed("", "d-chips", 'id="d-chips"')
             parts.fixed("", "d-said", 'id="d-said" aria-label="Said in this episode"')
 

@@ -180,7 +180,8 @@ def curves(tab: str, series: Mapping[str, NDArray[Any]], trend: Trend) -> list[N
         return [trend.column(0), trend.column(1), trend.column(2)]
     if tab == "pace":
         return [trend.column(0), trend.column(3), trend.column(4)]
-    counted = ~np.isnan(series["success"])
+    # Demonstrations succeed by selection, and evaluations are nobody's practice: neither says how the robot gets on.
+    counted = ~np.isnan(series["success"]) & (series["practice"] == 1)
     episode = series["episode"][counted]
     if tab == "return":
         return [episode, series["return"][counted]]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from robot_rlhf.console.coach import advice
+from robot_rlhf.console.coach import advice, demonstrating
 from robot_rlhf.console.desk import Visitor
 from robot_rlhf.console.pages.learning import number
 from robot_rlhf.console.wire import Present
@@ -59,21 +61,21 @@ def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
         "demonstrations_wanted": whole(status.get("demonstrations_wanted")),
         "shows": shows(status, present),
         "guard": guard_lines(console),
-        "chips": chips(settings.suggestions, desk.sentences),
+        "chips": chips(desk.sentences),
         "history": desk.sentences[:20],
         "said": [{"text": text, "when": ""} for text in console.history.sentences()[:SAID]],
         "numbers": numbers(status),
         "labels": labels(status),
         "loop": loop(status),
         "trains": trains(status),
-        "advice": _advice(console.history, status),
+        "advice": advice_lines(console.history, status),
         "last": last_episode(console.history),
         "ended": ended,
     }
     if present is None and not status:
         state["trains"] = {"level": "", "text": "Waiting for the robot's process"}
     if ended:
-        state["summary"] = summary(console.history, status)
+        state["summary"] = summary(console.history, status, str(Path(settings.journal).parent))
         gone = not robot.connected and status.get("stage") != "ended"
         state["ended_why"] = (
             "The robot's process is gone. What was recorded until then is saved."
@@ -120,10 +122,9 @@ def guard_lines(console: Console) -> list[dict[str, Any]]:
     return [*lines, *recent.values()][:EVENTS]
 
 
-def chips(suggestions: tuple[str, ...], said: list[str]) -> list[str]:
-    """What can be sent by one click: what was said last, then the suggestions; short ones, without repeats."""
-    offered = dict.fromkeys([*said[:2], *suggestions, *said[2:]])
-    return [text for text in offered if len(text) <= CHIP_LENGTH][:CHIPS]
+def chips(said: list[str]) -> list[str]:
+    """What can be sent again by one click: what was said last; short ones, without repeats."""
+    return [text for text in dict.fromkeys(said) if len(text) <= CHIP_LENGTH][:CHIPS]
 
 
 def numbers(status: Mapping[str, Any]) -> dict[str, str]:
@@ -171,8 +172,8 @@ def trains(status: Mapping[str, Any]) -> dict[str, str]:
     return {"level": "good", "text": f"Training{pace}{aim}"}
 
 
-def summary(history: History, status: Mapping[str, Any]) -> list[list[str]]:
-    """What the session leaves behind: name and value."""
+def summary(history: History, status: Mapping[str, Any], run: str) -> list[list[str]]:
+    """What the session leaves behind, where it lies, and what comes next: name and value."""
     facts = history.facts()
     successes = sum(each.outcome is Outcome.SUCCESS for each in facts)
     told = numbers(status)
@@ -183,6 +184,8 @@ def summary(history: History, status: Mapping[str, Any]) -> list[list[str]]:
         ["Updates of the policy", told["updates"]],
     ]
     lines += [["Success, alone", told["alone"]], ["Success, with help", told["help"]]]
+    lines += [["Folder", run], ["Look at it", f"robot-rlhf review {shlex.quote(run)}"]]
+    lines += [["Go on with it", f"robot-rlhf session --resume {shlex.quote(run)}"]]
     return [line for line in lines if line[1] != DASH]
 
 
@@ -190,8 +193,11 @@ _advised: WeakKeyDictionary[History, tuple[tuple[object, bool, float], list[dict
 """The last advice, and what it was made from: the same for all pages."""
 
 
-def _advice(history: History, status: Mapping[str, Any]) -> list[dict[str, str]]:
+def advice_lines(history: History, status: Mapping[str, Any]) -> list[dict[str, str]]:
     """The coach's lines; made anew only when an episode or a label has come. Why it is not training stands above."""
+    if status.get("stage") == "demonstrations":
+        told = demonstrating(whole(status.get("demonstrations")) or 0, whole(status.get("demonstrations_wanted")) or 0)
+        return [{"level": told.level, "text": told.text, "because": told.because}]
     alarm, over = status.get("alarm") is True, number(status.get("over_estimation"))
     key = (history.series, alarm, 0.0 if math.isnan(over) else over)
     known = _advised.get(history)

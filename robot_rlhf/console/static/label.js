@@ -4,6 +4,7 @@
   const SIDES = ['left', 'right'];
   const HOLD = 0.6; // seconds that the last picture stays before the clips begin again
   const ANSWER_WITHIN = 4000; // ms after which an answer that the server did not confirm may be given again
+  const LOOK_AGAIN = 2000; // ms until it is asked again, where there was nothing left to compare
   const PATH = 'tool path';
   const NAMES = {uniform: 'At random', k_centre: 'Most different (k-centre)'};
   const ANSWERS = [
@@ -42,7 +43,7 @@
       clips.append(panel);
     }
     at.progress = make('div', 'label-progress');
-    at.nothing = make('div', 'label-nothing c-panel', {hidden: ''});
+    at.nothing = make('div', 'label-nothing c-panel', {}, 'Looking for clips to compare');
     root.append(make('div', 'label-bar', {}, at.progress), clips, at.nothing);
     const answers = make('div', 'label-answers');
     for (const [name, words, keys] of ANSWERS) {
@@ -51,6 +52,8 @@
       answers.append(button);
     }
     root.append(answers);
+    for (const button of answers.children) button.disabled = true; // until there is a question
+    document.querySelector('.label-clips').hidden = true;
     document.addEventListener('keydown', key);
     requestAnimationFrame(paint);
     greet();
@@ -123,7 +126,9 @@
       button.disabled = button.dataset.answer === 'undo' ? !message.answered : !message.now;
     }
     if (!message.now) {
-      at.nothing.textContent = message.problem || 'No more pairs of this length. Choose shorter clips, or record more.';
+      clearTimeout(show.later);
+      show.later = setTimeout(() => { if (!shown.now) tell('label_do', {do: 'ready'}); }, LOOK_AGAIN);
+      at.nothing.textContent = message.problem || 'No more pairs of this length. New episodes are asked about as they come; shorter clips give more pairs.';
       at.instruction.textContent = '';
       return;
     }
