@@ -354,7 +354,7 @@ def measure(out: Path, eyes: Eyes, demonstrations: int, seed: int) -> dict[str, 
 
 
 def demonstrated(journal: Path) -> list[Outcome]:
-    """How each demonstration ended, as the journal has it."""
+    """How each demonstration ended, as the journal has it; one that was paused goes on as a part of its own."""
     kinds: dict[str, EpisodeKind] = {}
     outcomes: list[Outcome] = []
     for record in read_journal(journal):
@@ -362,7 +362,7 @@ def demonstrated(journal: Path) -> list[Outcome]:
             kinds[record.meta.id] = record.meta.kind
         elif isinstance(record, EpisodeEnd) and kinds.get(record.id) is EpisodeKind.DEMONSTRATION:
             outcomes.append(record.outcome)
-    return outcomes
+    return [outcome for outcome in outcomes if outcome is not Outcome.PAUSED]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
