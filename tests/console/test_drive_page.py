@@ -492,6 +492,19 @@ def test_a_stick_on_the_screen_drives_until_it_is_let_go(operator: Any, session:
     operator.click("#d-hands")
 
 
+def test_over_plain_http_the_page_says_what_the_browser_keeps_back(operator: Any, session: Any, browser: Any) -> None:
+    assert "https" not in operator.inner_text("#d-pad")
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    context.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false});")
+    page = context.new_page()
+    page.goto(session.open_address)
+    page.wait_for_selector("#drive:not([data-look=lost])", timeout=15_000)
+    page.wait_for_function("document.getElementById('d-pad').textContent.includes('needs https')")
+    page.wait_for_selector("#d-dictate[disabled]")
+    assert "https" in page.get_attribute("#d-dictate", "title")
+    context.close()
+
+
 def test_ending_the_session_asks_first_and_the_page_says_so(operator: Any, pages: Pages, session: Any) -> None:
     operator.click("[data-press=end]")
     operator.wait_for_selector("[data-press=end-no]:visible")

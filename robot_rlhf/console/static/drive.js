@@ -338,8 +338,13 @@
     });
     $('d-send').addEventListener('click', (e) => { finish(); e.currentTarget.blur(); });
     const Recogniser = window.SpeechRecognition || window.webkitSpeechRecognition, button = $('d-dictate');
-    if (!Recogniser) return;
+    if (!Recogniser && isSecureContext) return;
     button.hidden = false;
+    if (!isSecureContext) { // plain http over a network: the browser gives no microphone, whatever is pressed
+      button.dataset.never = 'No dictation over plain http: browsers give a microphone to https, or on the machine itself';
+      able(button);
+      return;
+    }
     let listening = null;
     button.addEventListener('click', () => {
       button.blur();
@@ -490,8 +495,9 @@
     bus.onPad((pads) => {
       const known = pads.find((pad) => pad.known);
       attribute($('d-pad'), 'data-on', known ? '1' : '0');
-      text('d-pad-words', known ? 'Gamepad' : pads.length ? 'Unknown gamepad' : 'No gamepad');
-      $('d-pad').title = pads.map((pad) => pad.name).join(', ');
+      text('d-pad-words', known ? 'Gamepad' : pads.length ? 'Unknown gamepad' : isSecureContext ? 'No gamepad' : 'Gamepad: needs https');
+      const why = 'Over plain http browsers show a gamepad only to pages opened on the machine itself';
+      $('d-pad').title = pads.map((pad) => pad.name).join(', ') || (isSecureContext ? '' : why);
     });
   }
 
