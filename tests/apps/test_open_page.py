@@ -11,6 +11,7 @@ import pytest
 
 from robot_rlhf.apps import open_page as module
 from robot_rlhf.apps.open_page import leading_to, open_page
+from tests.waits import CEILING
 
 ADDRESS = 'http://127.0.0.1:8765/?token=secret&next="x"'
 
@@ -40,7 +41,7 @@ def test_the_browser_is_told_of_the_file_alone(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("DISPLAY", ":0")
     file = open_page(ADDRESS, tmp_path)
     assert file is not None
-    assert seen.wait(5.0)
+    assert seen.wait(CEILING)
     assert opened == [file.as_uri()]
     assert "secret" not in opened[0]
     for timer in [t for t in threading.enumerate() if isinstance(t, threading.Timer)]:

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from robot_rlhf.journal.summary import describe
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
 from tests.runtime.runs import earned, practice, tiny
+from tests.waits import until as eventually
 
 ARMS = 2
 
@@ -58,13 +57,6 @@ def arms_of(run: Path) -> list[int]:
 
 def is_arm(pid: int) -> bool:
     return b"robot_rlhf.apps.arm" in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def eventually(what: Callable[[], bool], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def numbers(run: Path, arm: int, kind: EpisodeKind) -> list[int]:

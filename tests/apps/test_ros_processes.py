@@ -41,7 +41,7 @@ from hardware.ros.bus_dds import URI, DdsBus, loopback
 ROOT = Path(__file__).parents[2]
 DOMAIN = 0
 """Told apart by its tag; the tests of one process that choose domains at random do not choose this one."""
-TIMEOUT = 90.0
+TIMEOUT = 240.0
 
 
 class Nodes:

@@ -17,6 +17,7 @@ from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.journal.summary import describe
+from tests.waits import CEILING
 
 TINY = [
     *("--task", "reach", "--quiet", "--name", "tiny", "--demonstrations", "1", "--steps", "120"),
@@ -138,7 +139,7 @@ def test_a_journal_of_another_version_is_one_line(copied: RunFolder, capsys: pyt
 
 def test_without_opengl_all_but_the_video_works(tmp_path: Path) -> None:
     process = command("train", *TINY, "--out", str(tmp_path), MUJOCO_GL="disable")
-    said = process.communicate(timeout=90)[1]
+    said = process.communicate(timeout=CEILING)[1]
     assert process.returncode == 0, said
     assert (tmp_path / "tiny" / "curves.png").exists()
     assert not (tmp_path / "tiny" / "rollouts.mp4").exists()
@@ -149,7 +150,7 @@ def test_without_opengl_all_but_the_video_works(tmp_path: Path) -> None:
 def test_pictures_without_opengl_are_one_line(backend: str, said: str, tmp_path: Path) -> None:
     argv = ("record", "--task", "reach", "--cameras", "front", "--out", str(tmp_path / "x"))
     process = command(*argv, MUJOCO_GL=backend)
-    text = process.communicate(timeout=110)[1]
+    text = process.communicate(timeout=CEILING)[1]
     assert process.returncode == 2
     assert text.count("\n") == 1
     assert said in text
@@ -180,13 +181,13 @@ def test_interrupted_then_resumed(tmp_path: Path) -> None:
     out = ("--steps", "100000", "--evaluation.every", "100000", "--video-episodes", "0", "--out", str(tmp_path))
     process = command("train", *TINY, *out)
     run = RunFolder(tmp_path / "tiny")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + CEILING
     while not any("practice" in line for line in _lines(run.metrics)):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=110)[1]
+    said = process.communicate(timeout=CEILING)[1]
     assert process.returncode == 130, said
     assert "Traceback" not in said
     first = summary_of(run)
@@ -214,4 +215,4 @@ def test_learning_after_drawing_does_not_crash() -> None:
         "task = Reach(FakeClock()); task.reset(np.random.default_rng(0)); task.arm.render('front', 64, 64)\n"
         "import torch; torch.optim.Adam([torch.zeros(2, requires_grad=True)])"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=110)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=CEILING)

@@ -269,10 +269,10 @@ class FakeSession:
         self.link.disconnect()
         self.console.terminate()
         try:
-            self.console.wait(timeout=8.0)
+            self.console.wait(timeout=60.0)
         except subprocess.TimeoutExpired:
             self.console.kill()
-            self.console.wait(timeout=8.0)
+            self.console.wait(timeout=60.0)
         self.console = None
 
     # -- the robot's loop --------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from robot_rlhf.console.history import History  # noqa: E402
 from robot_rlhf.console.pages import learning, state, theme  # noqa: E402
 from robot_rlhf.console.pages.drive import main_camera  # noqa: E402
 from robot_rlhf.datatypes import HumanInput, Phase  # noqa: E402
+from tests.waits import CEILING  # noqa: E402
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -200,7 +201,7 @@ def _fake_session() -> Any:
     return module
 
 
-def until(true: Callable[[], object], seconds: float = 6.0) -> None:
+def until(true: Callable[[], object], seconds: float = CEILING) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come true in time"
@@ -237,11 +238,12 @@ class Pages:
         context = self._browser.new_context(
             viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
         )
+        context.set_default_timeout(120_000)
         page = context.new_page()
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", lambda request: self._own(request.url))
         page.goto(self._session.open_address)
-        page.wait_for_selector("#drive:not([data-look=lost])", timeout=15_000)
+        page.wait_for_selector("#drive:not([data-look=lost])", timeout=120_000)
         return page
 
     def _own(self, url: str) -> None:
@@ -257,21 +259,21 @@ def pages(browser: Any, session: Any) -> Pages:
 @pytest.fixture(scope="module")
 def operator(pages: Pages) -> Any:
     page = pages.open()
-    page.wait_for_selector("#drive[data-seat='1']", timeout=5_000)
-    page.wait_for_function("window.console_rlhf.ready", timeout=5_000)
-    page.wait_for_selector("#drive[data-look=policy]", timeout=15_000)
-    page.wait_for_function("window.console_rlhf.stats.situations > 20", timeout=15_000)
+    page.wait_for_selector("#drive[data-seat='1']", timeout=120_000)
+    page.wait_for_function("window.console_rlhf.ready", timeout=120_000)
+    page.wait_for_selector("#drive[data-look=policy]", timeout=120_000)
+    page.wait_for_function("window.console_rlhf.stats.situations > 20", timeout=120_000)
     return page
 
 
 def go_on(page: Any) -> None:
     """Until the policy drives: on a busy machine the dead man's watch may have paused, or pauses meanwhile."""
     for _ in range(6):
-        page.wait_for_selector("#drive[data-look=policy], #drive[data-look=paused]", timeout=15_000)
+        page.wait_for_selector("#drive[data-look=policy], #drive[data-look=paused]", timeout=120_000)
         if page.get_attribute("#drive", "data-look") == "policy":
             return
         page.keyboard.press("n")
-        page.wait_for_selector("#drive:not([data-look=paused])", timeout=5_000)
+        page.wait_for_selector("#drive:not([data-look=paused])", timeout=120_000)
     raise AssertionError("the policy never drove")
 
 
@@ -280,7 +282,7 @@ def lead(page: Any, key: str) -> None:
     for _ in range(4):
         go_on(page)
         page.keyboard.down(key)
-        page.wait_for_selector("#drive[data-look=you], #drive[data-look=paused]", timeout=5_000)
+        page.wait_for_selector("#drive[data-look=you], #drive[data-look=paused]", timeout=120_000)
         if page.get_attribute("#drive", "data-look") == "you":
             return
         page.keyboard.up(key)

@@ -27,6 +27,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.writer import JournalWriter
 from tests.console.fake_session import FakeRobot, make_spec
+from tests.waits import CEILING
 
 SPEC = make_spec(8)
 ROBOT = FakeRobot(SPEC)
@@ -231,7 +232,7 @@ def test_a_journal_is_followed_while_it_grows(tmp_path: Path, tale: Tale) -> Non
     history.start()
 
     def wait(episodes: int) -> None:
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + CEILING
         while len(history.facts()) < episodes and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(history.facts()) == episodes
@@ -266,7 +267,7 @@ def test_a_damaged_journal_ends_the_history_with_a_reason(tmp_path: Path) -> Non
     (tmp_path / "000.mcap").write_bytes(b"no journal at all, but long enough to be looked at" * 10)
     history = History(str(tmp_path))
     history.start()
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + CEILING
     while not history.failure and time.monotonic() < deadline:
         time.sleep(0.01)
     history.stop()

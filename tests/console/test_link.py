@@ -35,6 +35,7 @@ from robot_rlhf.ports import Teleop
 from robot_rlhf.timing import FakeClock
 from tests.conformance import TeleopConformance
 from tests.console.fake_session import FakeRobot, make_spec
+from tests.waits import CEILING
 
 SPEC = make_spec(16)
 FORWARD = (1.0, 0.0, 0.0, 0.0, 1.0)
@@ -55,7 +56,7 @@ class Rig:
             self.page.send(encode(message))
         before = self.labels()
         self.page.send(encode(Label(Feedback(FeedbackKind.SCORE, "rig", 0.0, Segment("rig", 0, 1), 1.0))))
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + CEILING
         while self.labels() == before and time.monotonic() < deadline:
             time.sleep(0.001)
 
@@ -213,7 +214,7 @@ def test_the_death_of_the_process_pauses(rig: Rig) -> None:
     rig.say(Drive(FORWARD))
     assert rig.read() is not None
     rig.page.close()
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + CEILING
     while (human := rig.read()) is not None and not human.buttons and time.monotonic() < deadline:
         time.sleep(0.001)
     assert human is not None
@@ -223,7 +224,7 @@ def test_the_death_of_the_process_pauses(rig: Rig) -> None:
 
 def test_stop_does_not_wait_for_the_loop(rig: Rig) -> None:
     rig.page.send(encode(Press(Button.STOP)))
-    assert rig.stopped.wait(2.0)
+    assert rig.stopped.wait(CEILING)
     human = rig.read()
     assert human is not None
     assert Button.STOP in human.buttons

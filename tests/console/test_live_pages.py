@@ -19,6 +19,7 @@ from robot_rlhf.console.wire import Press
 from robot_rlhf.datatypes import Button, Feedback, FeedbackKind, Phase, Segment
 from robot_rlhf.journal.reader import read_journal
 from tests.console.fake_session import FakeSession
+from tests.waits import CEILING
 
 if TYPE_CHECKING:
     from robot_rlhf.console.desk import Desk
@@ -80,7 +81,7 @@ def session(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield session
 
 
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
+def until(true: Callable[[], object], seconds: float = CEILING) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come true in time"
@@ -91,7 +92,7 @@ def come_in(browser: Any, session: FakeSession, path: str) -> Any:
     """A page of a new visitor."""
     page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
     page.set_default_timeout(30_000)
-    page.goto(f"{session.address}{path}?token={session.token}", timeout=60_000)  # the first one waits for the process
+    page.goto(f"{session.address}{path}?token={session.token}", timeout=120_000)  # the first one waits for the process
     return page
 
 
@@ -194,6 +195,6 @@ def test_only_the_operator_deletes_and_everybody_marks_under_the_name_of_now(
 def test_a_file_that_leads_here_opens_the_page(browser: Any, session: FakeSession, tmp_path: Path) -> None:
     page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
     page.goto(leading_to(session.open_address, tmp_path).as_uri())
-    page.wait_for_selector("#drive:not([data-look=lost])", timeout=15_000)
+    page.wait_for_selector("#drive:not([data-look=lost])", timeout=120_000)
     assert page.url == f"{session.address}/"
     page.context.close()

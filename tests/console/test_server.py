@@ -28,11 +28,12 @@ from robot_rlhf.console.video import FRAME_HEAD
 from robot_rlhf.console.wire import Press
 from robot_rlhf.datatypes import Button, HumanInput
 from tests.console.fake_session import PERIOD, FakeSession
+from tests.waits import CEILING
 
 BEAT = 0.05
 
 
-def until(true: Callable[[], bool], seconds: float = 5.0) -> bool:
+def until(true: Callable[[], bool], seconds: float = CEILING) -> bool:
     """Wait for something; whether it came true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -44,10 +45,10 @@ def until(true: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 def come_in(session: FakeSession) -> str:
     """A new visitor's cookie."""
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + CEILING
     while True:
         try:
-            answer = httpx.get(session.open_address, timeout=5.0)
+            answer = httpx.get(session.open_address, timeout=CEILING)
             assert answer.status_code == 303
             return answer.headers["set-cookie"].partition(";")[0]
         except httpx.TransportError:
@@ -138,7 +139,7 @@ def page(session: FakeSession, operator: str) -> Iterator[Page]:
 
 def test_the_real_application_is_behind_the_gate(session: FakeSession, operator: str) -> None:
     paths = ("/", "/label", "/review", "/clips/episodes.json", "/static/transport.js", "/_nicegui_ws/socket.io/?EIO=4")
-    with httpx.Client(base_url=session.address, timeout=10.0) as client:
+    with httpx.Client(base_url=session.address, timeout=CEILING) as client:
         script = client.get("/", headers={"cookie": operator}).text.partition("/_nicegui/")[2].partition('"')[0]
         for path in (*paths, f"/_nicegui/{script}"):
             assert client.get(path).status_code == 403, path
@@ -165,7 +166,7 @@ def test_keys_drive_within_a_period_or_two(session: FakeSession, page: Page) -> 
     assert not drives(session)
     began = time.monotonic()
     page.say("KeyW")
-    assert until(lambda: drives(session), 1.0)
+    assert until(lambda: drives(session))
     assert time.monotonic() - began < 0.4
     page.hold("KeyW", seconds=0.3)
     human = session.inputs[-1][1]
@@ -219,12 +220,12 @@ def test_malformed_messages_are_answered_and_the_page_stays(session: FakeSession
         if not until(lambda: bool(page.errors), 0.5):
             time.sleep(0.6)  # the same text is told once a second
             page.socket.send(message)
-        assert until(lambda: bool(page.errors), 1.0), f"no answer to {message[:60]!r}"
+        assert until(lambda: bool(page.errors)), f"no answer to {message[:60]!r}"
         assert any(name in page.errors[0] for name in field.split("|")), f"{page.errors[0]} does not name {field}"
         assert len(page.errors[0]) < 500
         time.sleep(0.02)
     page.say("KeyW")
-    assert until(lambda: drives(session), 1.0), page.errors
+    assert until(lambda: drives(session)), page.errors
     page.hold(seconds=0.15)
 
 
@@ -254,7 +255,7 @@ def test_a_second_person_watches_may_stop_and_may_take_over(session: FakeSession
     assert human.action.values[0] < 0, "the other's key counts for nothing"
     stops = len(session.stops)
     other.say("KeyX")
-    assert until(lambda: len(session.stops) == stops + 1, 1.0)
+    assert until(lambda: len(session.stops) == stops + 1)
     other.say("KeyX")
     other.say()
     time.sleep(0.1)
@@ -265,7 +266,7 @@ def test_a_second_person_watches_may_stop_and_may_take_over(session: FakeSession
 def test_stop_counts_even_when_it_comes_late(session: FakeSession, page: Page) -> None:
     stops = len(session.stops)
     page.say("KeyX", age=3.0)
-    assert until(lambda: len(session.stops) == stops + 1, 1.0)
+    assert until(lambda: len(session.stops) == stops + 1)
 
 
 @pytest.mark.parametrize("how", ["silent", "closed", "aborted"])
@@ -278,7 +279,7 @@ def test_a_page_that_vanishes_while_driving_stops_the_robot(session: FakeSession
         page.close()
     elif how == "aborted":
         page.socket.socket.close()
-    assert until(lambda: not drives(session), 2.0)
+    assert until(lambda: not drives(session))
     at, human = next((at, h) for at, h in since(session, gone) if h is None or h.action is None)
     assert at - gone < 0.5
     assert human is not None
@@ -322,7 +323,7 @@ def test_a_jump_of_the_page_s_clock_locks_nobody_out(session: FakeSession, page:
     page.offset = jump
     page.hold(seconds=0.7)
     page.say("KeyW")
-    assert until(lambda: drives(session), 0.5), page.errors
+    assert until(lambda: drives(session)), page.errors
     page.hold(seconds=0.1)
 
 
@@ -360,10 +361,10 @@ class Watcher:
         self.socket = open_socket(session, "video", cookie)
 
     def situation(self) -> tuple[dict[str, Any], list[tuple[int, float, int, bytes]]]:
-        said = json.loads(self.socket.recv(timeout=5.0))
+        said = json.loads(self.socket.recv(timeout=CEILING))
         pictures: list[tuple[int, float, int, bytes]] = []
         for _ in range(said.get("pictures", 0)):
-            data = self.socket.recv(timeout=5.0)
+            data = self.socket.recv(timeout=CEILING)
             assert isinstance(data, bytes)
             camera, age, number = FRAME_HEAD.unpack_from(data)
             pictures.append((camera, age, number, data[FRAME_HEAD.size :]))
@@ -433,7 +434,7 @@ def test_a_flood_delays_nobody(session: FakeSession, operator: str, page: Page) 
             page.hold(seconds=0.1)
             began = time.monotonic()
             page.say("KeyW")
-            assert until(lambda: drives(session), 1.0)
+            assert until(lambda: drives(session))
             delays.append(time.monotonic() - began)
         page.hold(seconds=0.1)
         assert watcher.rate(1.0) > 0.7 / PERIOD
@@ -447,7 +448,7 @@ def test_a_flood_delays_nobody(session: FakeSession, operator: str, page: Page) 
     time.sleep(0.3)
     flooder.say("KeyX")
     stops = len(session.stops)
-    assert until(lambda: len(session.stops) > stops or bool(session.stops), 1.0), "it is still heard"
+    assert until(lambda: len(session.stops) > stops or bool(session.stops)), "it is still heard"
     flooder.close()
     watcher.socket.close()
 
@@ -461,8 +462,8 @@ def test_a_console_that_is_killed_pauses_and_its_cookies_open_the_next(tmp_path:
         assert session.console is not None
         killed = time.monotonic()
         session.console.send_signal(signal.SIGKILL)
-        session.console.wait(timeout=5.0)
-        assert until(lambda: not drives(session), 1.0)
+        session.console.wait(timeout=CEILING)
+        assert until(lambda: not drives(session))
         at, human = next((at, h) for at, h in since(session, killed) if h is None or h.action is None)
         assert at - killed < 0.5
         assert human is not None
@@ -471,9 +472,9 @@ def test_a_console_that_is_killed_pauses_and_its_cookies_open_the_next(tmp_path:
         assert session.phase.value == "paused"
         session.start_console()
         answer = None
-        for _ in range(200):
+        for _ in range(round(CEILING / 0.05)):
             try:
-                answer = httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=5.0)
+                answer = httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=CEILING)
                 break
             except httpx.TransportError:
                 time.sleep(0.05)
@@ -500,12 +501,12 @@ def test_a_console_that_is_killed_pauses_and_its_cookies_open_the_next(tmp_path:
                 break
             watcher.ack()
         assert told
-        assert session.console.wait(timeout=8.0) == 0
+        assert session.console.wait(timeout=CEILING) == 0
 
 
 def test_a_recorded_session_is_reviewed_and_labelled_without_a_robot(tmp_path: Path) -> None:
     with FakeSession(tmp_path / "journal", size=32, time_limit=10) as session:
-        assert until(lambda: len(session._outcomes) >= 1, 10.0)
+        assert until(lambda: len(session._outcomes) >= 1)
         settings = session.settings()
     listening = listen("127.0.0.1", 0)
     session.port = listening.getsockname()[1]
@@ -524,13 +525,13 @@ def test_a_recorded_session_is_reviewed_and_labelled_without_a_robot(tmp_path: P
         answer = httpx.get(session.address + "/", headers={"cookie": cookie})
         assert answer.status_code in (303, 307)
         assert answer.headers["location"] == "/review"
-        assert httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=10.0).status_code == 200
-        found = httpx.get(session.address + "/clips/episodes.json", headers={"cookie": cookie}, timeout=10.0).json()
+        assert httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=CEILING).status_code == 200
+        found = httpx.get(session.address + "/clips/episodes.json", headers={"cookie": cookie}, timeout=CEILING).json()
         assert len(found["episodes"]) >= 1
         with pytest.raises((InvalidStatus, ConnectionClosed)):
             open_socket(session, "teleop", cookie).recv(timeout=2.0)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=8.0) == 0
+        assert process.wait(timeout=CEILING) == 0
     finally:
         if process.poll() is None:
             process.kill()

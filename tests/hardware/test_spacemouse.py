@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from robot_rlhf.errors import ConfigError, InvalidValueError
 from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.timing import FakeClock
 from tests.conformance import TeleopConformance
+from tests.waits import CEILING, until
 
 SIX = ActionLayout(("x", "y", "z", "rx", "ry", "rz", "gripper"), np.array([0.02, 0.02, 0.02, 0.1, 0.1, 0.1, 1.0]))
 FLAT = ActionLayout(("x", "y"), np.array([0.02, 0.02]))
@@ -318,7 +320,7 @@ def test_a_layout_without_a_gripper_has_no_entry_for_it(device: FakeDevice, cloc
 
 
 def _until_back(mouse: SpaceMouse) -> HumanInput:
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + CEILING
     while time.monotonic() < deadline:
         if (read := mouse.read()) is not None:
             return read
@@ -356,7 +358,7 @@ def test_it_is_looked_for_once_a_second_and_comes_back_at_rest(device: FakeDevic
     for _ in range(29):
         assert mouse.read() is None
         clock.advance(0.1)
-        time.sleep(0.002)  # the thread that looks for it
+        until(lambda: mouse._opening is None or not mouse._opening.is_alive())  # the thread that looks for it
     assert len(tries) == 2
     assert np.diff([7.0, *tries]).min() > 0.99
     clock.advance(0.5)
@@ -367,15 +369,16 @@ def test_it_is_looked_for_once_a_second_and_comes_back_at_rest(device: FakeDevic
 
 
 def test_a_slow_search_does_not_hold_the_loop(clock: FakeClock) -> None:
+    found = threading.Event()
+
     def reopen() -> FakeDevice:
-        time.sleep(0.6)
+        assert found.wait(CEILING)
         return FakeDevice()
 
     mouse = SpaceMouse(SIX, reopen=reopen, clock=clock)
-    began = time.monotonic()
     assert mouse.read() is None
-    assert mouse.read() is None
-    assert time.monotonic() - began < 0.4
+    assert mouse.read() is None  # a read that waited for the search would wait for ever: nothing is found yet
+    found.set()
     assert _until_back(mouse) is not None
 
 

@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from robot_rlhf.errors import LinkError
 from robot_rlhf.runtime.child_process import ChildProcess
+from tests.waits import until as eventually
 
 STAYS = "import time; time.sleep(60)"
 FINISHES = "pass"
@@ -23,13 +23,6 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); prin
 def child(folder: Path, script: str, restarts: int = 1) -> ChildProcess:
     command = [sys.executable, "-S", "-c", script]
     return ChildProcess(command, name="arm 3", restarts=restarts, log_file=folder / "arm-3.log", look_every=0.01)
-
-
-def eventually(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20.0
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def alive(pid: int) -> bool:

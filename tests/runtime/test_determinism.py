@@ -22,6 +22,7 @@ from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.checkpoint import read_checkpoint, read_snapshot
 from sim.tasks import Reach
 from tests.runtime.runs import earned, practice, tiny
+from tests.waits import CEILING
 
 TASK_STEPS = Reach.time_limit
 
@@ -107,14 +108,14 @@ def test_killed_then_resumed(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     process = subprocess.Popen([sys.executable, "-c", script, str(settings)], stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + CEILING
         while not (run.latest.exists() and _checkpointed(run) > 60):
             assert process.poll() is None, process.stderr and process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=20)
+        process.communicate(timeout=CEILING)
     kept = recorded(run)
     before = describe(run.journal)
     assert before.broken_off <= 1

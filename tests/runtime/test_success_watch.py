@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from robot_rlhf.runtime.success_watch import SuccessWatch, SuccessWatchBeside
 from tests.conformance import sample_observation
 from tests.journal.sessions import make_spec
 from tests.runtime.stations import Rig
+from tests.waits import until
 
 
 def place(observation: Observation) -> dict[str, np.ndarray]:
@@ -58,11 +58,7 @@ def test_success_must_be_held() -> None:
 def test_beside_the_loop_the_verdict_comes_later_and_stays(beside: SuccessWatchBeside) -> None:
     beside.begin()
     assert beside.succeeded(seen(1.0)) is False, "nobody waits"
-    deadline = time.monotonic() + 5.0
-    while not beside.succeeded(seen(1.0)):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    time.sleep(0.05)
+    until(lambda: beside.succeeded(seen(1.0)))
     assert beside.succeeded(seen(-1.0)) is True
     beside.begin()
     assert beside.succeeded(seen(-1.0)) is False
@@ -77,10 +73,7 @@ def test_a_model_that_breaks_judges_no_more_and_the_loop_goes_on(caplog: pytest.
     watch = SuccessWatchBeside(model, place)
     watch.begin()
     watch.succeeded(seen(1.0))
-    deadline = time.monotonic() + 5.0
-    while "judges no more" not in caplog.text:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    until(lambda: "judges no more" in caplog.text)
     assert watch.succeeded(seen(1.0)) is False
     watch.close()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.hardware.ros.graphs import LIMITS, settings
 
 ROOT = Path(__file__).parents[3]
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 SETTINGS = settings(cameras=("front",), state_age_max=20.0, image_age_max=20.0, scene_age_max=20.0)
 PATIENT = replace(LIMITS, command_validity=20.0, observation_age_max=20.0, jump_max=1.0)
 """A busy machine must not look like a fault; ages have their own tests, on a clock that is told."""
