@@ -116,11 +116,7 @@ class RobotEnvironment(gymnasium.Env[Any, Any]):
         super().reset(seed=seed)
         if self._release_faults:
             self.guard.release()
-        if self.guard.faults:
-            self.guard.hold()  # raises, before anything moves
-        self.task.reset(self.np_random)
-        self.guard.anchor()
-        self._newest = self.guard.observe()
+        self._newest = self.guard.begin(lambda: self.task.reset(self.np_random))
         self.guard.take_events()
         self._steps = 0
         self._running = True

@@ -171,14 +171,15 @@ class _RunningEpisode:
     def _reset(self, rng: np.random.Generator) -> Observation:
         """Bring the episode to its start; raises FaultLatchedError, before anything moves, while a fault is latched."""
         station = self.station
-        if station.guard.faults:
-            station.guard.hold()
-        self._show(Phase.RESETTING, None)
-        station.task.reset(rng)
-        station.guard.anchor()
+
+        def reset() -> None:
+            self._show(Phase.RESETTING, None)
+            station.task.reset(rng)
+
+        observation = station.guard.begin(reset)
         if station.policy:
             station.policy.reset()
-        return station.guard.observe()
+        return observation
 
     def _begin(self, observation: Observation) -> None:
         """Tell the start of the episode, or of a part of it."""

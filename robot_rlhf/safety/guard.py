@@ -46,19 +46,34 @@ class Guarded:
 
     executed: Action
     """What was really commanded, in the action's own coordinates; gripper -1 or 1."""
-    command: Command
-    """What the robot accepted."""
+    sent: Command | None
+    """What the robot accepted; None when nothing was sent and the robot stands still: it was stopped meanwhile, or has
+    not been observed since it was."""
     events: tuple[GuardEvent, ...]
     """What the guard reported while doing so."""
     rules: frozenset[str] = frozenset[str]()
     """Every rule that changed the wish in this period, also those reported before."""
 
+    @property
+    def command(self) -> Command:
+        """What the robot accepted. Raises RobotError when nothing was sent."""
+        if self.sent is None:
+            raise RobotError("nothing was sent: the robot stands still since it was stopped")
+        return self.sent
+
 
 class GuardedRobot:
     """A robot that obeys limits, whoever drives.
 
+    Each command goes on from the one before, in place and velocity, whoever asked for either. Only a robot that stands
+    still begins anew, at rest, where it was observed since it does: after `stop`, a fault or `anchor`, and after a
+    command that ran out.
+
     Faults are latched: the robot is stopped at once, and nothing is sent until `release`. `stop`, `fault` and
-    `faults` may be used from any thread, everything else from the thread of the control loop.
+    `faults` may be used from any thread, everything else from the thread of the control loop. A stop reaches the robot
+    whatever is on its way to it, and no command begins any more once it has returned. Where the robot's `send` blocks,
+    a stop waits for it no longer than a command is valid; what is on its way has then run out, and when `send` returns
+    at last, the robot is stopped again.
     """
 
     def __init__(
@@ -88,14 +103,22 @@ class GuardedRobot:
         self._mover = mover_for(self._spec, limits)
         self._checks = ObservationChecks(self._spec, limits)
         self._lock = threading.Lock()
+        """Held for a moment only: never while the robot or a listener is called."""
+        self._sending = threading.RLock()
+        """Held from the decision to send until the robot has answered."""
         self._faults: list[GuardEvent] = []
         # An application that only uses on_event never takes the events: they must not pile up.
         self._events: deque[GuardEvent] = deque(maxlen=4096)
         self._news: list[GuardEvent] = []
         self._seen: Observation | None = None
-        self._anchored = False
-        self._expires: float | None = None
         self._stops = 0
+        self._stopping = 0
+        """Stops that have not reached the robot yet."""
+        self._still_since = -math.inf
+        """When the robot last came to stand still."""
+        self._begun: int | None = None
+        """Number of stops after which the present motion began; None when a new one has to begin."""
+        self._expires = math.inf
         self._commands = 0
         self._bound: dict[str, int] = {}
 
@@ -157,17 +180,11 @@ class GuardedRobot:
         if not all(-1.001 <= value <= 1.001 for value in values):
             raise self._latched("nan", f"action {values}, allowed are numbers in [-1, 1]")
         observation = self._seen if self._seen is not None else self.observe()
-        self._latch(self._checks.age(observation.stamp, self._clock.now()))
-        return self._command(lambda: self._mover.advance(values, observation), observation)
+        return self._command(lambda seen: self._mover.advance(values, seen), observation)
 
     def hold(self) -> Guarded:
-        """Command the present target again, at rest. Raises FaultLatchedError as `act` does."""
-
-        def halt() -> list[str]:
-            self._mover.halt()
-            return []
-
-        return self._command(halt, self.observe())
+        """Come to rest within the limits, and stay there. Raises FaultLatchedError as `act` does."""
+        return self._command(self._mover.halt, self.observe())
 
     def move_to(
         self,
@@ -190,7 +207,7 @@ class GuardedRobot:
             may_move: asked before each control period; the robot holds still as long as it says no.
 
         Returns:
-            True on arrival, False when the time ran out; the robot then holds still where it is.
+            True on arrival, False when the time ran out; the robot has then been brought to rest.
 
         Raises:
             InvalidValueError: the goal is outside the workspace or tilted too far.
@@ -201,7 +218,6 @@ class GuardedRobot:
             raise InvalidValueError("opening", opening, "0 (closed) to 1 (open)")
         self.check_goal(pose)
         goal, goal_orientation = pose_of(pose)
-        self.anchor()
         tick = self._clock.now()
         deadline = tick + timeout
         while tick < deadline:
@@ -209,8 +225,7 @@ class GuardedRobot:
                 self.approach(pose, opening)
             else:
                 self.hold()
-            tick = max(tick + self._spec.control_period, self._clock.now())
-            self._clock.sleep_until(tick)
+            tick = self._next_period(tick)
             position, orientation = pose_of(self.observe().tool_pose_in_base.tolist())
             self._refuse_when_faulted()
             if (
@@ -220,7 +235,17 @@ class GuardedRobot:
             ):
                 return True
         self.hold()
+        for _ in range(mover.braking_periods):
+            if mover.tool.at_rest:
+                break
+            tick = self._next_period(tick)
+            self.hold()
         return False
+
+    def _next_period(self, tick: float) -> float:
+        tick = max(tick + self._spec.control_period, self._clock.now())
+        self._clock.sleep_until(tick)
+        return tick
 
     def check_goal(self, pose: Sequence[float]) -> None:
         """Whether `move_to` may be asked for a pose of shape (7,).
@@ -245,21 +270,46 @@ class GuardedRobot:
         """
         mover = self._tool_mover()
         observation = self.observe()
-        return self._command(lambda: mover.approach(pose, opening, observation), observation)
+        return self._command(lambda seen: mover.approach(pose, opening, seen), observation)
 
     def _tool_mover(self) -> ToolMover:
         if not isinstance(self._mover, ToolMover):
             raise ConfigError("only a robot with 'tool_pose' commands can be moved to a pose")
         return self._mover
 
-    def anchor(self) -> None:
-        """Forget the motion so far: the next command starts at rest at what is measured then.
+    def begin(self, reset: Callable[[], object]) -> Observation:
+        """Let a task be reset, and see where that left the robot.
 
-        To be called after a reset, which may have moved the robot by another way (a simulator's).
+        A reset that commands the robot, as `move_to` does, is a motion like any other, and goes on from its last
+        command. Any other may have put the robot elsewhere, as a simulator does, and is followed by `anchor`.
+
+        Args:
+            reset: of the task.
+
+        Raises:
+            FaultLatchedError: a fault is latched, before anything moves; or nothing can be observed.
         """
+        self._refuse_when_faulted()
+        commands, stops = self._commands, self._stops
+        reset()
+        if self._commands == commands:
+            if self._stops == stops:
+                self.anchor()
+            else:
+                self._forget()
+        return self.observe()
+
+    def anchor(self) -> None:
+        """Stop a robot that was put where it is by another way than commands; the next one begins at rest there.
+
+        For a simulator's reset, a restored snapshot, or a person who moved the arm; after a stop nothing is assumed of
+        where the robot was before.
+        """
+        self.stop()
+        self._forget()
+
+    def _forget(self) -> None:
         self._seen = None
-        self._anchored = False
-        self._expires = None
         self._bound.clear()
 
     def fault(self, rule: str, detail: str) -> None:
@@ -273,38 +323,59 @@ class GuardedRobot:
             released = len(left) < len(self._faults)
             self._faults[:] = left
         if released and not left:
-            self.anchor()
+            self._forget()
 
     def stop(self) -> None:
         """Hold still now. A later `act` starts again, at rest, from where the robot is then."""
-        self._stops += 1
-        self._anchored = False
-        self._expires = None
-        self._robot.stop()
+        self._stop(())
 
-    def _command(self, change: Callable[[], list[str]], observation: Observation) -> Guarded:
+    def _stop(self, findings: Sequence[Finding]) -> list[GuardEvent]:
+        """Stop the robot; returns the faults that were not latched before."""
+        with self._lock:
+            held = {event.rule for event in self._faults}
+            new = [GuardEvent(self._clock.now(), *found, latched=True) for found in findings if found[0] not in held]
+            self._faults.extend(new)
+            self._stops += 1
+        self._halt()
+        # Whoever decided to send before that has done so when this can be had, or what it sends has run out.
+        if self._sending.acquire(timeout=self._validity):
+            self._sending.release()
+        return new
+
+    def _halt(self) -> None:
+        with self._lock:
+            self._stopping += 1
+        try:
+            self._robot.stop()
+        finally:
+            with self._lock:
+                self._stopping -= 1
+                self._still_since = self._clock.now()
+
+    def _command(self, change: Callable[[Observation], list[str]], observation: Observation) -> Guarded:
         """Change the target, send it, and tell what became of it."""
         stops = self._stops
-        self._refuse_when_faulted()
         now = self._clock.now()
         self._news = []
         self._notice_expiry(now)
-        if not self._anchored:
+        self._latch(self._checks.age(observation.stamp, now))
+        self._refuse_when_faulted()
+        if self._begun != stops:
+            if not self._shows_rest(observation):
+                observation = self.observe()
+                self._refuse_when_faulted()
+                now = self._clock.now()
             self._mover.anchor(observation)
-            self._anchored = True
-        rules = change()
-        target = self._mover.target()
-        command = Command(np.array(target), now + self._validity)
-        try:
-            sent = self._robot.send(command)
-        except (RobotError, StaleError) as error:
-            raise self._latched("robot", str(error)) from error
-        if self._stops != stops:
-            # A stop from another thread came while the command was on its way: it must win.
-            self._robot.stop()
-            self._anchored = False
-        else:
-            self._expires = command.valid_until
+            if not self._shows_rest(observation):
+                return self._stood_still()
+            self._begun = stops
+        rules = change(observation)
+        command = Command(np.array(self._mover.target()), now + self._validity)
+        sent = self._send(command, stops)
+        if sent is None:
+            self._mover.anchor(observation)
+            return self._stood_still()
+        self._expires = command.valid_until
         if sent is not command and np.abs(sent.target - command.target).max() > 1e-9:
             self._mover.adopt(sent.target.tolist())
             rules.append("robot_limit")
@@ -313,6 +384,33 @@ class GuardedRobot:
             self._report(rules, now)
         executed = Action(np.array(self._mover.executed(), np.float32))
         return Guarded(executed, sent, tuple(self._news), frozenset(rules))
+
+    def _shows_rest(self, observation: Observation) -> bool:
+        """Whether an observation was made since the robot came to stand still."""
+        with self._lock:
+            return self._stopping == 0 and observation.stamp >= self._still_since
+
+    def _stood_still(self) -> Guarded:
+        """Nothing was sent."""
+        return Guarded(Action(np.array(self._mover.executed(), np.float32)), None, tuple(self._news))
+
+    def _send(self, command: Command, stops: int) -> Command | None:
+        """Send, unless the robot was stopped since it had been stopped so often: then nothing is sent."""
+        sent, trouble = None, None
+        with self._sending:
+            if self._stops == stops:
+                try:
+                    sent = self._robot.send(command)
+                except (RobotError, StaleError) as error:
+                    trouble = error
+                if self._stops != stops:
+                    # A stop from another thread came while the command was on its way: it must win.
+                    self._halt()
+        if trouble is not None:
+            raise self._latched("robot", str(trouble)) from trouble
+        if sent is None:
+            self._refuse_when_faulted()
+        return sent
 
     def _refuse_when_faulted(self) -> None:
         for first in self._faults[:1]:  # a copy: another thread may add to it
@@ -326,20 +424,16 @@ class GuardedRobot:
     def _latch(self, findings: Sequence[Finding]) -> None:
         if not findings:
             return
-        with self._lock:
-            held = {event.rule for event in self._faults}
-            new = [GuardEvent(self._clock.now(), *found, latched=True) for found in findings if found[0] not in held]
-            self._faults.extend(new)
-        self.stop()
-        for event in new:
+        for event in self._stop(findings):
             self._emit(event)
 
     def _notice_expiry(self, now: float) -> None:
-        if self._expires is not None and now > self._expires:
+        if self._begun == self._stops and now > self._expires:
             late = now - self._expires
-            self._expires = None
             # The robot stopped by itself: what it was told is no longer where it is.
-            self._anchored = False
+            self._begun = None
+            with self._lock:
+                self._still_since = max(self._still_since, self._expires)
             self._emit(GuardEvent(now, "stale_command", f"no command for {late:.3f} s after the last one expired"))
 
     def _report(self, rules: Sequence[str], now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from robot_rlhf.safety.tool_target import ToolTarget, pose_of
 
 _AXES = ("x", "y", "z", "rx", "ry", "rz")
 _GRIPPER = "gripper"
+_BRAKING = frozenset({"tool_acceleration", "turn_acceleration"})
 
 
 class Mover(Protocol):
@@ -28,8 +30,8 @@ class Mover(Protocol):
         """Change the target by an action; returns the names of the rules that clipped it."""
         ...
 
-    def halt(self) -> None:
-        """Keep the target as it is for this period."""
+    def halt(self, observation: Observation) -> list[str]:
+        """Come to rest, or stay there, for one period; returns the names of the rules that forbade that."""
         ...
 
     def target(self) -> list[float]:
@@ -119,9 +121,17 @@ class ToolMover:
         if not rotation.tilt(orientation) <= self._limits.tilt_max:
             raise InvalidValueError("goal tilt", rotation.tilt(orientation), f"at most {self._limits.tilt_max} rad")
 
-    def halt(self) -> None:
+    def halt(self, observation: Observation) -> list[str]:
         self._remember()
-        self._tool.halt()
+        rules = self._tool.advance(ZERO, ZERO, observation)
+        return [rule for rule in rules if rule not in _BRAKING]  # braking takes its time: that is what was asked for
+
+    @property
+    def braking_periods(self) -> int:
+        """Periods in which the target comes to rest from any motion."""
+        limits, period = self._limits, self._period
+        straight = limits.tool_speed / (limits.tool_acceleration * period)
+        return math.ceil(max(straight, limits.turn_rate / (limits.turn_acceleration * period)))
 
     def target(self) -> list[float]:
         return [*self._tool.position, *self._tool.orientation, self.opening]
@@ -181,8 +191,10 @@ class DirectMover:
         self._target = target
         return ["rate"] if limited else []
 
-    def halt(self) -> None:
+    def halt(self, observation: Observation) -> list[str]:
         """A native command is kept by sending it again."""
+        del observation
+        return []
 
     def target(self) -> list[float]:
         return self._target

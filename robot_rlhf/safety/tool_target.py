@@ -14,12 +14,12 @@ from robot_rlhf.safety.motion import (
     approached,
     braking_speed,
     clipped,
-    dot,
     length,
     scaled,
     shortened,
     subtract,
 )
+from robot_rlhf.safety.region import VelocityRegion
 from robot_rlhf.safety.rotation import Quaternion, Vector
 
 _SLACK = 1e-9
@@ -35,9 +35,10 @@ class ToolTarget:
     """Where the tool shall be, with the velocity that brought it there.
 
     Speed, turn rate and workspace hold without exception: the target slows down early enough to stop at a wall.
-    Acceleration limits bound whatever a policy or a person asks for; a contact force, the leash and the tilt may
-    stop the target harder than that, because what they guard against has happened already. A target that begins
-    outside the box or the tilt may move inward only.
+    Acceleration limits bound whatever a policy or a person asks for. Only where no change within them keeps the target
+    on its leash, from pushing against a contact force, or within the tilt, does it change by the least that does:
+    what these guard against has happened already. A target that begins outside the box or the tilt may move inward
+    only.
     """
 
     def __init__(self, limits: ToolLimits, period: float) -> None:
@@ -59,7 +60,7 @@ class ToolTarget:
     def anchor(self, pose: Sequence[float]) -> None:
         """Put the target at rest at a pose of 7 numbers."""
         self.position, self.orientation = pose_of(pose)
-        self.halt()
+        self.velocity = self.turning = ZERO
 
     def adopt(self, pose: Sequence[float]) -> None:
         """Take the pose that a robot really accepted as the target; velocities follow from it."""
@@ -70,9 +71,9 @@ class ToolTarget:
         self.turning = scaled(rotation.difference(orientation, before), 1.0 / self._period)
         self.position, self.orientation = position, orientation
 
-    def halt(self) -> None:
-        """Set the velocity to zero."""
-        self.velocity = self.turning = ZERO
+    @property
+    def at_rest(self) -> bool:
+        return self.velocity == ZERO == self.turning
 
     def advance(self, shift: Vector, turn: Vector, observation: Observation) -> list[str]:
         """Move for one period by what is wished, as far as the limits allow.
@@ -94,30 +95,41 @@ class ToolTarget:
 
     def _translate(self, shift: Vector, measured: Vector, force: Vector, rules: list[str]) -> None:
         limits, period = self._limits, self._period
-        strength = length(force)
-        pressed = scaled(force, 1.0 / strength) if strength > limits.force_soft else None
-        wanted = self._unpressed(scaled(shift, 1.0 / period), pressed, rules)
-        wanted = self._leashed(wanted, measured, limits.leash, rules)
+        region = self._region(measured, force)
+        wanted = scaled(shift, 1.0 / period)
+        wanted = _noted(region.unpressed(wanted), wanted, "force_soft", rules)
+        # A target that is too far ahead already is called back, not only held.
+        wanted = _noted(region.shortened(wanted, limits.leash / period), wanted, "leash", rules)
         wanted = _bounded(wanted, limits.tool_speed, "tool_speed", rules)
-        lower, upper = self._room()
-        inside = clipped(wanted, lower, upper)
-        if inside != wanted:
-            rules.append("workspace")
-        velocity = approached(
-            self.velocity, clipped(self.velocity, lower, upper), inside, limits.tool_acceleration * period
-        )
-        if velocity != inside:
-            rules.append("tool_acceleration")
-        longest = max(limits.leash, length(subtract(self.position, measured)))
-        last = self._leashed(self._unpressed(velocity, pressed, rules), measured, longest, rules)
-        if last != velocity:
-            last = clipped(last, lower, upper)
-            if not self._allowed(last, measured, longest, pressed):
-                last = ZERO
+        inside = clipped(wanted, region.lower, region.upper)
+        _noted(inside, wanted, "workspace", rules)
+        inside = region.shrunk(inside)
+        change = limits.tool_acceleration * period
+        last = region.nearest(shortened(self.velocity, limits.tool_speed))
+        if length(subtract(last, self.velocity)) < change:
+            last = approached(self.velocity, last, inside, change)
+            _noted(last, inside, "tool_acceleration", rules)
+        elif last != inside:
+            # Neither what is wished nor the acceleration limit: what had to be kept says so.
+            _noted(region.unpressed(self.velocity), self.velocity, "force_soft", rules)
+            _noted(region.shortened(self.velocity), self.velocity, "leash", rules)
         self.velocity = last
         if last != ZERO:
             low, high = self._box()
             self.position = clipped(add(self.position, scaled(last, period)), low, high)
+
+    def _region(self, measured: Vector, force: Vector) -> VelocityRegion:
+        """What the workspace, the leash and a force leave for this period."""
+        strength = length(force)
+        behind = subtract(measured, self.position)
+        lower, upper = self._room()
+        return VelocityRegion(
+            lower,
+            upper,
+            centre=scaled(behind, 1.0 / self._period),
+            radius=max(self._limits.leash, length(behind)) / self._period,
+            pressed=scaled(force, 1.0 / strength) if strength > self._limits.force_soft else None,
+        )
 
     def _box(self) -> tuple[Vector, Vector]:
         """The workspace, widened to hold a target that began outside."""
@@ -136,32 +148,6 @@ class ToolTarget:
         """Largest speed along one axis at that distance from a wall; inf where the speed limit is lower."""
         return math.inf if distance >= self._far else braking_speed(distance, self._share, self._period)
 
-    def _unpressed(self, velocity: Vector, pressed: Vector | None, rules: list[str]) -> Vector:
-        """Without the component that pushes against the measured force."""
-        if pressed is None:
-            return velocity
-        push = dot(velocity, pressed)
-        if push >= 0.0:
-            return velocity
-        _note("force_soft", rules)
-        return subtract(velocity, scaled(pressed, push))
-
-    def _leashed(self, velocity: Vector, measured: Vector, longest: float, rules: list[str]) -> Vector:
-        """The velocity that leads no farther than `longest` from the measured tool."""
-        away = subtract(add(self.position, scaled(velocity, self._period)), measured)
-        distance = length(away)
-        if distance <= longest + _SLACK:
-            return velocity
-        _note("leash", rules)
-        goal = add(measured, scaled(away, longest / distance))
-        return scaled(subtract(goal, self.position), 1.0 / self._period)
-
-    def _allowed(self, velocity: Vector, measured: Vector, longest: float, pressed: Vector | None) -> bool:
-        away = subtract(add(self.position, scaled(velocity, self._period)), measured)
-        fast = length(velocity) > self._limits.tool_speed + _SLACK
-        pushing = pressed is not None and dot(velocity, pressed) < -_SLACK
-        return not fast and not pushing and length(away) <= longest + _SLACK
-
     def _rotate(self, turn: Vector, facing: Quaternion, rules: list[str]) -> None:
         limits, period = self._limits, self._period
         lag = length(rotation.difference(self.orientation, facing))
@@ -169,25 +155,55 @@ class ToolTarget:
             return
         wanted = self._leashed_turn(scaled(turn, 1.0 / period), facing, lag, limits.leash_angle, rules)
         wanted = _bounded(wanted, limits.turn_rate, "turn_rate", rules)
-        turning = approached(self.turning, self.turning, wanted, limits.turn_acceleration * period)
-        if turning != wanted:
-            rules.append("turn_acceleration")
-        slowest = length(turning)
         longest = max(limits.leash_angle, lag)
-        last = self._leashed_turn(self._untilted(turning, rules), facing, lag, longest, rules)
-        if last != turning:
-            # Rotations do not add like vectors: what the two rules left is checked, and refused when in doubt.
-            after = self._turned(last)
-            steepest = max(limits.tilt_max, rotation.tilt(self.orientation))
-            if (
-                length(last) > slowest + _SLACK
-                or rotation.tilt(after) > steepest + _SLACK
-                or length(rotation.difference(after, facing)) > longest + _SLACK
-            ):
-                last = ZERO
+        wanted = self._kept(wanted, facing, lag, longest, rules)
+        change = limits.turn_acceleration * period
+        unsaid: list[str] = []
+        kept = self._kept(shortened(self.turning, limits.turn_rate), facing, lag, longest, unsaid)
+        last = kept
+        if length(subtract(kept, self.turning)) < change:
+            last = approached(self.turning, kept, wanted, change)
+            _noted(last, wanted, "turn_acceleration", rules)
+            # Rotations do not add like vectors: what lies between two that keep the limits is checked, too.
+            last = self._between(kept, last, facing, longest)
+        elif kept != wanted:
+            rules.extend(rule for rule in unsaid if rule not in rules)
         self.turning = last
         if last != ZERO:
             self.orientation = self._turned(last)
+
+    def _kept(self, turning: Vector, facing: Quaternion, lag: float, longest: float, rules: list[str]) -> Vector:
+        """The angular velocity near another that keeps leash and tilt, and is not faster."""
+        kept = turning
+        for _ in range(8):
+            kept = self._leashed_turn(self._untilted(kept, rules), facing, lag, longest, rules)
+            if kept == turning:
+                return kept
+            kept = shortened(kept, length(turning))
+            if self._keeps(kept, facing, longest):
+                return kept
+        return self._between(ZERO, kept, facing, longest)
+
+    def _keeps(self, turning: Vector, facing: Quaternion, longest: float) -> bool:
+        after = self._turned(turning)
+        steepest = max(self._limits.tilt_max, rotation.tilt(self.orientation))
+        return (
+            rotation.tilt(after) <= steepest + _SLACK and length(rotation.difference(after, facing)) <= longest + _SLACK
+        )
+
+    def _between(self, inside: Vector, wanted: Vector, facing: Quaternion, longest: float) -> Vector:
+        """The angular velocity nearest to `wanted`, on the way to it from one that keeps leash and tilt."""
+        if self._keeps(wanted, facing, longest):
+            return wanted
+        way = subtract(wanted, inside)
+        kept, broken = 0.0, 1.0
+        for _ in range(20):
+            middle = 0.5 * (kept + broken)
+            if self._keeps(add(inside, scaled(way, middle)), facing, longest):
+                kept = middle
+            else:
+                broken = middle
+        return add(inside, scaled(way, kept))
 
     def _turned(self, turning: Vector) -> Quaternion:
         step = rotation.exp(scaled(turning, self._period))
@@ -234,6 +250,13 @@ class ToolTarget:
 def _note(rule: str, rules: list[str]) -> None:
     if rule not in rules:
         rules.append(rule)
+
+
+def _noted(velocity: Vector, wished: Vector, rule: str, rules: list[str]) -> Vector:
+    """The velocity; where it is another than was wished, the rule changed it."""
+    if velocity != wished:
+        _note(rule, rules)
+    return velocity
 
 
 def _bounded(velocity: Vector, fastest: float, rule: str, rules: list[str]) -> Vector:

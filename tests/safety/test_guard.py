@@ -181,15 +181,19 @@ def test_the_leash_pulls_the_target_after_the_tool() -> None:
     assert "leash" in rig.rules()
 
 
-def test_hold_keeps_the_target_and_the_grip(rig: Rig) -> None:
-    rig.act(1, 0, 0, 0, 0, 0, -1)
-    moving = rig.act(1, 0, 0, 0, 0, 0, -1).command.target
-    held = rig.guard.hold()
-    np.testing.assert_array_equal(held.command.target, moving)
-    np.testing.assert_array_equal(held.executed.values, [0, 0, 0, 0, 0, 0, -1])
-    assert held.command.valid_until > rig.clock.now()
-    first = rig.act(*RIGHT).command.target
-    assert first[1] - moving[1] <= LIMITS.tool_acceleration * PERIOD**2 + 1e-9, "it starts from rest"
+def test_hold_comes_to_rest_within_the_limits_and_keeps_the_grip(rig: Rig) -> None:
+    poses = [rig.act(1, 0, 0, 0.5, 0, 0, -1).command.target for _ in range(3)]
+    held = [rig.guard.hold() for _ in range(8)]
+    poses += [guarded.command.target for guarded in held]
+    speeds = np.diff([pose[0] for pose in poses]) / PERIOD
+    assert speeds[1] == pytest.approx(0.4), "it was moving"
+    assert (np.abs(np.diff(speeds)) <= LIMITS.tool_acceleration * PERIOD + 1e-9).all()
+    assert speeds[3:].tolist() == pytest.approx([0.0] * 7, abs=1e-9)
+    np.testing.assert_array_equal(poses[-1], poses[-2])
+    np.testing.assert_allclose(held[0].executed.values, [0.5, 0, 0, 0, 0, 0, -1], atol=1e-6)
+    np.testing.assert_array_equal(held[-1].executed.values, [0, 0, 0, 0, 0, 0, -1])
+    assert held[-1].command.valid_until > rig.clock.now()
+    assert not any(guarded.rules for guarded in held), "braking is what was asked for"
 
 
 def test_a_layout_without_gripper_keeps_the_grip() -> None:

@@ -81,7 +81,10 @@ def test_commands_keep_the_limits_whatever_the_robot_does(
             laws.restart(None)
             continue
         assert not faulted
-        assert len(rig.robot.received) == sent + 1
+        assert len(rig.robot.received) == sent + (guarded.sent is not None)
+        if guarded.sent is None:  # it was not seen yet where it stopped
+            laws.restart(None)
+            continue
         if "stale_command" in [event.rule for event in rig.events[reported:]]:
             laws.restart(None)
         laws.check(guarded, measured)
