@@ -151,6 +151,9 @@ def _managed(host: LifecycleHost) -> Any:
             return done.SUCCESS
 
         def on_activate(self, state: Any) -> Any:
+            if host.bus.twins():
+                host.log(logging.ERROR, f"not activated: another node {host.bus.node} is on the graph")
+                return done.FAILURE
             host.activate()
             return super().on_activate(state)
 

@@ -231,7 +231,11 @@ class RosRobot:
         count = self._output.publisher.rivals()
         before = self._rivals
         self._rivals = (
-            f"{self._output.publisher.topic}: {count} other publisher{'s' * (count > 1)} of commands" if count else ""
+            f"{self._output.publisher.topic}: {count} other publisher{'s' * (count > 1)} of commands"
+            if count
+            else f"another node {self._bus.node} is on the graph"
+            if self._bus.twins()
+            else ""
         )
         if self._rivals and self._rivals != before:
             self._bus.log(logging.ERROR, f"{self._rivals}: the robot must obey one")

@@ -19,7 +19,7 @@ from hardware.ros.rcl_yaml import Section, Value, for_node, merged, sections_of,
 from robot_rlhf.errors import ConfigError
 
 DOMAIN = "ROS_DOMAIN_ID"
-TWIN_LOOK = 1.0
+TWIN_LOOK = 2.0
 """Seconds within which a node of the same name is discovered."""
 TWIN_PATIENCE = 30.0
 STRANGERS = (

@@ -1,16 +1,30 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from pathlib import Path
 
 import pytest
 import yaml
 
+from hardware.ros.bus import BusError
+from hardware.ros.bus_fake import FakeBus, FakeGraph
 from hardware.ros.nodes import NODES
 from hardware.ros.parameters import read_parameters
 from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps import ros
-from robot_rlhf.apps.ros_host import open_bus, parameters_given, read_options, ros_arguments
+from robot_rlhf.apps.ros_host import (
+    DOMAIN,
+    HostOptions,
+    alone,
+    open_bus,
+    open_to_the_network,
+    parameters_given,
+    read_options,
+    ros_arguments,
+    until_ended,
+    warn_of_strangers,
+)
 from robot_rlhf.apps.ros_run import run_folder, run_settings
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters, stand_in_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
@@ -101,3 +115,103 @@ def test_a_task_of_ones_own_is_allowed_on_a_robot() -> None:
     given = parameters_of(stand_in_yaml("reach"), "/policy", "stand-in") | {"task": "fold the towel"}
     values = read_parameters(NODES["policy"].parameters, given, "/policy")
     assert run_settings(dict(values)).task == "fold the towel"
+
+
+def test_ros_own_options_are_handed_to_it() -> None:
+    words = [
+        "--ros-args",
+        "--log-level",
+        "warn",
+        "--log-config-file",
+        "log.cfg",
+        "--enclave",
+        "/arm",
+        "--disable-rosout-logs",
+    ]
+    options = read_options("policy", [*words, "-r", "__ns:=/arm", "--log-level", "policy.rcl:=debug"])
+    assert options.log_level == logging.WARNING
+    handed = ros_arguments(options)
+    assert handed[-9:] == [*words[1:], "--log-level", "policy.rcl:=debug"][-9:]
+    with pytest.raises(ConfigError, match="--log-level: got loud, allowed: debug"):
+        read_options("policy", ["--log-level", "loud"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["-p", "use_sim_time:=true"], "follows /clock"), (["--enclave", "/arm"], "knows no SROS2")],
+)
+def test_what_needs_ros_is_refused_without_it(words: list[str], said: str) -> None:
+    pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
+    with pytest.raises(ConfigError, match=said):
+        open_bus(read_options("policy", ["--backend", "dds", *words]))
+
+
+# -- alone, and who may publish ----------------------------------------------------------------------------------------
+
+
+def test_a_node_of_a_name_that_is_taken_does_not_start() -> None:
+    graph = FakeGraph()
+    FakeBus(graph, "policy")
+    late = FakeBus(graph, "policy")
+    with pytest.raises(BusError, match=r"another node /policy is on the graph: end it, or name this one"):
+        alone(late)
+    assert "waiting 30 s for it to leave" in late.warnings()[0]
+
+
+def test_a_node_that_was_killed_is_waited_for() -> None:
+    """It stays on the graph until its lease has run out."""
+    graph = FakeGraph()
+    killed = FakeBus(graph, "policy")
+    FakeBus(graph, "other").once(20.0, killed.close)
+    late = FakeBus(graph, "policy")
+    alone(late)
+    assert 20.0 <= graph.clock.now() < 23.0
+    before = graph.clock.now()
+    alone(late)
+    assert graph.clock.now() - before < 3.0, "nobody is there: a look is enough"
+
+
+@pytest.mark.parametrize(
+    ("environment", "backend", "loopback", "open_to_others"),
+    [
+        ({}, "rclpy", False, True),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, "rclpy", False, True),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, "rclpy", False, False),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, "rclpy", False, False),
+        ({"ROS_LOCALHOST_ONLY": "1"}, "rclpy", False, False),
+        ({"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}, "rclpy", False, False),
+        ({"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Permissive"}, "rclpy", False, True),
+        ({}, "dds", False, True),
+        ({}, "dds", True, False),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, "dds", False, True),
+    ],
+)
+def test_who_may_publish_is_said_where_it_is_more_than_this_machine(
+    environment: dict[str, str], backend: str, loopback: bool, open_to_others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", "ROS_SECURITY_ENABLE", "ROS_SECURITY_STRATEGY")
+    for name in (*names, "CYCLONEDDS_URI", DOMAIN):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    options = HostOptions("policy", backend=backend, loopback=loopback)
+    assert open_to_the_network(options) is open_to_others
+    bus = FakeBus(FakeGraph(), "policy")
+    warn_of_strangers(bus, options)
+    assert [("in domain 0 may publish what /policy obeys" in words) for words in bus.warnings()] == [
+        True
+    ] * open_to_others
+
+
+def test_a_node_whose_bus_has_failed_ends_with_an_error() -> None:
+    bus = FakeBus(FakeGraph(), "recorder")
+    done: list[int] = []
+
+    def deed() -> None:
+        done.append(1)
+        bus.failure.happen("/recorder: it is gone")
+        bus.failure.happen("a later reason")
+
+    with pytest.raises(BusError, match="/recorder: it is gone"):
+        until_ended(bus, 0.001, deed)
+    assert done == [1]

@@ -219,3 +219,18 @@ class Recorded:
 
     def stop(self) -> None:
         """It stands still anyway."""
+
+
+def test_the_learner_is_a_node_on_the_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URI, loopback(uuid.uuid4().hex))
+    with ExitStack() as stack:
+        bus = stack.enter_context(DdsBus("test", domain=DOMAIN))
+        nodes = Nodes(tmp_path, stack)
+        learner = nodes.start("learner")
+        deadline = time.monotonic() + TIMEOUT
+        while "waiting for the run" not in nodes.log("learner"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert bus._graph.twins("/learner") == 1
+        learner.send_signal(signal.SIGTERM)
+        assert learner.wait(timeout=TIMEOUT) == 0

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hardware.ros.bus import BusError
-from hardware.ros.topics import POLICY_TOPICS, STRING, Topic, named
+from hardware.ros.messages import transform_fields
+from hardware.ros.topics import FIXED_FRAMES, POLICY_TOPICS, STRING, TF, Topic, named
 from tests.hardware.ros.processes import TIMEOUT, FarSide, wait_for
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
+
+from cyclonedds.core import DDSException
 
 from hardware.ros.bus_dds import DdsBus
 
@@ -61,6 +66,59 @@ def test_a_service_answers_after_its_server_was_killed_and_started_again(domain:
         caller.join(TIMEOUT)
         side.close()
         assert replies[0].success
+
+
+def test_a_thread_that_can_go_on_no_longer_says_so_once(domain: int) -> None:
+    told: list[str] = []
+    with DdsBus("policy", domain=domain) as bus:
+        ticks: list[int] = []
+        bus.timer(0.01, lambda: ticks.append(1))
+        wait_for(lambda: len(ticks) > 1)
+        bus.failure.listeners.append(told.append)
+        rounds, bad = bus._round, iter([True] * 5 + [False])
+
+        def five_bad_ones() -> None:
+            if next(bad, False):
+                raise DDSException(DDSException.DDS_RETCODE_ERROR)
+            rounds()
+
+        bus._round = five_bad_ones
+        count = len(ticks)
+        wait_for(lambda: len(ticks) > count + 3)
+        assert not told, "a few that fail are followed by others"
+        bad = iter(lambda: True, False)
+        wait_for(lambda: bool(told))
+        assert told == [bus.failure.reason]
+        assert "/policy: no callback comes any more: Cyclone DDS failed 20 times" in told[0]
+
+
+def test_a_second_node_of_the_same_name_is_known(domain: int) -> None:
+    with DdsBus("policy", domain=domain) as first, DdsBus("other", domain=domain) as other:
+        assert first.twins() == other.twins() == 0
+        with DdsBus("policy", domain=domain) as second, DdsBus("policy", domain=domain, namespace="arm") as arm:
+            wait_for(lambda: first.twins() == second.twins() == 1)
+            assert arm.twins() == other.twins() == 0
+            mine = first.publisher(named(POLICY_TOPICS, "target_pose"))
+            second.publisher(named(POLICY_TOPICS, "target_pose"))
+            wait_for(lambda: mine.rivals() == 1)
+        wait_for(lambda: first.twins() == 0)
+
+
+def test_the_fixed_frames_of_three_broadcasters_reach_who_comes_later(domain: int) -> None:
+    with ExitStack() as stack:
+        children = {"urdf", "calibration", "mount"}
+        for child in children:
+            publisher = stack.enter_context(DdsBus(child, domain=domain)).publisher(
+                Topic("/tf_static", TF, "publisher", "", replace(FIXED_FRAMES, depth=1))
+            )
+            publisher.publish({"transforms": [transform_fields(1.0, "base", child, (0, 0, 0.1, 1, 0, 0, 0))]})
+        policy = stack.enter_context(DdsBus("policy", domain=domain))
+        wait_for(lambda: len(policy.endpoints()) == 3)
+        heard: set[str] = set()
+        policy.subscription(
+            named(POLICY_TOPICS, "/tf_static"), lambda told: heard.update(one.child_frame_id for one in told.transforms)
+        )
+        wait_for(lambda: heard == children)
 
 
 def test_domains_out_of_range_are_refused() -> None:

@@ -313,12 +313,22 @@ def test_a_deaf_bus_holds_still_and_ends_with_an_error(make: Callable[..., Any])
         assert deeds[-1] == "deactivate"
 
 
-def test_a_second_policy_is_not_configured(make: Callable[..., Any]) -> None:
-    with make("policy") as first, host(make, ["once"]) as second:
-        wait_for(lambda: second.bus.twins() == 1)
-        with pytest.raises(BusError, match="another node /policy is on the graph"):
-            second.configure()
-        assert first.twins() == 1
+def test_a_second_policy_is_neither_configured_nor_activated(make: Callable[..., Any]) -> None:
+    deeds = ["once"]
+    with make("operator") as bus, host(make, deeds) as second:
+        operator = Operator(bus)
+        with make("policy") as first:
+            wait_for(lambda: second.bus.twins() == first.twins() == 1)
+            with pytest.raises(BusError, match="another node /policy is on the graph"):
+                second.configure()
+        wait_for(lambda: second.bus.twins() == 0)
+        assert operator.change(CONFIGURE)
+        with make("policy"):
+            wait_for(lambda: second.bus.twins() == 1)
+            assert not operator.change(ACTIVATE)
+        wait_for(lambda: second.bus.twins() == 0)
+        assert operator.change(ACTIVATE)
+    assert deeds == ["once", "configure", "activate", "deactivate"]
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------

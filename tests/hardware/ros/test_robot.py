@@ -342,6 +342,20 @@ def test_two_publishers_of_commands_are_one_too_many() -> None:
     made.robot.observe()
 
 
+def test_a_second_node_of_the_same_name_is_one_too_many() -> None:
+    """Though it does not publish commands yet."""
+    made = pair()
+    made.robot.send(target(0.51, 10.0, now=made.now))
+    twin = FakeBus(made.graph, "policy")
+    made.pass_time(0.6)
+    assert "another node /policy" in made.robot.holding
+    with pytest.raises(RobotError, match="another node /policy is on the graph"):
+        made.robot.observe()
+    twin.close()
+    made.pass_time(0.6)
+    made.robot.observe()
+
+
 # -- what is sent ------------------------------------------------------------------------------------------------------
 
 
