@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import types
 import typing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import torch
 import yaml
 
+from robot_rlhf.apps.setting_values import build, check_finite, plain
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
@@ -211,6 +210,7 @@ class TrainConfig:
     """Practice steps between checkpoints."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         if self.robot == "ros":
             if self.mode != "asynchronous":
                 raise ConfigError("mode: with robot ros a run is asynchronous; a robot lives in real time")
@@ -353,7 +353,7 @@ def pixel_defaults_for(task: str) -> TrainConfig:
 
 def write_yaml(config: TrainConfig, path: Path) -> None:
     """Write every setting."""
-    path.write_text(yaml.safe_dump(_plain(config), sort_keys=False))
+    path.write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def read_yaml(path: Path) -> TrainConfig:
@@ -364,12 +364,16 @@ def read_yaml(path: Path) -> TrainConfig:
         UnknownNameError: a setting that does not exist.
     """
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; is it a run's folder?") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start}: {error.reason})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that does not exist
         raise ConfigError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
-    return _build(TrainConfig, data, str(path))
+    return build(TrainConfig, data, str(path))
 
 
 def named_settings(config: TrainConfig) -> dict[str, object]:
@@ -383,50 +387,5 @@ def named_settings(config: TrainConfig) -> dict[str, object]:
         else:
             named[prefix] = value
 
-    add("", _plain(config))
+    add("", plain(config))
     return named
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _build(cls: type[T], data: object, where: str) -> T:
-    if not isinstance(data, dict):
-        raise ConfigError(f"{where}: got {type(data).__name__}, allowed: settings by name")
-    hints = typing.get_type_hints(cls)
-    for name in data:
-        if name not in hints:
-            raise UnknownNameError(f"setting in {where}", str(name), hints)
-    return cls(**{name: _convert(hints[name], value, f"{where}: {name}") for name, value in data.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    options: tuple[Any, ...] = (
-        typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    )
-    if value is None and type(None) in options:
-        return None
-    hint = next(option for option in options if option is not type(None))
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast("type[Any]", hint), value, where)
-    if typing.get_origin(hint) is Literal:
-        return known(str(value), {str(option): option for option in typing.get_args(hint)}, where)
-    if typing.get_origin(hint) is tuple:
-        return tuple(_expect(list, value, where))
-    if hint is Path:
-        return Path(_expect(str, value, where))
-    if hint is float and isinstance(value, int):
-        return float(value)
-    plain = typing.get_origin(hint) or hint
-    return _expect(plain, value, where) if isinstance(plain, type) else value
-
-
-def _expect(kind: type[T], value: Any, where: str) -> T:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: got {value!r}, allowed: {kind.__name__}")
-    return value

@@ -57,7 +57,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys; a reader sees the old file or the whole new one."""
     text = json.dumps(dict(value), indent=2, sort_keys=True) + "\n"
     scratch = path.with_name(path.name + ".part")
-    with scratch.open("w") as file:
+    with scratch.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

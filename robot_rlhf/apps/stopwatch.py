@@ -21,7 +21,7 @@ class Stopwatch:
         self._wall = self._training = 0.0
         if resumed and path.exists():
             try:
-                earlier = json.loads(path.read_text())
+                earlier = json.loads(path.read_text(encoding="utf-8"))
                 self._wall, self._training = float(earlier["wall_s"]), float(earlier["train_s"])
             except (ValueError, KeyError, TypeError) as error:
                 raise ConfigError(f"{path}: not what a run writes ({error!r}); remove it to count anew") from error
@@ -53,4 +53,4 @@ class Stopwatch:
 
     def save(self) -> None:
         """Keep them for a resumed run."""
-        self._path.write_text(json.dumps(self.times()))
+        self._path.write_text(json.dumps(self.times()), encoding="utf-8")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, read_yaml, write_yaml
-from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
@@ -50,6 +53,12 @@ def test_round_trip(config: TrainConfig, tmp_path_factory: pytest.TempPathFactor
         ("evaluation:\n  stop_at: 2\n", ConfigError, "evaluation.stop_at: got 2.0, allowed: above 0, up to 1"),
         ("steps: many\n", ConfigError, "steps: got 'many', allowed: int"),
         ("steps: true\n", ConfigError, "steps: got True, allowed: int"),
+        ("cameras: [[1]]\n", ConfigError, "cameras[0]: got [1], allowed: str"),
+        ('network: {hidden: ["a"]}\n', ConfigError, "hidden[0]: got 'a', allowed: int"),
+        ("trainer: {updates_per_step: .nan}\n", ConfigError, "updates_per_step: got nan, allowed: a finite number"),
+        ("sac: {return_bounds: [1]}\n", ConfigError, "return_bounds: got [1], allowed: a list of 2"),
+        ("steps: 2001-13-45\n", ConfigError, "not YAML"),
+        ("task_options: {clearance: [1]}\n", ConfigError, "clearance: got [1], allowed: float"),
         ("[1, 2]\n", ConfigError, "allowed: settings by name"),
         ("a: [\n", ConfigError, "not YAML"),
     ],
@@ -74,3 +83,59 @@ def test_what_is_wrong_is_named(text: str, error: type[Exception], said: str, tm
 def test_rewards_that_do_not_go_together(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         TrainConfig(**settings)
+
+
+ODD: tuple[Any, ...] = (None, True, -1, 0, 10**30, 0.5, float("nan"), float("inf"), "", "odd", "\x00", [], [[1]], ["a"])
+ODD += ([None], [float("nan")], {}, {"a": 1}, {1: 2}, {"a": {"b": []}}, datetime.date(2001, 1, 1), b"bytes")
+
+
+def paths(settings: dict[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every setting, also those that hold others."""
+    for name, value in settings.items():
+        yield (*before, name)
+        if isinstance(value, dict):
+            yield from paths(value, (*before, name))
+
+
+def test_any_setting_of_any_value_is_taken_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    write_yaml(dataclasses.replace(defaults_for("reach"), console=ConsoleConfig(), mode="asynchronous"), path)
+    settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    refused = tried = 0
+    for names in paths(settings):
+        for odd in ODD:
+            changed: Any = odd
+            for name in reversed(names):
+                changed = {name: changed}
+            path.write_text(yaml.safe_dump(changed), encoding="utf-8")
+            tried += 1
+            try:
+                read_yaml(path)
+            except RobotRlhfError:
+                refused += 1
+            except Exception as error:
+                raise AssertionError(f"{'.'.join(names)}: {odd!r} gave {error!r}") from error
+    assert tried > 3_000
+    assert refused > tried // 2
+
+
+@pytest.mark.parametrize("content", [b"task: \xff\xfe", b"\x00\x01", b"a: &a [*a]\ntask: *a", b"{" * 5_000])
+def test_bytes_that_are_no_settings_are_one_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(RobotRlhfError, match=r"config\.yaml"):
+        read_yaml(path)
+
+
+def test_numbers_that_are_none_are_refused_however_they_come() -> None:
+    base = TrainConfig()
+    with pytest.raises(ConfigError, match=r"sac\.temperature: got nan, allowed: a finite number"):
+        dataclasses.replace(base, sac=dataclasses.replace(base.sac, temperature=float("nan")))
+
+
+def test_names_of_people_and_folders_of_any_language(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    config = dataclasses.replace(TrainConfig(), out=Path("Übung/çalışma"))
+    write_yaml(config, path)
+    assert "çalışma" in path.read_text(encoding="utf-8")
+    assert read_yaml(path) == config

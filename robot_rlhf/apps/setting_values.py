@@ -1,0 +1,105 @@
+"""Settings as plain values, as a YAML file holds them, and back; each value checked against its field's type."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from robot_rlhf.errors import ConfigError, UnknownNameError
+
+T = TypeVar("T")
+LARGE = 1e300
+"""Above it a number is as good as infinite."""
+
+
+def check_finite(settings: Any, where: str = "") -> None:
+    """Raises ConfigError for a number anywhere in settings that is NaN or infinite: no comparison would refuse it."""
+    if isinstance(settings, float) and not math.isfinite(settings):
+        raise ConfigError(f"{where}: got {settings}, allowed: a finite number")
+    entries: list[tuple[object, Any]] = []
+    if dataclasses.is_dataclass(settings):
+        entries = [(field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
+    elif isinstance(settings, dict):
+        entries = list(settings.items())
+    elif isinstance(settings, tuple):
+        entries = list(enumerate(settings))
+    for name, entry in entries:
+        check_finite(entry, f"{where}.{name}" if where else str(name))
+
+
+def plain(value: Any) -> Any:
+    """Settings as mappings, lists and plain values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def build(cls: type[T], data: object, where: str) -> T:
+    """The inverse of plain.
+
+    Raises:
+        ConfigError: a setting of another type, or settings that do not go together; says where.
+        UnknownNameError: a setting that does not exist.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: got {type(data).__name__}, allowed: settings by name")
+    hints = typing.get_type_hints(cls)
+    for name in data:
+        if name not in hints:
+            raise UnknownNameError(f"setting in {where}", str(name), hints)
+    settings = {name: _convert(hints[name], value, f"{where}: {name}") for name, value in data.items()}
+    return typing.cast("Any", cls)(**settings)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    options: tuple[Any, ...] = (
+        typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    )
+    if value is None and type(None) in options:
+        return None
+    hint = next(option for option in options if option is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast("type[Any]", hint), value, where)
+    if typing.get_origin(hint) is Literal:
+        allowed = {str(option): option for option in typing.get_args(hint)}
+        if str(value) not in allowed:
+            raise UnknownNameError(where, str(value), allowed)
+        return allowed[str(value)]
+    if typing.get_origin(hint) is tuple:
+        return _converted_tuple(typing.get_args(hint), _expect(list, value, where), where)
+    if typing.get_origin(hint) is dict:
+        kind = typing.get_args(hint)[1]
+        entries = _expect(dict, value, where).items()
+        return {_expect(str, name, where): _convert(kind, entry, f"{where}: {name}") for name, entry in entries}
+    if hint is Path:
+        return Path(_expect(str, value, where))
+    if hint is float:
+        number = (
+            value if isinstance(value, int | float) and not isinstance(value, bool) else _expect(float, value, where)
+        )
+        if not abs(number) < 1e300:
+            raise ConfigError(f"{where}: got {value}, allowed: a finite number")
+        return float(number)
+    return _expect(hint, value, where) if isinstance(hint, type) else value
+
+
+def _converted_tuple(kinds: tuple[Any, ...], values: list[Any], where: str) -> tuple[Any, ...]:
+    """A tuple of any length, or of a fixed one."""
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        kinds = (kinds[0],) * len(values)
+    if len(kinds) != len(values):
+        raise ConfigError(f"{where}: got {values!r}, allowed: a list of {len(kinds)}")
+    pairs = enumerate(zip(kinds, values, strict=True))
+    return tuple(_convert(kind, value, f"{where}[{position}]") for position, (kind, value) in pairs)
+
+
+def _expect(kind: type[T], value: Any, where: str) -> T:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: got {value!r}, allowed: {kind.__name__}")
+    return value
