@@ -202,14 +202,14 @@ def hit(run: Run, row: Row, follower: Follower, moments: random.Random) -> None:
         run.begin()
     goal = follower.look() + moments.randint(3, 60)
     wait(lambda: follower.look() >= goal or run.ended() is not None, "the next steps")
+    if run.ended() is not None:
+        row.problems.append(f"ended by itself with exit code {run.code}: {run.last_words()}")
+        return
     if row.how == "full":
         fill(run, moments.randint(0, ROOM))
         wait(lambda: follower.look() < 0 or run.ended() is not None, "a full disk")
         if run.code != 2 or not run.last_words().startswith("robot-rlhf: error:"):
             row.problems.append(f"full disk: exit code {run.code}: {run.last_words()}")
-        return
-    if run.ended() is not None:
-        row.problems.append(f"ended by itself with exit code {run.code}: {run.last_words()}")
         return
     if row.who != "robot":
         wait(lambda: run.child(row.who) > 0, f"a {row.who}")

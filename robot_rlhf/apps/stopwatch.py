@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robot_rlhf.apps.report import write_json
 from robot_rlhf.errors import ConfigError
 
 
@@ -53,4 +54,4 @@ class Stopwatch:
 
     def save(self) -> None:
         """Keep them for a resumed run."""
-        self._path.write_text(json.dumps(self.times()), encoding="utf-8")
+        write_json(self._path, self.times())

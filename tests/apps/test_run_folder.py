@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -90,3 +91,19 @@ def test_times_add_up_over_sessions_and_leave_measuring_out(tmp_path: Path) -> N
     path.write_text("{}")
     with pytest.raises(ConfigError, match=r"seconds\.json"):
         Stopwatch(path, resumed=True)
+
+
+def test_a_full_disk_leaves_the_times_of_before(tmp_path: Path) -> None:
+    """They were emptied, and the run could not be resumed."""
+    path = tmp_path / "seconds.json"
+    Stopwatch(path, resumed=False).save()
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Stopwatch(path, resumed=True).save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    Stopwatch(path, resumed=True).save()
