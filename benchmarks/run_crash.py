@@ -128,7 +128,8 @@ class Run:
     def child(self, who: str) -> int:
         """The process of one of its children; 0 where there is none."""
         try:
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            tasks = Path(f"/proc/{self.pid}/task").glob("*/children")  # a thread starts them again
+            children = [pid for task in tasks for pid in task.read_text().split()]
             lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in children}
         except OSError:
             return 0
