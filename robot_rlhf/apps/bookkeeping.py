@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rich.markup import escape
+from rich.text import Text
 
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.config import TrainConfig, named_settings
@@ -41,7 +41,7 @@ class Bookkeeping:
     def warn(self, text: str) -> None:
         """Say it now, and once more at the end."""
         self.warnings.append(text)
-        self.progress.note(f"[yellow]warning:[/] {escape(text)}")
+        self.progress.note(Text.assemble(("warning:", "yellow"), f" {text}"))
 
     # -- while practice goes on ------------------------------------------------------------------------------------
 
@@ -130,5 +130,5 @@ class Bookkeeping:
 
 def _figures(summary: Mapping[str, Any]) -> dict[str, float]:
     """What came out, for TensorBoard."""
-    names = ("success_rate", "human_minutes", "env_steps", "updates")
+    names = ("success_rate", "hands_on_minutes", "at_machine_minutes", "env_steps", "updates")
     return {f"result/{name}": float(summary[name]) for name in names if summary.get(name) is not None}

@@ -103,6 +103,8 @@ class ParallelTraining:
                 book.begin_practice()
                 try:
                     self._let_practise()
+                except EndedAtOnceError:
+                    raise
                 except KeyboardInterrupt:
                     interrupted = True
                     log.warning("stopping (KeyboardInterrupt): everything is saved")

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any
 
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -235,9 +234,9 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
         n for n in ("summary.json", "curves.png", "rollouts.mp4", "journal", "tensorboard") if (folder / n).exists()
     ]
     for warning in summary.get("warnings", ()):
-        table.add_row("[yellow]warning[/]", escape(warning))
+        table.add_row(Text("warning", "yellow"), Text(warning))
     table.add_row("look at", Text.assemble((str(folder), "bold"), f": {', '.join(present)}"))
     again = "train --resume" if summary.get("interrupted") else "eval"
     if summary.get("robot", "simulated") == "simulated":  # another one is driven and measured where it stands
-        table.add_row("next", escape(f"robot-rlhf {again} {shlex.quote(str(folder))}"))
+        table.add_row("next", Text(f"robot-rlhf {again} {shlex.quote(str(folder))}"))
     return table

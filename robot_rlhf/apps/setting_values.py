@@ -83,7 +83,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         number = (
             value if isinstance(value, int | float) and not isinstance(value, bool) else _expect(float, value, where)
         )
-        if not abs(number) < 1e300:
+        if not abs(number) < LARGE:
             raise ConfigError(f"{where}: got {value}, allowed: a finite number")
         return float(number)
     return _expect(hint, value, where) if isinstance(hint, type) else value

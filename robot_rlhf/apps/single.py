@@ -87,6 +87,8 @@ class SingleTraining:
                 try:
                     with self.book.progress:
                         self._teach(session)
+                except EndedAtOnceError:
+                    raise
                 except (KeyboardInterrupt, StopRequestedError) as reason:
                     interrupted = True
                     log.warning("stopping (%s): everything is saved", type(reason).__name__)

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from robot_rlhf.apps.bookkeeping import _figures
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.progress import Progress, result_table
 from robot_rlhf.apps.report import plot_curves, rolling_sum, write_json
+from robot_rlhf.apps.screen import screen
+from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.video import FAILURE_COLOUR, HOLD, SUCCESS_COLOUR, grid, write_video
 from robot_rlhf.errors import InvalidValueError, RenderError
 from robot_rlhf.runtime.evaluation import wilson_interval
@@ -102,6 +105,24 @@ def test_the_table_leads_with_the_person_s_time(tmp_path: Path) -> None:
     text = console.file.getvalue()
     assert text.lstrip().startswith("reach: 0.25 minutes hands on, 4.2 at the machine")
     assert "90%  (9 of 10; 95 % interval 60% to 98%)" in text
+
+
+def test_warnings_and_paths_are_printed_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    odd = "the learner made no update: see [bold]a/learner.log"
+    screen().print(result_table(tmp_path / "[x]", SUMMARY | {"warnings": [odd]}))
+    text = capsys.readouterr().out
+    assert odd in text
+    assert "[yellow]" not in text
+    assert f"robot-rlhf eval '{tmp_path}/[x]'" in text
+
+
+def test_tensorboard_compares_runs_by_figures_that_a_summary_has() -> None:
+    summary = summarise(TrainConfig(), Tally(0.05), [], None, None) | {"success_rate": 0.9, "updates": 3}
+    names = ("success_rate", "hands_on_minutes", "at_machine_minutes", "env_steps", "updates")
+    assert set(_figures(summary)) == {f"result/{name}" for name in names}
 
 
 def test_progress_without_a_terminal_says_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ def test_there_is_no_other_console_and_no_markup() -> None:
         text = file.read_text()
         assert file.name == "screen.py" or not re.search(r"(?<![A-Za-z])Console\(", text), file
         assert not re.search(r"\[/\w*\]|\[(bold|dim|red|green|yellow|cyan)", text), file
+        assert "rich.markup" not in text, file  # what is not read as markup must not be escaped either
 
 
 @pytest.mark.parametrize("package", ["robot_rlhf", "sim", "hardware"])
