@@ -19,6 +19,7 @@ from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.policy.networks import NetworkConfig
+from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SECONDS, SEED, SHARE, Range, check_ranges
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
@@ -30,6 +31,9 @@ TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
 """Every task by name; another one is one more entry."""
 
 T = TypeVar("T")
+PIXELS = Range(1, 4_096)
+"""Height and width of recorded pictures."""
+ARMS = Range(1, 1_024)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class ReplayConfig:
     pictures: Literal["device", "pinned"] = "device"
     """Where pictures lie with device cuda: there, or in pinned memory of the host when they are too many."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, "replay", rows=Range(2, COUNT.most), discount=SHARE)
+        check_ranges(self, "replay", n_step=Range(1, 1_000), pre_intervention=COUNT)
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -68,13 +76,8 @@ class EvaluationConfig:
     """That is: the person drove less than this share of the steps of the last 20 practice episodes."""
 
     def __post_init__(self) -> None:
-        if self.every < 0:
-            raise ConfigError(f"evaluation.every: got {self.every}, allowed >= 0")
-        for name in ("episodes", "final_episodes"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"evaluation.{name}: got {getattr(self, name)}, allowed >= 1")
-        if self.stop_at is not None and not 0.0 < self.stop_at <= 1.0:
-            raise ConfigError(f"evaluation.stop_at: got {self.stop_at}, allowed: above 0, up to 1")
+        check_ranges(self, "evaluation", every=COUNT, episodes=AT_LEAST_ONE, final_episodes=AT_LEAST_ONE)
+        check_ranges(self, "evaluation", stop_at=Range(0.0, 1.0, above=True), stop_human_share=SHARE)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,13 @@ class AsyncConfig:
     """Seconds of silence after which the learner counts as gone."""
     restarts: int = 5
     """Times a dead learner is started again before the run ends."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "asynchronous", publish_every=AT_LEAST_ONE, heartbeat_timeout=SECONDS, restarts=COUNT)
+
+
+SERVO = Range(0, 252)
+"""Ids that a Dynamixel servo may have."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,10 @@ class DeviceConfig:
     """Leader: 1 or -1 per joint; empty for 1."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, "console.device", facing=Range(-1e3, 1e3), zeros=Range(-1e3, 1e3))
+        check_ranges(self, "console.device", ids=SERVO, gripper_id=SERVO)
+        if not set(self.signs) <= {1, -1}:
+            raise ConfigError(f"console.device.signs: got {self.signs}, allowed 1 or -1, each")
         if self.kind == "leader" and not self.port:
             raise ConfigError("console.device.port: missing; a leader arm is read over a serial port")
 
@@ -136,11 +150,7 @@ class ConsoleConfig:
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"console.port: got {self.port}, allowed 0 to 65535")
-        for name in ("patience", "give_back_after"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"console.{name}: got {getattr(self, name)}, allowed above 0")
+        check_ranges(self, "console", port=Range(0, 65535), patience=SECONDS, give_back_after=SECONDS)
 
 
 @dataclass(frozen=True)
@@ -221,12 +231,8 @@ class TrainConfig:
             known(self.demonstrator, PEOPLE, "demonstrator")
         elif self.console is not None and self.mode != "asynchronous":
             raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
-        for name in ("steps", "demonstrations", "video_episodes"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 0")
-        for name in ("checkpoint_every", "threads", "image_size", "arms"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
+        check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT)
+        check_ranges(self, "", checkpoint_every=AT_LEAST_ONE, image_size=PIXELS, threads=Range(1, 1_024), arms=ARMS)
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
         check_device(self.device)

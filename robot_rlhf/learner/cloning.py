@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, WeightSnapshot
-from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.sac import imitation_mask
 from robot_rlhf.learner.state import AdamState, snapshot_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
+from robot_rlhf.ranges import RATE, SHARE, SHIFT, WEIGHT, check_ranges
 from robot_rlhf.replay.augment import augmented
 
 
@@ -30,8 +30,8 @@ class CloningConfig:
     """Share of the pictures whose colours are turned at random, as in sac."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.turned_colours <= 1.0:
-            raise ConfigError(f"cloning.turned_colours: got {self.turned_colours}, allowed 0 to 1")
+        check_ranges(self, "cloning", learning_rate=RATE, spread_weight=WEIGHT)
+        check_ranges(self, "cloning", shift_pixels=SHIFT, turned_colours=SHARE)
 
 
 class CloningLearner:

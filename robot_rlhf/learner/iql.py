@@ -24,6 +24,7 @@ from robot_rlhf.policy.networks import (
     split_action,
 )
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
+from robot_rlhf.ranges import RATE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import shift_pictures
 
 LARGEST_ACTION = 0.99
@@ -52,10 +53,8 @@ class IqlConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.expectile < 1.0:
             raise ConfigError(f"iql.expectile: got {self.expectile}, allowed: between 0 and 1")
-        if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
-            raise ConfigError("iql.target_rate and iql.average_rate: allowed (0, 1]")
-        if self.inverse_temperature < 0.0 or self.largest_weight <= 0.0:
-            raise ConfigError("iql.inverse_temperature: allowed >= 0; iql.largest_weight: allowed above 0")
+        check_ranges(self, "iql", learning_rate=RATE, target_rate=RATE, average_rate=RATE, shift_pixels=SHIFT)
+        check_ranges(self, "iql", inverse_temperature=WEIGHT, largest_weight=Range(0.0, 1e6, above=True))
 
 
 # -- losses ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from torch import Tensor
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.reward_data import Moments, Pairs, Rows, by_episode, preference_probabilities, to_device
 from robot_rlhf.learner.reward_losses import bradley_terry, progress_loss, success_loss
+from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
 from robot_rlhf.replay.augment import shift_pictures
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import Heads
@@ -34,6 +35,9 @@ class ProgressConfig:
     wrong_text: float = 0.2
     """Share of rows that are shown with another task's sentence, for which progress is 0; where there are several."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, "progress", failed=SHARE, failed_end=SHARE, wrong_text=SHARE)
+
 
 @dataclass(frozen=True)
 class PreferenceConfig:
@@ -49,6 +53,7 @@ class PreferenceConfig:
     """Steps drawn of each segment where pictures are looked at, standing for all of them; 0 takes all."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, "preference", pairs=Range(1, 1_000_000), enough=SHARE, picture_steps=COUNT)
         if not 0.0 <= self.mistakes < 1.0:
             raise ConfigError(f"preference.mistakes: got {self.mistakes}, allowed 0 to below 1")
 
@@ -67,8 +72,7 @@ class SuccessConfig:
     """Share of the others that the threshold may let pass, on episodes kept for calibration."""
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or self.gap < 0:
-            raise ConfigError(f"success: got frames {self.frames}, gap {self.gap}, allowed frames >= 1, gap >= 0")
+        check_ranges(self, "success", frames=Range(1, 1_000_000), gap=Range(0, 1_000_000), hard=SHARE)
         if not 0.0 <= self.false_positive_rate < 1.0:
             raise ConfigError(f"success.false_positive_rate: got {self.false_positive_rate}, allowed 0 to below 1")
 

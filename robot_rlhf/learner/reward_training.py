@@ -27,6 +27,7 @@ from robot_rlhf.learner.reward_lessons import (
     success_rows,
 )
 from robot_rlhf.learner.state import AdamState
+from robot_rlhf.ranges import AT_LEAST_ONE, RATE, SHIFT, Range, check_ranges
 from robot_rlhf.rewards.metrics import Detection, Proportion, detection, roc_auc, voc
 from robot_rlhf.rewards.model import Calibration, HeldSuccess, LearnedReward
 from robot_rlhf.rewards.network import Head
@@ -55,9 +56,8 @@ class RewardTraining:
     success: SuccessConfig = field(default_factory=SuccessConfig)
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch_size", "review_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"training.{name}: got {getattr(self, name)}, allowed >= 1")
+        check_ranges(self, "training", updates=AT_LEAST_ONE, review_every=AT_LEAST_ONE, batch_size=Range(1, 1_000_000))
+        check_ranges(self, "training", learning_rate=RATE, shift_pixels=SHIFT)
         for name in ("calibration_share", "held_out_share"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"training.{name}: got {getattr(self, name)}, allowed 0 to below 1")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.ranges import WEIGHT, Range, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import EVERYTHING, Group
 from robot_rlhf.replay.relabel import Relabelling
@@ -87,10 +88,7 @@ class RewardModelConfig:
             raise ConfigError(f"reward_model.members: {self.members} needs two goal sentences; allowed with one: mean")
         if self.gates.rules and not self.is_used:
             raise ConfigError("reward_model.gates: allowed with a learned reward: reward_model.file, .learns or .clip")
-        if not self.scale > 0.0:
-            raise ConfigError(f"reward_model.scale: got {self.scale}, allowed above 0")
-        if not self.penalty >= 0.0:
-            raise ConfigError(f"reward_model.penalty: got {self.penalty}, allowed >= 0")
+        check_ranges(self, "reward_model", scale=Range(0.0, 1e6, above=True), penalty=WEIGHT)
 
 
 UNAIDED: Group = frozenset({Source.POLICY, Source.PRE_INTERVENTION})

@@ -26,6 +26,7 @@ from robot_rlhf.policy.networks import (
     split_action,
 )
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
+from robot_rlhf.ranges import AT_LEAST_ONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import augmented
 
 BATCH_COLUMNS = ("action", "reward", "discount", "source", "weight", "index")
@@ -82,14 +83,14 @@ class SacConfig:
     same results but for rounding. Without such a compiler updates are done as otherwise, and the log says so."""
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.target_rate <= 1.0 or not 0.0 < self.average_rate <= 1.0:
-            raise ConfigError("sac.target_rate and sac.average_rate: allowed (0, 1]")
-        if self.actor_every < 1 or self.target_subset < 1:
-            raise ConfigError("sac.actor_every and sac.target_subset: allowed >= 1")
-        if not self.learning_rate > 0.0 or (self.learning_rate_end is not None and not self.learning_rate_end > 0.0):
-            raise ConfigError("sac.learning_rate and sac.learning_rate_end: allowed above 0")
-        if not 0.0 <= self.turned_colours <= 1.0:
-            raise ConfigError(f"sac.turned_colours: got {self.turned_colours}, allowed 0 to 1")
+        check_ranges(self, "sac", learning_rate=RATE, learning_rate_end=RATE, target_rate=RATE, average_rate=RATE)
+        check_ranges(self, "sac", learning_rate_updates=AT_LEAST_ONE, cloning_updates=AT_LEAST_ONE)
+        check_ranges(self, "sac", actor_every=AT_LEAST_ONE, target_subset=AT_LEAST_ONE, shift_pixels=SHIFT)
+        check_ranges(self, "sac", temperature=Range(1e-12, 1e6), target_entropy=Range(-1e6, 1e6))
+        check_ranges(self, "sac", cloning_weight=WEIGHT, cloning_weight_end=WEIGHT, encoder_cloning=WEIGHT)
+        check_ranges(self, "sac", turned_colours=SHARE, return_bounds=Range(-1e6, 1e6))
+        if self.return_bounds is not None and not self.return_bounds[0] < self.return_bounds[1]:
+            raise ConfigError(f"sac.return_bounds: got {self.return_bounds}, allowed: the lower one first")
 
 
 class Noise(NamedTuple):

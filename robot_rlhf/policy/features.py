@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Array, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.encoders import FrozenEncoder
+from robot_rlhf.ranges import Range, check_ranges
 
 LEAD_GAIN = 25.0
 """Per metre: how strongly the distance from tool to commanded target enters."""
@@ -39,6 +40,9 @@ class FeatureConfig:
     learned at one place holds at every other; height is always given."""
     near: float = 0.125
     """Metres of relative position that make 1.0."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0))
 
 
 class Features:

@@ -17,6 +17,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy import products
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
 from robot_rlhf.policy.mlp import Layer, mlp
+from robot_rlhf.ranges import MEMBERS, WIDTH, check_hidden, check_ranges
 
 USUAL_BATCH = 256
 LOG_STD_MIN = -5.0
@@ -46,6 +47,8 @@ class NetworkConfig:
     """Size of the vector each camera's picture becomes."""
 
     def __post_init__(self) -> None:
+        check_hidden(self.hidden, "network")
+        check_ranges(self, "network", critics=MEMBERS, image_latent=WIDTH)
         if self.encoder_frozen and self.encoder_weights is None:
             raise ConfigError("network.encoder_frozen: needs network.encoder_weights; a random encoder must learn")
 

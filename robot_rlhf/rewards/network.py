@@ -13,6 +13,7 @@ from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.policy.encoders import ImageEncoder
 from robot_rlhf.policy.mlp import mlp
 from robot_rlhf.policy.networks import EnsembleLinear, EnsembleNorm, layers_of
+from robot_rlhf.ranges import MEMBERS, WIDTH, Range, check_hidden, check_ranges
 from robot_rlhf.rewards.text import TextEncoder, WordBag
 
 Head = Literal["progress", "preference", "success"]
@@ -63,11 +64,9 @@ class RewardConfig:
     """Rows of the table into which words are hashed."""
 
     def __post_init__(self) -> None:
-        for name in ("members", "bins", "image_latent", "text_rows"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"reward.{name}: got {getattr(self, name)}, allowed >= 1")
-        if self.text < 0:
-            raise ConfigError(f"reward.text: got {self.text}, allowed >= 0")
+        check_hidden(self.hidden, "reward")
+        check_ranges(self, "reward", members=MEMBERS, bins=WIDTH, image_latent=WIDTH)
+        check_ranges(self, "reward", text=Range(0, WIDTH.most), text_rows=Range(1, 1_000_000))
 
 
 class Heads(NamedTuple):

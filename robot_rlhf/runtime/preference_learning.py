@@ -23,11 +23,11 @@ from robot_rlhf.datatypes import (
     Segment,
     Step,
 )
-from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.comparisons import Budget, preference
 from robot_rlhf.feedback.queries import Candidate, Pair, choose, segments_of
 from robot_rlhf.learner.reward_data import Moments, Pairs, part_preferences, preference_probabilities
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
+from robot_rlhf.ranges import AT_LEAST_ONE, check_ranges
 from robot_rlhf.rewards.labelers.oracle import Oracle, Teacher, gold_by_episode, usual_reward
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
@@ -52,9 +52,7 @@ class PreferenceLearning:
     training: RewardTraining = field(default_factory=lambda: RewardTraining(updates=400, review_every=50))
 
     def __post_init__(self) -> None:
-        for name in ("every", "episodes", "megabytes"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"preferences.{name}: got {getattr(self, name)}, allowed >= 1")
+        check_ranges(self, "preferences", every=AT_LEAST_ONE, episodes=AT_LEAST_ONE, megabytes=AT_LEAST_ONE)
 
 
 class PreferenceLearner:
@@ -213,9 +211,8 @@ class TeacherConfig:
     """The teacher's irregularities."""
 
     def __post_init__(self) -> None:
-        for name in ("budget", "pairs", "every", "length", "newest"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"teacher.{name}: got {getattr(self, name)}, allowed >= 1")
+        names = ("budget", "pairs", "every", "length", "newest")
+        check_ranges(self, "teacher", **dict.fromkeys(names, AT_LEAST_ONE))
 
 
 class SimulatedTeacher:

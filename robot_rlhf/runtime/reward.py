@@ -7,6 +7,7 @@ from typing import Literal
 
 from robot_rlhf.datatypes import Button, Observation, Outcome
 from robot_rlhf.ports import Task
+from robot_rlhf.ranges import Range, check_ranges
 from robot_rlhf.runtime.success_watch import SuccessWatch
 
 
@@ -25,6 +26,9 @@ class SparseReward:
 
     gold: bool = False
     """Record the simulator's true reward instead, and learn from it: the yardstick of learned rewards, nothing else."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "reward", gripper_cost=Range(0.0, 1e3), failure_cost=Range(0.0, 1e3))
 
     @property
     def source(self) -> str:

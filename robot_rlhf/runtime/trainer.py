@@ -11,11 +11,12 @@ from typing import Protocol
 import torch
 
 from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step, WeightSnapshot
-from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.rewarding import RewardKeeper
 from robot_rlhf.ports import Learner, Subscriber
+from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
@@ -62,10 +63,9 @@ class TrainerConfig:
     """Share of each batch drawn from demonstrations and corrections; the rest from all practice."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.prior_share <= 1.0:
-            raise ConfigError(f"trainer.prior_share: got {self.prior_share}, allowed 0 to 1")
-        if self.batch_size < 1:
-            raise ConfigError(f"trainer.batch_size: got {self.batch_size}, allowed >= 1")
+        check_ranges(self, "trainer", batch_size=Range(1, 1_000_000), updates_per_step=Range(0.0, 1e4))
+        check_ranges(self, "trainer", start_after=COUNT, warm_start_updates=COUNT, warm_critic_updates=COUNT)
+        check_ranges(self, "trainer", prior_share=SHARE)
 
 
 class Trainer:

@@ -13,11 +13,24 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.build import build_policy, build_trainer, build_world
+from robot_rlhf.apps.config import (
+    TASKS,
+    ConsoleConfig,
+    ReplayConfig,
+    TrainConfig,
+    defaults_for,
+    read_yaml,
+    write_yaml,
+)
+from robot_rlhf.apps.setting_values import build, plain
+from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.timing import FakeClock
 from sim.person import PEOPLE, PersonConfig
 
 CONFIGS = st.builds(
@@ -117,6 +130,91 @@ def test_any_setting_of_any_value_is_taken_or_refused_in_one_line(tmp_path: Path
                 raise AssertionError(f"{'.'.join(names)}: {odd!r} gave {error!r}") from error
     assert tried > 3_000
     assert refused > tried // 2
+
+
+EXTREMES = (-(10**30), -1e9, -5, -1, 0, 1e-300, 1, 2, 0.5, 1e6, 10**9, 2**63, 10**30, 1e299)
+
+
+def numbers(settings: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every setting that holds a number or a list of them, with its value as a file has it."""
+    for name, value in settings.items():
+        hinted = (*before, name)
+        if isinstance(value, dict):
+            yield from numbers(value, hinted)
+        elif isinstance(value, int | float | list) and not isinstance(value, bool):
+            yield hinted, value
+
+
+def set_in(settings: dict[str, Any], names: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A copy with one setting changed."""
+    first, *rest = names
+    return {**settings, first: set_in(settings[first], tuple(rest), value) if rest else value}
+
+
+def refusal(settings: dict[str, Any], spec: RobotSpec) -> str | None:
+    """Build what a run is made of; returns what was refused, None for nothing."""
+    try:
+        config = build(TrainConfig, settings, "config.yaml")
+        build_world(config, FakeClock())
+        build_policy(config, spec, sample=True)
+        build_trainer(config, spec, lambda updates, metrics: None)
+    except RobotRlhfError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("algorithm", ["sac", "cloning", "iql"])
+def test_a_run_can_be_built_with_every_number_that_is_allowed(algorithm: str) -> None:
+    small = NetworkConfig(hidden=(8,), critics=2)
+    tiny = dataclasses.replace(defaults_for("reach"), network=small, replay=ReplayConfig(rows=50))
+    settings = plain(dataclasses.replace(tiny, algorithm=algorithm, seed=1))
+    settings["task_options"] = {}
+    optional = [
+        (("sac", "learning_rate_end"), None),
+        (("sac", "target_entropy"), None),
+        (("evaluation", "stop_at"), None),
+    ]
+    spec = build_world(tiny, FakeClock()).spec
+    built = refused = 0
+    for names, value in [*numbers(settings), *optional]:
+        if algorithm != "sac" and names[0] not in (algorithm, "network", "replay", "trainer", "features"):
+            continue
+        lists = isinstance(value, list)
+        for odd in [[], *([e] * n for e in EXTREMES for n in {1, len(value)})] if lists else EXTREMES:
+            said = refusal(set_in(settings, names, odd), spec)
+            built, refused = built + (said is None), refused + (said is not None)
+            assert said is None or names[-1] in said or names == ("replay", "rows"), f"{'.'.join(names)}: {odd}: {said}"
+            assert said is None or "\n" not in said
+    assert built > 20
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("network: {hidden: [-5]}", "network.hidden: got [-5], allowed: 1 to 16 layers of >= 1, at most 4096 units"),
+        ("network: {hidden: []}", "network.hidden: got [], allowed"),
+        ("network: {critics: 0}", "network.critics: got 0, allowed 1 to 100"),
+        ("replay: {rows: 0}", "replay.rows: got 0, allowed >= 2"),
+        ("replay: {n_step: 0}", "replay.n_step: got 0, allowed >= 1"),
+        ("replay: {discount: 2}", "replay.discount: got 2.0, allowed 0 to 1"),
+        ("trainer: {batch_size: 0}", "trainer.batch_size: got 0, allowed >= 1"),
+        ("trainer: {updates_per_step: -1}", "trainer.updates_per_step: got -1.0, allowed >= 0"),
+        ("iql: {learning_rate: 0}", "iql.learning_rate: got 0.0, allowed: above 0, up to 1"),
+        ("asynchronous: {heartbeat_timeout: -1}", "asynchronous.heartbeat_timeout: got -1.0, allowed: above 0"),
+        ("console: {give_back_after: -1}", "console.give_back_after: got -1.0, allowed: above 0"),
+        ("console: {device: {signs: [2]}}", "console.device.signs: got (2,), allowed 1 or -1"),
+        ("image_size: 0", "image_size: got 0, allowed >= 1"),
+        ("seed: -1", "seed: got -1, allowed >= 0"),
+        ("sac: {return_bounds: [1, -1]}", "sac.return_bounds: got (1.0, -1.0), allowed: the lower one first"),
+    ],
+)
+def test_impossible_numbers_are_named_with_what_is_allowed(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"task: \xff\xfe", b"\x00\x01", b"a: &a [*a]\ntask: *a", b"{" * 5_000])
