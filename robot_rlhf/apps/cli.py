@@ -22,7 +22,7 @@ COMMANDS = {
     "label": "compare pairs of recorded clips: you, rules, a model, or an oracle",
     "reward": "learn a reward from recorded sessions, score with it, report on it",
     "record": "record demonstrations into a journal",
-    "journal": "look at a journal, replay it, export it",
+    "journal": "look at a journal, replay, export, import and salvage it",
     "ros": "the nodes of a ROS 2 robot: policy, stand-in robot, learner, operator, recorder",
     "doctor": "what works on this machine",
 }

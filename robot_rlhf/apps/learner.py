@@ -145,7 +145,7 @@ class _Learner:
             if not self.parallel and record.next_observation.stamp > self._began:
                 self.latencies.append(time.monotonic() - record.next_observation.stamp)
         elif isinstance(record, EpisodeEnd):
-            # Counted as the robot's process counted it when it ran: that one does not ask for another if it is deleted.
+            # As it was recorded: once practice has begun, nobody is asked for another one if it is deleted.
             demonstrated = isinstance(recorded, EpisodeEnd) and recorded.outcome is Outcome.SUCCESS
             self.demonstrations += demonstrated and self._kind is EpisodeKind.DEMONSTRATION
             self._log_values()

@@ -108,12 +108,13 @@ class LearnerLink:
             at_most: seconds to wait, however far it is.
 
         Returns:
-            Why they were not made; empty when they were, or when the demonstrations are not complete.
+            Why they were not made; empty when they were, or when practice never began, as
+            demonstrations were missing.
 
         Raises:
             LinkError: as `check` does.
         """
-        if tally.demonstrations < self._config.demonstrations:
+        if not tally.steps and tally.demonstrations < self._config.demonstrations:
             return ""
         began = moved = self._clock.now()
         last = None

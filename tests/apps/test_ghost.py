@@ -14,6 +14,7 @@ from robot_rlhf.console.guides import ghost
 from robot_rlhf.console.wire import Present, decode_present, encode_situation
 from robot_rlhf.datatypes import EpisodeKind, Phase, Situation
 from robot_rlhf.timing import FakeClock
+from tests.waits import CEILING
 
 
 @pytest.mark.parametrize("task", ["reach", "pick_cube"])
@@ -24,7 +25,7 @@ def test_the_way_begins_where_the_demonstration_does_and_ends_done(task: str) ->
     seen = world.guard.observe()
     waiting = Situation(1.0, Phase.WAITING, seen, episode="d-1", kind=EpisodeKind.DEMONSTRATION)
     shown.show(waiting)  # for the learner: where it will begin is not known yet
-    shown.wait()
+    shown.wait(CEILING)
     assert shown.way == {}
     for number in (1, 2):
         shown.show(replace(waiting, phase=Phase.RESETTING))
@@ -32,7 +33,7 @@ def test_the_way_begins_where_the_demonstration_does_and_ends_done(task: str) ->
         world.guard.anchor()
         seen, before = world.guard.observe(), world.task.arm.snapshot().vector
         shown.show(replace(waiting, observation=seen, episode=f"d-{number}"))
-        shown.wait()
+        shown.wait(CEILING)
         assert shown.way["episode"] == f"d-{number}"
         moments = np.array(shown.way["moments"])
         np.testing.assert_allclose(moments[0, :7], seen.tool_pose_in_base, atol=1e-3)
@@ -51,7 +52,7 @@ def test_it_works_at_the_beginning_of_demonstrations_alone() -> None:
     shown = Ghost(config, world.task.arm)
     for phase in (Phase.RESETTING, Phase.WAITING, Phase.RUNNING):
         shown.show(Situation(1.0, phase, world.guard.observe(), episode="p", kind=EpisodeKind.PRACTICE))
-    shown.wait()
+    shown.wait(CEILING)
     assert shown.way == {}
 
 

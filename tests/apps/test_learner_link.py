@@ -94,6 +94,14 @@ def test_steps_of_deleted_episodes_are_not_waited_for(tmp_path: Path) -> None:
     assert learner.let_finish(ran(100), told.look) == ""
 
 
+def test_a_demonstration_deleted_during_practice_changes_nothing(tmp_path: Path) -> None:
+    due = earned(config(), 100)
+    learner, told = link(tmp_path, NEWS, replace(NEWS, version=due, steps=100, recorded=100, updates=due))
+    assert learner.let_finish(Tally(0.05, demonstrations=0, steps=100), told.look) == ""
+    assert told.news is not None
+    assert told.news.updates == due
+
+
 def test_one_that_does_not_go_on_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     learner, told = link(tmp_path, replace(NEWS, state="reading the journal"))
     late = learner.let_finish(ran(100), told.look)
