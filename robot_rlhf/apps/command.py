@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import tyro
 
+from robot_rlhf.apps.setting_values import check_values
 from robot_rlhf.errors import ConfigError
 
 T = TypeVar("T")
@@ -22,7 +23,8 @@ def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None
     """Read options into a frozen dataclass whose field docstrings are its --help.
 
     Raises:
-        ConfigError: an option that does not exist, a value of the wrong type, or one that is missing.
+        ConfigError: an option that does not exist, a value of the wrong type, one that is missing, a number that is NaN
+            or infinite, or text that is not UTF-8.
     """
     noise = io.StringIO()
     wants_help = any(word in ("-h", "--help") for word in argv)
@@ -42,6 +44,7 @@ def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None
         raise ConfigError(f"{name}: {_first_sentence(noise.getvalue())}; see robot-rlhf {name} --help") from None
     if unknown:
         raise _unknown(cls, name, unknown[0])
+    check_values(options)
     return typing.cast("T", options)
 
 

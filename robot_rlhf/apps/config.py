@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import torch
 import yaml
 
-from robot_rlhf.apps.setting_values import build, check_finite, plain
+from robot_rlhf.apps.setting_values import build, check_values, plain
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
@@ -220,7 +220,7 @@ class TrainConfig:
     """Practice steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        check_finite(self)
+        check_values(self)
         if self.robot == "ros":
             if self.mode != "asynchronous":
                 raise ConfigError("mode: with robot ros a run is asynchronous; a robot lives in real time")

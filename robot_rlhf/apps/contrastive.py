@@ -22,6 +22,7 @@ from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, FaultLatchedError
 from robot_rlhf.learner.contrastive import ContrastiveConfig, choice_accuracy, recall, train_contrastive
+from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, load_open_clip, preprocessed, save_clip
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.timing import FakeClock
@@ -69,6 +70,7 @@ class ClipOptions:
     """cpu or cuda."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, "", seed=SEED)
         unknown = [task for task in self.tasks if task not in TASKS]
         if unknown or not self.tasks:
             raise ConfigError(f"tasks: got {unknown or 'none'}, allowed: one or more of {', '.join(TASKS)}")

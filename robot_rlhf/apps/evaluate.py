@@ -23,6 +23,7 @@ from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.timing import FakeClock
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class EvaluateOptions:
     """Film some more episodes, into eval-<seed>.mp4."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, "", seed=SEED)
         if self.episodes is not None and self.episodes < 1:
             raise ConfigError(f"--episodes: got {self.episodes}, allowed >= 1")
 

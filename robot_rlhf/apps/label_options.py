@@ -9,6 +9,7 @@ from typing import Literal
 import tyro
 
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.rewards.labelers.endpoint import EndpointConfig
 from robot_rlhf.rewards.labelers.oracle import Teacher
 
@@ -54,6 +55,7 @@ class LabelOptions:
     """Take the model's answers from this transcript; nothing is sent."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, "", seed=SEED)
         for name, least in (("count", 1), ("hindsight", 0), ("moments", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"--{name}: got {getattr(self, name)}, allowed >= {least}")

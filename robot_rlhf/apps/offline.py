@@ -42,6 +42,7 @@ from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
@@ -106,9 +107,8 @@ class OfflineOptions:
     def __post_init__(self) -> None:
         if not self.runs:
             raise ConfigError("offline: no RUN; allowed: one or more folders of runs or journals")
-        for name in ("updates", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: got {getattr(self, name)}, allowed >= 1")
+        check_ranges(self, "", updates=AT_LEAST_ONE, batch_size=Range(1, 1_000_000), seed=SEED)
+        check_ranges(self, "", episodes=AT_LEAST_ONE, video_episodes=COUNT)
         if self.reward not in ("sparse", "gold", "clip") and not Path(self.reward).is_file():
             raise ConfigError(
                 f"--reward {self.reward}: no such file; allowed: sparse, gold, clip, or a learned reward's file"

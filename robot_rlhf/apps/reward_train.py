@@ -31,6 +31,7 @@ from robot_rlhf.apps.screen import screen
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
+from robot_rlhf.ranges import SEED, Range, check_ranges
 from robot_rlhf.rewards.metrics import Detection, Proportion
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
@@ -76,8 +77,7 @@ class RewardTrainOptions:
             raise ConfigError("reward train: no RUN; allowed: one or more folders of runs or journals")
         if not self.head:
             raise ConfigError("--head: none; allowed: progress, preference, success")
-        if self.threads < 1:
-            raise ConfigError(f"--threads: got {self.threads}, allowed >= 1")
+        check_ranges(self, "", threads=Range(1, 1_024), seed=SEED)
         if self.out.is_dir():
             raise ConfigError(f"--out {self.out}: is a folder; allowed is a file, for example reward.safetensors")
         check_device(self.device)

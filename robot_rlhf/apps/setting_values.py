@@ -16,10 +16,16 @@ LARGE = 1e300
 """Above it a number is as good as infinite."""
 
 
-def check_finite(settings: Any, where: str = "") -> None:
-    """Raises ConfigError for a number anywhere in settings that is NaN or infinite: no comparison would refuse it."""
+def check_values(settings: Any, where: str = "") -> None:
+    """Check what no comparison would refuse, anywhere in settings.
+
+    Raises:
+        ConfigError: a number that is NaN or infinite, or text that no UTF-8 file can hold; names it.
+    """
     if isinstance(settings, float) and not math.isfinite(settings):
         raise ConfigError(f"{where}: got {settings}, allowed: a finite number")
+    if isinstance(settings, str | Path) and not _is_unicode(str(settings)):
+        raise ConfigError(f"{where}: got {str(settings)!a}, which is not UTF-8")
     entries: list[tuple[object, Any]] = []
     if dataclasses.is_dataclass(settings):
         entries = [(field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
@@ -28,7 +34,16 @@ def check_finite(settings: Any, where: str = "") -> None:
     elif isinstance(settings, tuple):
         entries = list(enumerate(settings))
     for name, entry in entries:
-        check_finite(entry, f"{where}.{name}" if where else str(name))
+        check_values(entry, f"{where}.{name}" if where else str(name))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it is text: bytes that are none come from the command line as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def plain(value: Any) -> Any:

@@ -90,6 +90,11 @@ def test_what_is_wrong_is_named(text: str, error: type[Exception], said: str, tm
         ({"reward": SparseReward(judge="model")}, "only together"),
         ({"success_model": Path("x")}, "only together"),
         ({"reward_model": RewardModelConfig(learns=True), "algorithm": "dagger"}, "looks at no reward"),
+        (
+            {"reward_model": RewardModelConfig(learns=True), "algorithm": "iql"},
+            "reward_model: iql learns from recorded rewards alone; allowed with algorithm sac",
+        ),
+        ({"reward_model": RewardModelConfig(learns=True), "algorithm": "cloning"}, "looks at no reward"),
         ({"teacher": TeacherConfig(labeler="oracle")}, "reward-model.learns"),
     ],
 )
