@@ -19,7 +19,7 @@ class RosDistribution(Distribution):
 
 
 def version() -> str:
-    found = re.search(r'__version__ = "(.+)"', (HERE / PACKAGE / "__init__.py").read_text())
+    found = re.search(r'__version__ = "(.+)"', (HERE / PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     assert found is not None
     return found[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import signal
@@ -49,6 +50,7 @@ FAILED = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; returns the exit code: 0 done, 1 a check failed, 2 an error, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _print_what_the_terminal_can()
     logging.basicConfig(level=logging.WARNING, handlers=[_OneLine()])
     try:
         return _dispatch(arguments)
@@ -108,6 +110,13 @@ class _OneLine(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def _print_what_the_terminal_can() -> None:
+    """A character that the output's encoding lacks, as in a name of another alphabet, becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _print(text: str) -> None:

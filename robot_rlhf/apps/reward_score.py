@@ -174,7 +174,7 @@ def _table(options: RewardScoreOptions, found: Sequence[Scored]) -> Table:
 
 
 def _write(path: Path, found: Iterable[Scored], rules: Sequence[str]) -> None:
-    with path.open("x") as file:
+    with path.open("x", encoding="utf-8") as file:
         for scored in found:
             file.write(json.dumps(_line(scored, rules)) + "\n")
 

@@ -133,7 +133,7 @@ class Recorder:
         target = self._folder / "metadata.yaml"
         scratch = target.with_suffix(".part")
         try:
-            scratch.write_text(yaml.safe_dump({"rosbag2_bagfile_information": said}, sort_keys=False))
+            scratch.write_text(yaml.safe_dump({"rosbag2_bagfile_information": said}, sort_keys=False), encoding="utf-8")
             scratch.replace(target)
         except OSError as error:
             raise JournalError(f"{target}: cannot be written: {error.strerror}") from error

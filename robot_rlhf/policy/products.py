@@ -55,7 +55,7 @@ def _is_faster() -> bool:
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return False
     try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
 

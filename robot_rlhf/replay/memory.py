@@ -120,7 +120,7 @@ def _machine_free() -> int | None:
     table = Path("/proc/meminfo")
     if not table.exists():
         return None
-    for line in table.read_text().splitlines():
+    for line in table.read_text(encoding="utf-8").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
@@ -130,7 +130,11 @@ def _container_free() -> int | None:
     """What the control group of a container leaves, without the page cache that it can give back."""
     group = Path("/sys/fs/cgroup")
     limit, used, stat = group / "memory.max", group / "memory.current", group / "memory.stat"
-    if not (limit.exists() and used.exists() and stat.exists()) or limit.read_text().strip() == "max":
+    if not (limit.exists() and used.exists() and stat.exists()) or limit.read_text(encoding="utf-8").strip() == "max":
         return None
-    cache = sum(int(line.split()[1]) for line in stat.read_text().splitlines() if line.startswith("inactive_file "))
-    return max(0, int(limit.read_text()) - int(used.read_text()) + cache)
+    cache = sum(
+        int(line.split()[1])
+        for line in stat.read_text(encoding="utf-8").splitlines()
+        if line.startswith("inactive_file ")
+    )
+    return max(0, int(limit.read_text(encoding="utf-8")) - int(used.read_text(encoding="utf-8")) + cache)

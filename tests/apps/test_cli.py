@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,26 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["journal", "info", "nowhere"], "nowhere: no such journal"),
         (["journal", "export", str(SAMPLE), "--out", "x", "--format", "lerbot"], "Did you mean 'lerobot'?"),
         (["journal", "replay", str(SAMPLE), "--speed", "-1"], "--speed: got -1.0, allowed >= 0"),
+        (["journal", "replay", str(SAMPLE), "--speed", "nan"], "speed: got nan, allowed: a finite number"),
+        (["journal", "import", "BAG", "--period", "nan"], "period: got nan, allowed above 0"),
+        (["label", "RUN", "--oracle.beta", "nan"], "beta: got nan, allowed >= 0"),
+        (["label", "RUN", "--vlm.temperature", "inf"], "vlm.temperature: got inf, allowed: a finite number"),
+        (["label", "RUN", "--seed", "-1"], "seed: got -1, allowed >= 0"),
+        (["label", "RUN", "--author", "caf\udce9"], r"author: got 'caf\udce9', which is not UTF-8"),
+        (
+            ["record", "--out", "x", "--task-options", "clearance", "nan"],
+            "clearance: got nan, allowed: a finite number",
+        ),
+        (["record", "--out", "\udcff"], r"out: got '\udcff', which is not UTF-8"),
+        (["offline", "RUN", "--iql.learning-rate", "nan"], "iql.learning_rate: got nan, allowed: a finite number"),
+        (["offline", "RUN", "--gates.cost", "nan"], "gates.cost: got nan, allowed above 0, up to 1"),
+        (["offline", "RUN", "--gates.lower", "nan", "0", "0"], "gates.lower.0: got nan, allowed: a finite number"),
+        (["offline", "RUN", "--batch-size", "0"], "batch_size: got 0, allowed >= 1"),
+        (["eval", "RUN", "--seed", "-3"], "seed: got -3, allowed >= 0"),
+        (["eval", "caf\udce9"], r"run: got 'caf\udce9', which is not UTF-8"),
+        (["reward", "train", "R", "--out", "x", "--training.learning-rate", "nan"], "allowed: a finite number"),
+        (["reward", "train", "R", "--out", "x", "--training.progress.failed", "2"], "failed: got 2.0, allowed 0 to 1"),
+        (["reward", "score", "\udcff", "--reward", "x"], r"runs.0: got '\udcff', which is not UTF-8"),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +88,20 @@ def test_a_mistake_is_one_line_and_code_2(argv: list[str], said: str, capsys: py
     text = one_line(capsys)
     assert text.startswith("robot-rlhf: error: ")
     assert said in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-9"])
+def test_what_the_terminal_cannot_show_ends_nothing(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "çalışma 日本"
+    shutil.copytree(SAMPLE, folder)
+    for argv in (["journal", "info", str(folder)], ["journal", "replay", str(folder)], ["doctor", "--help"]):
+        shown = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", shown)
+        assert main(argv) == 0, argv
+        shown.seek(0)
+        assert shown.read().strip(), argv
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
