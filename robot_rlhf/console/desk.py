@@ -41,8 +41,8 @@ class Visitor:
 class Desk:
     """One operator drives, the others watch. Everything that reaches the robot from a browser comes through here.
 
-    The seat stays with a visitor whose page is gone (a reload takes it up again), until that visitor leaves it or
-    another one takes it over, which is possible at any time: what must not happen is that two drive at once.
+    The seat stays with a visitor until they leave it, another one takes it over, which is possible at any time, or
+    their last page is gone for longer than a reload takes: what must not happen is that two drive at once.
     """
 
     def __init__(self, settings: ConsoleSettings, robot: RobotSide, layout: ActionLayout) -> None:
@@ -103,7 +103,7 @@ class Desk:
             self.tell_change()
 
     def vanish(self) -> None:
-        """The operator's last page is gone: tell the robot at once; the seat stays theirs."""
+        """The page that the operator drove from is gone: tell the robot at once; the seat stays theirs for now."""
         self.hands.let_go()
         self._rewind_to = self._chosen_moment = None
         self._send(Lost())

@@ -207,13 +207,19 @@ async def _warm_up(app: FastAPI) -> None:
 def _add_pages(app: FastAPI, console: Console) -> None:
     title, task, live = console.settings.title, console.settings.task, console.desk is not None
 
+    def arrive(visitor: Visitor) -> None:
+        if console.teleop is not None:
+            console.teleop.presence.accompany(ui.context.client, visitor)
+
     def head(here: theme.Page, visitor: Visitor) -> None:
+        arrive(visitor)
         theme.header(title, here, task=task, live=live, stop=_stopper(console.desk, visitor))
 
     if live:
 
         @ui.page("/", title=title)
         def drive(request: Request) -> None:
+            arrive(request.state.visitor)
             build_drive_page(console, request.state.visitor)
 
     else:

@@ -19,6 +19,7 @@ from robot_rlhf.console.desk import Desk, Visitor
 from robot_rlhf.console.freshness import MAX_AGE, Budget, PageClock
 from robot_rlhf.console.keymap import DEAD_ZONE, PRESSES
 from robot_rlhf.console.page_input import PageInput
+from robot_rlhf.console.presence import Presence
 from robot_rlhf.datatypes import Button
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError
 
@@ -90,6 +91,7 @@ class Teleop:
         """Args: clock: steady seconds."""
         self._desk = desk
         self._clock = clock
+        self.presence = Presence(desk, clock=clock)
         self.tabs: list[Tab] = []
         self._speaker: Tab | None = None
         desk.on_change.append(self._announce)
@@ -99,7 +101,8 @@ class Teleop:
         await socket.accept()
         tab = Tab(socket, visitor)
         self.tabs.append(tab)
-        if self._desk.operator is None:
+        self.presence.came(tab, visitor)
+        if self._desk.operator is None and not self.presence.waits_for_a_click:
             self._desk.take_seat(visitor)
         self._tell_seat(tab)
         speaking = asyncio.create_task(tab.speak())
@@ -109,14 +112,16 @@ class Teleop:
                     await asyncio.sleep(0)  # a flood must not keep the others waiting
         finally:
             self.tabs.remove(tab)
+            self.presence.went(tab)
             self._gone(tab)
             speaking.cancel()
             await asyncio.gather(speaking, return_exceptions=True)
 
     async def watch(self) -> None:
-        """The dead man's watch; runs as long as the console."""
+        """The dead man's watch, and whether the operator is still there; runs as long as the console."""
         while True:
             await asyncio.sleep(LOOK)
+            self.presence.look()
             speaker = self._speaker
             if speaker is not None and self._clock() - speaker.heard > SILENCE:
                 self._gone(speaker)

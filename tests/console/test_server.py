@@ -290,6 +290,23 @@ def test_a_page_that_vanishes_while_driving_stops_the_robot(session: FakeSession
     assert session.phase.value == "paused"
 
 
+def test_the_seat_of_a_page_closed_while_driving_becomes_free_and_the_robot_stays_paused(
+    session: FakeSession, page: Page
+) -> None:
+    watcher = Page(session, come_in(session))
+    assert watcher.told["seat"] is False
+    assert watcher.told["operator"]
+    page.hold("KeyW", seconds=0.2)
+    assert drives(session)
+    page.close()
+    assert until(lambda: watcher.told["operator"] == ""), "it is free"
+    assert watcher.told["seat"] is False, "and waits for a click"
+    assert session.link.operator == ""
+    assert session.phase.value == "paused"
+    assert not drives(session)
+    watcher.close()
+
+
 def test_after_silence_a_new_press_is_needed(session: FakeSession, page: Page) -> None:
     page.hold("KeyW", seconds=0.2)
     time.sleep(0.4)
