@@ -3,10 +3,13 @@
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
 PIP_FLAGS ?=
-BIN := .venv/bin
-RUN := .venv/.installed
-CONSOLE := .venv/.installed-console
-DEV := .venv/.installed-dev
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.installed
+CONSOLE := $(VENV)/.installed-console
+DEV := $(VENV)/.installed-dev
+# make check also runs the tests on this one, in a .venv of its own, where it is installed; make check ALSO= spares that.
+ALSO ?= python3.13
 TESTS := OMP_NUM_THREADS=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m pytest -q
 
 BENCHMARKS := simulation replay learner sb3_buffer growth journal_crash
@@ -18,7 +21,7 @@ help:
 	@echo "make session install, then teach pick_cube yourself, in the browser (OPERATOR=simulated: without a person)"
 	@echo "make test    all tests but the slow ones; the same draws, and so the same answer, each time"
 	@echo "make slow    the longer learning runs, and the property tests with other draws each time, ten times as many"
-	@echo "make check   format, lint, types, tests: what CI runs"
+	@echo "make check   format, lint, types, tests, these also on python3.13 where it is installed: what CI runs"
 	@echo "make bench   the measurements behind benchmarks/RESULTS.md"
 	@echo "make setup   only install, into .venv"
 	@echo "make clean   remove .venv and caches; runs, and what make slow found, stay"
@@ -40,6 +43,10 @@ check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(MAKE) test
+ifneq ($(ALSO),)
+	@if $(ALSO) -c '' 2>/dev/null; then $(MAKE) test PYTHON=$(ALSO) VENV=.venv-$(notdir $(ALSO)); \
+	else echo "make: $(ALSO) is not installed here: the tests ran on $$($(BIN)/python --version) alone"; fi
+endif
 
 bench: $(DEV)
 	set -e; for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name; done
@@ -49,12 +56,12 @@ bench: $(DEV)
 setup: $(DEV)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-* .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 found; install python3.11, or say make PYTHON=/path/to/it"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 
 $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e .
