@@ -210,6 +210,36 @@ def test_robomimic_files_that_lack_something(journal: Path, tmp_path: Path) -> N
         import_dataset(journal, tmp_path / "out", DatasetSettings())
 
 
+@pytest.mark.parametrize("form", ["lerobot", "robomimic"])
+def test_files_that_are_cut_are_one_error_that_names_them(journal: Path, tmp_path: Path, form: str) -> None:
+    whole = tmp_path / "whole"
+    export(journal, whole, form)
+    files = [path for path in whole.rglob("*") if path.is_file()] if form == "lerobot" else [whole]
+    for number, file in enumerate(files):
+        data = file.read_bytes()
+        for left in (0, len(data) // 2):
+            if form == "robomimic" and not left:
+                continue
+            file.write_bytes(data[:left])
+            if file.name != "stats.json":  # not read
+                with pytest.raises(JournalError, match=r"cannot be read as a|it lacks|are missing") as told:
+                    import_dataset(whole, tmp_path / f"out-{number}", DatasetSettings())
+                assert str(whole) in str(told.value)
+                assert "\n" not in str(told.value)
+        file.write_bytes(data)
+    import_dataset(whole, tmp_path / "out", DatasetSettings())
+
+
+@pytest.mark.parametrize("entry", ["fps", "features", "data_path", "robot_rlhf"])
+def test_a_description_that_is_odd_is_one_error(journal: Path, tmp_path: Path, entry: str) -> None:
+    export(journal, tmp_path / "odd", "lerobot")
+    path = tmp_path / "odd" / "meta" / "info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), entry: 0}))
+    with pytest.raises(JournalError, match="odd: cannot be read as a lerobot data set"):
+        import_dataset(tmp_path / "odd", tmp_path / "out", DatasetSettings())
+    assert not (tmp_path / "out").exists()
+
+
 def test_on_the_command_line(journal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "export"
     assert main(["journal", "export", str(journal), "--out", str(root), "--format", "lerobot"]) == 0

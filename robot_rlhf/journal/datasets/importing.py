@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,8 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.ports import Subscriber
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
+"""What reading files that are cut, damaged or described wrongly may raise in pyarrow, PyAV, h5py and json."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,14 @@ def import_dataset(
         robot: whose data it is; None: the data set says it, as our exports do.
 
     Raises:
-        JournalError: neither of the two, or it lacks what a journal needs; names what. Or the target cannot be written.
+        JournalError: neither of the two, it cannot be read, or lacks what a journal needs; names what. Or the target
+            cannot be written.
     """
     source = Path(path)
     form = dataset_form(source)
     if not form:
         raise JournalError(f"{source}: no data set; allowed: a LeRobotDataset's folder, or a robomimic HDF5 file")
-    with placed(target, "importing", folder=True, empty=True) as place, ExitStack() as stack:
+    with placed(target, "importing", folder=True, empty=True) as place, _readable(source, form), ExitStack() as stack:
         if form == "lerobot":
             lerobot = LeRobotData(source)
             spec = checked_spec(source, lerobot.told, robot)
@@ -110,6 +113,18 @@ def import_dataset(
             told = file.episodes(spec)
         counts, steps = _write(place, spec, told, settings, source)
     return DatasetReport(Path(target), form, dict(counts), steps)
+
+
+@contextmanager
+def _readable(source: Path, form: str) -> Generator[None]:
+    """Raises JournalError for whatever is wrong with the files; the journal itself says what is with the target."""
+    try:
+        yield
+    except RobotRlhfError:
+        raise
+    except _UNREADABLE as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise JournalError(f"{source}: cannot be read as a {form} data set ({what})") from error
 
 
 def _write(
