@@ -62,12 +62,13 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     """Load, measure, write eval-<seed>.json; returns what it holds.
 
     Raises:
-        ConfigError: no run's folder, or one of a robot that is not simulated.
+        ConfigError: no run's folder, one of a robot that is not simulated, or one whose settings name another task.
         CheckpointError: no policy yet, or a corrupt one.
     """
     folder = RunFolder.existing(options.run)
     config = read_yaml(folder.config)
     check_simulated(config, f"{options.run} is not measured in the simulation, which is another robot")
+    folder.check_task(config.task)
     seed = config.seed if options.seed is None else options.seed
     episodes = options.episodes or config.evaluation.final_episodes
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))

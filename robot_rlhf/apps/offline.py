@@ -326,7 +326,7 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
     """The settings of the first run, or the task's own, for learning without a robot.
 
     Raises:
-        ConfigError: the recordings are of several tasks.
+        ConfigError: the recordings are of several tasks, or of another than the settings.
     """
     tasks = sorted({task for summary in recorded for task in summary.tasks})
     if len(tasks) != 1:
@@ -334,6 +334,8 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         raise ConfigError(f"offline: the recordings hold {found}; allowed: episodes of one task")
     file = options.runs[0] / "config.yaml"
     config = read_yaml(file) if file.is_file() else _settings_for(tasks[0])
+    if file.is_file():
+        RunFolder(options.runs[0]).check_task(config.task)
     rows = sum(summary.steps + 2 * summary.total_episodes for summary in recorded) + 1000  # a rewind takes one more
     final = options.episodes or config.evaluation.final_episodes
     return replace(

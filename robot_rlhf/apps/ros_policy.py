@@ -159,6 +159,8 @@ class PolicyCore:
         values, config = self.values, self.config
         if resumed and values["learner"] != "none":
             folder.check_resumable()
+        if resumed:
+            folder.check_task(config.task)
         note_invocation(folder, resumed=resumed)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from robot_rlhf.apps.run_lock import locked
-from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.files import journal_files
+from robot_rlhf.journal.tail import first_task
 from robot_rlhf.runtime.value_check import EpisodeValues
 
 
@@ -112,6 +113,17 @@ class RunFolder:
                 f"what was recorded: robot-rlhf offline {shlex.quote(str(self.path))}"
             )
 
+    def check_task(self, task: str) -> None:
+        """Raises ConfigError where settings name another task than the run's episodes, or its summary, are of."""
+        try:
+            done = first_task(self.journal) or _from_summary(self.summary, "task")
+        except JournalError:
+            return  # whoever reads the journal says what is wrong with it
+        if done not in (None, task):
+            raise ConfigError(
+                f"{self.path}: task: got {task!r}, but the run is of {done!r}; allowed is that, or a new run"
+            )
+
     @property
     def chosen(self) -> Path | None:
         """The policy to measure and to deploy: the best one, else the newest; None while nothing was learned."""
@@ -122,10 +134,15 @@ def _tells_of_learning(path: Path) -> bool:
     """A policy, or a summary of a run whose learner made updates."""
     if path.suffix != ".json" or not path.exists():
         return path.exists()
+    return bool(_from_summary(path, "updates"))
+
+
+def _from_summary(path: Path, name: str) -> Any:
+    """What summary.json says; None where it says nothing, or cannot be read."""
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8")).get("updates"))
-    except (ValueError, AttributeError):
-        return False
+        return json.loads(path.read_text(encoding="utf-8")).get(name)
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def check_name(name: str) -> None:

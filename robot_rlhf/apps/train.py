@@ -50,6 +50,7 @@ def _resume(run: RunFolder, changes: Mapping[str, Any], *, quiet: bool) -> dict[
         before = read_yaml(run.config)
         check_simulated(before, "train and session drive the simulated arm alone")
         run.check_resumable()
+        run.check_task(before.task)
         config = replace(before, **changes)
         if config.steps < before.steps:
             raise ConfigError(f"--resume {run.path} --steps {config.steps}: the run has {before.steps}; allowed: more")

@@ -13,7 +13,7 @@ from types import TracebackType
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.blocks import end_of_data
-from robot_rlhf.journal.decoder import FileDecoder, Places, Record
+from robot_rlhf.journal.decoder import EpisodeStarted, FileDecoder, Places, Record
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.format import UNSEALED_VERSION
 from robot_rlhf.journal.robots import MEANING, PICTURED, check_same
@@ -313,6 +313,19 @@ def journal_session(path: str | os.PathLike[str]) -> tuple[RobotSpec, dict[str, 
         if session is not None:
             return session
     raise JournalError(f"{where}: the journal broke off before it described its robot")
+
+
+def first_task(path: str | os.PathLike[str]) -> str | None:
+    """Task of the first recorded episode of a journal; None while there is none.
+
+    Raises:
+        JournalError: a foreign or damaged file, or one of another version.
+    """
+    with JournalTail(path, pictures=False, steps=False) as tail:
+        for record in tail.records():
+            if isinstance(record, EpisodeStarted):
+                return record.meta.task
+    return None
 
 
 def session_of(file: Path) -> tuple[RobotSpec, dict[str, str]] | None:

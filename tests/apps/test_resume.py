@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import socket
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import ConsoleConfig, read_yaml
+from robot_rlhf.apps.config import ConsoleConfig, read_yaml, write_yaml
 from robot_rlhf.apps.run_folder import RunFolder, check_name, read_json_lines
 from robot_rlhf.apps.train import default_name, train
 from robot_rlhf.errors import CheckpointError, ConfigError
@@ -130,3 +131,39 @@ def test_practice_that_taught_nothing_is_a_warning(tmp_path: Path, monkeypatch: 
     summary = train(replace(config, evaluation=replace(config.evaluation, every=0)), quiet=True)
     assert summary["updates"] == 0
     assert any("made no update" in warning for warning in summary["warnings"])
+
+
+@pytest.mark.parametrize("command", [["train", "--resume"], ["eval"], ["offline"]])
+def test_a_task_changed_by_hand_is_named(
+    command: list[str], run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = read_yaml(run.config)
+    write_yaml(replace(config, task="pick_cube"), run.config)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*.mcap")}
+    assert main([*command, str(run.path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{run.path}: task: got 'pick_cube', but the run is of 'reach'; allowed is that, or a new run" in said
+    assert said.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*.mcap")} == before
+
+
+def test_what_was_learned_offline_has_a_task_too(run: RunFolder, tmp_path: Path) -> None:
+    learned = RunFolder(tmp_path / "learned")
+    learned.path.mkdir()
+    learned.check_task("any: nothing was recorded, and nothing learned")
+    learned.summary.write_text('{"task": "reach"}', encoding="utf-8")
+    learned.check_task("reach")
+    with pytest.raises(ConfigError, match="got 'pick_cube', but the run is of 'reach'"):
+        learned.check_task("pick_cube")
+
+
+def test_a_run_lives_in_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "çalışma 日本"
+    write_yaml(tiny(out, steps=40), tmp_path / "config.yaml")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="iso8859-9"))
+    assert main(["train", "--config", str(tmp_path / "config.yaml")]) == 0
+    assert main(["train", "--resume", str(out / "run"), "--steps", "60"]) == 0
+    assert main(["eval", str(out / "run"), "--episodes", "1"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
