@@ -82,6 +82,13 @@ def read_news(folder: Path) -> LearnerNews | None:
     return news
 
 
+def said_once(trouble: str, before: str) -> str:
+    """Log what is wrong with the news, unless it was the same at the look before; returns it."""
+    if trouble != before:
+        log.warning("%s", trouble)
+    return trouble
+
+
 def forget(folder: Path) -> None:
     """Take away what an earlier learner of the run left: it would be taken for what the present one says."""
     for name in (NEWS, WEIGHTS, AVERAGED):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from types import TracebackType
 
 from robot_rlhf.errors import LinkError
 from robot_rlhf.runtime.background import Background
-from robot_rlhf.runtime.exchange import LearnerNews, read_news
+from robot_rlhf.runtime.exchange import LearnerNews, read_news, said_once
 from robot_rlhf.timing import Clock
-
-log = logging.getLogger(__name__)
 
 
 class LearnerElsewhere:
@@ -24,6 +21,7 @@ class LearnerElsewhere:
         self._timeout = heartbeat_timeout
         self._background = Background("learner-news", self._listen, look_every, died=self._give_up)
         self._last_stamp: float | None = None
+        self._trouble = ""
         self._heard_at: float | None = None
         self.news: LearnerNews | None = None
         """What the learner last said."""
@@ -51,14 +49,20 @@ class LearnerElsewhere:
         try:
             news = read_news(self._folder)
         except LinkError as error:
-            log.warning("%s", error)
+            self._trouble = said_once(str(error), self._trouble)
+            self.healthy = self._speaks
             return True
+        self._trouble = ""
         if news is not None and news.stamp != self._last_stamp:
             if self._last_stamp is not None:
                 self.news, self._heard_at = news, self._clock.now()
             self._last_stamp = news.stamp
-        self.healthy = self._heard_at is not None and self._clock.now() - self._heard_at < self._timeout
+        self.healthy = self._speaks
         return True
+
+    @property
+    def _speaks(self) -> bool:
+        return self._heard_at is not None and self._clock.now() - self._heard_at < self._timeout
 
     def _give_up(self, why: str) -> None:
         self.failure, self.healthy = why, False

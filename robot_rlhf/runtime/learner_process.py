@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from robot_rlhf.errors import LinkError
 from robot_rlhf.runtime.child_process import ChildProcess
-from robot_rlhf.runtime.exchange import LearnerNews, read_news
+from robot_rlhf.runtime.exchange import LearnerNews, read_news, said_once
 from robot_rlhf.timing import Clock
-
-log = logging.getLogger(__name__)
-
 
 HUNG = 24.0
 """Heartbeat timeouts of silence after which a learner that lives is taken for hung: on a busy machine loading its
@@ -44,6 +40,7 @@ class LearnerProcess(ChildProcess):
         self._clock = clock
         self._timeout = heartbeat_timeout
         self._started_at = 0.0
+        self._trouble = ""
         self.news: LearnerNews | None = None
         """What the learner last said."""
         self.healthy = False
@@ -71,8 +68,10 @@ class LearnerProcess(ChildProcess):
         try:
             news = read_news(self._folder)
         except LinkError as error:
-            log.warning("%s", error)
+            self._trouble = said_once(str(error), self._trouble)
+            self.healthy = self.news is not None and self._clock.now() - self.news.stamp < self._timeout
             return False
+        self._trouble = ""
         if news is not None and news.pid == self.pid:
             self.news = news
             silent = self._clock.now() - news.stamp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,30 @@ def test_what_lay_there_before_is_no_sign_of_life(tmp_path: Path) -> None:
     clock.advance(6.0)
     learner._listen()
     assert not learner.healthy
+
+
+def test_news_that_cannot_be_read_are_told_once_and_are_no_sign_of_life(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    elsewhere = LearnerElsewhere(tmp_path, clock, heartbeat_timeout=5.0)
+    own = keeper(tmp_path, LIVES, timeout=5.0)
+    own._clock, own._process = clock, SimpleNamespace(pid=SAID.pid)  # type: ignore[assignment]  # only its pid is asked
+    for stamp in (1.0, 2.0):
+        clock.advance(1.0)
+        write_news(tmp_path, said(stamp))
+        elsewhere._listen()
+        own._is_hung()
+    assert elsewhere.healthy
+    assert own.healthy
+    write_news(tmp_path, said(3.0, over_estimation=float("nan")))
+    for _ in range(4):
+        clock.advance(2.0)
+        elsewhere._listen()
+        assert not own._is_hung()
+    assert not elsewhere.healthy
+    assert not own.healthy
+    assert caplog.text.count("over_estimation is nan") == 2, "once by each of the two"
 
 
 def test_a_new_learner_takes_the_old_ones_weights_away(tmp_path: Path) -> None:
