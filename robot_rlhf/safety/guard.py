@@ -16,7 +16,7 @@ from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError,
 from robot_rlhf.ports import Robot
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.checks import Finding, ObservationChecks
-from robot_rlhf.safety.limits import Limits
+from robot_rlhf.safety.limits import RULES, Limits
 from robot_rlhf.safety.motion import length
 from robot_rlhf.safety.movers import ToolMover, mover_for
 from robot_rlhf.safety.tool_target import pose_of
@@ -24,20 +24,6 @@ from robot_rlhf.timing import Clock
 
 QUIET_PERIODS = 10
 """A rule that binds again within so many commands is still the same event: it is reported when it starts to bind."""
-
-_WORDS = {
-    "workspace": "the target would leave the workspace",
-    "tool_speed": "the target would move too fast",
-    "tool_acceleration": "the target's velocity would change too fast",
-    "turn_rate": "the target would turn too fast",
-    "turn_acceleration": "the target's turning would change too fast",
-    "leash": "the target would be too far from the measured tool",
-    "leash_angle": "the target would be turned too far from the measured tool",
-    "tilt": "the tool would tilt too far from straight down",
-    "force_soft": "the target would push on against the measured force",
-    "rate": "the command would change too fast",
-    "robot_limit": "the robot accepted another command than it was sent",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -439,7 +425,7 @@ class GuardedRobot:
     def _report(self, rules: Sequence[str], now: float) -> None:
         for rule in rules:
             if self._commands - self._bound.get(rule, -QUIET_PERIODS - 1) > QUIET_PERIODS:
-                self._emit(GuardEvent(now, rule, _WORDS[rule]))
+                self._emit(GuardEvent(now, rule, RULES[rule]))
             self._bound[rule] = self._commands
 
     def _emit(self, event: GuardEvent) -> None:

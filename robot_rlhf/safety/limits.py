@@ -104,3 +104,18 @@ class DirectLimits:
 
 
 Limits = ToolLimits | DirectLimits
+
+RULES = {
+    "workspace": "the target would leave the workspace",
+    "tool_speed": "the target would move too fast",
+    "tool_acceleration": "the target's velocity would change too fast",
+    "turn_rate": "the target would turn too fast",
+    "turn_acceleration": "the target's turning would change too fast",
+    "leash": "the target would be too far from the measured tool",
+    "leash_angle": "the target would be turned too far from the measured tool",
+    "tilt": "the tool would tilt too far from straight down",
+    "force_soft": "the target would push on against the measured force",
+    "rate": "the command would change too fast",
+    "robot_limit": "the robot accepted another command than it was sent",
+}
+"""What each rule says when it changes a wish."""
