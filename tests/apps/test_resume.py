@@ -17,6 +17,7 @@ from robot_rlhf.apps.config import ConsoleConfig, read_yaml, write_yaml
 from robot_rlhf.apps.run_folder import RunFolder, check_name, read_json_lines
 from robot_rlhf.apps.train import default_name, train
 from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.runtime.interrupts import EndedAtOnceError
 from tests.runtime.runs import earned, tiny
 
 
@@ -123,6 +124,22 @@ def test_what_a_run_was_started_with_is_kept(finished: RunFolder) -> None:
         path for path in finished.tensorboard.rglob("events*") if b"sac.learning_rate" in path.read_bytes()
     ]
     assert hyperparameters
+
+
+@pytest.mark.parametrize("mode", ["synchronous", "parallel"])
+def test_ended_at_once_while_its_processes_were_ending_it_reports_nothing_more(
+    mode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient(*_: object) -> None:
+        raise EndedAtOnceError("ended at once, without summary.json")
+
+    monkeypatch.setattr("robot_rlhf.apps.single.SingleTraining._teach", impatient)
+    monkeypatch.setattr("robot_rlhf.apps.parallel.ParallelTraining._let_practise", impatient)
+    with pytest.raises(EndedAtOnceError, match=r"without summary\.json"):
+        train(tiny(tmp_path, mode=mode), quiet=True)
+    run = RunFolder(tmp_path / "run")
+    assert run.seconds.exists()
+    assert not run.summary.exists()
 
 
 def test_practice_that_taught_nothing_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
