@@ -41,7 +41,8 @@ def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise ConfigError(f"{name}: {_first_sentence(noise.getvalue())}; see robot-rlhf {name} --help") from None
+        said = _first_sentence(noise.getvalue()).removeprefix(f"{name}: ")
+        raise ConfigError(f"{name}: {said}; see robot-rlhf {name} --help") from None
     if unknown:
         raise _unknown(cls, name, unknown[0])
     check_values(options)
@@ -80,7 +81,9 @@ def _first_sentence(box: str) -> str:
     text = " ".join(line for line in lines if line and not set(line) <= {"─", "-"})
     text = re.sub(r"^Parsing error\s*", "", text)
     text = re.split(r"\s+(?:Argument helptext:|For full helptext)", text)[0]
-    text = re.sub(r"^Value error\s+Error parsing", "error in", text)
+    text = re.sub(r"^Value error\s+Error parsing (?:[A-Z]\w*: )?", lambda m: "" if ":" in m[0] else "error in ", text)
+    if missing := re.match(r"Required options Missing from [^:]*: ", text):
+        text = "missing: " + re.sub(r" ([A-Z][a-z' ].*?)\.? \(required\)", r" (\1)", text[missing.end() :])
     text = re.sub(r"^Invalid choice invalid", "invalid", text.strip().rstrip("."))
     return text + _likely_choice(text) if text else "options cannot be read"
 

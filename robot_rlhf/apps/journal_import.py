@@ -36,6 +36,8 @@ class ImportOptions(ImportSettings):
     Topics with usual names are found by themselves. Before anything is written a table says what was taken for what, in
     which unit and frame, and what was left out; where there is more than one way to understand the bag, the import
     asks.
+
+    A LeRobotDataset or a robomimic file has options of its own: robot-rlhf journal import DATASET --help.
     """
 
     bag: tyro.conf.Positional[Path]

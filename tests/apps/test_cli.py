@@ -30,6 +30,12 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["train", "--task", "pick_cub"], "unknown task 'pick_cub'. Did you mean 'pick_cube'?"),
         (["train", "--task=reech"], "unknown task 'reech'. Did you mean 'reach'?"),
         (["train", "--operater", "lazy"], "train has no option --operater; did you mean --operator?"),
+        (
+            ["journal", "info"],
+            "journal info: missing: PATH (A journal's folder, one of its files, or a run's folder); see",
+        ),
+        (["reward", "train"], "reward train: missing: --out PATH (File to write); see robot-rlhf reward train --help"),
+        (["offline"], "error: offline: no RUN; allowed: one or more folders of runs or journals; see"),
         (["train", "--evaluation.evry=3"], "train has no option --evaluation.evry; did you mean --evaluation.every?"),
         (["train", "--operator", "lasy"], "unknown operator 'lasy'. Did you mean 'lazy'?"),
         (["train", "--demonstrator", "clumsey"], "unknown demonstrator 'clumsey'. Did you mean 'clumsy'?"),
