@@ -6,10 +6,12 @@ import getpass
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import SIMULATED, ConsoleConfig, TrainConfig, check_names, simulated_like
+from robot_rlhf.apps.config import SIMULATED, ConsoleConfig, TrainConfig, check_names, read_yaml, simulated_like
+from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.apps.train_command import TrainOptions, more_steps, resumed_config, task_defaults, value_of
 from robot_rlhf.errors import ConfigError
@@ -50,10 +52,15 @@ def run(argv: Sequence[str]) -> int:
 
 
 def session_defaults(argv: Sequence[str]) -> TrainConfig:
-    """The task's settings, in real time, with cameras and a console; the operator demonstrates unless simulated."""
+    """The task's settings, in real time, with cameras and a console; the operator demonstrates unless simulated.
+
+    The console of a run that goes on is as it was, but for what is given anew.
+    """
     base = task_defaults(argv)
     operator = value_of(argv, "--operator") or user_name()
     real = operator != SIMULATED and operator not in PEOPLE
+    resume = value_of(argv, "--resume")
+    earlier = None if resume is None else read_yaml(RunFolder.existing(Path(resume)).config).console
     return replace(
         base,
         mode="asynchronous",
@@ -62,7 +69,7 @@ def session_defaults(argv: Sequence[str]) -> TrainConfig:
         steps=1_000_000 if real else base.steps,
         cameras=tuple(dict.fromkeys((*CAMERAS, *base.features.cameras))),
         image_size=base.image_size if base.features.cameras else PICTURE_SIZE,
-        console=ConsoleConfig(),
+        console=earlier or ConsoleConfig(),
         reward=replace(base.reward, judge="either"),
         evaluation=replace(base.evaluation, every=0),
     )

@@ -126,6 +126,22 @@ def test_what_a_run_was_started_with_is_kept(finished: RunFolder) -> None:
     assert hyperparameters
 
 
+def test_a_session_that_goes_on_keeps_what_of_its_console_is_not_given_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+
+    def note(config: Any, **options: Any) -> dict[str, Any]:
+        told.update(options["changes"])
+        return {"interrupted": False}
+
+    monkeypatch.setattr("robot_rlhf.apps.session.train", note)
+    console = ConsoleConfig(host="localhost", port=9001, patience=9.0, rewind="motion")
+    write_yaml(tiny(tmp_path, mode="asynchronous", console=console), tmp_path / "config.yaml")
+    assert main(["session", "--resume", str(tmp_path), "--console.port", "9002"]) == 0
+    assert told == {"console": replace(console, port=9002)}
+
+
 @pytest.mark.parametrize("mode", ["synchronous", "parallel"])
 def test_ended_at_once_while_its_processes_were_ending_it_reports_nothing_more(
     mode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
