@@ -60,7 +60,7 @@ def check_ranges(settings: object, where: str, **ranges: Range) -> None:
         ConfigError: one is outside; names it and what is allowed.
     """
     for name, allowed in ranges.items():
-        value = getattr(settings, name)
+        value: float | tuple[float, ...] | None = getattr(settings, name)
         entries = value if isinstance(value, tuple) else () if value is None else (value,)
         if not all(math.isfinite(entry) for entry in entries):
             raise ConfigError(f"{where}{'.' if where else ''}{name}: got {value}, allowed: a finite number")

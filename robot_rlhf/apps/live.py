@@ -6,7 +6,6 @@ import importlib.util
 import logging
 import math
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.background import Background
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
 from robot_rlhf.console.settings import ConsoleSettings
@@ -213,23 +213,21 @@ class LiveConsole:
     @contextmanager
     def feed(self, learner: RobotLink | None, pace: Rate) -> Iterator[None]:
         """Tell the console how the run is doing, from a thread of its own. Without a learner nobody learns."""
-        stop = threading.Event()
         began = time.monotonic()
 
-        def tell() -> None:
-            while not stop.wait(TELL_EVERY):
-                try:
-                    self.link.tell(self._status(learner, pace, time.monotonic() - began))
-                except (LinkError, RuntimeError) as error:  # the next word will do
-                    log.warning("console status: %s", error)
+        def tell() -> bool:
+            try:
+                self.link.tell(self._status(learner, pace, time.monotonic() - began))
+            except (LinkError, RuntimeError) as error:  # the next word will do
+                log.warning("console status: %s", error)
+            return True
 
-        thread = threading.Thread(target=tell, name="console-status", daemon=True)
-        thread.start()
+        background = Background("console-status", tell, TELL_EVERY)
+        background.start()
         try:
             yield
         finally:
-            stop.set()
-            thread.join(timeout=5.0)
+            background.close()
 
     def measured(self, pace: Rate) -> dict[str, Any]:
         """How the loop and the operator's inputs fared over the whole session."""

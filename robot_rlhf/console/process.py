@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from robot_rlhf.background import Background
 from robot_rlhf.console.bounded_log import put_aside
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.settings import ConsoleSettings
@@ -73,7 +74,7 @@ class ConsoleProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name="console-keeper", daemon=True)
+        self._keeper = Background("console-keeper", self._look_after, LOOK_EVERY)
         self.starts = 0
 
     @property
@@ -91,12 +92,12 @@ class ConsoleProcess:
     def __enter__(self) -> ConsoleProcess:
         self._output = self._log_file.open("ab")
         self._start()
-        self._thread.start()
+        self._keeper.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=5.0)
+        self._keeper.close()
         if self._process is not None and self._process.poll() is None:
             if self._link is None:
                 self._process.terminate()
@@ -145,18 +146,19 @@ class ConsoleProcess:
             self._process.stdin.close()
         self.starts += 1
 
-    def _look_after(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
-            with contextlib.suppress(OSError):  # a full disk: the log stays as it is
-                put_aside(self._log_file)
-            if self._process is None or self._process.poll() is None:
-                continue
-            if self.starts > RESTARTS:
-                log.warning("the console died too often; see %s. The robot goes on without it", self._log_file)
-                return
-            log.warning("the console ended with code %s: starting it again", self._process.returncode)
-            try:
-                self._start()
-            except ConfigError as error:
-                log.warning("%s", error)
-                return
+    def _look_after(self) -> bool:
+        """Start it again when it has ended; returns False once nobody is to."""
+        with contextlib.suppress(OSError):  # a full disk: the log stays as it is
+            put_aside(self._log_file)
+        if self._process is None or self._process.poll() is None:
+            return True
+        if self.starts > RESTARTS:
+            log.warning("the console died too often; see %s. The robot goes on without it", self._log_file)
+            return False
+        log.warning("the console ended with code %s: starting it again", self._process.returncode)
+        try:
+            self._start()
+        except ConfigError as error:
+            log.warning("%s", error)
+            return False
+        return True

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from robot_rlhf.background import Background
 from robot_rlhf.errors import LinkError
-from robot_rlhf.runtime.background import Background
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from robot_rlhf.background import Background
 from robot_rlhf.datatypes import Action, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.runtime.background import Background
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
+from robot_rlhf.background import Background
 from robot_rlhf.errors import LinkError
-from robot_rlhf.runtime.background import Background
 from robot_rlhf.runtime.exchange import LearnerNews, read_news, said_once
 from robot_rlhf.timing import Clock
 
