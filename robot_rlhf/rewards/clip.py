@@ -169,9 +169,12 @@ class ClipEncoder:
             raise CheckpointError(f"{path}: corrupt or not a checkpoint ({_first_line(error)})") from error
         if metadata.get("format") != FORMAT:
             raise CheckpointError(f"{path}: format is {metadata.get('format')!r}, this program reads {FORMAT!r}")
-        facts = json.loads(metadata["facts"])
-        vocabulary = Vocabulary(tuple(facts["tokens"]), frozenset(facts["words"]), facts["length"])
-        net = open_clip.CLIP(**facts["architecture"])
+        try:
+            facts = json.loads(metadata["facts"])
+            vocabulary = Vocabulary(tuple(facts["tokens"]), frozenset(facts["words"]), facts["length"])
+            net = open_clip.CLIP(**facts["architecture"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: does not say what it holds (facts: {error!r})") from error
         check_same_shapes(str(path), shapes_in(tensors), shapes_in(net.state_dict()))
         net.load_state_dict(tensors)
         return encoder_of(net, vocabulary, f"{path.stem} of robot-rlhf", facts=facts, device=device)

@@ -166,6 +166,17 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match="format"):
         ClipEncoder.load(path)
+    for facts in (
+        None,
+        "{",
+        "[]",
+        '{"tokens": 3}',
+        '{"tokens": [], "words": [], "length": 8, "architecture": {"odd": 1}}',
+    ):
+        said = {"format": clip.FORMAT} | ({} if facts is None else {"facts": facts})
+        save_file({"a": torch.zeros(1)}, path, said)
+        with pytest.raises(CheckpointError, match="does not say what it holds"):
+            ClipEncoder.load(path)
     save_clip(path, made(), architecture(width=24), VOCABULARY)
     with pytest.raises(CheckpointError, match=r"visual.*has shape.*needs"):
         ClipEncoder.load(path)
