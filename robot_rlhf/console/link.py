@@ -69,6 +69,7 @@ _LATE = {
     Button.FAILURE: (FeedbackKind.FAILURE, None),
     Button.DISCARD: (FeedbackKind.DISCARD, 1.0),
 }
+_JUDGES = {kind: button for button, (kind, _) in _LATE.items()}
 
 
 @dataclass(frozen=True)
@@ -308,10 +309,14 @@ class ConsoleLink:
             self._by_hand += step.driver is Driver.HUMAN
 
     def on_event(self, event: Event) -> None:
-        """A judgement that was taken back may be given again; the rest the console reads from the journal."""
-        if isinstance(event, Feedback) and event.value == TAKEN_BACK:
+        """What was judged last, also by another page; what was taken back, or overruled, may be given again."""
+        if isinstance(event, Feedback) and event.kind in _JUDGES:
+            whole = whole_episode(event.span.episode_id)
             with self._lock:
-                self._judged.pop(whole_episode(event.span.episode_id), None)
+                if event.value == TAKEN_BACK:
+                    self._judged.pop(whole, None)
+                else:
+                    self._judged[whole] = _JUDGES[event.kind]
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         with self._lock:

@@ -392,6 +392,16 @@ def test_a_judgement_goes_to_the_episode_on_the_page_is_named_and_taken_back(ope
     operator.wait_for_function(
         "(name) => document.querySelector('#d-last-words').textContent.startsWith(name + ': Failure')", arg=later
     )
+    operator.evaluate(
+        """(shown) => {
+          window.console_drive_state.last = {text: `${shown}: Failure (judged by Anna)`, undo: 'Undo'};
+          document.getElementById('d-undo').click();
+        }""",
+        shown,
+    )
+    operator.wait_for_selector(".q-notification:has-text('the last episode, as it is shown now')")
+    operator.click(".q-notification button")
+    assert operator.inner_text("#d-last-words").startswith(f"{later}: Failure"), "another one than was shown"
     until(lambda: session.phase is Phase.RESETTING or session.phase is Phase.RUNNING)
     go_on(operator)
 

@@ -289,6 +289,18 @@ def test_the_same_judgement_counts_once_and_again_when_it_was_taken_back(rig: Ri
     assert len(human.feedback) == 1
 
 
+def test_a_judgement_that_another_one_overruled_may_be_given_again(rig: Rig) -> None:
+    rig.play("ep-0001", 37, outcome=Outcome.SUCCESS)
+    rig.link.on_event(Feedback(FeedbackKind.DISCARD, "Ben", 1.0, Segment("ep-0001", 0, 37), 1.0))  # by the undo, say
+    rig.say(Press(Button.DISCARD, "ep-0001"))
+    human = rig.read()
+    assert human is None or human.feedback == (), "this it has"
+    rig.say(Press(Button.SUCCESS, "ep-0001"))
+    human = rig.read()
+    assert human is not None
+    assert [f.kind for f in human.feedback] == [FeedbackKind.SUCCESS]
+
+
 def test_a_demonstration_that_nobody_drove_is_no_success_of_one(rig: Rig) -> None:
     rig.play("show-0001", 200, outcome=Outcome.TIME_LIMIT, kind=EpisodeKind.DEMONSTRATION)
     rig.say(Press(Button.SUCCESS, "show-0001"))

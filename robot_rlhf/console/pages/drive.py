@@ -17,7 +17,7 @@ from robot_rlhf.console.page_input import MAX_EPISODE_NAME
 from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.help import dock_help, help_sheet
 from robot_rlhf.console.pages.learning import LearningPanel
-from robot_rlhf.console.pages.state import page_state
+from robot_rlhf.console.pages.state import last_episode, page_state
 from robot_rlhf.console.pages.theme import header, version
 from robot_rlhf.console.wire import MAX_SENTENCE
 from robot_rlhf.datatypes import Button
@@ -199,7 +199,8 @@ class DrivePage:
             )
             with ui.element("div").classes("d-last").props('role="status"'):
                 parts.fixed(parts.LAST)
-                undo = parts.button("Undo", "undo", self._undo, "undo").props('id="d-undo" data-seat-only="1" hidden')
+                undo = parts.button("Undo", "undo", None, "undo").props('id="d-undo" data-seat-only="1" hidden')
+                undo.on("click", self._undo, js_handler="() => emit(window.console_drive_state.last)")
                 undo.classes("d-undo")
             parts.fixed('<div class="c-caption">Guard</div><div id="d-guard"></div>', "d-guard")
 
@@ -303,12 +304,17 @@ class DrivePage:
 
         return judge
 
-    def _undo(self) -> None:
+    def _undo(self, event: GenericEventArguments) -> None:
+        """Take back what the page showed when it was clicked; nothing when another episode has ended meanwhile."""
+        shown: Any = event.args
+
         def act() -> None:
             last = self.console.history.last()
+            if last is None or shown != last_episode(self.console.history):
+                raise InvalidValueError("undo", "what stands there no more", "the last episode, as it is shown now")
             sink = self.console.sink_for(self.visitor)
-            for event in () if last is None else last.undone(self.visitor.name, MonotonicClock().now()):
-                sink.give(event)
+            for judgement in last.undone(self.visitor.name, MonotonicClock().now()):
+                sink.give(judgement)
 
         self._do(act)
 
