@@ -96,7 +96,7 @@ class Bookkeeping:
     # -- ending ----------------------------------------------------------------------------------------------------
 
     def finish(self, facts: Mapping[str, Any], *, interrupted: bool) -> dict[str, Any]:
-        """Measure the best policy, and write the report.
+        """Measure the best policy, if there is one that has learned anything, and write the report.
 
         Args:
             facts: what else summary.json is to say.
@@ -104,13 +104,18 @@ class Bookkeeping:
         """
         chosen = self.folder.chosen
         snapshot = None if chosen is None else read_snapshot(chosen)[0]
-        final = None
-        if snapshot is not None and not interrupted:
+        final, not_measured = None, ""
+        if snapshot is None:
+            not_measured = "nothing has been learned yet"
+        elif interrupted:
+            not_measured = "the run was interrupted"
+        else:
             self.judge.policy.load(snapshot)
             final = last_measurement(self.config, self.judge.policy)
-            interrupted = final is None
+            if final is None:
+                interrupted, not_measured = True, "the final evaluation was interrupted; practice had ended before"
         self._warn_of_nothing_learned(facts["updates"])
-        summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final)
+        summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final, not_measured=not_measured)
         summary |= {"interrupted": interrupted, "warnings": self.warnings, **facts, **self.stopwatch.times()}
         self.stopwatch.save()
         self.metrics.settings(named_settings(self.config), _figures(summary))

@@ -193,7 +193,8 @@ class _Learner:
     def _save(self, trainer: Trainer) -> None:
         self._last_checkpoint = time.monotonic()
         trainer.save(self.run.latest)
-        write_snapshot(self.run.policy, trainer.learner.averaged(), {"task": self.config.task})
+        if trainer.learned:
+            write_snapshot(self.run.policy, trainer.learner.averaged(), {"task": self.config.task})
 
     def _say(self, state: str) -> None:
         now = time.monotonic()
@@ -216,6 +217,7 @@ class _Learner:
             q=self.last_values[0],
             value_return=self.last_values[1],
             recorded=self.recorded,
+            learned=self.trainer is not None and self.trainer.learned,
         )
         write_news(self.run.exchange, news)
 

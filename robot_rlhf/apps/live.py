@@ -272,6 +272,8 @@ class LiveConsole:
                 "human_share": tally.recent_human_share,
                 "unaided": [sum(alone) / len(alone), len(alone)] if alone else None,
             }
+        if learner is not None:
+            status["learned"] = news is not None and news.learned
         if learner is not None and news is not None:
             status |= {
                 "updates": news.updates,

@@ -278,14 +278,17 @@ class _Offline:
         return done
 
     def _finish(self, trainer: Trainer, interrupted: bool) -> dict[str, Any]:
-        snapshot, final = trainer.learner.averaged(), None
+        snapshot, final, not_measured = trainer.learner.averaged(), None, ""
         policy = build_policy(self.config, self.spec, sample=False)
         policy.load(snapshot)
         simulated = self.config.robot == "simulated"
-        if simulated and not interrupted:
+        if interrupted:
+            not_measured = "the run was interrupted"
+        elif simulated:
             final = last_measurement(self.config, policy)
-            interrupted = final is None
-        summary = summarise(self.config, self.tally, [], snapshot, final)
+            if final is None:
+                interrupted, not_measured = True, "the final evaluation was interrupted; learning had ended before"
+        summary = summarise(self.config, self.tally, [], snapshot, final, not_measured=not_measured)
         summary |= {"interrupted": interrupted, "updates": trainer.updates, "offline": self._described()}
         summary |= self.stopwatch.times()
         if not simulated:

@@ -219,8 +219,8 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
                 f"95 % interval {summary['wilson_low']:.0%} to {summary['wilson_high']:.0%})",
             ),
         )
-    elif summary.get("interrupted"):
-        table.add_row("success, unaided", "not measured: the run was interrupted")
+    elif summary.get("not_measured"):
+        table.add_row("success, unaided", f"not measured: {summary['not_measured']}")
     share = summary.get("human_step_share_last_20", 0.0)
     table.add_row(
         "the person",
@@ -229,14 +229,16 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     )
     table.add_row("practice", f"{summary['env_steps']} steps, {summary['updates']} updates")
     table.add_row("time", f"{summary['wall_s'] / 60:.1f} minutes in all, {summary.get('train_s', 0.0):.0f} s training")
-    table.add_row("policy", f"version {summary.get('policy_version')}, {str(summary.get('policy_checksum'))[:12]}")
+    if summary.get("policy_version") is not None:
+        table.add_row("policy", f"version {summary['policy_version']}, {str(summary['policy_checksum'])[:12]}")
     present = [
         n for n in ("summary.json", "curves.png", "rollouts.mp4", "journal", "tensorboard") if (folder / n).exists()
     ]
     for warning in summary.get("warnings", ()):
         table.add_row(Text("warning", "yellow"), Text(warning))
     table.add_row("look at", Text.assemble((str(folder), "bold"), f": {', '.join(present)}"))
-    again = "train --resume" if summary.get("interrupted") else "eval"
+    unfinished = (summary.get("interrupted") or summary.get("not_measured")) and "offline" not in summary
+    again = "train --resume" if unfinished else "eval"
     if summary.get("robot", "simulated") == "simulated":  # another one is driven and measured where it stands
         table.add_row("next", Text(f"robot-rlhf {again} {shlex.quote(str(folder))}"))
     return table

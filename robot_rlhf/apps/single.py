@@ -297,7 +297,8 @@ class SingleTraining:
         self.book.stopwatch.save()
         if self.trainer is not None:
             self.trainer.save(self.folder.latest)
-            write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
+            if self.trainer.learned:
+                write_snapshot(self.folder.policy, self.trainer.learner.averaged(), {"task": self.config.task})
 
     def _updates(self) -> int:
         if self.trainer is not None:

@@ -18,8 +18,15 @@ def summarise(
     evaluations: list[dict[str, Any]],
     snapshot: WeightSnapshot | None,
     final: Evaluation | None,
+    *,
+    not_measured: str = "",
 ) -> dict[str, Any]:
-    """The settings that matter, what was spent, and what came out."""
+    """The settings that matter, what was spent, and what came out.
+
+    Args:
+        final: the measurement that counts; None where there is none.
+        not_measured: why there is none, in words.
+    """
     summary: dict[str, Any] = {
         "task": config.task,
         "task_options": dict(config.task_options),
@@ -49,4 +56,6 @@ def summarise(
         "policy_checksum": snapshot.checksum if snapshot else None,
         "versions": software_versions(),
     }
-    return summary if final is None else summary | describe_final(final)
+    if final is not None:
+        return summary | describe_final(final)
+    return summary | {"not_measured": not_measured} if not_measured else summary

@@ -56,6 +56,8 @@ class LearnerNews:
     """Mean return of the same episode."""
     recorded: int = 0
     """Practice steps read from the journal, those included that a label deleted, from which nothing is learned."""
+    learned: bool = False
+    """Whether the policy is more than its first random weights."""
 
 
 def write_news(folder: Path, news: LearnerNews) -> None:

@@ -177,6 +177,11 @@ class Trainer:
                 self._report()
         return due
 
+    @property
+    def learned(self) -> bool:
+        """Whether the policy is more than its first random weights: updated, or taught by imitation."""
+        return self.updates > 0 or (self._warm and self.config.warm_start_updates > 0)
+
     def status(self) -> str:
         """Why nothing is being learned right now, in words; empty while learning."""
         if len(self.buffer) == 0:

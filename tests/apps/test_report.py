@@ -107,6 +107,14 @@ def test_the_table_leads_with_the_person_s_time(tmp_path: Path) -> None:
     assert "90%  (9 of 10; 95 % interval 60% to 98%)" in text
 
 
+def test_the_table_says_why_nothing_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    without = {name: value for name, value in SUMMARY.items() if name != "success_rate"}
+    screen().print(result_table(tmp_path, without | {"not_measured": "nothing has been learned yet", "updates": 0}))
+    text = capsys.readouterr().out
+    assert "not measured: nothing has been learned yet" in text
+    assert "robot-rlhf train --resume" in text, "there is nothing that eval could measure"
+
+
 def test_warnings_and_paths_are_printed_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,3 +200,47 @@ def test_a_run_lives_in_a_folder_of_any_name(
     assert main(["train", "--resume", str(out / "run"), "--steps", "60"]) == 0
     assert main(["eval", str(out / "run"), "--episodes", "1"]) == 0
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mode", "demonstrations", "measured"),
+    [("synchronous", 0, False), ("asynchronous", 0, False), ("asynchronous", 1, True)],
+)
+def test_a_policy_that_has_learned_nothing_is_not_measured(
+    tmp_path: Path, mode: str, demonstrations: int, measured: bool
+) -> None:
+    config = tiny(tmp_path, mode=mode, demonstrations=demonstrations, steps=10)
+    config = replace(
+        config,
+        trainer=replace(config.trainer, start_after=10_000),
+        evaluation=replace(config.evaluation, every=0, final_episodes=1),
+    )
+    summary, run = train(config, quiet=True), RunFolder(tmp_path / "run")
+    assert summary["updates"] == 0
+    assert not summary["interrupted"]
+    assert ("success_rate" in summary) is measured, "imitation alone is learning, too"
+    assert run.policy.exists() is measured
+    if measured:
+        assert "not_measured" not in summary
+        return
+    assert summary["not_measured"] == "nothing has been learned yet"
+    assert summary_of(run)["not_measured"] == summary["not_measured"]
+    assert summary["policy_version"] is None
+
+
+def test_interrupting_the_final_evaluation_leaves_a_true_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robot_rlhf.apps.judge.final_evaluation", interrupted)
+    config = tiny(tmp_path)
+    summary = train(replace(config, evaluation=replace(config.evaluation, every=0)))
+    written = summary_of(RunFolder(tmp_path / "run"))
+    assert written["interrupted"] is True
+    assert "success_rate" not in written
+    assert written["not_measured"] == "the final evaluation was interrupted; practice had ended before"
+    assert written["env_steps"] >= config.steps
+    assert written["policy_version"] == summary["updates"] > 0
+    assert "not measured: the final evaluation was interrupted" in capsys.readouterr().out.replace("\n", " ")

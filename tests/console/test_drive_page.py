@@ -119,6 +119,10 @@ def test_the_end_says_where_it_all_lies_and_what_comes_next() -> None:
     lines = dict(state.summary(History("nowhere"), {}, "runs/my run"))
     assert lines["Folder"] == "runs/my run"
     assert lines["Look at it"] == "robot-rlhf review 'runs/my run'"
+    assert "Policy" not in lines
+    untaught = dict(state.summary(History("nowhere"), {"updates": 0, "learned": False}, "runs/my run"))
+    assert untaught["Policy"] == "has learned nothing yet, and is not measured"
+    assert "Policy" not in dict(state.summary(History("nowhere"), {"updates": 0, "learned": True}, "runs/my run"))
 
 
 def test_trend_stays_small_and_keeps_beginning_and_end() -> None:

@@ -183,6 +183,8 @@ def summary(history: History, status: Mapping[str, Any], run: str) -> list[list[
         ["Minutes hands on, of those at the machine", told["minutes"]],
         ["Updates of the policy", told["updates"]],
     ]
+    if status.get("learned") is False:
+        lines += [["Policy", "has learned nothing yet, and is not measured"]]
     lines += [["Success, alone", told["alone"]], ["Success, with help", told["help"]]]
     lines += [["Folder", run], ["Look at it", f"robot-rlhf review {shlex.quote(run)}"]]
     lines += [["Go on with it", f"robot-rlhf session --resume {shlex.quote(run)}"]]
