@@ -235,7 +235,11 @@ class _RunningEpisode:
         unaided = self._unaided + (choice.driver is Driver.POLICY)
         self._idle = 0 if choice.driver is Driver.HUMAN else self._idle + 1
         self._touched |= choice.driver is Driver.HUMAN
-        outcome, detail = self._outcome_so_far = self._outcome(next_observation, buttons, events, unaided, last)
+        outcome, detail = self._outcome(next_observation, buttons, events, unaided, last)
+        if outcome is Outcome.TIME_LIMIT and station.reward.by_buttons:
+            buttons |= self._pressed_meanwhile()
+            outcome, detail = self._outcome(next_observation, buttons, events, unaided, last)
+        self._outcome_so_far = outcome, detail
         self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
         if outcome in JUDGED and station.teleop and (verdict := station.read()):
@@ -272,6 +276,14 @@ class _RunningEpisode:
             self._asked = human
             return Outcome.PAUSED, "paused"
         return None
+
+    def _pressed_meanwhile(self) -> frozenset[Button]:
+        """Judgements of the episode that were pressed in its last period, after the person had been asked."""
+        human = self.station.read()
+        if human is None:
+            return frozenset()
+        self.station.inputs.keep(replace(human, buttons=human.buttons - ABOUT_AN_EPISODE))
+        return human.buttons & ABOUT_AN_EPISODE
 
     def _outcome(
         self,

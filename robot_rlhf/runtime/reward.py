@@ -38,6 +38,11 @@ class SparseReward:
         costs = f"{self.failure_cost:g}*failure-{self.gripper_cost:g}*gripper_changes"
         return f"{self.judge}_success-{costs}@1"
 
+    @property
+    def by_buttons(self) -> bool:
+        """Whether the person's buttons can say that it succeeded."""
+        return self.judge in ("person", "either")
+
     def succeeded(
         self, task: Task, observation: Observation, buttons: frozenset[Button], watch: SuccessWatch | None = None
     ) -> bool:
@@ -49,7 +54,7 @@ class SparseReward:
         if self.judge == "model":
             assert watch is not None
             return watch.succeeded(observation)
-        if self.judge != "task" and Button.SUCCESS in buttons:
+        if self.by_buttons and Button.SUCCESS in buttons:
             return True
         return self.judge != "person" and task.success(observation)
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -359,6 +360,34 @@ def test_a_discard_at_the_very_end_means_the_episode_that_ends() -> None:
     assert (event.kind, event.value, event.span) == (FeedbackKind.DISCARD, 1.0, Segment("practice-0", 0, 10))
     kinds = [what for _, what, _ in rig.listener.calls]
     assert kinds.index("event") > kinds.index("end"), "told after the end: it changes what is on record"
+
+
+@pytest.mark.parametrize("judge", ["person", "either"])
+@pytest.mark.parametrize(
+    ("button", "outcome", "kinds"),
+    [
+        (Button.SUCCESS, Outcome.SUCCESS, [FeedbackKind.SUCCESS]),
+        (Button.FAILURE, Outcome.FAILURE, [FeedbackKind.FAILURE]),
+        (Button.DISCARD, Outcome.DISCARDED, []),
+    ],
+)
+def test_a_judgement_in_the_last_period_of_a_timed_out_episode_counts_for_it(
+    judge: Any, button: Button, outcome: Outcome, kinds: list[FeedbackKind]
+) -> None:
+    last = HumanInput(LEFT, frozenset({button, Button.PAUSE}), (Sentence("there", 0.1),))
+    rig, _ = rig_of(*[OFF] * 10, last, reward=SparseReward(judge=judge))
+    end = rig.run(seed=0)
+    assert (end.outcome, end.steps) == (outcome, 10)
+    step = rig.listener.steps[-1]
+    assert step.terminated is (outcome is not Outcome.DISCARDED)
+    assert (step.reward > 0.5) is (outcome is Outcome.SUCCESS)
+    said = [event for event in rig.listener.feedback if event.kind is not FeedbackKind.CORRECTION]
+    assert [event.kind for event in said] == kinds, "once"
+    assert all(event.span == Segment("practice-0", 0, 10) for event in said)
+    rig.station.teleop = Person([OFF, PRESS[Button.RESUME]])
+    assert rig.run(seed=1).outcome is Outcome.TIME_LIMIT, "it is not the next one's, too"
+    assert [e.text for e in rig.listener.feedback if e.kind is FeedbackKind.CORRECTION] == ["there"]
+    assert starts(rig)[-1].continues == "practice-1", "what is about no episode takes effect in the next"
 
 
 def test_stop_in_a_pause_and_before_an_episode() -> None:
