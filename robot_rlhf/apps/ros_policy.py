@@ -174,7 +174,7 @@ class PolicyCore:
             interrupted = False
             try:
                 self._demonstrate(session)
-                session.practise(config.steps, self._after_episode)
+                session.practise(config.steps, self._after_episode, before_episode=lambda: self._demonstrate(session))
                 self._let_learner_finish()
             except EndRequestedError:
                 interrupted = self._ended.is_set()

@@ -204,6 +204,7 @@ class SingleTraining:
     # -- running ---------------------------------------------------------------------------------------------------
 
     def _demonstrate(self, session: Session) -> None:
+        """Have as many demonstrations given as are wanted; one that was taken back later is asked for again."""
         config = self.config
         if self.tally.demonstrations >= config.demonstrations:
             return
@@ -229,7 +230,7 @@ class SingleTraining:
             self._evaluate()
             return
         book.begin_practice()
-        session.practise(self.config.steps, self._after_episode)
+        session.practise(self.config.steps, self._after_episode, before_episode=lambda: self._demonstrate(session))
         self._let_learner_finish()
         if book.last_evaluation_due:
             self._evaluate()

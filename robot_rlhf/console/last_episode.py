@@ -57,7 +57,10 @@ class LastEpisode:
             return "Keep it after all"
         if self.today is not self.recorded and self.today in _JUDGED:
             return "Take the judgement back"
-        return "Undo: learn nothing from it" if self.author and self.today in _JUDGED else ""
+        if not self.author or self.today not in _JUDGED:
+            return ""
+        again = self.kind is EpisodeKind.DEMONSTRATION and self.today is Outcome.SUCCESS
+        return "Undo: learn nothing from it" + (", and give another one" if again else "")
 
     def undone(self, author: str, now: float) -> tuple[Feedback, ...]:
         """The events that take the last judgement back; none where there is none.

@@ -67,14 +67,24 @@ class Session:
                 )
             self.episode(EpisodeKind.DEMONSTRATION, station)
 
-    def practise(self, until_steps: int, after_episode: Callable[[], bool]) -> None:
+    def practise(
+        self,
+        until_steps: int,
+        after_episode: Callable[[], bool],
+        *,
+        before_episode: Callable[[], None] = lambda: None,
+    ) -> None:
         """Practise until the steps are done or `after_episode` says that it is enough.
+
+        Args:
+            before_episode: called before each, for example to have a demonstration given that was taken back.
 
         Raises:
             RobotError: episode after episode ends before its first step.
         """
         idle = 0
         while self.tally.steps < until_steps:
+            before_episode()
             end = self.episode(EpisodeKind.PRACTICE)
             idle = idle + 1 if end.steps == 0 and end.outcome in BROKEN else 0
             if idle >= IDLE_EPISODES:

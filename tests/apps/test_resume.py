@@ -15,8 +15,12 @@ import pytest
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import ConsoleConfig, read_yaml, write_yaml
 from robot_rlhf.apps.run_folder import RunFolder, check_name, read_json_lines
+from robot_rlhf.apps.single import SingleTraining
 from robot_rlhf.apps.train import default_name, train
+from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.runtime.interrupts import EndedAtOnceError
 from tests.runtime.runs import earned, tiny
 
@@ -244,3 +248,26 @@ def test_interrupting_the_final_evaluation_leaves_a_true_summary(
     assert written["env_steps"] >= config.steps
     assert written["policy_version"] == summary["updates"] > 0
     assert "not measured: the final evaluation was interrupted" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_demonstration_that_is_taken_back_in_practice_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after, undone = SingleTraining._after_episode, list[str]()
+
+    def undo_first(self: SingleTraining) -> bool:
+        if not undone:
+            undone.append("demonstration-000000")
+            assert self.session is not None
+            event = Feedback(FeedbackKind.DISCARD, "ann", self.clock.now(), Segment(undone[0], 0, 1), 1.0)
+            self.session.station.audience.on_event(event)
+        return after(self)
+
+    monkeypatch.setattr(SingleTraining, "_after_episode", undo_first)
+    config = tiny(tmp_path)
+    summary = train(replace(config, evaluation=replace(config.evaluation, every=0, final_episodes=1)), quiet=True)
+    told = [record.meta for record in read_journal(tmp_path / "run" / "journal") if isinstance(record, EpisodeStarted)]
+    kinds = [meta.kind for meta in told]
+    assert kinds[:3] == [EpisodeKind.DEMONSTRATION, EpisodeKind.PRACTICE, EpisodeKind.DEMONSTRATION]
+    assert kinds.count(EpisodeKind.DEMONSTRATION) == 2
+    assert summary["demonstrations"] == 1

@@ -63,6 +63,12 @@ def test_there_is_nothing_to_undo_where_nobody_judged(last: LastEpisode) -> None
     assert last.undone("Ben", 5.0) == ()
 
 
+def test_what_follows_the_undo_of_a_demonstration_is_said() -> None:
+    shown = replace(SHOWN, recorded=Outcome.SUCCESS, today=Outcome.SUCCESS, author="Ann")
+    assert shown.takes_back == "Undo: learn nothing from it, and give another one"
+    assert replace(shown, kind=EpisodeKind.PRACTICE).takes_back == "Undo: learn nothing from it"
+
+
 @pytest.mark.parametrize("at", [Outcome.SUCCESS, Outcome.FAILURE, Outcome.DISCARDED, Outcome.TIME_LIMIT])
 @pytest.mark.parametrize("later", [None, FeedbackKind.SUCCESS, FeedbackKind.FAILURE, FeedbackKind.DISCARD])
 def test_what_was_judged_is_undone_in_the_journal(tmp_path: Path, at: Outcome, later: FeedbackKind | None) -> None:
