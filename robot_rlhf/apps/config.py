@@ -139,6 +139,10 @@ class ConsoleConfig:
     """TCP port; 0 takes any free one."""
     names: tuple[str, ...] = ()
     """Further names under which browsers may address this machine, for example robot.lab."""
+    certificate: Path | None = None
+    """File with a certificate in PEM, for https: over a network browsers give no microphone or gamepad without it."""
+    key: Path | None = None
+    """File with the certificate's key in PEM, without a password."""
     open_browser: bool = True
     """Open the page in this machine's browser, where it has a screen."""
     patience: float = 6.0

@@ -24,6 +24,7 @@ from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.background import Background
+from robot_rlhf.console.encryption import check_certificate
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
 from robot_rlhf.console.settings import ConsoleSettings
@@ -49,9 +50,17 @@ TELL_EVERY = 0.5
 def serve(
     console: ConsoleConfig, settings: ConsoleSettings, link: ConsoleLink | None, log_file: Path
 ) -> ConsoleProcess:
-    """The console's process, not yet started; raises ConfigError when it cannot listen, or NiceGUI is missing."""
+    """The console's process, not yet started.
+
+    Raises:
+        ConfigError: it cannot listen, NiceGUI is missing, or the certificate cannot be served with.
+    """
     if importlib.util.find_spec("nicegui") is None:
         raise ConfigError("the console needs NiceGUI: pip install 'robot-rlhf[console]'")
+    check_certificate(console.certificate, console.key)
+    if console.certificate is not None and console.key is not None:
+        files = str(console.certificate.resolve()), str(console.key.resolve())
+        settings = replace(settings, certificate=files[0], key=files[1])
     listening = listen(console.host, console.port)
     hosts = {"127.0.0.1", "localhost", *console.names}
     if not is_loopback(console.host):

@@ -27,7 +27,7 @@ def open_page(address: str, folder: Path | None = None) -> Path | None:
     may read, and that leads on to the address; the file is gone after LIFE seconds, or with this process.
 
     Args:
-        address: http, its token included.
+        address: http or https, its token included.
         folder: where the file is put; a browser in a sandbox of its own sees no temporary files, but those below the
             home folder. None, or one that cannot be written: the folder for temporary files.
 

@@ -61,7 +61,13 @@ class Gate:
     """
 
     def __init__(
-        self, token: str, hosts: Sequence[str], *, first: str = "", clock: Callable[[], float] = time.monotonic
+        self,
+        token: str,
+        hosts: Sequence[str],
+        *,
+        first: str = "",
+        secure: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Remember the secret.
 
@@ -69,11 +75,13 @@ class Gate:
             token: that opens.
             hosts: names, without port, under which a browser may address us.
             first: name of the first visitor; empty for 'Operator 1'.
+            secure: the console speaks https, and its cookie must never travel otherwise.
             clock: steady seconds.
         """
         self._token = token
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         self._first = first
+        self._secure = secure
         self._clock = clock
         self._wrong: deque[float] = deque(maxlen=SLOW_AFTER + 1)
         self._warned = -math.inf
@@ -137,7 +145,14 @@ class Gate:
         if led_here:  # no browser would send a strict cookie behind such a redirect: our own page leads on
             page = _ON.format(address=html.escape(address, quote=True))
             answer = HTMLResponse(page, headers={"cache-control": "no-store"})
-        answer.set_cookie(self.cookie, f"{identity}.{self._sign(identity)}", httponly=True, samesite="strict", path="/")
+        answer.set_cookie(
+            self.cookie,
+            f"{identity}.{self._sign(identity)}",
+            httponly=True,
+            secure=self._secure,
+            samesite="strict",
+            path="/",
+        )
         return answer
 
     async def _slow_down(self) -> None:

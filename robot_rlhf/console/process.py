@@ -82,7 +82,8 @@ class ConsoleProcess:
         """What the operator opens; the token is in it."""
         host, port = self._listening.getsockname()[:2]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{port}/?token={self._settings.token}"
+        scheme = "https" if self._settings.certificate else "http"
+        return f"{scheme}://{shown}:{port}/?token={self._settings.token}"
 
     @property
     def pid(self) -> int:

@@ -112,7 +112,7 @@ def make_console(settings: ConsoleSettings) -> Console:
     """
     console = Console(
         settings,
-        Gate(settings.token, settings.hosts, first=settings.operator),
+        Gate(settings.token, settings.hosts, first=settings.operator, secure=bool(settings.certificate)),
         History(settings.journal),
         Recording(settings.journal, values=settings.values),
     )
@@ -308,6 +308,8 @@ async def serve(settings: ConsoleSettings) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=30,
+        ssl_certfile=settings.certificate or None,
+        ssl_keyfile=settings.key or None,
     )
     server = _Server(config, interruptible=console.robot is None)
     if console.robot is not None:

@@ -30,6 +30,10 @@ class ConsoleSettings:
     """File descriptor of the listening TCP socket."""
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     """Names under which a browser may address the console."""
+    certificate: str = ""
+    """File with a certificate in PEM; empty for plain http."""
+    key: str = ""
+    """File with its key."""
     cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     sight: Sight = field(default_factory=Sight)
     """Where the cameras stand, as far as that is known."""
