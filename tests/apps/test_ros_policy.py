@@ -331,6 +331,14 @@ def test_two_policies_do_not_write_one_run(tmp_path: Path) -> None:
     assert world.targets() == []
 
 
+def test_a_run_goes_on_with_its_own_task_alone(tmp_path: Path) -> None:
+    World(tmp_path, demonstrations=1, task="stack_bins").run()
+    world = World(tmp_path, demonstrations=2, task="sort_bins")
+    with pytest.raises(ConfigError, match="task: got 'sort_bins', but the run is of 'stack_bins'"):
+        world.run()
+    assert world.targets() == []
+
+
 def test_a_runs_name_stays_in_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="allowed: the name of one folder"):
         World(tmp_path / "deep", run="../escaped").run()
