@@ -104,7 +104,7 @@ def test_the_last_episode_is_told_with_who_judged_it(history: History, tale: Tal
     assert history.last() is None
     whole = Segment("a", 0, 4)
     judged = Feedback(FeedbackKind.SUCCESS, "Anna", 1.0, whole)
-    history.add(tale.part("a", "pphh", Outcome.SUCCESS, events=[judged]))
+    history.add(tale.part("a", "pphh", Outcome.SUCCESS, events=(judged,)))
     last = history.last()
     assert last is not None
     assert (last.parts, last.today, last.author) == ((("a", 4),), Outcome.SUCCESS, "Anna")

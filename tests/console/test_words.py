@@ -18,7 +18,7 @@ from robot_rlhf.console.words import (
     phase_words,
 )
 from robot_rlhf.datatypes import Driver, EpisodeKind, GuardEvent, Outcome, Phase
-from robot_rlhf.safety import guard
+from robot_rlhf.safety import limits
 
 ROOT = Path(__file__).parents[2] / "robot_rlhf"
 EMITTERS = {"fault": 0, "_latched": 0, "_note": 0, "_bounded": 2, "GuardEvent": 1}
@@ -52,7 +52,7 @@ def emitted() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "fault":
                 faults |= {a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
-    return safety | faults | set(guard._WORDS)
+    return safety | faults | set(limits.RULES)
 
 
 def test_the_search_finds_the_rules() -> None:
