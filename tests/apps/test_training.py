@@ -16,6 +16,7 @@ import pytest
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.journal.format import JOURNAL_VERSION
 from robot_rlhf.journal.summary import describe
 from tests.waits import CEILING
 
@@ -128,8 +129,10 @@ def test_a_checkpoint_of_another_shape_is_one_line(copied: RunFolder, capsys: py
 
 def test_a_journal_of_another_version_is_one_line(copied: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     file = next(copied.journal.glob("*.mcap"))
-    file.write_bytes(file.read_bytes().replace(b"robot_rlhf journal 1", b"robot_rlhf journal 9"))
-    kept = file.read_bytes()
+    written = file.read_bytes()
+    kept = written.replace(f"robot_rlhf journal {JOURNAL_VERSION}".encode(), b"robot_rlhf journal 9")
+    assert kept != written
+    file.write_bytes(kept)
     assert main(["train", "--resume", str(copied.path), "--quiet"]) == 2
     text = capsys.readouterr().err
     assert text.count("\n") == 1
