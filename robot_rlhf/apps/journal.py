@@ -15,7 +15,7 @@ from rich.text import Text
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.recordings import journal_path
-from robot_rlhf.apps.screen import screen
+from robot_rlhf.apps.screen import print_under, screen
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
@@ -109,7 +109,7 @@ def run(argv: Sequence[str]) -> int:
 def _info(argv: Sequence[str]) -> None:
     options = parse(InfoOptions, "journal info", argv)
     summary = describe(journal_path(options.path))
-    table = Table(title=str(summary.path), title_justify="left", title_style="bold", show_header=False)
+    table = Table(show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     versions = "/".join(map(str, summary.journal_versions)) or "-"
@@ -130,7 +130,7 @@ def _info(argv: Sequence[str]) -> None:
     table.add_row("labels", _counts({name: count for name, count in labels.items() if count}))
     table.add_row("software", ", ".join(f"{name} {'/'.join(v)}" for name, v in summary.versions.items()) or "-")
     table.add_row("topics", "\n".join(f"{name}  {count}" for name, count in summary.topics.items()) or "-")
-    screen().print(table)
+    print_under(summary.path, table)
     for problem in summary.problems:
         screen().print(problem, highlight=False, soft_wrap=True)
     if summary.broken_off:

@@ -17,7 +17,7 @@ from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
-from robot_rlhf.apps.screen import screen
+from robot_rlhf.apps.screen import print_under, screen
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.bags.importing import import_bag, plan_bag
@@ -116,7 +116,7 @@ def _run_bag_import(argv: Sequence[str]) -> None:
         reward_source=reward.source,
         show=_show,
     )
-    screen().print(_table(report))
+    print_under(report.target, _table(report))
     for thing in report.lacking:
         screen().print(f"no topic tells the robot's scene entry {thing!r}: --reading.topics.scene {thing} TOPIC")
     screen().print(f"look at it: robot-rlhf journal info {report.target}", highlight=False, soft_wrap=True)
@@ -202,7 +202,7 @@ def _show(plan: ImportPlan) -> None:
 
 
 def _table(report: ImportReport) -> Table:
-    table = Table(title=str(report.target), title_justify="left", title_style="bold", show_header=False)
+    table = Table(show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.episodes.items())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 
 def screen(*, stderr: bool = False, quiet: bool = False) -> Console:
@@ -11,3 +15,10 @@ def screen(*, stderr: bool = False, quiet: bool = False) -> Console:
     What has a colour is a rich Text.
     """
     return Console(stderr=stderr, quiet=quiet, markup=False, emoji=False)
+
+
+def print_under(path: Path, table: Table) -> None:
+    """A table under the path it is about; a title would be broken to the table's width."""
+    console = screen()
+    console.print(Text(str(path), style="bold"), soft_wrap=True)
+    console.print(table)

@@ -139,7 +139,7 @@ def test_cloning_learns_from_it(imported: Path) -> None:
 
 def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
-        ([], "required"),
+        ([], "journal import: missing: PATH (A rosbag2 folder"),
         ([str(tmp_path / "none"), "--out", str(tmp_path / "x"), "--task", "a"], "no such bag"),
         (["a", "--out", "b", "--topics.wrench", "c"], "journal import has no option --topics.wrench"),
         (["a", "--out", "b", "--robot", "missing.yaml"], "missing.yaml: cannot be read"),
