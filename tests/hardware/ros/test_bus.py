@@ -22,6 +22,7 @@ from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.errors import FaultLatchedError, RobotError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import MonotonicClock, Rate
+from tests.apps.watched import WatchedGuard, judge
 from tests.hardware.ros.conftest import Join
 from tests.hardware.ros.processes import PATIENT, ROOT, SETTINGS, TIMEOUT, FarSide, environment, wait_for
 
@@ -56,6 +57,35 @@ def test_closed_loop_pictures_and_service(join: Join, far_side: FarSide) -> None
         robot.begin_anew()
         robot.wait_until_ready(TIMEOUT)
         assert robot.observe().tool_pose_in_base[0] == pytest.approx(0.6)
+
+
+def test_the_guards_law_holds_over_the_wire(join: Join, far_side: FarSide) -> None:
+    """Judged by the oracle: hands, holds, motions home, stops and faults, in real time."""
+    clock, rng = MonotonicClock(), np.random.default_rng(0)
+    with join("policy") as bus:
+        robot = RosRobot(bus, SETTINGS, PATIENT)
+        robot.wait_until_ready(TIMEOUT)
+        guard, pace = WatchedGuard(robot, PATIENT, clock), Rate(clock, 0.05)
+        home = tuple(guard.observe().tool_pose_in_base.tolist())
+        for what in (0, 1, 0, 2, 0, 3, 0, 2, 4, 0, 1, 2):
+            wish = Action(rng.uniform(-1.0, 1.0, 5).astype(np.float32))
+            for _ in range(6):
+                guard.observe()
+                if what == 0:
+                    guard.act(wish)
+                elif what == 1:
+                    guard.hold()
+                pace.wait()
+            if what == 2:
+                guard.move_to(home, 1.0, timeout=0.6)
+            elif what == 3:
+                guard.stop()
+            elif what == 4:
+                guard.fault("stop", "STOP was pressed")
+                with pytest.raises(FaultLatchedError):
+                    guard.act(wish)
+                guard.release()
+        judge([guard.oracle], 50)
 
 
 def test_a_killed_robot_is_noticed_and_nothing_moves_any_more(join: Join, far_side: FarSide) -> None:
