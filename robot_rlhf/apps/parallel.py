@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from robot_rlhf.apps.learner_link import LearnerLink
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind
 from robot_rlhf.errors import ConfigError
-from robot_rlhf.journal.decoder import EpisodeStarted
+from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.reader import tell
 from robot_rlhf.journal.shared import SharedTail, writer_of
@@ -110,7 +111,7 @@ class ParallelTraining:
                     log.warning("stopping (KeyboardInterrupt): everything is saved")
                 finally:
                     with interrupts_held():
-                        self._take_in()
+                        self._count(self.tail.rest())  # also of an arm that was killed because it did not end
                         book.stopwatch.save()
                 book.stopwatch.end_training()
         except EndedAtOnceError:
@@ -159,13 +160,16 @@ class ParallelTraining:
     def _take_in(self) -> int:
         """Count what the arms have recorded; returns the number of records."""
         records = self.tail.poll()
+        self._count(records)
+        return len(records)
+
+    def _count(self, records: Sequence[Record]) -> None:
         for record in records:
             tell(record, self._listeners)
             if isinstance(record, EpisodeStarted):
                 self._kind = record.meta.kind
             elif isinstance(record, EpisodeEnd) and self._kind is EpisodeKind.PRACTICE:
                 self.book.note_practice()
-        return len(records)
 
     def _watch(self) -> None:
         """Until all arms have done their part, or the policy is good enough. Evaluation runs here, beside them."""

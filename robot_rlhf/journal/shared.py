@@ -62,6 +62,17 @@ class SharedTail:
             if whole or all(file.at_end for file in self._files.values()):
                 return whole
 
+    def rest(self) -> list[Record]:
+        """What is left once nobody writes any more: an episode that is open then has broken off, and is told so.
+
+        Raises:
+            JournalError: as `poll` does.
+        """
+        told: list[Record] = []
+        while records := self.poll():
+            told += records
+        return told + [record for path in list(self._files) for record in self._break_off(path)]
+
     def close(self) -> None:
         """Let go of the files. Idempotent."""
         for file in self._files.values():

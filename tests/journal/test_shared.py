@@ -131,6 +131,22 @@ def test_what_broke_off_is_told_once_its_writer_has_begun_again(tmp_path: Path) 
     assert sum(isinstance(record, Step) for record in kept) == 3
 
 
+def test_what_is_open_when_nobody_writes_any_more_has_broken_off(tmp_path: Path) -> None:
+    first, second = make_episode(SPEC, 1, 3, name="a"), make_episode(SPEC, 2, 2, name="b")
+    with shared(tmp_path, "arm 0") as writer:
+        telling = moments(writer, first)
+        for _ in range(3):  # the start and two steps; then its process is killed
+            next(telling)
+        writer.flush()
+        with shared(tmp_path, "arm 1") as other:
+            tell(other, second)
+        with SharedTail(tmp_path) as tail:
+            assert sorted(shape(tail.poll())) == sorted(whole(second))
+            assert tail.poll() == []
+            assert shape(tail.rest()) == ["begin a", "step 0", "step 1", "end a stopped"]
+            assert tail.rest() == []
+
+
 def test_many_may_begin_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that want the same number: the later one takes the next."""
     from robot_rlhf.journal import writer
