@@ -180,8 +180,12 @@ def test_killed_resumed_and_interrupted(tmp_path: Path) -> None:
         news = read_news(run.exchange) if run.exchange.exists() else None
         return news.steps if news else 0
 
+    def files() -> int:
+        """One per arm that has begun: on a busy machine one may practise for a while before the other is up."""
+        return len(list(run.journal.glob("*.mcap")))
+
     process = start("--config", str(settings))
-    eventually(lambda: steps() > 60)
+    eventually(lambda: steps() > 60 and files() == ARMS)
     assert len(arms_of(run.path)) == ARMS + 1
     process.kill()
     process.communicate(timeout=20)
@@ -191,7 +195,7 @@ def test_killed_resumed_and_interrupted(tmp_path: Path) -> None:
 
     process = start("--resume", str(run.path))
     practised = before.steps_by_driver["policy"]
-    eventually(lambda: (news := read_news(run.exchange)) is not None and news.steps > practised + 60)
+    eventually(lambda: steps() > practised + 60 and files() == 2 * ARMS)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130, said
