@@ -159,8 +159,9 @@ class ParallelTraining:
 
     def _take_in(self) -> int:
         """Count what the arms have recorded; returns the number of records."""
-        records = self.tail.poll()
-        self._count(records)
+        with interrupts_held():  # what was read is counted, too
+            records = self.tail.poll()
+            self._count(records)
         return len(records)
 
     def _count(self, records: Sequence[Record]) -> None:
