@@ -22,7 +22,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fixed", PATIENT, derandomize=True)
 settings.register_profile(
-    "free", PATIENT, max_examples=1000, database=DirectoryBasedExampleDatabase(FOUND), print_blob=True
+    "free",
+    PATIENT,
+    derandomize=False,  # said, because hypothesis derandomizes whatever says nothing where CI is set
+    max_examples=1000,
+    database=DirectoryBasedExampleDatabase(FOUND),
+    print_blob=True,
 )
 settings.load_profile("fixed")  # `--hypothesis-profile free` is heard after this
 
