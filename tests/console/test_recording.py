@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.console.critic_values import EpisodeValues
 from robot_rlhf.console.pages.clips import episode_json, packed, row_json
 from robot_rlhf.console.pages.review import judgement, saying, values_json
 from robot_rlhf.console.questions import LENGTHS, Questions
-from robot_rlhf.console.recording import EpisodeValues, PictureCache, Recording
+from robot_rlhf.console.recorded_pictures import PictureCache
+from robot_rlhf.console.recording import Recording
 from robot_rlhf.datatypes import Driver, Feedback, FeedbackKind, Outcome, RobotSpec, Segment
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, UnknownNameError

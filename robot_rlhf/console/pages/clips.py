@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Response
 
-from robot_rlhf.console.recording import EpisodeRow, Recording
+from robot_rlhf.console.episode_index import EpisodeRow
+from robot_rlhf.console.recording import Recording
 from robot_rlhf.console.words import RULES
 from robot_rlhf.datatypes import Event, Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.errors import RobotRlhfError
