@@ -27,6 +27,17 @@ from robot_rlhf.timing import MonotonicClock
 if TYPE_CHECKING:
     from robot_rlhf.console.server import Console
 
+SCRIPTS = (
+    "transport.js",
+    "guides.js",
+    "elements.js",
+    "banner.js",
+    "timeline.js",
+    "speech.js",
+    "hands.js",
+    "drive.js",
+)
+"""Under /static, in the order of loading: each knows those before it."""
 REFRESH = 0.25
 """Seconds between two looks at what changed; the banner and the pictures do not wait for it."""
 CHOICES = {setting: tuple(value for value, _ in choices) for setting, _, _, choices in parts.SEGMENTS}
@@ -71,11 +82,7 @@ class DrivePage:
     def build(self) -> None:
         settings = self.console.settings
         place = header(settings.title, "drive", task=settings.task)
-        ui.add_head_html(
-            f'<script defer src="/static/transport.js?{version("transport.js")}"></script>'
-            f'<script defer src="/static/guides.js?{version("guides.js")}"></script>'
-            f'<script defer src="/static/drive.js?{version("drive.js")}"></script>'
-        )
+        ui.add_head_html("".join(f'<script defer src="/static/{n}?{version(n)}"></script>' for n in SCRIPTS))
         with place:
             self._people()
         cameras = tuple(settings.cameras)

@@ -40,7 +40,7 @@ _ON_PAGE = 2
 
 
 def dock_help(hands: Hands) -> None:
-    """The driving keys that do something with this robot; drive.js lights them up while held."""
+    """The driving keys that do something with this robot; hands.js lights them up while held."""
     groups: list[str] = []
     for group in _DOCK:
         entries = [entry for entry in hands.help() if entry.group == group]

@@ -17,6 +17,8 @@ from robot_rlhf.timing import MonotonicClock
 
 log = logging.getLogger(__name__)
 
+SCRIPTS = ("clips.js", "episode_list.js", "episode_chart.js", "review.js")
+"""Under /static, in the order of loading: each knows those before it."""
 MAX_MARK = 80
 """Characters of a mark's name."""
 
@@ -41,8 +43,8 @@ def build_review_page(recording: Recording, sink: LabelSink, *, author: Callable
     """
     page = _ReviewPage(recording, sink, author)
     ui.add_head_html(f'<link rel="stylesheet" href="/static/label.css?{version("label.css")}">')
-    ui.add_body_html(f'<script src="/static/clips.js?{version("clips.js")}"></script>')
-    ui.add_body_html(f'<script src="/static/review.js?{version("review.js")}"></script>')
+    for name in SCRIPTS:
+        ui.add_body_html(f'<script src="/static/{name}?{version(name)}"></script>')
     ui.element("div").props('id="review-root"').classes("review-root")
     ui.on("review_do", page.do)
     ui.on("review_values", page.tell_values)

@@ -145,6 +145,13 @@ window.clips = (() => {
     return element;
   }
 
+  // A button that keeps no focus, with the names of its keys.
+  function button(words, classes, action, ...keys) {
+    const made = make('button', `c-button ${classes}`, {type: 'button', onclick: () => { made.blur(); action(); }}, words);
+    for (const key of keys) made.append(make('kbd', '', {}, key));
+    return made;
+  }
+
   function option(select, value, text) {
     const entry = make('option', '', {value: String(value)}, text);
     select.append(entry);
@@ -162,5 +169,5 @@ window.clips = (() => {
     return true;
   }
 
-  return {clip, picture, colour, fit, drawPicture, drawPath, bounds, make, option, typing, tell};
+  return {clip, picture, colour, fit, drawPicture, drawPath, bounds, make, button, option, typing, tell};
 })();

@@ -1,31 +1,15 @@
-// Goes through a recorded session: a list, pictures, a timeline to scrub, labels and marks.
+// Goes through a recorded session: pictures, a timeline to scrub, labels and marks; beside a list of its episodes.
 (() => {
-  const {picture, colour, fit, drawPicture, drawPath, bounds, make, option, typing, tell} = window.clips;
-  const ROWS = 300, AHEAD = 12, LOOK_EVERY = 1000;
-  const WORDS = {
-    success: 'Success', failure: 'Failure', time_limit: 'Time limit', discarded: 'Deleted', fault: 'Fault',
-    stopped: 'Stopped', paused: 'Paused', running: 'Recording', broken_off: 'Broken off',
-    policy: 'Policy', human: 'Person', reflex: 'Reflex',
-    demonstration: 'Demonstration', practice: 'Practice', evaluation: 'Evaluation',
-    correction: 'Said', intervention: 'Took over', score: 'Score', guard: 'Guard', fault_event: 'Fault',
-  };
+  const {picture, fit, drawPicture, drawPath, bounds, make, button, option, typing, tell} = window.clips;
+  const list = window.episode_list, chart = window.episode_chart, WORDS = list.words;
+  const AHEAD = 12, LOOK_EVERY = 1000;
   const at = {};
-  let list = [], version = -1, session = {cameras: [], period: 0.05}, open = null, step = 0, playing = false, speed = 1;
-  let span = null, limits = null, filterOutcome = '', filterKind = '', cap = ROWS, wantedAddress = 0, playedTo = 0, opening = 0, values = null, asking = 0;
-
-  function button(words, classes, action, ...keys) {
-    const made = make('button', `c-button ${classes}`, {type: 'button', onclick: () => { made.blur(); action(); }}, words);
-    for (const key of keys) made.append(make('kbd', '', {}, key));
-    return made;
-  }
+  let version = -1, session = {cameras: [], period: 0.05}, open = null, step = 0, playing = false, speed = 1;
+  let span = null, limits = null, wantedAddress = 0, playedTo = 0, opening = 0, values = null, asking = 0;
 
   function build(root) {
     at.root = root;
-    at.outcome = make('select', 'label-select', {'aria-label': 'Outcome', onchange: () => { filterOutcome = at.outcome.value; at.outcome.blur(); showList(); }});
-    at.kind = make('select', 'label-select', {'aria-label': 'Kind', onchange: () => { filterKind = at.kind.value; at.kind.blur(); showList(); }});
-    at.rows = make('div', 'review-rows c-panel', {role: 'list'});
-    at.problem = make('div', 'review-problem');
-    root.append(make('div', 'review-list', {}, make('div', 'review-filters', {}, at.outcome, at.kind), at.rows, at.problem));
+    root.append(list.build(show));
 
     at.name = make('span', 'review-name c-line');
     at.chips = make('span', 'review-chips');
@@ -99,44 +83,9 @@
     if (told.version === version) return;
     version = told.version;
     session = told;
-    list = told.episodes;
-    at.problem.textContent = told.problem;
-    showFilters();
-    showList();
+    list.show(told.episodes, told.problem);
     if (open) await show(open.number, step, true);
-    else if (list.length) await show(list[list.length - 1].number);
-  }
-
-  function showFilters() {
-    for (const [select, all, field, value] of [[at.outcome, 'Any outcome', 'outcome', filterOutcome], [at.kind, 'Any kind', 'kind', filterKind]]) {
-      const counts = new Map();
-      for (const row of list) counts.set(row[field], (counts.get(row[field]) || 0) + 1);
-      select.replaceChildren();
-      option(select, '', all);
-      for (const [name, count] of counts) option(select, name, `${WORDS[name] || name} (${count})`);
-      if (value && !counts.has(value)) option(select, value, `${WORDS[value] || value} (0)`);
-      select.value = value;
-    }
-  }
-
-  function chosen() {
-    return list.filter(row => (!filterOutcome || row.outcome === filterOutcome) && (!filterKind || row.kind === filterKind)).reverse();
-  }
-
-  function showList() {
-    const rows = chosen(), above = at.rows.scrollTop;
-    at.rows.replaceChildren();
-    for (const row of rows.slice(0, cap)) {
-      const facts = `${WORDS[row.outcome] || row.outcome} · ${row.steps} steps${row.human ? ` · ${Math.round(100 * row.human / row.steps)} % person` : ''}`;
-      const entry = make('button', 'review-row', {
-        type: 'button', role: 'listitem', 'data-outcome': row.outcome, 'data-deleted': String(row.deleted), 'data-number': String(row.number),
-        'aria-current': String(Boolean(open) && open.number === row.number), onclick: () => { entry.blur(); show(row.number); },
-      }, make('i'), make('b', 'c-line', {}, row.id), make('span', '', {}, `${row.seconds.toFixed(1)} s`), make('span', 'review-facts', {}, facts));
-      at.rows.append(entry);
-    }
-    if (rows.length > cap) at.rows.append(button(`${rows.length - cap} older`, 'review-more', () => { cap += ROWS; showList(); }));
-    if (!rows.length && list.length) at.rows.append(make('div', 'review-empty', {}, 'No such episode.'));
-    at.rows.scrollTop = above;
+    else if (told.episodes.length) await show(told.episodes[told.episodes.length - 1].number);
   }
 
   async function show(number, wanted = 0, again = false) {
@@ -150,7 +99,7 @@
     limits = bounds(open.path);
     if (!again) { span = null; playing = false; at.kept.textContent = ''; values = null; }
     if (!before || before.number !== open.number || before.cameras.length !== open.cameras.length) showPictures();
-    for (const entry of at.rows.querySelectorAll('.review-row')) entry.setAttribute('aria-current', String(entry.dataset.number === String(number)));
+    list.mark(open.number);
     showHead();
     showEvents();
     drawTime();
@@ -248,66 +197,14 @@
   // -- time ------------------------------------------------------------------------------------------------------------
 
   function drawTime() {
-    if (!open || !at.canvas.clientWidth) return;
-    const context = fit(at.canvas), width = at.canvas.clientWidth, T = open.steps;
-    const look = {policy: '--policy', human: '--you', reflex: '--reflex'};
-    for (const [driver, start, length] of open.drivers) {
-      context.fillStyle = colour(look[driver]);
-      context.fillRect(width * start / T, 6, Math.max(1, width * length / T), 14);
-    }
-    const low = Math.min(0, ...open.rewards), high = Math.max(0, ...open.rewards);
-    const y = value => 122 - 66 * (high > low ? (value - low) / (high - low) : 0);
-    context.strokeStyle = colour('--line');
-    context.lineWidth = 1;
-    context.beginPath();
-    context.moveTo(0, y(0));
-    context.lineTo(width, y(0));
-    context.stroke();
-    context.strokeStyle = colour('--accent');
-    context.lineWidth = 2;
-    context.beginPath();
-    open.rewards.forEach((value, i) => {
-      context[i ? 'lineTo' : 'moveTo'](width * i / T, y(value));
-      context.lineTo(width * (i + 1) / T, y(value));
-    });
-    context.stroke();
-    if (values) drawValues(context, width);
-    const scores = open.events.filter(event => event.kind === 'score' && event.value !== null);
-    context.fillStyle = context.strokeStyle = colour('--warn');
-    for (const event of scores) context.fillRect(width * event.start / T, 122 - 66 * event.value - 1, Math.max(3, width * event.length / T), 3);
-    context.fillStyle = colour('--dim');
-    context.font = '11px Roboto, system-ui, sans-serif';
-    context.fillText(`reward ${high > low ? `${low.toPrecision(2)} to ${high.toPrecision(2)}` : low.toPrecision(2)}${scores.length ? ' · score' : ''}`, 2, 56);
-  }
-
-  function valueRange() {
-    const known = [...values.q, ...values.return].filter(value => value !== null);
-    return [Math.min(0, ...known), Math.max(0, ...known)];
-  }
-
-  // Q as a line, the return that followed dashed, on a scale of their own.
-  function drawValues(context, width) {
-    const [low, high] = valueRange();
-    context.strokeStyle = colour('--good');
-    context.lineWidth = 1.5;
-    for (const [line, dashes] of [[values.q, []], [values.return, [4, 4]]]) {
-      context.setLineDash(dashes);
-      context.beginPath();
-      let drawing = false;
-      line.forEach((value, i) => {
-        if (value !== null) context[drawing ? 'lineTo' : 'moveTo'](width * (i + 0.5) / open.steps, 122 - 66 * (high > low ? (value - low) / (high - low) : 0));
-        drawing = value !== null;
-      });
-      context.stroke();
-    }
-    context.setLineDash([]);
+    if (open && at.canvas.clientWidth) chart.draw(at.canvas, open, values);
   }
 
   function showValue(index) {
     at.value.hidden = !values;
     if (!values) return;
     const [q, returned] = [values.q[index], values.return[index]].map(value => value === null ? 'not finite' : value.toFixed(3));
-    at.value.textContent = `Q ${q} · dashed: the return that followed, ${returned} · ${valueRange().map(value => value.toPrecision(2)).join(' to ')}`;
+    at.value.textContent = `Q ${q} · dashed: the return that followed, ${returned} · ${chart.range(values).map(value => value.toPrecision(2)).join(' to ')}`;
   }
 
   function go(wanted, quietly = false) {
@@ -442,22 +339,12 @@
     await refresh();
   }
 
-  function another(by) {
-    const rows = chosen();
-    const now = rows.findIndex(row => open && row.number === open.number);
-    const next = rows[Math.max(0, Math.min(rows.length - 1, now + by))];
-    if (!next) return;
-    show(next.number);
-    const entry = at.rows.querySelector(`[data-number="${next.number}"]`);
-    if (entry) entry.scrollIntoView({block: 'nearest'});
-  }
-
   function key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
     const big = event.shiftKey ? 10 : 1;
     const acts = {
       ArrowLeft: () => { playing = false; go(step - big); }, ArrowRight: () => { playing = false; go(step + big); },
-      ArrowUp: () => another(-1), ArrowDown: () => another(1), Home: () => go(0), End: () => go(open ? open.steps : 0),
+      ArrowUp: () => list.go(-1), ArrowDown: () => list.go(1), Home: () => go(0), End: () => go(open ? open.steps : 0),
     };
     const once = {
       ' ': toggle, s: () => ask('success'), f: () => ask('failure'), c: () => ask('clear'), Delete: () => ask(open && open.deleted ? 'restore' : 'delete'),
