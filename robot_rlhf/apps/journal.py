@@ -92,7 +92,7 @@ def run(argv: Sequence[str]) -> int:
             "  info     what a journal holds, counted; whether it is whole\n"
             "  replay   go through its episodes, make a video\n"
             "  export   write them as lerobot, robomimic or csv\n"
-            "  import   make demonstrations of a recorded ROS bag, or a journal of a LeRobot or robomimic data set\n"
+            "  import   make demonstrations of a ROS bag, or a journal of LeRobot, robomimic or hil-serl data\n"
             "  salvage  write what is whole in a damaged journal into a new one",
             highlight=False,
         )

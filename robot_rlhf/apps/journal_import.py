@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 from rich.table import Table
@@ -24,9 +24,20 @@ from robot_rlhf.journal.bags.importing import import_bag, plan_bag
 from robot_rlhf.journal.bags.plan import ImportPlan
 from robot_rlhf.journal.bags.reading import GripperSettings
 from robot_rlhf.journal.bags.settings import ImportReport, ImportSettings
-from robot_rlhf.journal.datasets.importing import DatasetSettings, dataset_form, import_dataset
+from robot_rlhf.journal.datasets.importing import (
+    DatasetReport,
+    DatasetSettings,
+    dataset_form,
+    import_dataset,
+    plan_pickle,
+)
+from robot_rlhf.journal.datasets.layout import PickleLayout
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.runtime.reward import SparseReward
+
+NO_OUT = "journal import: --out is required: the folder of the journal to make; or --plan"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +48,8 @@ class ImportOptions(ImportSettings):
     which unit and frame, and what was left out; where there is more than one way to understand the bag, the import
     asks.
 
-    A LeRobotDataset or a robomimic file has options of its own: robot-rlhf journal import DATASET --help.
+    A LeRobotDataset, a robomimic file or a pickle of hil-serl has options of its own: robot-rlhf journal import DATASET
+    --help.
     """
 
     bag: tyro.conf.Positional[Path]
@@ -72,19 +84,67 @@ class DatasetOptions(DatasetSettings):
     robot, or the policy node's parameter file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PickleOptions(DatasetSettings, PickleLayout):
+    """Turn a pickled list of hil-serl's transitions into a journal. Nothing that the pickle names is run.
+
+    The file tells no names, units or frames: they are asked for. Before anything is written a table says what was taken
+    for what, what is filled in, and what was left out; actions are checked against the measured motion.
+    """
+
+    path: tyro.conf.Positional[Path]
+    """The .pkl file, as hil-serl's record_demos writes it: whole episodes one after another."""
+    out: Path | None = None
+    """Folder of the journal to make; must not exist, or be empty. Not needed with --plan."""
+    plan: Annotated[bool, tyro.conf.arg(aliases=["--dry-run"])] = False
+    """Only show what would be made of what; nothing is written."""
+    robot: Path | None = None
+    """Whose data it is: a run or journal of that robot, or the policy node's parameter file. Actions, period and frame
+    must be that robot's."""
+
+
 def run_import(argv: Sequence[str]) -> None:
     """Import a bag, or a data set."""
-    if any(not word.startswith("-") and dataset_form(Path(word)) for word in argv):
-        _run_dataset_import(argv)
-    else:
+    forms = [form for word in argv if not word.startswith("-") and (form := dataset_form(Path(word)))]
+    if not forms:
         _run_bag_import(argv)
+    elif forms[0] == "hil-serl":
+        _run_pickle_import(argv)
+    else:
+        _run_dataset_import(argv)
 
 
 def _run_dataset_import(argv: Sequence[str]) -> None:
     options = parse(DatasetOptions, "journal import", argv)
-    settings = DatasetSettings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(DatasetSettings)})
-    robot = None if options.robot is None else with_robot(ImportSettings(), options.robot)[1]
-    report = import_dataset(options.path, options.out, settings, robot=robot)
+    report = import_dataset(
+        options.path, options.out, _part(DatasetSettings, options), robot=_robot_given(options.robot)
+    )
+    _say(report)
+
+
+def _run_pickle_import(argv: Sequence[str]) -> None:
+    """Import, and say what is made of what before anything is written."""
+    options = parse(PickleOptions, "journal import", argv)
+    settings, layout = _part(DatasetSettings, options), _part(PickleLayout, options)
+    robot = _robot_given(options.robot)
+    if options.plan:
+        _show(plan_pickle(options.path, settings, layout, robot))
+        return
+    if options.out is None:
+        raise ConfigError(NO_OUT)
+    _say(import_dataset(options.path, options.out, settings, robot=robot, layout=layout, show=_show))
+
+
+def _part(cls: type[T], options: Any) -> T:
+    """The settings among options that hold them with others."""
+    return cls(**{f.name: getattr(options, f.name) for f in dataclasses.fields(cast("Any", cls))})
+
+
+def _robot_given(path: Path | None) -> RobotSpec | None:
+    return None if path is None else with_robot(ImportSettings(), path)[1]
+
+
+def _say(report: DatasetReport) -> None:
     outcomes = ", ".join(f"{count} {words}" for words, count in report.episodes.items())
     text = (
         f"{report.target}: {sum(report.episodes.values())} episodes ({outcomes}), {report.steps} steps of {report.form}"
@@ -96,8 +156,7 @@ def _run_dataset_import(argv: Sequence[str]) -> None:
 def _run_bag_import(argv: Sequence[str]) -> None:
     """Import, and say what is made of what before anything is written."""
     options = parse(ImportOptions, "journal import", argv)
-    settings = ImportSettings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(ImportSettings)})
-    settings = _with_topics(settings, options)
+    settings = _with_topics(_part(ImportSettings, options), options)
     robot = None
     if options.robot is not None:
         settings, robot = with_robot(settings, options.robot)
@@ -105,7 +164,7 @@ def _run_bag_import(argv: Sequence[str]) -> None:
         _show(plan_bag(options.bag, settings, robot=robot))
         return
     if options.out is None:
-        raise ConfigError("journal import: --out is required: the folder of the journal to make; or --plan")
+        raise ConfigError(NO_OUT)
     reward = SparseReward(judge="person")
     report = import_bag(
         options.bag,

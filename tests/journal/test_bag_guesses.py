@@ -335,7 +335,7 @@ def made_up(seed: int, *, matrix: Rows, lag: int, noise: float, directions: int 
         actions=np.zeros((count, 0)),
         pictures=[],
     )
-    return agreement([rows], poses=False, gripper=False)
+    return agreement([rows], rows.grid.period / 1e9, poses=False, gripper=False)
 
 
 @given(

@@ -206,7 +206,9 @@ def test_robomimic_files_that_lack_something(journal: Path, tmp_path: Path) -> N
     with pytest.raises(JournalError, match="no robomimic data set: no group data/demo_0"):
         import_dataset(path, tmp_path / "out", DatasetSettings())
     assert not (tmp_path / "out").exists()
-    with pytest.raises(JournalError, match="no data set; allowed: a LeRobotDataset's folder, or a robomimic HDF5 file"):
+    with pytest.raises(
+        JournalError, match="no data set; allowed: a LeRobotDataset's folder, a robomimic HDF5 file, or"
+    ):
         import_dataset(journal, tmp_path / "out", DatasetSettings())
 
 

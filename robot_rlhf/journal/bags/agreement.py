@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from robot_rlhf.journal.bags.poses import Rows, motion
-from robot_rlhf.journal.bags.rows import EpisodeRows
 
 WINDOW = 0.2
 """Seconds over which motions are summed, so that noise of a single period does not count."""
@@ -31,6 +31,35 @@ APART = 0.2
 AXES = {"m": ("x", "y", "z"), "rad": ("rx", "ry", "rz")}
 
 
+class Followed(Protocol):
+    """T steps of an arm that follows commands."""
+
+    @property
+    def shifts(self) -> Rows:
+        """What was asked of the tool in each step: m, then rad, base frame. Shape (T, 6)."""
+        ...
+
+    @property
+    def pose(self) -> Rows:
+        """Measured. Shape (T + 1, 7)."""
+        ...
+
+    @property
+    def target(self) -> Rows:
+        """Commanded. Shape (T + 1, 7)."""
+        ...
+
+    @property
+    def opening(self) -> Rows:
+        """Measured, 0 closed to 1 open. Shape (T + 1,)."""
+        ...
+
+    @property
+    def opening_target(self) -> Rows:
+        """Commanded. Shape (T + 1,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Agreement:
     """What came of the check, in words for people."""
@@ -39,11 +68,12 @@ class Agreement:
     contradictions: tuple[str, ...]
 
 
-def agreement(rows: Sequence[EpisodeRows], *, poses: bool, gripper: bool) -> Agreement:
+def agreement(rows: Sequence[Followed], period: float, *, poses: bool, gripper: bool) -> Agreement:
     """Compare commands and motion of all episodes.
 
     Args:
         rows: the episodes.
+        period: of control, s.
         poses: commands were poses, whose places count, too.
         gripper: the opening was both commanded and measured.
     """
@@ -52,7 +82,7 @@ def agreement(rows: Sequence[EpisodeRows], *, poses: bool, gripper: bool) -> Agr
     for unit, part in (("m", slice(0, 3)), ("rad", slice(3, 6))):
         told = [episode.shifts[:, part] for episode in rows]
         made = [motion(episode.pose[:-1], episode.pose[1:])[:, part] for episode in rows]
-        agrees, words = _compared(told, made, unit, rows[0].grid.period / 1e9)
+        agrees, words = _compared(told, made, unit, period)
         (said if agrees else against).append(words)
     if poses:
         apart = np.concatenate([np.linalg.norm(e.target[:, :3] - e.pose[:, :3], axis=1) for e in rows])
@@ -60,7 +90,7 @@ def agreement(rows: Sequence[EpisodeRows], *, poses: bool, gripper: bool) -> Agr
         words = f"commanded poses lie {middle:.3g} m from the measured ones (median; allowed: {APART:g})"
         (said if middle <= APART else against).append(words)
     if gripper:
-        agrees, words = _openings(rows)
+        agrees, words = _openings(rows, period)
         (said if agrees else against).append(words)
     return Agreement(tuple(said), tuple(against))
 
@@ -143,12 +173,11 @@ def _named(direction: Rows, axes: tuple[str, ...]) -> str:
     return "(" + ", ".join(f"{part:.2f}" for part in direction) + ")"
 
 
-def _openings(rows: Sequence[EpisodeRows]) -> tuple[bool, str]:
+def _openings(rows: Sequence[Followed], period: float) -> tuple[bool, str]:
     """Whether the gripper opens when it is told to."""
     told, made = (np.concatenate([getattr(e, name) for e in rows]) for name in ("opening_target", "opening"))
     if float(np.ptp(told)) < 0.5 or float(np.ptp(made)) < 0.1:
         return True, "gripper: hardly moved, too little to check"
-    period = rows[0].grid.period / 1e9
     together: list[float] = []
     for lag in range(max(1, round(2.0 * LAG / period)) + 1):
         if len(told) > lag + 2:

@@ -208,7 +208,7 @@ class _Import:
         gripper = recording.opening is not None and recording.command is not None
         if recording.target is None and recording.twist is None:
             return Agreement(("no commands: actions are the measured motion, and nothing checks it",), ())
-        return agreement(self._rows, poses=recording.target is not None, gripper=gripper)
+        return agreement(self._rows, self._period, poses=recording.target is not None, gripper=gripper)
 
     def _spans(self, recording: Recording) -> Sequence[Span]:
         """When the episodes were, in order, and how each ended."""

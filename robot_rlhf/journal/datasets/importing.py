@@ -1,10 +1,10 @@
-"""A LeRobot or robomimic data set becomes a journal."""
+"""A data set of LeRobot, robomimic or hil-serl becomes a journal."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.errors import ConfigError, JournalError, RobotRlhfError
+from robot_rlhf.journal.bags.plan import ImportPlan
+from robot_rlhf.journal.datasets.hil_serl import HilSerlData
+from robot_rlhf.journal.datasets.layout import PickleLayout
 from robot_rlhf.journal.datasets.lerobot import INFO, LeRobotData
 from robot_rlhf.journal.datasets.robomimic import RobomimicData
 from robot_rlhf.journal.datasets.told import ToldEpisode, checked_spec
@@ -33,6 +36,8 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.ports import Subscriber
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+PICKLES = (".pkl", ".pickle")
+"""How names of hil-serl's files end."""
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
 """What reading files that are cut, damaged or described wrongly may raise in pyarrow, PyAV, h5py and json."""
 
@@ -63,20 +68,22 @@ class DatasetReport:
 
     target: Path
     form: str
-    """lerobot or robomimic."""
+    """lerobot, robomimic or hil-serl."""
     episodes: Mapping[str, int]
     """Number of episodes by kind and outcome."""
     steps: int
 
 
 def dataset_form(path: Path) -> str:
-    """lerobot, robomimic, or empty for what is neither."""
+    """lerobot, robomimic, hil-serl, or empty for what is none of them."""
     if (path / INFO).is_file():
         return "lerobot"
-    if path.is_file():
-        with path.open("rb") as file:
-            return "robomimic" if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC else ""
-    return ""
+    if not path.is_file():
+        return ""
+    if path.suffix in PICKLES:
+        return "hil-serl"
+    with path.open("rb") as file:
+        return "robomimic" if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC else ""
 
 
 def import_dataset(
@@ -85,34 +92,83 @@ def import_dataset(
     settings: DatasetSettings,
     *,
     robot: RobotSpec | None = None,
+    layout: PickleLayout | None = None,
+    show: Callable[[ImportPlan], None] | None = None,
 ) -> DatasetReport:
     """Write a data set's episodes into a new journal, which appears under its name only when it is whole.
 
     Args:
-        path: a folder of a LeRobotDataset v3.0, or a robomimic HDF5 file.
+        path: a folder of a LeRobotDataset v3.0, a robomimic HDF5 file, or a pickle of hil-serl's.
         target: folder of the journal to make; must not exist, or be empty.
         settings: what the data set may leave open.
         robot: whose data it is; None: the data set says it, as our exports do.
+        layout: what the numbers of a pickle mean, which tells nothing of itself.
+        show: told what is made of what in a pickle, before anything is written.
 
     Raises:
-        JournalError: neither of the two, it cannot be read, or lacks what a journal needs; names what. Or the target
+        JournalError: none of the three, it cannot be read, or lacks what a journal needs; names what. Or the target
             cannot be written.
+        ConfigError: what a pickle's numbers mean is not said, or does not fit; names the option.
     """
     source = Path(path)
     form = dataset_form(source)
     if not form:
-        raise JournalError(f"{source}: no data set; allowed: a LeRobotDataset's folder, or a robomimic HDF5 file")
+        raise JournalError(
+            f"{source}: no data set; allowed: a LeRobotDataset's folder, a robomimic HDF5 file, or hil-serl's .pkl"
+        )
     with placed(target, "importing", folder=True, empty=True) as place, _readable(source, form), ExitStack() as stack:
         if form == "lerobot":
             lerobot = LeRobotData(source)
             spec = checked_spec(source, lerobot.told, robot)
             told = lerobot.episodes(spec)
-        else:
+        elif form == "robomimic":
             file = stack.enter_context(RobomimicData(source))
             spec = checked_spec(source, file.told if robot is None else file.columns_for(robot), robot)
             told = file.episodes(spec)
+        else:
+            data = HilSerlData(source, layout or PickleLayout(), robot)
+            spec = checked_spec(source, data.told, robot)
+            plan = _plan(data, spec, settings)
+            if show is not None:
+                show(plan)
+            _check_motion(source, plan, layout or PickleLayout())
+            told = data.episodes(spec)
         counts, steps = _write(place, spec, told, settings, source)
     return DatasetReport(Path(target), form, dict(counts), steps)
+
+
+def plan_pickle(
+    path: str | os.PathLike[str], settings: DatasetSettings, layout: PickleLayout, robot: RobotSpec | None
+) -> ImportPlan:
+    """What an import of a pickle would make of what; arguments and errors as import_dataset."""
+    source = Path(path)
+    with _readable(source, dataset_form(source)):
+        data = HilSerlData(source, layout, robot)
+        return _plan(data, checked_spec(source, data.told, robot), settings)
+
+
+def _plan(data: HilSerlData, spec: RobotSpec, settings: DatasetSettings) -> ImportPlan:
+    """Raises JournalError for what neither an episode nor the settings tell."""
+    ids: Counter[str] = Counter()
+    told = [_meta(episode, settings, number, ids) for number, episode in enumerate(data.episodes(spec))]
+    return ImportPlan(
+        rows=data.rows(),
+        left_out=data.left_out(),
+        action_from=f"actions, as --actions and --frame say; {data.driven()}",
+        judged=data.judged(),
+        episodes=Counter(outcome.value for _, outcome in told),
+        steps=sum(episode.span.stop - episode.span.start for episode in data.read),
+        check=data.check(),
+    )
+
+
+def _check_motion(source: Path, plan: ImportPlan, layout: PickleLayout) -> None:
+    if plan.check.contradictions and layout.motion_check == "error":
+        raise JournalError(
+            f"{source}: actions and measured motion contradict one another: {'; '.join(plan.check.contradictions)}; "
+            "allowed: another --actions, --action-scale, --state or --frame; or --motion-check say, if it is right as "
+            "it is"
+        )
 
 
 @contextmanager

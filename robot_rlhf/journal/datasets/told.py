@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.datatypes import ActionLayout, RobotSpec
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.columns import column_names
 from robot_rlhf.journal.recorded import Pictures
@@ -60,6 +60,8 @@ class ToldData:
     cameras: Mapping[str, tuple[int, int]]
     columns: tuple[str, ...]
     """Observation entries, named as exports name them."""
+    action: ActionLayout | None = None
+    """What a 1 of its actions is, where that is said without a robot."""
 
 
 def observation_columns(spec: RobotSpec) -> dict[str, int]:
@@ -82,17 +84,16 @@ def checked_spec(path: object, told: ToldData, robot: RobotSpec | None) -> Robot
     """
     spec = robot or told.robot
     if spec is None:
-        raise JournalError(
-            f"{path}: it does not say which robot it is of: --robot, a run, journal or parameter file of it"
-        )
+        raise robot_missing(path)
     if sorted(told.action_names) != sorted(spec.action.names):
         names = ", ".join(told.action_names) or "unnamed"
         raise JournalError(f"{path}: its actions are {names}; the robot's: {', '.join(spec.action.names)}")
     if told.period and abs(told.period - spec.control_period) > 1e-6 * spec.control_period:
         words = f"a step of {told.period:g} s; the robot's control period is {spec.control_period:g} s"
         raise JournalError(f"{path}: {words}")
-    if robot is not None and told.robot is not None:
-        _check_meaning(path, robot, told.robot)
+    told_action = told.action if told.robot is None else told.robot.action
+    if robot is not None and told_action is not None:
+        _check_meaning(path, robot.action, told_action)
     whole = {thing: size for thing, size in spec.scene.items() if f"scene.{thing}.0" in told.columns}
     spec = RobotSpec(
         joint_names=spec.joint_names,
@@ -114,10 +115,16 @@ def checked_spec(path: object, told: ToldData, robot: RobotSpec | None) -> Robot
     return spec
 
 
-def _check_meaning(path: object, given: RobotSpec, told: RobotSpec) -> None:
-    def meaning(spec: RobotSpec) -> str:
-        scales = zip(spec.action.names, spec.action.scale.tolist(), strict=True)
-        return ", ".join(f"{name} {scale:g}" for name, scale in sorted(scales)) + f" in frame {spec.action.frame!r}"
+def robot_missing(path: object) -> JournalError:
+    return JournalError(
+        f"{path}: it does not say which robot it is of: --robot, a run, journal or parameter file of it"
+    )
+
+
+def _check_meaning(path: object, given: ActionLayout, told: ActionLayout) -> None:
+    def meaning(layout: ActionLayout) -> str:
+        scales = zip(layout.names, layout.scale.tolist(), strict=True)
+        return ", ".join(f"{name} {scale:g}" for name, scale in sorted(scales)) + f" in frame {layout.frame!r}"
 
     if meaning(given) != meaning(told):
         raise JournalError(f"{path}: a 1 of its actions is {meaning(told)}; of the robot's: {meaning(given)}")

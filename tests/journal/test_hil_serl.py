@@ -1,0 +1,532 @@
+"""hil-serl's pickles become journals, and nothing that a pickle names is run."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import pickletools
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from robot_rlhf.apps.cli import main
+from robot_rlhf.datatypes import ActionLayout, Driver, Outcome, RobotSpec
+from robot_rlhf.episode import Episode
+from robot_rlhf.errors import ConfigError, JournalError
+from robot_rlhf.journal.datasets.importing import DatasetSettings, import_dataset
+from robot_rlhf.journal.datasets.layout import PickleLayout
+from robot_rlhf.journal.datasets.plain_pickle import array_of, read_plain
+from robot_rlhf.journal.reader import episodes, journal_spec
+from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.safety import rotation
+from tests.journal.sessions import make_episode, make_spec, tell
+
+AXES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
+SCALE = np.array([0.01, 0.01, 0.01, 0.06, 0.06, 0.06, 1.0], np.float32)
+PERIOD = 0.1
+FRANKA = ("gripper", "force", "position", "euler", "torque", "tool_velocity")
+"""The state of hil-serl's own environment: names in the order of the alphabet."""
+ABSENT = ("joint_position", "joint_velocity", "tool_target_in_base", "gripper_target")
+SAID: dict[str, Any] = {
+    "state": FRANKA,
+    "actions": AXES,
+    "action_scale": tuple(float(s) for s in SCALE),
+    "period": PERIOD,
+    "frame": "relative",
+    "wrench_frame": "tool",
+    "gripper_closed": 0.0,
+    "gripper_open": 1.0,
+    "gripper_action": "keep",
+    "absent": ABSENT,
+}
+SETTINGS = DatasetSettings(task="insert", kind="demonstration")
+
+Rows = list[dict[str, Any]]
+
+
+def robot(**changes: Any) -> RobotSpec:
+    spec = make_spec()
+    told: dict[str, Any] = {
+        "joint_names": spec.joint_names,
+        "position_lower": spec.position_lower,
+        "position_upper": spec.position_upper,
+        "speed_max": spec.speed_max,
+        "control_period": PERIOD,
+        "action": ActionLayout(AXES, SCALE),
+        "command": spec.command,
+    }
+    return RobotSpec(**{**told, **changes})
+
+
+def matrix(turn: Any) -> NDArray[np.float64]:
+    """Of a unit quaternion. Shape (3, 3)."""
+    return np.stack([rotation.rotate(turn, axis) for axis in cast("Any", np.eye(3))], axis=1)
+
+
+def adjoint(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From the tool's frame to the base's: rotation twice, and p x R in the lower left. Shape (6, 6)."""
+    turn = matrix(pose[3:])
+    x, y, z = pose[:3]
+    across = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.block([[turn, np.zeros((3, 3))], [across @ turn, turn]])
+
+
+def euler(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles about the fixed axes x, y, z of a matrix."""
+    return np.array([np.arctan2(turn[2, 1], turn[2, 2]), np.arcsin(-turn[2, 0]), np.arctan2(turn[1, 0], turn[0, 0])])
+
+
+class Arm:
+    """Does what hil-serl's environment does to a Franka: each action is added to where the tool is."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.poses: list[NDArray[np.float64]] = []
+        self.openings: list[float] = []
+        self.base_actions: list[NDArray[np.float64]] = []
+        self.velocities: list[NDArray[np.float64]] = []
+        self.forces: list[NDArray[np.float64]] = []
+
+    def episode(self, steps: int) -> Rows:
+        turn = rotation.exp((np.pi - 0.1, 0.05, 0.02))
+        pose = np.concatenate([[0.5, 0.1, 0.3], turn])
+        opening, rows = 1.0, Rows()
+        start = pose
+        seen, base = self._see(pose, opening, start)
+        for t in range(steps):
+            by_hand = t % 4 != 3
+            wish = np.clip(self.rng.normal(0.0, 0.4, 7), -0.9, 0.9) if by_hand else np.zeros(7)
+            wish[6] = {2: -0.95, 5: 0.3, 6: 0.97}.get(t, 0.0) if by_hand else 0.0
+            told = wish.copy()
+            told[:6] = np.linalg.inv(adjoint(pose)) @ wish[:6]
+            self.base_actions.append(wish)
+            step: Any = wish * SCALE
+            pose = np.concatenate(
+                [pose[:3] + step[:3], rotation.multiply(rotation.exp(step[3:6]), cast("Any", pose[3:]))]
+            )
+            opening = 0.0 if wish[6] <= -0.5 else 1.0 if wish[6] >= 0.5 else opening
+            after, base = self._see(pose, opening, start)
+            done = t == steps - 1
+            info: dict[str, Any] = {"succeed": np.bool_(done), "original_state_obs": base, "left": False}
+            if by_hand:
+                info["intervene_action"] = told
+            rows.append(
+                copy.deepcopy(
+                    {
+                        "observations": seen,
+                        "actions": told,
+                        "next_observations": after,
+                        "rewards": int(done),
+                        "masks": 1.0 - done,
+                        "dones": done,
+                        "infos": info,
+                        "grasp_penalty": -0.02,
+                    }
+                )
+            )
+            seen = after
+        return rows
+
+    def _see(
+        self, pose: NDArray[np.float64], opening: float, start: NDArray[np.float64]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is recorded: relative to the start, in the tool's frame, stacked once; and the infos' base state."""
+        velocity, force, torque = self.rng.normal(size=6), self.rng.normal(size=3), self.rng.normal(size=3)
+        turn = matrix(pose[3:])
+        back = matrix(start[3:]).T
+        place = np.concatenate([back @ (pose[:3] - start[:3]), euler(back @ turn)])
+        told = [[opening], force, place, torque, np.linalg.inv(adjoint(pose)) @ velocity]
+        self.poses.append(pose)
+        self.openings.append(opening)
+        self.velocities.append(velocity)
+        self.forces.append(np.concatenate([turn @ force, turn @ torque]))
+        picture = self.rng.integers(0, 256, (1, 8, 12, 3)).astype(np.uint8)
+        seen = {"state": np.concatenate(told).astype(np.float32)[None], "wrist_1": picture}
+        return seen, {"tcp_pose": pose[[0, 1, 2, 4, 5, 6, 3]], "tcp_vel": velocity}
+
+
+def written(tmp_path: Path, rows: Any, protocol: int = 4) -> Path:
+    path = tmp_path / "demos.pkl"
+    path.write_bytes(pickle.dumps(rows, protocol=protocol))
+    return path
+
+
+def read_back(
+    path: Path, out: Path, settings: DatasetSettings = SETTINGS, spec: RobotSpec | None = None, **said: Any
+) -> list[Episode]:
+    import_dataset(path, out, settings, robot=spec or robot(), layout=PickleLayout(**{**SAID, **said}))
+    return list(episodes(out))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_demonstrations_of_hil_serl_are_read(tmp_path: Path, protocol: int) -> None:
+    """In the base frame, though they were told relative to the start and in the tool's frame."""
+    arm = Arm(1)
+    rows = [*arm.episode(9), *arm.episode(6)]
+    found = read_back(written(tmp_path, rows, protocol), tmp_path / "out")
+    assert [len(episode) for episode in found] == [9, 6]
+    first, span = found[0], slice(0, 10)
+    told = first.observations
+    turned = np.array([rotation.multiply(rotation.conjugate(a), b) for a, b in _turns(told, arm.poses[span])])
+    assert np.abs(turned[:, 1:]).max() < 1e-5
+    assert np.allclose(told["tool_pose_in_base"][:, :3], np.array(arm.poses[span])[:, :3], atol=1e-6)
+    assert np.allclose(told["tool_velocity"], arm.velocities[span], atol=1e-5)
+    assert np.allclose(told["tool_wrench"], arm.forces[span], atol=1e-5)
+    assert np.array_equal(told["gripper"].reshape(-1), np.array(arm.openings[span], np.float32))
+    assert np.array_equal(told["gripper_target"].reshape(-1), np.array(arm.openings[span], np.float32))
+    assert np.array_equal(told["tool_target_in_base"], told["tool_pose_in_base"])
+    assert not told["joint_position"].any()
+    assert np.allclose(first.executed[:, :6], np.array(arm.base_actions[:9])[:, :6], atol=1e-5)
+    assert first.executed[:, 6].tolist() == [1, 1, -1, -1, -1, -1, 1, 1, 1]
+    hand, rest = Driver.HUMAN, Driver.REFLEX
+    assert first.driver.tolist() == [hand, hand, hand, rest, hand, hand, hand, rest, hand]
+    assert np.isnan(first.proposed).all()
+    assert first.reward.tolist() == [0.0] * 8 + [1.0]
+    assert first.terminated.tolist() == [False] * 8 + [True]
+    assert first.end is not None
+    assert (first.end.outcome, first.meta.task) == (Outcome.SUCCESS, "insert")
+    assert journal_spec(tmp_path / "out").cameras == {"wrist_1": (8, 12)}
+    pictures = [row["observations"]["wrist_1"][0] for row in rows[9:]] + [rows[-1]["next_observations"]["wrist_1"][0]]
+    assert np.array_equal(found[1].observations["images/wrist_1"], np.array(pictures))
+
+
+def _turns(told: Any, poses: list[Any]) -> list[tuple[Any, Any]]:
+    return [(a[3:].astype(float), b[3:]) for a, b in zip(told["tool_pose_in_base"], poses, strict=True)]
+
+
+def test_our_own_columns_in_that_form(tmp_path: Path) -> None:
+    """A state vector of columns of ours in the base frame comes back as it was."""
+    spec = robot(scene={"cube": 7})
+    words = ("joint_position", "joint_velocity", "tool_pose_in_base", "tool_target_in_base", "tool_velocity")
+    words = (*words, "tool_wrench", "gripper", "-", "gripper_target", "scene/cube")
+    told = make_episode(robot(action=ActionLayout(AXES, SCALE), scene={"cube": 7}, privileged={}), 3, 6)
+    columns = {
+        name: np.asarray(column, np.float32).reshape(7, -1)
+        for name, column in told.observations.items()
+        if not name.startswith(("images/", "privileged/"))
+    }
+    for name in ("tool_pose_in_base", "tool_target_in_base"):
+        turns = columns[name][:, 3:]
+        turns = turns / np.linalg.norm(turns, axis=1, keepdims=True) * np.where(turns[:, 1:2] < 0, -1, 1)
+        columns[name] = np.concatenate([columns[name][:, :3], turns], axis=1).astype(np.float32)
+    columns["-"] = np.full((7, 1), 42.0, np.float32)
+    states = np.concatenate([columns[word] for word in words], axis=1)
+    rows = [
+        {
+            "observations": {"state": states[t]},
+            "actions": told.executed[t],
+            "next_observations": {"state": states[t + 1]},
+            "rewards": np.float32(told.reward[t]),
+            "masks": np.float32(t < 5),
+            "dones": np.bool_(t == 5),
+        }
+        for t in range(6)
+    ]
+    said: dict[str, Any] = {
+        **{"state": words, "frame": "base", "wrench_frame": "base", "gripper_action": "sign", "absent": ()},
+        **{"driver": "human", "motion_check": "say"},
+    }
+    settings = DatasetSettings(task="t", kind="practice", outcome="time_limit")
+    (back,) = read_back(written(tmp_path, rows), tmp_path / "out", settings, spec, **said)
+    for name, column in columns.items():
+        if name not in ("-", "stamp"):
+            assert np.allclose(back.observations[name].reshape(7, -1), column, atol=1e-6), name
+    assert np.array_equal(back.executed[:, :6], told.executed[:, :6])
+    assert np.array_equal(back.executed[:, 6], np.where(told.executed[:, 6] >= 0, 1.0, -1.0))
+    assert np.array_equal(back.reward, told.reward)
+    assert set(back.driver.tolist()) == {Driver.HUMAN}
+    assert back.truncated.tolist() == [False] * 5 + [True]
+
+
+class Evil:
+    """Makes a folder when it is unpickled, as any function of any module could."""
+
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
+        self.told = make, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.told
+
+
+def test_nothing_that_a_pickle_names_is_run(tmp_path: Path) -> None:
+    import os
+
+    trap = tmp_path / "trap"
+    for thing in (Evil(os.mkdir, str(trap)), Evil(eval, f"__import__('os').mkdir({str(trap)!r})")):
+        rows = Arm(2).episode(4)
+        rows[2]["infos"]["left"] = thing
+        path = written(tmp_path, rows)
+        name = f"{thing.told[0].__module__}.{thing.told[0].__name__}"
+        with pytest.raises(JournalError, match=rf"it asks for {name}; a pickle may run what it names") as told:
+            read_back(path, tmp_path / "out")
+        assert "\n" not in str(told.value)
+        assert not trap.exists()
+        assert not (tmp_path / "out").exists()
+        pickle.loads(path.read_bytes())  # the trap is a real one
+        assert trap.exists()
+        trap.rmdir()
+
+
+def test_every_other_name_is_refused_with_its_module(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    for module, name in (("os", "system"), ("builtins", "getattr"), ("numpy", "load"), ("numpy.core.multiarray", "x")):
+        path.write_bytes(f"c{module}\n{name}\n.".encode())
+        with pytest.raises(JournalError, match=rf"x\.pkl: cannot be read: it asks for {module}\.{name};"):
+            read_plain(path)
+    path.write_bytes(b"\x80\x04\x8c\x05numpy\x8c\x0dndarray.dumps\x93.")
+    with pytest.raises(JournalError, match=r"it asks for numpy\.ndarray\.dumps;"):
+        read_plain(path)
+    path.write_bytes(b"\x80\x02\x82\x01.")  # a number of a registry of names
+    with pytest.raises(JournalError, match=r"x\.pkl: cannot be read"):
+        read_plain(path)
+    path.write_bytes(b"\x80\x02K\x01Q.")
+    with pytest.raises(JournalError, match=r"x\.pkl: cannot be read"):
+        read_plain(path)
+
+
+def test_what_a_name_stands_for_cannot_be_changed(tmp_path: Path) -> None:
+    """A pickle may set attributes of whatever it has made, and call what it likes with what it likes."""
+    path = tmp_path / "x.pkl"
+    dtype = b"cnumpy\ndtype\n"
+    for data in (
+        dtype + b"}(Vx\nI1\nub.",  # attributes
+        dtype + b"(N}V__call__\nI1\nstb.",  # slots
+        dtype + b"(I1\ntR.",  # a type by number
+        dtype + b"(Vf8\ntR}b.",
+        b"cnumpy\nndarray\n(I3\ntR.",
+        b"ccollections\nOrderedDict\n(I3\ntR.",
+        b"c_codecs\nencode\n(Vx\nVrot13\ntR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(tRI1\nb.",
+    ):
+        path.write_bytes(data)
+        with pytest.raises(JournalError, match=r"x\.pkl: cannot be read"):
+            read_plain(path)
+    for data, words in (
+        (
+            dtype + b"(VO8\ntR0cnumpy._core.numeric\n_frombuffer\n(C\x08abcdefgh" + dtype + b"(VO8\ntR(I1\ntVC\ntR.",
+            "'O8'",
+        ),
+        (
+            b"cnumpy.core.multiarray\nscalar\n(" + dtype + b"(Vf8\ntRC\x03abctR.",
+            r"shape \(\) and type float64 in 3 bytes",
+        ),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(tR.", "without shape"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=words):
+            array_of(read_plain(path))
+
+
+@pytest.mark.parametrize("core", ["numpy.core", "numpy._core"])
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_of_both_numpys_and_all_protocols(tmp_path: Path, core: str, protocol: int) -> None:
+    values = {
+        "plain": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "columns first": np.asfortranarray(np.arange(6).reshape(2, 3)),
+        "other end first": np.arange(3, dtype=">f4"),
+        "empty": np.zeros((0, 3)),
+        "scalar": np.float64(0.25),
+        "truth": np.bool_(True),
+        "pictures": np.arange(24, dtype=np.uint8).reshape(2, 4, 3),
+        "text": np.array(["a", "bc"]),
+    }
+    data = pickle.dumps([OrderedDict(values)], protocol=protocol)
+    named = [str(argument) for _, argument, _ in pickletools.genops(data) if argument is not None]
+    assert any("numpy" in name and "core" in name for name in named)
+    for module in (b"multiarray", b"numeric"):
+        ours = f"{core}.".encode() + module
+        for theirs in (b"numpy.core." + module, b"numpy._core." + module):
+            if theirs in data and theirs != ours:
+                text = theirs + b"\n" in data
+                data = data.replace(theirs + b"\n", ours + b"\n") if text else _renamed(data, theirs, ours)
+    path = tmp_path / "x.pkl"
+    path.write_bytes(data)
+    (back,) = read_plain(path)
+    for name, value in values.items():
+        array = array_of(back[name])
+        assert (array.dtype, array.shape) == (value.dtype, value.shape), name
+        assert np.array_equal(array, value), name
+
+
+def _renamed(data: bytes, old: bytes, new: bytes) -> bytes:
+    """A short string of a pickle in frames, one byte of length before it; frames fall away."""
+    import io
+
+    out = io.BytesIO()
+    pieces = [(opcode, at) for opcode, _, at in pickletools.genops(data)]
+    for (opcode, at), (_, end) in zip(pieces, [*pieces[1:], (None, len(data))], strict=True):
+        piece = data[at:end]
+        if opcode.name == "FRAME":
+            continue
+        out.write(piece.replace(bytes([len(old)]) + old, bytes([len(new)]) + new))
+    return out.getvalue()
+
+
+def test_cut_and_foreign_files_are_one_line(tmp_path: Path) -> None:
+    whole = written(tmp_path, Arm(3).episode(5)).read_bytes()
+    path = tmp_path / "demos.pkl"
+    for left in (0, 1, 10, len(whole) // 3, len(whole) - 1):
+        path.write_bytes(whole[:left])
+        with pytest.raises(JournalError, match=r"demos\.pkl: cannot be read") as told:
+            read_back(path, tmp_path / "out")
+        assert "\n" not in str(told.value)
+    path.write_bytes(b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.")  # bytes of a length that no machine has
+    with pytest.raises(JournalError, match=r"demos\.pkl: cannot be read"):
+        read_back(path, tmp_path / "out")
+    path.write_bytes(b"not a pickle")
+    with pytest.raises(JournalError, match=r"demos\.pkl: cannot be read"):
+        read_back(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def change(rows: Rows, number: int, *names: str, to: Any) -> None:
+    place: Any = rows[number]
+    for name in names[:-1]:
+        place = place[name]
+    place[names[-1]] = to
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda rows: {"a": 1}, "holds a dict; allowed: hil-serl's list of transitions"),
+        (lambda rows: [], "holds an empty list"),
+        (lambda rows: [1], "transition 0 is a int; allowed: a dict"),
+        (lambda rows: rows[2].pop("masks"), "transition 2 lacks masks"),
+        (lambda rows: change(rows, 1, "observations", to=[1]), "transition 1: observations: a list; allowed: a dict"),
+        (lambda rows: change(rows, 1, "actions", to=None), "transition 1: actions: NoneType stands where numbers"),
+        (lambda rows: change(rows, 1, "actions", to=np.zeros(6)), "actions of 6, 7 entries; allowed: one"),
+        (lambda rows: change(rows, 3, "rewards", to=np.zeros(2)), "transition 3: rewards: 2 numbers; allowed: one"),
+        (lambda rows: change(rows, 3, "rewards", to=float("nan")), "transition 3: rewards: a number that is NaN"),
+        (lambda rows: change(rows, 3, "dones", to="yes"), "transition 3: dones: str stands where numbers are expected"),
+        (lambda rows: change(rows, 0, "actions", to=np.full(7, 30.0)), "transition 0: actions: 30; allowed: -1 to 1"),
+        (
+            lambda rows: change(rows, 0, "observations", "state", to={"tcp_pose": 1}),
+            "state: a dict; allowed: one vector",
+        ),
+        (lambda rows: rows[1]["observations"].pop("state"), "transition 1: observations: it lacks state"),
+        (
+            lambda rows: change(rows, 1, "observations", "state", to=np.zeros((1, 19))),
+            "transition 1 does not begin where 0 ended, and 0 is not done; allowed: whole episodes one after another",
+        ),
+        (lambda rows: rows[-1].update(dones=False), "its last transition, 5, is not done"),
+        (lambda rows: rows[1].pop("infos"), "5 of 6 transitions have infos; allowed: all, or none"),
+        (lambda rows: [row.pop("infos") for row in rows] and None, "missing --driver: human, or policy"),
+        (
+            lambda rows: rows[1]["infos"].pop("original_state_obs"),
+            "--frame relative: not every transition has infos.original_state_obs.tcp_pose",
+        ),
+        (
+            lambda rows: change(
+                rows, 3, "infos", "original_state_obs", "tcp_pose", to=np.array([9.0, 0, 0, 0, 0, 0, 1])
+            ),
+            "poses of the state and of infos.original_state_obs lie .* apart; allowed: 0.005",
+        ),
+        (
+            lambda rows: change(rows, 1, "observations", "wrist_1", to=np.zeros((1, 8, 12, 3))),
+            "transition 1: observations.wrist_1: float64 of shape .*; allowed: uint8",
+        ),
+        (
+            lambda rows: change(rows, 1, "next_observations", "wrist_1", to=np.zeros((9, 9, 3), np.uint8)),
+            r"transition 1: next_observations.wrist_1: a picture of \(9, 9\); the first is \(8, 12\)",
+        ),
+        (
+            lambda rows: rows[1]["observations"].update(b=1),
+            "transition 1: observations: state, wrist_1, b; those of the",
+        ),
+    ],
+)
+def test_odd_transitions_are_named(tmp_path: Path, spoil: Callable[[Rows], Any], words: str) -> None:
+    rows = Arm(4).episode(6)
+    new = spoil(rows)
+    path = written(tmp_path, new if isinstance(new, list | dict) and new in ({"a": 1}, [], [1]) else rows)
+    with pytest.raises((JournalError, ConfigError), match=words) as told:
+        read_back(path, tmp_path / "out", DatasetSettings(task="t", kind="demonstration", outcome="failure"))
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"state": FRANKA[1:]}, r"the state vector has 19 entries, told are 18 \(force 3, position 3"),
+        ({"state": ()}, r"the state vector has 19 entries, told are 0 \(none\)"),
+        (
+            {"state": ("arm", *FRANKA)},
+            "--state: got 'arm', allowed: position, euler, quaternion, force, torque, -, joint",
+        ),
+        (
+            {"state": ("-", "force", "position", "-", "-", "-", "torque", "tool_velocity")},
+            "told by position and one of eu",
+        ),
+        ({"state": ("-", *("-",) * 3, "position", "euler", "torque", "tool_velocity")}, "force and torque go together"),
+        ({"actions": (), "action_scale": ()}, "missing --actions: what the action's entries move"),
+        ({"actions": AXES[:6], "action_scale": (1.0,) * 6}, r"--actions: names 6; an action of .* has 7 entries"),
+        ({"action_scale": (0.01,)}, "--action-scale: got 1 numbers, allowed: one above 0 for each of --actions"),
+        ({"period": 0.0}, "missing --period"),
+        ({"frame": ""}, "missing --frame: base, or relative"),
+        ({"wrench_frame": ""}, "missing --wrench-frame: base, or tool"),
+        ({"gripper_open": None}, "missing --gripper-closed, --gripper-open"),
+        ({"gripper_open": 0.1}, "the gripper is told from 0 to 1; allowed: 0 to 0.1"),
+        ({"gripper_action": ""}, "missing --gripper-action: sign, or keep"),
+        (
+            {"absent": ("joint_position",)},
+            "--state names no joint_velocity, tool_target_in_base, gripper_target; if the fi",
+        ),
+        ({"absent": (*ABSENT, "gripper")}, "--absent: gripper stands in --state"),
+        ({"absent": ("images",)}, "--absent: got images, allowed: joint_position"),
+        ({"period": 0.05}, r"a step of 0\.05 s; the robot's control period is 0\.1 s"),
+        (
+            {"action_scale": (0.02, *SAID["action_scale"][1:])},
+            "a 1 of its actions is .* x 0.02, .*; of the robot's: .* x 0",
+        ),
+        ({"actions": ("y", "x", *AXES[2:])}, "actions and measured motion contradict one another: "),
+    ],
+)
+def test_what_the_numbers_mean_is_asked_for(tmp_path: Path, said: dict[str, Any], words: str) -> None:
+    path = written(tmp_path, Arm(5).episode(40))
+    with pytest.raises((JournalError, ConfigError), match=words):
+        read_back(path, tmp_path / "out", **said)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(JournalError, match="it does not say which robot it is of: --robot"):
+        import_dataset(path, tmp_path / "out", SETTINGS, layout=PickleLayout(**SAID))
+
+
+def test_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made of what is said before anything is written, and also without writing."""
+    monkeypatch.setenv("COLUMNS", "250")
+    own = tmp_path / "own"
+    with JournalWriter(own, robot()) as writer:
+        tell(writer, make_episode(robot(), 1, 3))
+    path = written(tmp_path, Arm(6).episode(40))
+    words = ["journal", "import", str(path), "--robot", str(own), "--task", "insert", "--kind", "demonstration"]
+    assert main([*words, "--plan"]) == 2
+    assert "--state: the state vector has 19 entries, told are 0" in capsys.readouterr().err
+    for name, value in SAID.items():
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, tuple) else [value])]
+    assert main(words) == 2
+    assert "--out is required" in capsys.readouterr().err
+    assert main([*words, "--plan"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for piece in (
+        "state[7:10]",
+        "infos.original_state_obs.tcp_pose",
+        "the measured pose",
+        "infos.left",
+        "grasp_penalty",
+        "30 of 40 driven by hand",
+        "episodes: 1 (1 success), 40 steps; judged by infos.succeed",
+        "checked: translation: a command of 1 moved the tool by 1.00 along",
+    ):
+        assert piece in said, piece
+    assert not (tmp_path / "out").exists()
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    assert "1 episodes (1 demonstration success), 40 steps of hil-serl" in capsys.readouterr().out
+    assert len(next(iter(episodes(tmp_path / "out")))) == 40
