@@ -76,7 +76,10 @@ class Watcher:
 
 
 def test_the_learner_dies_and_the_robot_goes_on(tmp_path: Path) -> None:
-    config = tiny(tmp_path, mode="asynchronous", steps=1500, evaluation=replace(tiny(tmp_path).evaluation, every=10**6))
+    # Ends by Ctrl-C: a starved machine needs more of the robot's steps for the second learner's updates.
+    config = tiny(
+        tmp_path, mode="asynchronous", steps=20_000, evaluation=replace(tiny(tmp_path).evaluation, every=10**6)
+    )
     began = time.monotonic()
     with Watcher(tmp_path / "run", kill_after=70, interrupt_after=90) as watcher:
         summary = train(config, quiet=True)
