@@ -129,6 +129,37 @@ class RewardReport:
     success: SuccessReport | None = None
 
 
+@dataclass(frozen=True)
+class _Shares:
+    """What of the recordings teaches, and what is kept from that."""
+
+    learn: list[Trajectory]
+    adjust: list[Trajectory]
+    """Set the success head's probability and threshold."""
+    held_out: list[Trajectory]
+    """Measure."""
+    known: Sequence[Feedback]
+    """Preferences that teach."""
+    measuring: Sequence[Feedback]
+    """Preferences that measure."""
+
+    @classmethod
+    def of(
+        cls,
+        trajectories: Sequence[Trajectory],
+        preferences: Sequence[Feedback],
+        heads: Sequence[Head],
+        config: RewardTraining,
+        rng: np.random.Generator,
+    ) -> _Shares:
+        learn, adjust, held_out = split_episodes(trajectories, (config.calibration_share, config.held_out_share), rng)
+        if "success" not in heads:
+            learn, adjust = learn + adjust, []
+        alone = set(heads) == {"preference"}  # else heads share the trunk: none may see what measures another
+        apart = [] if alone else [t.id for t in adjust + held_out]
+        return cls(learn, adjust, held_out, *part_preferences(preferences, config.held_out_share, apart))
+
+
 def train_reward(
     model: LearnedReward,
     trajectories: Sequence[Trajectory],
@@ -157,39 +188,16 @@ def train_reward(
     began = time.perf_counter()
     rng = np.random.default_rng(seed)
     moments = Moments(trajectories, model.inputs)
-    learn, adjust, held_out = split_episodes(trajectories, (config.calibration_share, config.held_out_share), rng)
-    if "success" not in heads:
-        learn, adjust = learn + adjust, []
-    alone = set(heads) == {"preference"}  # else heads share the trunk: none may see what measures another
-    apart = [] if alone else [t.id for t in adjust + held_out]
-    known, measuring = part_preferences(preferences, config.held_out_share, apart)
-    known_pairs, held_out_pairs = Pairs.of(known, moments), Pairs.of(measuring, moments)
-
-    show = Show(moments, config.shift_pixels, seed)
-    lessons: dict[Head, Lesson] = {}
-    if "progress" in heads:
-        reads_text = model.config.text > 0
-        lessons["progress"] = ProgressLesson(show, learn, config.progress, config.batch_size, reads_text=reads_text)
-    if "preference" in heads:
-        if measuring and not known:
-            raise ConfigError(f"preference: all {len(measuring)} labels are among those that measure; label more pairs")
-        pictures = bool(model.inputs.cameras)
-        lessons["preference"] = PreferenceLesson(show, known_pairs, config.preference, pictures=pictures)
-    if "success" in heads:
-        lessons["success"] = SuccessLesson(show, learn, config.success, config.batch_size, seed)
-        _check_calibrates(moments, adjust, config.success)
-
+    shares = _Shares.of(trajectories, preferences, heads, config, rng)
+    known, measuring = Pairs.of(shares.known, moments), Pairs.of(shares.measuring, moments)
+    lessons = _lessons(model, moments, shares, known, heads, config, seed)
     _teach_words(model, trajectories)
     done = _run(model, list(lessons.values()), config, rng, on_update)
     model.version += 1
     model.trained = tuple(lessons)
     model.calibration = Calibration()
     if "success" in heads:
-        positive, negative = success_rows(moments, adjust, config.success)
-        logits = moments.ask(model, np.concatenate([positive, negative]), lambda found: found.success)
-        label = np.arange(logits.shape[1]) < len(positive)
-        rate = config.success.false_positive_rate
-        model.calibration = calibrate(logits, label, false_positive_rate=rate, hold=config.success.frames)
+        model.calibration = _calibrated(model, moments, shares, config.success)
     if model.reads not in lessons:
         model.read(next(iter(lessons)))
     return RewardReport(
@@ -197,12 +205,52 @@ def train_reward(
         updates=done,
         seconds=time.perf_counter() - began,
         episodes=len(trajectories),
-        progress=measure_progress(model, moments, held_out) if "progress" in heads else None,
-        preference=_measure_preference(model, moments, known_pairs, held_out_pairs, preferences)
+        progress=measure_progress(model, moments, shares.held_out) if "progress" in heads else None,
+        preference=_measure_preference(model, moments, known, measuring, preferences)
         if "preference" in heads
         else None,
-        success=measure_success(model, moments, learn, held_out, config.success) if "success" in heads else None,
+        success=measure_success(model, moments, shares.learn, shares.held_out, config.success)
+        if "success" in heads
+        else None,
     )
+
+
+def _lessons(
+    model: LearnedReward,
+    moments: Moments,
+    shares: _Shares,
+    known: Pairs,
+    heads: Sequence[Head],
+    config: RewardTraining,
+    seed: int,
+) -> dict[Head, Lesson]:
+    """What teaches each head; raises ConfigError where its share does not suffice for that."""
+    show = Show(moments, config.shift_pixels, seed)
+    lessons: dict[Head, Lesson] = {}
+    if "progress" in heads:
+        reads_text = model.config.text > 0
+        lessons["progress"] = ProgressLesson(
+            show, shares.learn, config.progress, config.batch_size, reads_text=reads_text
+        )
+    if "preference" in heads:
+        if shares.measuring and not shares.known:
+            raise ConfigError(
+                f"preference: all {len(shares.measuring)} labels are among those that measure; label more pairs"
+            )
+        pictures = bool(model.inputs.cameras)
+        lessons["preference"] = PreferenceLesson(show, known, config.preference, pictures=pictures)
+    if "success" in heads:
+        lessons["success"] = SuccessLesson(show, shares.learn, config.success, config.batch_size, seed)
+        _check_calibrates(moments, shares.adjust, config.success)
+    return lessons
+
+
+def _calibrated(model: LearnedReward, moments: Moments, shares: _Shares, config: SuccessConfig) -> Calibration:
+    """Probability and threshold of success, from episodes that no weight was learned from."""
+    positive, negative = success_rows(moments, shares.adjust, config)
+    logits = moments.ask(model, np.concatenate([positive, negative]), lambda found: found.success)
+    label = np.arange(logits.shape[1]) < len(positive)
+    return calibrate(logits, label, false_positive_rate=config.false_positive_rate, hold=config.frames)
 
 
 def _run(
