@@ -1,4 +1,4 @@
-"""Settings of the whole suite: the same draws in every `make test`, free ones in `make slow`.
+"""Settings of the whole suite: the same draws in every `make test`, free ones in `make slow`; and a real browser.
 
 A property test is tried on what hypothesis draws. Whoever runs the suite must get the answer that we got, so that
 profile `fixed`, the default, derives every draw from the test's own text. `make slow` takes profile `free`: other
@@ -6,6 +6,9 @@ draws each time, many more, and what fails is kept and tried first the next time
 """
 
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +16,8 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
+from benchmarks.browser import CHROMIUM
+from benchmarks.browser import browser as chromium
 from tests.draws import FOUND
 
 # A shell starts what it puts in the background deaf to Ctrl-C, which some tests press.
@@ -34,6 +39,16 @@ settings.load_profile("fixed")  # `--hypothesis-profile free` is heard after thi
 # hypothesis also draws constants that stand in the modules imported so far, so that a test's draws would depend on
 # which tests ran before it in the same process.
 providers._get_local_constants = Constants
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real browser; what asks for it is skipped where there is none."""
+    pytest.importorskip("playwright.sync_api", reason="pages are looked at with playwright")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM} (apt install chromium)")
+    with chromium() as started:
+        yield started
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,10 +3,10 @@ recorded."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,23 +14,20 @@ from numpy.typing import ArrayLike
 
 pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
 
-from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
+from benchmarks.browser import LiveSession, open_console
 from benchmarks.newcomer import MARKS, Eyes, Newcomer, demonstrated, near
 from robot_rlhf.datatypes import Outcome, Step
 from robot_rlhf.journal.reader import episodes, read_journal
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("playwright") is None or not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"
-)
 OPTIONS = ("--task", "pick_cube", "--operator", "kim", "--console.port", "0", "--video-episodes", "0")
 OPTIONS += ("--evaluation.final-episodes", "1")
 
 
 @contextmanager
-def sitting(folder: Path, eyes: Eyes, demonstrations: int) -> Iterator[tuple[LiveSession, Newcomer]]:
+def sitting(browser: Any, folder: Path, eyes: Eyes, demonstrations: int) -> Iterator[tuple[LiveSession, Newcomer]]:
     options = (*OPTIONS, "--demonstrations", str(demonstrations))
-    with LiveSession(folder, options) as session, browser() as chromium:
-        yield session, Newcomer(open_console(chromium, session.address), eyes)
+    with LiveSession(folder, options) as session:
+        yield session, Newcomer(open_console(browser, session.address), eyes)
 
 
 def coloured(picture: ArrayLike) -> int:
@@ -38,8 +35,8 @@ def coloured(picture: ArrayLike) -> int:
 
 
 @pytest.mark.timeout(400)
-def test_who_sees_only_the_screen_lifts_the_cube_and_no_mark_is_recorded(tmp_path: Path) -> None:
-    with sitting(tmp_path, "marks", 1) as (session, newcomer):
+def test_who_sees_only_the_screen_lifts_the_cube_and_no_mark_is_recorded(browser: Any, tmp_path: Path) -> None:
+    with sitting(browser, tmp_path, "marks", 1) as (session, newcomer):
         newcomer.page.click("#d-show")
         assert newcomer.ghosts(), "a script shows it, in the pictures"
         assert not [record for record in read_journal(session.journal) if isinstance(record, Step)]
@@ -54,8 +51,8 @@ def test_who_sees_only_the_screen_lifts_the_cube_and_no_mark_is_recorded(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_nine_of_ten_demonstrations_lift_the_cube(tmp_path: Path) -> None:
-    with sitting(tmp_path, "marks", 10) as (session, newcomer):
+def test_nine_of_ten_demonstrations_lift_the_cube(browser: Any, tmp_path: Path) -> None:
+    with sitting(browser, tmp_path, "marks", 10) as (session, newcomer):
         for _ in range(10):
             newcomer.demonstrate()
     outcomes = demonstrated(session.journal)[:10]
@@ -64,7 +61,7 @@ def test_nine_of_ten_demonstrations_lift_the_cube(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_with_eyes_shut_nobody_lifts_it(tmp_path: Path) -> None:
-    with sitting(tmp_path, "shut", 5) as (session, newcomer):
+def test_with_eyes_shut_nobody_lifts_it(browser: Any, tmp_path: Path) -> None:
+    with sitting(browser, tmp_path, "shut", 5) as (session, newcomer):
         assert not any(newcomer.demonstrate() for _ in range(5))
     assert Outcome.SUCCESS not in demonstrated(session.journal)

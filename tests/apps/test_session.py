@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.browser import CHROMIUM, LiveSession, browser, open_console
+from benchmarks.browser import LiveSession, open_console
 from benchmarks.keyboard import KeyboardOperator, prepare
 from robot_rlhf.apps.config import ConsoleConfig, defaults_for
 from robot_rlhf.apps.live import serve
@@ -33,11 +32,8 @@ from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from tests.waits import CEILING
 
-PACKAGES = ("nicegui", "playwright")
-MISSING = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-needs_browser = pytest.mark.skipif(
-    bool(MISSING) or not os.path.exists(CHROMIUM),
-    reason=f"no browser to test with: {', '.join(MISSING) or CHROMIUM + ' (apt install chromium)'}",
+needs_console = pytest.mark.skipif(
+    importlib.util.find_spec("nicegui") is None, reason="the console needs the extra 'console'"
 )
 DEAD_MAN = 0.5
 Z = 2
@@ -111,19 +107,13 @@ def phase(page: Any) -> str:
     return page.evaluate("() => window.seen.present.phase")
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with browser() as started:
-        yield started
-
-
-@needs_browser
+@needs_console
 @pytest.mark.timeout(900)
-def test_an_operator_teaches_by_hand(chromium: Any, tmp_path: Path) -> None:
+def test_an_operator_teaches_by_hand(browser: Any, tmp_path: Path) -> None:
     options = ["--task", "pick_cube", "--operator", "kim", "--console.port", "0", "--demonstrations", "1"]
     options += ["--evaluation.final-episodes", "2", "--video-episodes", "0", "--trainer.warm-start-updates", "100"]
     with LiveSession(tmp_path, options) as session:
-        _story(chromium, session)
+        _story(browser, session)
         assert session.process.wait(timeout=CEILING) == 0
     summary = session.summary()
     assert summary["interrupted"] is False
@@ -131,14 +121,14 @@ def test_an_operator_teaches_by_hand(chromium: Any, tmp_path: Path) -> None:
     assert summary["operator"] == "kim"
 
 
-def _story(chromium: Any, session: LiveSession) -> None:
+def _story(browser: Any, session: LiveSession) -> None:
     # A wrong token opens nothing.
-    stranger = chromium.new_context().new_page()
+    stranger = browser.new_context().new_page()
     answer = stranger.goto(session.address.split("token=")[0] + "token=guessed")
     assert answer.status == 403
     assert "token" in stranger.inner_text("body").lower() or "address" in stranger.inner_text("body").lower()
 
-    page = open_console(chromium, session.address)
+    page = open_console(browser, session.address)
     page.evaluate(PADS)
     assert "token" not in page.url
     prepare(page)
@@ -282,7 +272,7 @@ def _stops_and_ends(page: Any, watch: Watch) -> None:
     page.click("[data-press=end-yes]")
 
 
-@needs_browser
+@needs_console
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     import socket
 
@@ -300,7 +290,7 @@ def test_without_nicegui_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
         serve(ConsoleConfig(port=0), settings, None, tmp_path / "console.log")
 
 
-@needs_browser
+@needs_console
 def test_the_same_session_runs_without_a_person(tmp_path: Path) -> None:
     options = [
         "--task",
@@ -321,15 +311,15 @@ def test_the_same_session_runs_without_a_person(tmp_path: Path) -> None:
     assert json.loads((session.folder / "summary.json").read_text())["operator"] == "attentive"
 
 
-@needs_browser
+@needs_console
 @pytest.mark.timeout(900)
-def test_a_round_of_comparisons_goes_on_beside_practice(chromium: Any, tmp_path: Path) -> None:
+def test_a_round_of_comparisons_goes_on_beside_practice(browser: Any, tmp_path: Path) -> None:
     """Clips are compared in the browser while the robot practises and is corrected, and the reward learns from them."""
     options = ["--task", "reach", "--operator", "simulated", "--console.port", "0", "--steps", "100000"]
     options += ["--image-size", "64", "--trainer.warm-start-updates", "50", "--video-episodes", "0"]
     options += ["--reward-model.learns", "--preferences.every", "3", "--preferences.training.updates", "20"]
     with LiveSession(tmp_path, options) as session:
-        page = open_console(chromium, session.address)
+        page = open_console(browser, session.address)
         watch = Watch(session.journal)
         practising = {EpisodeKind.PRACTICE}
         # The page cuts them into clips of one length; a few short episodes would not give it four pairs.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,10 +17,9 @@ from robot_rlhf.console.history import History  # noqa: E402
 from robot_rlhf.console.pages import learning, state, theme  # noqa: E402
 from robot_rlhf.console.pages.drive import main_camera  # noqa: E402
 from robot_rlhf.datatypes import HumanInput, Phase  # noqa: E402
-from tests.waits import CEILING  # noqa: E402
+from tests.console.fake_session import FakeSession  # noqa: E402
+from tests.waits import until  # noqa: E402
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 EVIL = "<img src=x onerror='window.evil=1'> higher"
 
 # -- what the page is made from ------------------------------------------------------------------------------------
@@ -195,38 +191,10 @@ def test_text_is_legible(name: str) -> None:
 # -- in the browser ------------------------------------------------------------------------------------------------
 
 
-def _fake_session() -> Any:
-    spec = importlib.util.spec_from_file_location("fake_session", Path(__file__).with_name("fake_session.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def until(true: Callable[[], object], seconds: float = CEILING) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture(scope="module")
 def session(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("session")
-    with _fake_session().FakeSession(folder, time_limit=4000) as session:
+    with FakeSession(folder, time_limit=4000) as session:
         yield session
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
+
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import episodes, read_journal
@@ -21,14 +22,6 @@ from robot_rlhf.journal.writer import JournalWriter
 from tests.journal.sessions import make_episode, make_spec, tell
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--headless=new",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-)
 SPEC = make_spec({"front": (24, 32)})
 SERVER = """
 import functools, sys
@@ -40,12 +33,6 @@ recorded_pages.main(Path(sys.argv[1]))
 EVIL = '<img src=x onerror="window.broken_in=1">'
 WITHIN = 120_000.0
 """Milliseconds that anything on a page may take."""
-
-MISSING = [name for name in ("nicegui", "playwright") if importlib.util.find_spec(name) is None]
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +69,6 @@ def address(journal: Path, values: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

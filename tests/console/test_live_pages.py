@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +18,10 @@ from robot_rlhf.console.wire import Press
 from robot_rlhf.datatypes import Button, Feedback, FeedbackKind, Phase, Segment
 from robot_rlhf.journal.reader import read_journal
 from tests.console.fake_session import FakeSession
-from tests.waits import CEILING
+from tests.waits import until
 
 if TYPE_CHECKING:
     from robot_rlhf.console.desk import Desk
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
 class Seat:
@@ -64,28 +60,9 @@ def test_who_watches_compares_and_marks_and_nothing_else(kind: FeedbackKind) -> 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if importlib.util.find_spec("playwright") is None or not CHROMIUM.exists():
-        pytest.skip(f"playwright, or {CHROMIUM}, is not there")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
 def session(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSession]:
     with FakeSession(tmp_path_factory.mktemp("session") / "journal", size=64, time_limit=30) as session:
         yield session
-
-
-def until(true: Callable[[], object], seconds: float = CEILING) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def come_in(browser: Any, session: FakeSession, path: str) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,6 @@ pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
 
 from tests.console.fake_session import FakeSession
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 SCREENS = (
     (1280, 720),
     (1366, 768),
@@ -76,18 +72,6 @@ COVERED = """(selectors) => selectors.flatMap((selector) => {
   return wrong;
 })"""
 STOPS = ["[data-press=stop]", "#d-release"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if importlib.util.find_spec("playwright") is None or not CHROMIUM.exists():
-        pytest.skip(f"playwright, or {CHROMIUM}, is not there")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
