@@ -12,12 +12,10 @@ from robot_rlhf.datatypes import (
     Button,
     Driver,
     EpisodeEnd,
-    EpisodeKind,
     EpisodeMeta,
     Event,
     Feedback,
     FeedbackKind,
-    GuardEvent,
     HumanInput,
     Observation,
     Outcome,
@@ -27,12 +25,12 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError
-from robot_rlhf.ports import EndingTask, GoldTask
+from robot_rlhf.ports import GoldTask
+from robot_rlhf.runtime.ending import Ending, StepCount
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
-from robot_rlhf.runtime.standstill import STOP_RULE, Standstill, press_stop, stop_pressed
+from robot_rlhf.runtime.standstill import Standstill, press_stop, stop_pressed
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
-from robot_rlhf.safety.checks import FORCE_FAULTS
 
 JUDGED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
 """Outcomes on which the person is asked for a last judgement."""
@@ -104,23 +102,14 @@ class _RunningEpisode:
         self.asked_to_leave: frozenset[Button] = frozenset()
         self._whole = meta
         self._parts = 1
-        self._before = 0
-        """Steps of the earlier parts."""
-        self._steps = 0
-        """Steps of this part."""
-        self._unaided = 0
-        """Steps of all parts that the policy drove."""
-        self._idle = 0
-        """Steps since a person last drove."""
-        self._touched = False
-        """A person has driven at least one step."""
+        self._count = StepCount()
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
         self._gold = station.task.gold_reward if isinstance(station.task, GoldTask) else None
         if station.reward.gold and self._gold is None:
             raise ConfigError(f"reward.gold: {station.task.name} has no true reward; only a simulated task knows it")
-        self._world_ended = station.task.ended if isinstance(station.task, EndingTask) else None
+        self._ending = Ending(station, meta.kind)
         self._outcome_so_far: tuple[Outcome | None, str] = (None, "")
         self._untold: list[Event] = []
         self._afterwards: list[Event] = []
@@ -184,9 +173,9 @@ class _RunningEpisode:
     def _begin(self, observation: Observation) -> None:
         """Tell the start of the episode, or of a part of it."""
         self._started = True
-        self._steps = 0
-        if self._path is not None and self._path.end < self._before:
-            self._path.add(observation, self._unaided)
+        self._count.here = 0
+        if self._path is not None and self._path.end < self._count.before:
+            self._path.add(observation, self._count.unaided)
         self.station.recent.begin(self.meta.id)
         if self.station.success_watch is not None:
             self.station.success_watch.begin()
@@ -232,20 +221,18 @@ class _RunningEpisode:
             return None, Outcome.FAULT, str(error)
         self._driver = choice.driver
         events = station.guard.take_events()
-        unaided = self._unaided + (choice.driver is Driver.POLICY)
-        self._idle = 0 if choice.driver is Driver.HUMAN else self._idle + 1
-        self._touched |= choice.driver is Driver.HUMAN
-        outcome, detail = self._outcome(next_observation, buttons, events, unaided, last)
+        self._count.see(choice.driver)
+        outcome, detail = self._ending.of(self._count, choice.driver, next_observation, buttons, events, last)
         if outcome is Outcome.TIME_LIMIT and station.reward.by_buttons:
             buttons |= self._pressed_meanwhile()
-            outcome, detail = self._outcome(next_observation, buttons, events, unaided, last)
+            outcome, detail = self._ending.of(self._count, choice.driver, next_observation, buttons, events, last)
         self._outcome_so_far = outcome, detail
-        self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._steps + 1)]
+        self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._count.here + 1)]
         step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
         if outcome in JUDGED and station.teleop and (verdict := station.read()):
-            self._untold += self._judgements(verdict.buttons - buttons, next_observation.stamp, self._steps)
+            self._untold += self._judgements(verdict.buttons - buttons, next_observation.stamp, self._count.here)
             if Button.DISCARD in verdict.buttons:
-                whole = Segment(self.meta.id, 0, self._steps)
+                whole = Segment(self.meta.id, 0, self._count.here)
                 stamp = next_observation.stamp
                 self._afterwards = [Feedback(FeedbackKind.DISCARD, self.meta.operator, stamp, whole, 1.0)]
             station.inputs.keep(replace(verdict, buttons=verdict.buttons - ABOUT_AN_EPISODE))
@@ -285,45 +272,6 @@ class _RunningEpisode:
         self.station.inputs.keep(replace(human, buttons=human.buttons - ABOUT_AN_EPISODE))
         return human.buttons & ABOUT_AN_EPISODE
 
-    def _outcome(
-        self,
-        observation: Observation,
-        buttons: frozenset[Button],
-        events: Sequence[GuardEvent],
-        unaided: int,
-        last: bool,
-    ) -> tuple[Outcome | None, str]:
-        """How the step ends the episode; None when it goes on. `unaided`: steps so far that the policy drove."""
-        fault = next((event for event in events if event.latched), None)
-        if Button.DISCARD in buttons:
-            return Outcome.DISCARDED, "discard pressed"
-        if fault is not None:
-            kinds = {STOP_RULE: Outcome.STOPPED, **dict.fromkeys(FORCE_FAULTS, Outcome.FAILURE)}
-            return kinds.get(fault.rule, Outcome.FAULT), f"{fault.rule}: {fault.detail}"
-        if self.station.reward.succeeded(self.station.task, observation, buttons, self.station.success_watch):
-            if self.meta.kind is EpisodeKind.DEMONSTRATION and not self._touched:
-                return Outcome.DISCARDED, "nobody drove it, so it shows nothing"
-            return Outcome.SUCCESS, ""
-        if Button.FAILURE in buttons:
-            return Outcome.FAILURE, "failure pressed"
-        ending = self._world_ended(observation) if self._world_ended else None
-        if ending is not None:
-            return ending, "the world ended the episode"
-        if self._steps_left(self._before + self._steps + 1, unaided) <= 0:
-            return Outcome.TIME_LIMIT, ""
-        if last:
-            return Outcome.STOPPED, "the robot may not move on"
-        return None, ""
-
-    def _steps_left(self, steps: int, unaided: int) -> int:
-        """Until the time limit, if the person's hands stay as they are; a person's own steps count only at the end.
-
-        In a demonstration that waited for the person's hands only the steps count since they were last on.
-        """
-        limit = self.station.task.time_limit
-        whole = round(limit * self.station.patience) - (self._idle if self.station.waits_for_hands else steps)
-        return whole if self.station.policy is None else min(whole, limit - unaided)
-
     def _record(
         self,
         observation: Observation,
@@ -336,7 +284,7 @@ class _RunningEpisode:
         station = self.station
         gold = self._gold(next_observation) if self._gold else 0.0
         step = Step(
-            index=self._steps,
+            index=self._count.here,
             observation=observation,
             proposed=proposed,
             executed=executed,
@@ -350,12 +298,11 @@ class _RunningEpisode:
             next_observation=next_observation,
         )
         with interrupts_held():
-            self._steps += 1  # first: the journal has the step even when a later subscriber fails
-            self._unaided += driver is Driver.POLICY
+            self._count.add(driver)  # first: the journal has the step even when a later subscriber fails
             station.audience.on_step(step)
             station.recent.add(step)
             if self._path is not None:
-                self._path.add(next_observation, self._unaided)
+                self._path.add(next_observation, self._count.unaided)
         return step
 
     # -- pausing -----------------------------------------------------------------------------------------------------
@@ -379,8 +326,8 @@ class _RunningEpisode:
             continues_at=resumed.step,
         )
         self._parts += 1
-        self._before = resumed.step
-        self._unaided = self._path[resumed.step].unaided
+        self._count.before = resumed.step
+        self._count.unaided = self._path[resumed.step].unaided
         self._path.cut(resumed.step)
         self._begin(observation)
         human = resumed.human
@@ -413,9 +360,9 @@ class _RunningEpisode:
         """One intervention event per span of steps that a person drove, told when it ends."""
         driving = driver is Driver.HUMAN
         if driving and self._takeover_at is None:
-            self._takeover_at = self._steps - 1
+            self._takeover_at = self._count.here - 1
         elif not driving and self._takeover_at is not None:
-            span = Segment(self.meta.id, self._takeover_at, self._steps - 1 - self._takeover_at)
+            span = Segment(self.meta.id, self._takeover_at, self._count.here - 1 - self._takeover_at)
             self._takeover_at = None
             self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
 
@@ -434,11 +381,11 @@ class _RunningEpisode:
             outcome, detail = known, words
         if self._started:
             self._tell_untold()
-        end = EpisodeEnd(self.meta.id, outcome, self._steps, detail)
+        end = EpisodeEnd(self.meta.id, outcome, self._count.here, detail)
         if self._started:
             self._started = False
-            if self._takeover_at is not None and self._steps > self._takeover_at:
-                span = Segment(self.meta.id, self._takeover_at, self._steps - self._takeover_at)
+            if self._takeover_at is not None and self._count.here > self._takeover_at:
+                span = Segment(self.meta.id, self._takeover_at, self._count.here - self._takeover_at)
                 stamp = self.station.clock.now()
                 self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
             self._takeover_at = None
@@ -464,7 +411,7 @@ class _RunningEpisode:
         station = self.station
         if station.monitor is None:
             return
-        steps = self._before + self._steps
+        steps = self._count.whole
         station.monitor.show(
             Situation(
                 stamp=station.clock.now(),
@@ -475,7 +422,7 @@ class _RunningEpisode:
                 episode=self.meta.id,
                 kind=self.meta.kind,
                 step=steps if at is None else at,
-                time_limit=0 if station.waits_for_hands else steps + max(0, self._steps_left(steps, self._unaided)),
+                time_limit=0 if station.waits_for_hands else steps + max(0, self._ending.steps_left(self._count)),
                 instruction=station.task.instruction,
                 policy_version=station.policy.version if station.policy else -1,
                 faults=station.guard.faults,
