@@ -35,8 +35,10 @@ class RawSample(IdlStruct):
 def dds_name(msgtype: str, *, service: bool) -> str:
     """The type's name on the wire: sensor_msgs.msg.dds_.JointState_; part of a service or action where it is one."""
     package, kind, name = msgtype.split("/")
-    if service or name.startswith("GripperCommand"):
-        kind = "action" if name.startswith("GripperCommand_") else "srv" if service else "msg"
+    if name.endswith("_Goal") or "_SendGoal_" in name:
+        kind = "action"
+    elif service:
+        kind = "srv"
     return f"{package}.{kind}.dds_.{name}_"
 
 

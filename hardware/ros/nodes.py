@@ -35,7 +35,13 @@ ROBOT: tuple[Parameter, ...] = (
     Parameter("gripper_states", "string", "joint_states", "Where that joint is told", choices=("joint_states", "own")),
     Parameter("gripper_closed", "double", 0.0, "Position of that joint when closed"),
     Parameter("gripper_open", "double", 0.04, "Position of that joint when open"),
-    Parameter("gripper_command", "string", "position", "How the gripper is told", choices=("position", "action")),
+    Parameter(
+        "gripper_command",
+        "string",
+        "position",
+        "How the gripper is told: numbers, or the action GripperCommand or ParallelGripperCommand",
+        choices=("position", "action", "parallel_action"),
+    ),
     Parameter("gripper_effort", "double", 20.0, "Largest effort of a gripper action, N", 0.0, 1000.0),
     Parameter("cameras", "string_array", (), "Names of the cameras; topics are NAME/image_raw"),
     Parameter("camera_transport", "string", "raw", "Topic of the pictures", choices=("raw", "compressed")),
@@ -207,6 +213,13 @@ ROBOT_SIM = Node(
         Parameter("image_width", "integer", 128, "Pixels", 1, 4096),
         Parameter("publish_tf", "bool", False, "Publish the tool's pose as a transform too"),
         Parameter("base_frame", "string", "base", "Frame of all poses"),
+        Parameter(
+            "gripper_action",
+            "string",
+            "GripperCommand",
+            "Which action the gripper takes goals of",
+            choices=("GripperCommand", "ParallelGripperCommand"),
+        ),
         Parameter("tool_frame", "string", "tool0", "Frame of the tool"),
         Parameter(
             "command_timeout", "double", 0.15, "Seconds without a command after which the robot holds still", 0.02, 1.0

@@ -21,7 +21,7 @@ from hardware.ros.messages import (
     twist_stamped_fields,
 )
 from hardware.ros.settings import RobotSettings
-from hardware.ros.topics import POLICY_TOPICS, named
+from hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, POLICY_TOPICS, named
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.limits import ToolLimits
@@ -182,6 +182,7 @@ class GripperOutput:
         self._refused = ""
         self._closed, self._open = settings.gripper_closed, settings.gripper_open
         self._effort = settings.gripper_effort
+        self._joint, self._parallel = settings.gripper_joint, settings.gripper_command == "parallel_action"
         self._told: float | None = None
         self.send: Callable[[float], None] = lambda _: None
         if not settings.gripper_joint:
@@ -190,7 +191,8 @@ class GripperOutput:
             publisher = bus.publisher(named(POLICY_TOPICS, "gripper_controller/commands"))
             self.send = lambda opening: publisher.publish(numbers_fields([self._position(opening)]))
             return
-        client = bus.client(named(POLICY_TOPICS, "gripper_cmd/_action/send_goal"))
+        kind = PARALLEL_GRIPPER_GOAL if self._parallel else GRIPPER_GOAL
+        client = bus.client(named(POLICY_TOPICS, "gripper_cmd/_action/send_goal", kind))
 
         def send_goal(opening: float) -> None:
             now = bus.clock.now()
@@ -226,7 +228,10 @@ class GripperOutput:
         return self._closed + opening * (self._open - self._closed)
 
     def _goal(self, opening: float) -> Fields:
-        command = {"position": self._position(opening), "max_effort": self._effort}
+        command: Fields = {"position": self._position(opening), "max_effort": self._effort}
+        if self._parallel:  # a joint's state; without an effort the controller takes its own
+            effort = [self._effort] if self._effort else []
+            command = {"name": [self._joint], "position": [self._position(opening)], "effort": effort}
         return {"goal_id": {"uuid": list(os.urandom(16))}, "goal": {"command": command}}
 
 

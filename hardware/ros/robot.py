@@ -243,7 +243,7 @@ class RosRobot:
     def statuses(self) -> Iterable[Status]:
         """For the diagnostics."""
         yield from self._senses.statuses()
-        if self._settings.gripper_joint and self._settings.gripper_command == "action":
+        if self._settings.gripper_joint and self._settings.gripper_command != "position":
             yield self._gripper.status()
         if self._rivals:
             yield Status("commands", Level.ERROR, self._rivals)

@@ -27,13 +27,14 @@ TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 TRIGGER = "std_srvs/srv/Trigger"
 GRIPPER_GOAL = "control_msgs/action/GripperCommand_SendGoal"
+PARALLEL_GRIPPER_GOAL = "control_msgs/action/ParallelGripperCommand_SendGoal"
 
 MESSAGE_TYPES: tuple[str, ...] = (
     *(JOINT_STATE, POSE, TWIST_STAMPED, TWIST, WRENCH, TF, IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, JOY),
     *(BOOL, FLOAT, STRING, NUMBERS, TRAJECTORY, DIAGNOSTICS),
 )
 """Every message type that crosses the bus."""
-SERVICE_TYPES: tuple[str, ...] = (TRIGGER, GRIPPER_GOAL)
+SERVICE_TYPES: tuple[str, ...] = (TRIGGER, GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,13 @@ POLICY_TOPICS: tuple[Topic, ...] = (
         "gripper_command: position",
     ),
     Topic("gripper_cmd/_action/send_goal", GRIPPER_GOAL, "client", "Opening", when="gripper_command: action"),
+    Topic(
+        "gripper_cmd/_action/send_goal",
+        PARALLEL_GRIPPER_GOAL,
+        "client",
+        "Opening",
+        when="gripper_command: parallel_action",
+    ),
     Topic("reset", TRIGGER, "client", "Brings robot and scene to a start", when="reset: service"),
     Topic("~/estop", BOOL, "publisher", "Whether the e-stop is latched", LATCHED, "on change"),
     Topic("~/stop", TRIGGER, "service", "Latches the e-stop"),
@@ -145,7 +153,14 @@ ROBOT_SIM_TOPICS: tuple[Topic, ...] = (
     Topic("target_pose", POSE, "subscription", "Where the tool shall be", COMMAND, "20"),
     Topic("servo_node/delta_twist_cmds", TWIST_STAMPED, "subscription", "Velocity of the tool", COMMAND, "20"),
     Topic("gripper_controller/commands", NUMBERS, "subscription", "Opening", COMMAND, "on change"),
-    Topic("gripper_cmd/_action/send_goal", GRIPPER_GOAL, "service", "Opening"),
+    Topic("gripper_cmd/_action/send_goal", GRIPPER_GOAL, "service", "Opening", when="gripper_action: GripperCommand"),
+    Topic(
+        "gripper_cmd/_action/send_goal",
+        PARALLEL_GRIPPER_GOAL,
+        "service",
+        "Opening",
+        when="gripper_action: ParallelGripperCommand",
+    ),
     Topic("reset", TRIGGER, "service", "A new start"),
     Topic("~/faults", STRING, "subscription", "Topics that fall silent or repeat an old message, JSON", DEFAULT),
     Topic("joy", JOY, "publisher", "The simulated person's gamepad", DEFAULT, "50", "person: a preset"),
@@ -160,6 +175,9 @@ OPERATOR_TOPICS: tuple[Topic, ...] = (
 )
 
 
-def named(topics: tuple[Topic, ...], name: str) -> Topic:
-    """The entry of a table; raises KeyError when there is none."""
-    return {topic.name: topic for topic in topics}[name]
+def named(topics: tuple[Topic, ...], name: str, kind: str = "") -> Topic:
+    """The entry of a table, of a type where a name has several; raises KeyError when there is none, or not one."""
+    found = [topic for topic in topics if topic.name == name and kind in ("", topic.type)]
+    if len(found) != 1:
+        raise KeyError(name)
+    return found[0]

@@ -18,10 +18,15 @@ _SERVICES: dict[str, tuple[str, str]] = {
         "unique_identifier_msgs/UUID goal_id\ncontrol_msgs/GripperCommand_Goal goal",
         "bool accepted\nbuiltin_interfaces/Time stamp",
     ),
+    "control_msgs/action/ParallelGripperCommand_SendGoal": (
+        "unique_identifier_msgs/UUID goal_id\ncontrol_msgs/ParallelGripperCommand_Goal goal",
+        "bool accepted\nbuiltin_interfaces/Time stamp",
+    ),
 }
 _PARTS: dict[str, str] = {
     "control_msgs/msg/GripperCommand": "float64 position\nfloat64 max_effort",
     "control_msgs/msg/GripperCommand_Goal": "control_msgs/GripperCommand command",
+    "control_msgs/msg/ParallelGripperCommand_Goal": "sensor_msgs/JointState command",
 }
 ENCAPSULATION = 4
 """Bytes before the CDR body: little endian, no options."""

@@ -29,7 +29,7 @@ from hardware.ros.messages import (
     wrench_stamped_fields,
 )
 from hardware.ros.nodes import ROBOT_SIM
-from hardware.ros.topics import ROBOT_SIM_TOPICS, named
+from hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, ROBOT_SIM_TOPICS, named
 from robot_rlhf.apps.build import SimTask
 from robot_rlhf.apps.config import TASKS
 from robot_rlhf.apps.priority import stay_urgent
@@ -131,7 +131,9 @@ class StandIn:
         bus.subscription(named(ROBOT_SIM_TOPICS, "target_pose"), self._take_pose)
         bus.subscription(named(ROBOT_SIM_TOPICS, "servo_node/delta_twist_cmds"), self._take_twist)
         bus.subscription(named(ROBOT_SIM_TOPICS, "gripper_controller/commands"), self._take_opening)
-        bus.service(named(ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal"), self._take_goal)
+        parallel = self._values["gripper_action"] == "ParallelGripperCommand"
+        kind, take = (PARALLEL_GRIPPER_GOAL, self._take_joint_goal) if parallel else (GRIPPER_GOAL, self._take_goal)
+        bus.service(named(ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal", kind), take)
         bus.service(named(ROBOT_SIM_TOPICS, "reset"), self._reset)
         bus.subscription(named(ROBOT_SIM_TOPICS, "~/faults"), self._faulty.take)
         self._due = bus.clock.now() + self._period
@@ -176,6 +178,15 @@ class StandIn:
 
     def _take_goal(self, request: Any) -> Fields:
         self._open(float(request.goal.command.position))
+        return {"accepted": True}
+
+    def _take_joint_goal(self, request: Any) -> Fields:
+        """As ros2_controllers take it: one position, whatever the joint is called."""
+        position = request.goal.command.position
+        if len(position) != 1:
+            self._bus.log(logging.WARNING, f"gripper: a goal of {len(position)} positions; allowed: 1")
+            return {"accepted": False}
+        self._open(float(position[0]))
         return {"accepted": True}
 
     def _open(self, position: float) -> None:

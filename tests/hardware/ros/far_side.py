@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--domain", type=int, required=True)
     parser.add_argument("--best-effort-joy", action="store_true")
     parser.add_argument("--rival", action="store_true", help="publish commands too")
+    parser.add_argument("--gripper", default="", help="serve the gripper's action of this type")
     arguments = parser.parse_args()
     stay_on_this_machine()
     with DdsBus("robot", domain=arguments.domain) as bus:
@@ -31,6 +32,8 @@ def main() -> None:
             return {"success": True, "message": f"after {len(arm.targets)} targets"}
 
         bus.service(Topic("reset", TRIGGER, "service", ""), reset)
+        if arguments.gripper:
+            arm.take_goals(arguments.gripper)
         if arguments.best_effort_joy:
             bus.publisher(mirrored("joy", "publisher", qos=NEWEST))
         if arguments.rival:

@@ -18,7 +18,7 @@ from hardware.ros.messages import (
 )
 from hardware.ros.robot import RosRobot
 from hardware.ros.settings import RobotSettings
-from hardware.ros.topics import POLICY_TOPICS, Topic, named
+from hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, POLICY_TOPICS, ROBOT_SIM_TOPICS, Topic, named
 from robot_rlhf.safety.limits import ToolLimits
 
 NAMES = ("shoulder", "elbow", "wrist")
@@ -86,6 +86,11 @@ def mirrored(name: str, role: Any, **changes: Any) -> Topic:
     return replace(named(POLICY_TOPICS, name), role=role, **changes)
 
 
+GOALS = "gripper_cmd/_action/send_goal"
+GRIPPER_ACTIONS = (("action", GRIPPER_GOAL), ("parallel_action", PARALLEL_GRIPPER_GOAL))
+"""What `gripper_command` may be beside position, and the service by which that action takes goals."""
+
+
 @dataclass
 class FakeArm:
     """The robot's side: publishes its state every 10 ms, and follows target poses at once. On any bus."""
@@ -125,6 +130,20 @@ class FakeArm:
 
     def _grip(self, message: Any) -> None:
         self.opening = self.angles["finger"] = float(message.data[0])
+
+    def take_goals(self, kind: str) -> list[Any]:
+        """Serve the gripper's action of a type; returns the goals it will have taken."""
+        goals: list[Any] = []
+
+        def take(request: Any) -> dict[str, Any]:
+            goal = request.goal.command
+            goals.append(goal)
+            position = goal.position[0] if kind == PARALLEL_GRIPPER_GOAL else goal.position
+            self.opening = self.angles["finger"] = float(position)
+            return {"accepted": True}
+
+        self.bus.service(named(ROBOT_SIM_TOPICS, GOALS, kind), take)
+        return goals
 
     def tell(self) -> None:
         stamp = self.bus.now() - self.lag

@@ -24,6 +24,7 @@ from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import MonotonicClock, Rate
 from tests.apps.watched import WatchedGuard, judge
 from tests.hardware.ros.conftest import Join
+from tests.hardware.ros.graphs import GRIPPER_ACTIONS
 from tests.hardware.ros.processes import PATIENT, ROOT, SETTINGS, TIMEOUT, FarSide, environment, wait_for
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
@@ -57,6 +58,27 @@ def test_closed_loop_pictures_and_service(join: Join, far_side: FarSide) -> None
         robot.begin_anew()
         robot.wait_until_ready(TIMEOUT)
         assert robot.observe().tool_pose_in_base[0] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("command", "kind"), GRIPPER_ACTIONS)
+def test_a_gripper_takes_goals_of_its_action(join: Join, domain: int, command: str, kind: str) -> None:
+    side = FarSide(domain, "--gripper", kind)
+    try:
+        with join("policy") as bus:
+            robot = RosRobot(bus, replace(SETTINGS, gripper_command=command), PATIENT)
+            robot.wait_until_ready(TIMEOUT)
+            pose = robot.observe().tool_target_in_base.tolist()
+            for opening in (0.0, 1.0):
+
+                def grips(opening: float = opening) -> bool:
+                    seen = robot.observe()
+                    robot.send(Command(np.array([*pose, opening]), seen.stamp + 60.0))  # a goal is told until answered
+                    return seen.gripper == opening
+
+                wait_for(grips)
+            wait_for(lambda: "follows" in [each.message for each in robot.statuses() if each.name == "gripper"])
+    finally:
+        side.close()
 
 
 def test_the_guards_law_holds_over_the_wire(join: Join, far_side: FarSide) -> None:

@@ -17,13 +17,14 @@ from hardware.ros import messages as m
 from hardware.ros import topics as t
 from hardware.ros.bus import BusError
 from hardware.ros.diagnostics import Level, Status, status_fields
+from hardware.ros.outputs import GripperOutput
 from hardware.ros.parameters import Parameter
 from hardware.ros.robot import RosRobot
 from hardware.ros.topics import COMMAND, FIXED_FRAMES, LATCHED, POLICY_TOPICS, STRING, TF, TRIGGER, Topic, named
 from robot_rlhf.datatypes import Command
 from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
 from tests.hardware.ros import rclpy_double
-from tests.hardware.ros.graphs import HOME, FakeArm
+from tests.hardware.ros.graphs import GRIPPER_ACTIONS, HOME, FakeArm, settings
 from tests.hardware.ros.processes import DOMAINS, PATIENT, SETTINGS, wait_for
 
 OURS = ("bus_rclpy", "rclpy_graph", "rclpy_host", "rclpy_messages", "rclpy_spin")
@@ -200,6 +201,23 @@ def test_a_misspelt_parameter_is_an_error(make: Callable[..., Any]) -> None:
         pytest.raises(ConfigError, match=r"speed: got 1, .*write 1\.0 for 1"),
     ):
         bus.parameters(PARAMETERS)
+
+
+@pytest.mark.parametrize(("command", "kind"), GRIPPER_ACTIONS)
+def test_a_goal_of_the_grippers_action_arrives(make: Callable[..., Any], command: str, kind: str) -> None:
+    with make("policy") as ours, make("robot") as theirs:
+        goals = FakeArm(theirs).take_goals(kind)
+        gripper = GripperOutput(ours, settings(gripper_command=command))
+
+        def told(opening: float) -> bool:
+            gripper.send(opening)  # until it is answered
+            return bool(goals) and np.asarray(goals[-1].position).item() == opening * 0.04
+
+        for opening in (0.0, 1.0):
+            wait_for(lambda: told(opening))  # noqa: B023
+        wait_for(lambda: gripper.status().message == "follows")
+        effort = goals[-1].max_effort if command == "action" else list(goals[-1].effort)
+        assert effort == (20.0 if command == "action" else [20.0])
 
 
 # -- lifecycle ---------------------------------------------------------------------------------------------------------

@@ -29,7 +29,19 @@ from robot_rlhf.ports import Robot
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.guard import GuardedRobot
 from tests.conformance import RobotConformance
-from tests.hardware.ros.graphs import HOME, LIMITS, NAMES, SETTINGS, FakeArm, Pair, mirrored, pair, settings
+from tests.hardware.ros.graphs import (
+    GOALS,
+    GRIPPER_ACTIONS,
+    HOME,
+    LIMITS,
+    NAMES,
+    SETTINGS,
+    FakeArm,
+    Pair,
+    mirrored,
+    pair,
+    settings,
+)
 
 COMMANDED = "/target_pose"
 
@@ -512,26 +524,34 @@ def test_joint_commands_need_a_model() -> None:
         RosRobot(FakeBus(FakeGraph(), "policy"), settings(command="joints"), LIMITS)
 
 
-def test_a_gripper_action_is_sent_when_the_opening_changes() -> None:
+@pytest.mark.parametrize(("command", "kind"), GRIPPER_ACTIONS)
+def test_a_gripper_action_is_sent_when_the_opening_changes(command: str, kind: str) -> None:
     graph = FakeGraph()
     graph.clock.advance(10.0)
-    robot = RosRobot(FakeBus(graph, "policy"), settings(gripper_command="action"), LIMITS)
-    arm = FakeArm(FakeBus(graph, "robot"))
-    goals: list[float] = []
-
-    def take(request: Any) -> dict[str, Any]:
-        goals.append(request.goal.command.position)
-        return {"accepted": True}
-
-    arm.bus.service(t.named(t.ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal"), take)
+    robot = RosRobot(FakeBus(graph, "policy"), settings(gripper_command=command), LIMITS)
+    goals = FakeArm(FakeBus(graph, "robot")).take_goals(kind)
 
     for opening in (1.0, 1.0, 0.0, 0.0, 1.0):
         robot.send(target(0.5, now=graph.clock.now(), opening=opening))
-    assert goals == [0.04, 0.0, 0.04]
+    assert [np.asarray(goal.position).item() for goal in goals] == [0.04, 0.0, 0.04]
+    if command == "action":
+        assert goals[0].max_effort == 20.0
+    else:
+        first = goals[0]
+        assert (list(first.name), first.effort.tolist(), len(first.velocity)) == (["finger"], [20.0], 0)
 
 
-def test_a_gripper_that_refuses_or_does_not_answer_is_told_about() -> None:
-    made = pair(settings(gripper_command="action"))
+def test_without_an_effort_a_parallel_gripper_takes_its_own() -> None:
+    """ros2_controllers use the first effort of a goal, and their parameter where there is none."""
+    made = pair(settings(gripper_command="parallel_action", gripper_effort=0.0))
+    goals = made.arm.take_goals(t.PARALLEL_GRIPPER_GOAL)
+    made.robot.send(target(0.5, now=made.now, opening=0.0))
+    assert [(goal.position.tolist(), len(goal.effort)) for goal in goals] == [([0.0], 0)]
+
+
+@pytest.mark.parametrize(("command", "kind"), GRIPPER_ACTIONS)
+def test_a_gripper_that_refuses_or_does_not_answer_is_told_about(command: str, kind: str) -> None:
+    made = pair(settings(gripper_command=command))
 
     def gripper() -> str:
         return next(status.message for status in made.robot.statuses() if status.name == "gripper")
@@ -539,9 +559,8 @@ def test_a_gripper_that_refuses_or_does_not_answer_is_told_about() -> None:
     made.robot.send(target(0.5, now=made.now, opening=1.0))
     made.pass_time(1.5)
     assert gripper() == "no answer to a goal for 1.5 s"
-    name = t.named(t.ROBOT_SIM_TOPICS, "gripper_cmd/_action/send_goal")
     answers = [False, True]
-    made.arm.bus.service(name, lambda _: {"accepted": answers.pop(0)})
+    made.arm.bus.service(t.named(t.ROBOT_SIM_TOPICS, GOALS, kind), lambda _: {"accepted": answers.pop(0)})
     made.robot.send(target(0.5, now=made.now, opening=0.0))
     assert gripper() == "the goal 0 was refused"
     assert "gripper: the goal 0 was refused" in made.bus.warnings()

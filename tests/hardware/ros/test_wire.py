@@ -44,6 +44,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "goal": {"command": {"position": 0.04, "max_effort": 20.0}},
     },
     wire.part_of(t.GRIPPER_GOAL, "Response"): {"accepted": True, "stamp": {"sec": 1, "nanosec": 2}},
+    wire.part_of(t.PARALLEL_GRIPPER_GOAL, "Request"): {
+        "goal_id": {"uuid": list(range(16))},
+        "goal": {"command": {"name": ["finger"], "position": [0.04], "effort": [20.0]}},
+    },
+    wire.part_of(t.PARALLEL_GRIPPER_GOAL, "Response"): {"accepted": True, "stamp": {"sec": 1, "nanosec": 2}},
 }
 
 
