@@ -153,6 +153,12 @@ TELEOP: tuple[Parameter, ...] = (
     Parameter("console", "bool", False, "Serve the operator's web page: watch, drive, judge, pause, stop"),
     Parameter("console_host", "string", "127.0.0.1", "Where it listens; 0.0.0.0 lets the network in, with the token"),
     Parameter("console_port", "integer", 8765, "TCP port of the page; 0 takes any free one", 0, 65535),
+    Parameter("console_names", "string_array", (), "Further names under which browsers may address this machine"),
+    Parameter("console_certificate", "string", "", "File with a certificate in PEM, for https; empty for http"),
+    Parameter("console_key", "string", "", "File with the certificate's key in PEM, without a password"),
+    Parameter(
+        "console_patience", "double", 6.0, "Times time_limit that an episode may last while the page drives", 1.0, 1e4
+    ),
 )
 
 TASK: tuple[Parameter, ...] = (

@@ -29,7 +29,15 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         cameras=cameras if values["features_cameras"] else (),
     )
     console = ConsoleConfig(
-        host=values["console_host"], port=values["console_port"], open_browser=False, rewind="motion"
+        host=values["console_host"],
+        port=values["console_port"],
+        names=tuple(values["console_names"]),
+        certificate=_file(values["console_certificate"]),
+        key=_file(values["console_key"]),
+        patience=values["console_patience"],
+        give_back_after=values["give_back_after"],
+        open_browser=False,
+        rewind="motion",
     )
     judge = {"button": "person", "topic": "task", "both": "either"}[values["success"]]
     return replace(
@@ -49,6 +57,10 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         evaluation=replace(base.evaluation, every=0),
         asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
     )
+
+
+def _file(name: str) -> Path | None:
+    return Path(name) if name else None
 
 
 def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec) -> LearnedPolicy | None:

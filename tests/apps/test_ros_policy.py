@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,22 @@ import pytest
 from hardware.ros.bus_fake import FakeBus, FakeGraph
 from hardware.ros.messages import pose_of
 from hardware.ros.nodes import NODES
+from hardware.ros.outputs import GripperOutput
 from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps.cli import main
+from robot_rlhf.apps.config import ConsoleConfig
 from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
 from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, WeightSnapshot
-from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError
+from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError, UnknownNameError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
 from tests.apps.weights import random_weights
+from tests.console.certificates import make_certificate
+from tests.hardware.ros.graphs import settings
 
 
 class World:
@@ -217,6 +223,59 @@ def test_while_the_operator_is_gone_the_robot_holds_still(tmp_path: Path) -> Non
     assert later <= steps + 1
     targets = np.array(world.targets()[first:last])
     assert np.ptp(targets, axis=0).max() < 1e-6
+
+
+NO_PARAMETER = {"open_browser", "rewind", "device"}
+"""Of the console's settings: a node opens no browser, a robot goes back by moving, and hands are ROS topics."""
+
+
+def test_every_setting_of_the_console_is_a_parameter_or_refused_by_name(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        **{"host": "0.0.0.0", "port": 9500, "names": ["robot.lab"], "certificate": "cert.pem", "key": "key.pem"},
+        **{"patience": 3.0, "give_back_after": 0.25},
+    }
+    assert {field.name for field in dataclasses.fields(ConsoleConfig)} == {*values, *NO_PARAMETER}
+    given = {name if name == "give_back_after" else f"console_{name}": value for name, value in values.items()}
+    console = World(tmp_path, console=True, **given).core.config.console
+    told = {**values, "names": ("robot.lab",), "certificate": Path("cert.pem"), "key": Path("key.pem")}
+    assert console == dataclasses.replace(ConsoleConfig(open_browser=False, rewind="motion"), **told)
+    assert World(tmp_path, console=True).core.config.console == ConsoleConfig(
+        open_browser=False, rewind="motion", give_back_after=0.1
+    )
+    for name in NO_PARAMETER:
+        with pytest.raises(UnknownNameError, match=f"'console_{name}'"):
+            World(tmp_path, None, **{f"console_{name}": "x"})
+
+
+def test_the_page_of_a_policy_node_is_encrypted(tmp_path: Path) -> None:
+    """With a certificate its address is https; one without its key is an error before the first step."""
+    pytest.importorskip("nicegui", reason="the console is not installed")
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    certificate, key = map(str, make_certificate(tmp_path, "own"))
+    page = {"console": True, "console_port": 0, "demonstrations": 1}
+    world = World(tmp_path / "without", console_certificate=certificate, **page)
+    with pytest.raises(ConfigError, match=r"console\.key: missing, but there is a console\.certificate"):
+        world.run()
+    assert not world.steps
+    world = World(tmp_path / "with", console_certificate=certificate, console_key=key, **page)
+    assert world.run()["demonstrations"] == 1
+    (told,) = [text for _, text in world.bus.logged if "/?token=" in text]
+    assert "https://127.0.0.1:" in told
+
+
+@pytest.mark.parametrize(
+    ("action", "command"), [("GripperCommand", "action"), ("ParallelGripperCommand", "parallel_action")]
+)
+def test_the_stand_ins_gripper_takes_goals_of_an_action(action: str, command: str) -> None:
+    graph = FakeGraph()
+    bus = FakeBus(graph, "robot_sim", {"task": "pick_cube", "gripper_action": action})
+    robot = StandIn(bus, bus.parameters(NODES["robot_sim"].parameters))
+    gripper = GripperOutput(FakeBus(graph, "policy"), settings(gripper_command=command))
+    assert robot._opening == 1.0
+    gripper.send(0.0)
+    assert robot._opening == 0.0
+    assert gripper.status().message == "follows"
 
 
 def test_the_operators_page_drives_judges_stops_and_releases(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -19,18 +18,10 @@ from robot_rlhf.apps.config import ConsoleConfig
 from robot_rlhf.apps.live import serve
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.errors import ConfigError
+from tests.console.certificates import make_certificate
 from tests.waits import CEILING
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
-
-
-def make_certificate(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
-    """A certificate of its own for this machine, and its key."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}-key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command, *(options or ("-nodes",))], check=True, capture_output=True, timeout=CEILING)
-    return certificate, key
 
 
 @pytest.fixture(scope="module")
