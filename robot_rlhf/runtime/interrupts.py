@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -46,13 +46,10 @@ def interrupts_held() -> Generator[None]:
         yield
         return
     holder = _Holder(usual)
-    for number in usual:
-        signal.signal(number, holder)
     try:
-        yield
+        with _handled_by(holder, usual):
+            yield
     finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
         if holder.held is not None:
             signal.raise_signal(holder.held)
 
@@ -77,13 +74,20 @@ def ending_in_order(missing: str) -> Generator[None]:
         else:
             raise EndedAtOnceError(f"ended at once, without {missing}")
 
+    with _handled_by(end, usual):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Handler, usual: Mapping[int, Handler]) -> Generator[None]:
+    """Have a handler for these signals within the block, and the usual ones again after it."""
     for number in usual:
-        signal.signal(number, end)
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
+        for number, before in usual.items():
+            signal.signal(number, before)
 
 
 def _handlers() -> dict[int, Handler]:
