@@ -6,7 +6,8 @@ Each row is one scenario: a mode, whose process is hit, and how: `kill` (SIGKILL
 takes no more: a file system of its own where one may be mounted, else a limit on the size of a file). The run is
 resumed, or goes on by itself where only a child was hit, until it was hit so many times. A reader follows the journal
 while the run writes it; lost steps are those that it was told and that cannot be read afterwards. A summary is true if
-its counts are those of the journal. `same`: two copies of a killed synchronous run, resumed, must write equal files and
+its counts are those of the journal. On a full disk a run must end by itself with one line that names its folder, and
+start nothing again. `same`: two copies of a killed synchronous run, resumed, must write equal files and
 weights.
 
 Runs begin as forks of this process, so that libraries are loaded once.
@@ -58,8 +59,9 @@ CHILDREN = {"learner": "robot_rlhf.apps.learner", "arm": "robot_rlhf.apps.arm", 
 """Whose process, and what of its command line tells it."""
 SCENARIOS = [
     *((mode, "robot", how) for mode in ("synchronous", "asynchronous", "parallel") for how in ("kill", "end", "full")),
-    ("session", "robot", "kill"),
+    *(("session", "robot", how) for how in ("kill", "end", "full")),
     ("asynchronous", "learner", "kill"),
+    ("parallel", "learner", "kill"),
     ("parallel", "arm", "kill"),
     ("session", "learner", "kill"),
     ("session", "console", "kill"),
@@ -135,8 +137,12 @@ class Run:
             return 0
         return next((pid for pid, line in lines.items() if CHILDREN[who].encode() in line), 0)
 
+    def words(self) -> list[str]:
+        """The lines of all its lives."""
+        return self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+
     def last_words(self) -> str:
-        return self._log.read_text(errors="replace").strip().rpartition("\n")[2] if self._log.exists() else ""
+        return next((line for line in reversed(self.words()) if line.strip()), "")
 
     def stop(self) -> None:
         if self.pid:
@@ -197,6 +203,15 @@ def check_summary(run: Run, row: Row) -> None:
         row.problems.append(f"summary, journal: {wrong}")
 
 
+def check_full(run: Run, row: Row, said: Sequence[str]) -> None:
+    """Look at how a run has ended on a full disk, and at what it said there."""
+    errors = [line for line in said if not line.startswith("robot-rlhf: warning:")]
+    told = len(errors) == 1 and errors[0].startswith("robot-rlhf: error:") and str(run.path) in errors[0]
+    if run.code != 2 or not told:
+        row.problems.append(f"full disk: exit code {run.code}: {errors}")
+    row.problems += [line for line in said if "starting it again" in line]
+
+
 def hit(run: Run, row: Row, follower: Follower, moments: random.Random) -> None:
     """Let the run write some steps, then do to it what the scenario says."""
     if run.pid == 0:
@@ -207,10 +222,10 @@ def hit(run: Run, row: Row, follower: Follower, moments: random.Random) -> None:
         row.problems.append(f"ended by itself with exit code {run.code}: {run.last_words()}")
         return
     if row.how == "full":
+        said = len(run.words())
         fill(run, moments.randint(0, ROOM))
         wait(lambda: follower.look() < 0 or run.ended() is not None, "a full disk")
-        if run.code != 2 or not run.last_words().startswith("robot-rlhf: error:"):
-            row.problems.append(f"full disk: exit code {run.code}: {run.last_words()}")
+        check_full(run, row, run.words()[said:])
         return
     if row.who != "robot":
         wait(lambda: run.child(row.who) > 0, f"a {row.who}")

@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 NOUNS = frozenset({"datatypes", "episode", "errors", "ranges", "sight"})
-GROUND = NOUNS | {"background", "ports", "timing"}
+GROUND = NOUNS | {"background", "disk", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "rewards", "replay", "journal"})
 BELOW_LOOP = GROUND | ROOMS | {"learner"}
 LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(NOUNS, NOUNS),
-    **dict.fromkeys(("background", "ports", "timing"), NOUNS),
+    **dict.fromkeys(("background", "disk", "ports", "timing"), NOUNS),
     **dict.fromkeys(ROOMS, GROUND),
     "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,

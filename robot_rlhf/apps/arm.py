@@ -29,10 +29,10 @@ from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.shared import WRITER, files_of
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.runtime.child_process import SAID_WHY
 from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.governor import Governor
+from robot_rlhf.runtime.last_words import OPTION, last_words
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
@@ -206,26 +206,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--arm", type=int, required=True, help="number of this arm, from 0")
     parser.add_argument("--parent", type=int, required=True, help="process id after whose end this one ends too")
+    parser.add_argument(OPTION, type=int, help="descriptor to which is written why this arm cannot go on")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     watch = Watch(arguments.parent)
     signal.signal(signal.SIGTERM, watch.end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
-    run = RunFolder.existing(arguments.run)
-    config = read_yaml(run.config)
-    torch.set_num_threads(1)
-    modest(NICENESS)
-    prepare_graphics()
-    try:
+    with last_words(arguments.words, RobotRlhfError):
+        run = RunFolder.existing(arguments.run)
+        config = read_yaml(run.config)
+        torch.set_num_threads(1)
+        modest(NICENESS)
+        prepare_graphics()
         # One whose run was killed ends with its step: two would write the same episodes.
         lock = run.exchange / f"arm-{arguments.arm}.lock"
         with locked(lock, f"arm {arguments.arm} of {run.path}", patience=PREDECESSOR_ENDS_WITHIN):
-            _Arm(run, config, arguments.arm, watch).main()
-    except StopRequestedError:
-        log.info("told to end: everything is recorded")
-    except RobotRlhfError as error:
-        log.error("%s", " ".join(str(error).split()))
-        raise SystemExit(SAID_WHY) from error
+            try:
+                _Arm(run, config, arguments.arm, watch).main()
+            except StopRequestedError:
+                log.info("told to end: everything is recorded")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from robot_rlhf.apps.setting_values import build, check_values, plain
+from robot_rlhf.disk import replace_text
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
@@ -362,8 +363,8 @@ def pixel_defaults_for(task: str) -> TrainConfig:
 
 
 def write_yaml(config: TrainConfig, path: Path) -> None:
-    """Write every setting."""
-    path.write_text(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    """Write every setting; a run that is resumed on a full disk keeps what it had."""
+    replace_text(path, yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
 
 
 def read_yaml(path: Path) -> TrainConfig:

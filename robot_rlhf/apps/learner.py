@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections import deque
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -22,14 +23,16 @@ from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
+from robot_rlhf.errors import CheckpointError, ConfigError, JournalError, LinkError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.labels import Labels, read_labels
 from robot_rlhf.journal.reader import AsLabelled, JournalTail, tell
 from robot_rlhf.journal.shared import SharedTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
+from robot_rlhf.runtime.exchange import LearnerNews, forget, publish, write_news
 from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.last_words import OPTION, last_words
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
 
@@ -45,8 +48,10 @@ NEWS_FOR_ARMS_EVERY = 0.05
 """Arms that run as fast as they can wait by the news."""
 CHECKPOINT_EVERY = 20.0
 """Seconds."""
-PREDECESSOR_ENDS_WITHIN = 60.0
+PREDECESSOR_ENDS_WITHIN = 180.0
 """Seconds that an earlier learner of the same run has, which ends because the process that started it is gone."""
+LASTING = (CheckpointError, ConfigError, JournalError, LinkError)
+"""Errors of files, which another start would meet again; one of numbers may be lost with the process."""
 
 
 def learner_command(run: Path) -> list[str]:
@@ -222,24 +227,49 @@ class _Learner:
         write_news(self.run.exchange, news)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Learn for one run until SIGTERM, or until the process that started this one is gone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--parent", type=int, required=True, help="process id after whose end this one ends too")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    run = RunFolder.existing(arguments.run)
+def learner_lock(run: RunFolder) -> AbstractContextManager[None]:
+    """Be the run's only learner.
+
+    One whose run was killed needs a moment to save what it has learned: two would overwrite each other's files.
+
+    Raises:
+        ConfigError: another one does not end.
+    """
+    lock = run.exchange / "learner.lock"
+    return locked(lock, f"the learner of {run.path}", patience=PREDECESSOR_ENDS_WITHIN)
+
+
+def learn(run: RunFolder, parent: int, *, anew: bool = False) -> None:
+    """Learn for one run until SIGTERM, or until the process that started this one is gone.
+
+    Args:
+        run: its folder.
+        parent: process id after whose end this one ends too.
+        anew: take away what an earlier learner left for the robot; otherwise who starts this one has done so.
+    """
     config = read_yaml(run.config)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
-    # One whose run was killed needs a moment to save what it has learned: two would overwrite each other's.
-    with locked(run.exchange / "learner.lock", f"the learner of {run.path}", patience=PREDECESSOR_ENDS_WITHIN):
+    with learner_lock(run):
+        if anew:
+            forget(run.exchange)
         learner = _Learner(run, config)
         signal.signal(signal.SIGTERM, learner.stop)
         with tiny_is_zero():
-            learner.main(arguments.parent)
+            learner.main(parent)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The process: see learn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--parent", type=int, required=True, help="process id after whose end this one ends too")
+    parser.add_argument(OPTION, type=int, help="descriptor to which is written why there can be no learner")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with last_words(arguments.words, LASTING):
+        learn(RunFolder.existing(arguments.run), arguments.parent)
 
 
 if __name__ == "__main__":

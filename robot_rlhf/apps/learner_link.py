@@ -67,7 +67,7 @@ class LearnerLink:
             )
 
     def __enter__(self) -> Self:
-        if not self._elsewhere:  # who starts a learner elsewhere does this before
+        if not self._elsewhere:  # one that is started elsewhere does this itself
             forget(self._folder.exchange)
         self._process.__enter__()
         return self
@@ -88,8 +88,11 @@ class LearnerLink:
         return self._process.healthy
 
     def check(self) -> None:
-        """Raises LinkError when the learner died more often than allowed; with a console the page says so instead."""
-        if not self._attended:
+        """Raises LinkError when the learner died more often than allowed, or says that it cannot work.
+
+        With a console the page says so instead, but of a full disk, which takes no steps either.
+        """
+        if not self._attended or self._process.disk_full:
             self._process.check()
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.run_folder import RunFolder, read_json_lines
 from robot_rlhf.apps.video import write_rollouts
+from robot_rlhf.disk import replace_text, writing
 from robot_rlhf.errors import RenderError
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.evaluation import wilson_interval
@@ -55,13 +55,7 @@ def write_report(
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON with sorted keys; a reader sees the old file or the whole new one."""
-    text = json.dumps(dict(value), indent=2, sort_keys=True) + "\n"
-    scratch = path.with_name(path.name + ".part")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    replace_text(path, json.dumps(dict(value), indent=2, sort_keys=True) + "\n")
 
 
 def plot_curves(
@@ -94,7 +88,8 @@ def plot_curves(
         panels[0, 0].set_xlim(0, end)
         for panel in panels[1]:
             panel.set_xlabel("practice steps")
-        figure.savefig(path, dpi=130)
+        with writing(path):
+            figure.savefig(path, dpi=130)
         plt.close(figure)
 
 

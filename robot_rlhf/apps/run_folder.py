@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.tensorboard.writer import SummaryWriter
 
+from robot_rlhf.apps.event_file import EventFile
 from robot_rlhf.apps.run_lock import locked
+from robot_rlhf.disk import writing
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.tail import first_task
@@ -156,21 +157,20 @@ class MetricsLog:
 
     def __init__(self, run: RunFolder) -> None:
         self._path = run.metrics
-        self._writer = SummaryWriter(str(run.tensorboard))
+        self._events = EventFile(run.tensorboard)
 
     def __call__(self, step: int, metrics: Mapping[str, float], group: str = "learner") -> None:
         append_json(self._path, {"step": step, "group": group, **metrics})
-        for name, value in metrics.items():
-            self._writer.add_scalar(f"{group}/{name}", value, step)
+        self._events.add(step, {f"{group}/{name}": value for name, value in metrics.items()})
 
     def settings(self, settings: Mapping[str, object], result: Mapping[str, float]) -> None:
         """What TensorBoard's page of hyperparameters compares runs by."""
         plain = {n: v if isinstance(v, bool | int | float | str) else str(v) for n, v in settings.items()}
-        self._writer.add_hparams(plain, dict(result), run_name=".")
+        self._events.add_settings(plain, result)
 
     def close(self) -> None:
-        """Write out what is still held."""
-        self._writer.close()
+        """Let go of the file."""
+        self._events.close()
 
 
 def append_values(path: Path, values: EpisodeValues, updates: int) -> None:
@@ -191,7 +191,7 @@ def _rounded(values: NDArray[np.floating]) -> list[float | None]:
 
 def append_json(path: Path, row: Mapping[str, Any]) -> None:
     """Append one line of JSON, on a line of its own even after a line that a crash cut."""
-    with path.open("ab+") as file:
+    with writing(path), path.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":

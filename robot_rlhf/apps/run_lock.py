@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robot_rlhf.disk import writing
 from robot_rlhf.errors import ConfigError
 
 LOOK_EVERY = 0.05
@@ -27,6 +28,7 @@ def locked(path: Path, what: str, *, patience: float = 0.0) -> Generator[None]:
 
     Raises:
         ConfigError: another process, which is named, holds it; or the file system knows no locks.
+        OSError: the disk does not take who holds it.
     """
     until = time.monotonic() + patience
     try:
@@ -41,10 +43,10 @@ def locked(path: Path, what: str, *, patience: float = 0.0) -> Generator[None]:
                 holder = file.read().strip() or "another process"
                 raise ConfigError(f"{what}: in use by {holder}; allowed: one process at a time")
             time.sleep(LOOK_EVERY)
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} ({shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])})\n")
-        file.flush()
+        holder = f"process {os.getpid()} ({shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])})\n"
+        with writing(path):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), holder.encode())
         yield
 
 

@@ -127,7 +127,7 @@ class McapFile:
             JournalError: the disk is full, or the file is gone. The file is cut back to its last whole block, and
                 every later call raises the same error.
         """
-        self._check_open()
+        self.check_open()
         if self._writing is not None:
             self._settle(self._writing)
         data, crc = self._finished(block)
@@ -137,7 +137,8 @@ class McapFile:
         """What is written for a block, and the checksum of the file with it."""
         return block, zlib.crc32(block, self._crc)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises JournalError when an `append` before has failed, or the file is closed."""
         if self._failure is not None:
             raise self._failure
         if self.closed:

@@ -189,6 +189,7 @@ class JournalWriter:
             InvalidValueError: it does not follow the step before.
             JournalError: it could not be written.
         """
+        self._open_file()  # what was not written before is the reason of all that follows
         if self._episode is None or self._last is None:
             raise InvalidValueError("JournalWriter.on_step", "a step outside an episode", "on_episode_start first")
         begins = step.observation
@@ -207,6 +208,7 @@ class JournalWriter:
         self._append_json(TOPIC_EVENT, encode_event(event), self._time_ns(event.stamp))
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
+        self._open_file()
         if end.id != self._episode:
             raise InvalidValueError("EpisodeEnd.id", repr(end.id), f"the open episode, {self._episode!r}")
         stamp = self._last.stamp if self._last is not None else 0.0
@@ -249,6 +251,7 @@ class JournalWriter:
             raise JournalError(f"{self.folder}: the journal is not open")
         if self._sync_failure is not None:
             raise self._sync_failure
+        self._file.check_open()
         return self._file
 
     def _time_ns(self, stamp: float) -> int:

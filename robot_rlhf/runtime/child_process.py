@@ -12,13 +12,12 @@ from typing import IO
 
 from robot_rlhf.background import Background
 from robot_rlhf.errors import LinkError
+from robot_rlhf.runtime.last_words import OPTION, LastWords, Listener
 
 log = logging.getLogger(__name__)
 
 DONE = 0
 """Exit code of a process that has done its work."""
-SAID_WHY = 2
-"""Exit code of a process that ended with an error in one line: it would meet the same again."""
 TIME_TO_END = 20.0
 """Seconds from SIGTERM to SIGKILL."""
 
@@ -40,11 +39,11 @@ class ChildProcess:
         look_every: float = 0.1,
     ) -> None:
         """Args:
-        command: how to start it.
+        command: how to start it; it gets `--words` and a descriptor, see last_words.
         name: what it is, for messages.
         restarts: times it may be started again.
         log_file: where its output goes.
-        may_finish: exit code 0 says that it is done, 2 that starting it again would not help; False: it is never done.
+        may_finish: exit code 0 says that it is done; False: it is never done.
         look_every: seconds between two looks at it.
         """
         self._command = list(command)
@@ -54,6 +53,7 @@ class ChildProcess:
         self._may_finish = may_finish
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
+        self._listener: Listener | None = None
         self._keeper = Background(f"{name}-keeper", self._look_after, look_every, died=self._give_up)
         self.starts = 0
         """Times it was started."""
@@ -61,6 +61,8 @@ class ChildProcess:
         """It has done its work."""
         self.failure = ""
         """Why there will be no such process any more; empty while there is hope."""
+        self.disk_full = False
+        """That is why."""
 
     def __enter__(self) -> ChildProcess:
         self._start()
@@ -78,6 +80,9 @@ class ChildProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        words = self._hear()
+        if words is not None and error is None:  # else that is what matters
+            log.warning("%s: %s", self._name, words.why)
         if self._output is not None:
             self._output.close()
 
@@ -109,10 +114,22 @@ class ChildProcess:
     def _start(self) -> None:
         try:
             self._output = self._log_file.open("ab")
-            self._process = subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)
+            with Listener() as (listener, descriptor):
+                self._process = subprocess.Popen(
+                    [*self._command, OPTION, str(descriptor)],
+                    stdout=self._output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[descriptor],
+                )
+                self._listener = listener
         except OSError as error:
             raise LinkError(f"{self._name} cannot be started: {error}") from error
         self.starts += 1
+
+    def _hear(self) -> LastWords | None:
+        """What the child that has ended said of its end."""
+        listener, self._listener = self._listener, None
+        return None if listener is None else listener.hear()
 
     def _look_after(self) -> bool:
         """Returns whether there is a process to look after again."""
@@ -124,11 +141,13 @@ class ChildProcess:
                 self._process.wait()
             return True
         self._has_died()
+        words = self._hear()
+        if words is not None:
+            self.disk_full = words.disk_full
+            self.failure = f"{self._name}: {words.why}"
+            return False
         if self._may_finish and code == DONE:
             self.finished = True
-            return False
-        if self._may_finish and code == SAID_WHY:
-            self.failure = f"{self._name}: {_last_line(self._log_file)}"
             return False
         return self._restart(f"it ended with code {code}")
 
@@ -150,8 +169,3 @@ class ChildProcess:
         except LinkError as error:
             self.failure = str(error)
         return not self.failure
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return lines[-1] if lines else "it ended with an error"

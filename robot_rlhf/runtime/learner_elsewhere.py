@@ -29,6 +29,8 @@ class LearnerElsewhere:
         """True while it speaks."""
         self.failure = ""
         """Why it cannot be heard any more. A learner that is gone is none: whoever started it may start it again."""
+        self.disk_full = False
+        """Never: it says so to whoever started it."""
 
     def __enter__(self) -> LearnerElsewhere:
         self._background.start()

@@ -38,7 +38,7 @@ class Told:
         self.clock = clock
         self._news = list(news)
         self.news: LearnerNews | None = None
-        self.healthy, self.failure = True, ""
+        self.healthy, self.failure, self.disk_full = True, "", False
         self.looks = 0
 
     def look(self) -> None:
@@ -56,7 +56,7 @@ def link(tmp_path: Path, *news: LearnerNews | None, attended: bool = False) -> t
     clock = FakeClock()
     made = LearnerLink(RunFolder.create(tmp_path, "run"), config(), clock, attended=attended)
     told = Told(clock, *news)
-    made._process = told  # type: ignore[assignment]  # the same four members
+    made._process = told  # type: ignore[assignment]  # the same members
     return made, told
 
 
@@ -126,6 +126,16 @@ def test_nor_one_that_is_dead(tmp_path: Path, attended: bool) -> None:
     else:
         with pytest.raises(LinkError, match="too often"):
             learner.let_finish(ran(100), told.look)
+
+
+def test_a_full_disk_ends_a_session_too(tmp_path: Path) -> None:
+    """Nobody at a console could make use of a run that records nothing."""
+    learner, told = link(tmp_path, attended=True)
+    told.failure = "the learner: exchange/learner.json: cannot be written"
+    learner.check()
+    told.disk_full = True
+    with pytest.raises(LinkError, match=r"learner\.json"):
+        learner.check()
 
 
 def test_without_all_demonstrations_there_is_nothing_to_wait_for(tmp_path: Path) -> None:

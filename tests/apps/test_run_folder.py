@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.evaluation import Evaluation
+from tests.disks import full_at
 
 
 def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
@@ -98,12 +98,7 @@ def test_a_full_disk_leaves_the_times_of_before(tmp_path: Path) -> None:
     path = tmp_path / "seconds.json"
     Stopwatch(path, resumed=False).save()
     before = path.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            Stopwatch(path, resumed=True).save()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_at(0), pytest.raises(OSError, match="File too large"):
+        Stopwatch(path, resumed=True).save()
     assert path.read_bytes() == before
     Stopwatch(path, resumed=True).save()

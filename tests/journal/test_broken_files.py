@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.format import LIBRARY
 from robot_rlhf.journal.reader import JournalTail, episodes, journal_spec, read_journal
 from robot_rlhf.journal.writer import JournalWriter
+from tests.disks import full_at
 from tests.journal.sessions import make_episode, make_spec, make_steps, plain, tell
 
 
@@ -90,17 +88,6 @@ def test_kill_9_loses_no_acknowledged_step(tmp_path: Path, after: float) -> None
     assert result.equal
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """A disk that is full at `size` bytes per file; Python ignores the signal, so write() fails with EFBIG."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_full_disk(tmp_path: Path) -> None:
     spec = make_spec()
     steps = list(make_steps(spec, np.random.default_rng(0), 100))
@@ -113,7 +100,7 @@ def test_full_disk(tmp_path: Path) -> None:
             writer.on_step(step)
             written.append(step)
 
-    with file_size_limit(60_000), pytest.raises(JournalError, match=r"000\.mcap: cannot append .*File too large"):
+    with full_at(60_000), pytest.raises(JournalError, match=r"000\.mcap: cannot append .*File too large"):
         write_on()
     with pytest.raises(JournalError, match="cannot append"):
         writer.on_step(steps[len(written)])
@@ -123,6 +110,21 @@ def test_full_disk(tmp_path: Path) -> None:
         tell(again, make_episode(spec, 1, 2))
     assert [len(episode) for episode in episodes(tmp_path)] == [len(written), 2]
     assert plain([r for r in read_journal(tmp_path) if isinstance(r, Step)][: len(written)]) == plain(written)
+
+
+def test_a_disk_that_is_full_as_an_episode_begins_is_named_at_its_end(tmp_path: Path) -> None:
+    """The end of an episode that never began hid the reason."""
+    episode = make_episode(make_spec(), 0, 1)
+    assert episode.end is not None
+    (step,) = episode.steps()
+    writer = JournalWriter(tmp_path, make_spec()).open()
+    with full_at(0), pytest.raises(JournalError, match=r"000\.mcap: cannot append .*File too large"):
+        writer.on_episode_start(episode.meta, step.observation)
+    with pytest.raises(JournalError, match=r"000\.mcap: cannot append .*File too large"):
+        writer.on_step(step)
+    with pytest.raises(JournalError, match=r"000\.mcap: cannot append .*File too large"):
+        writer.on_episode_end(episode.end)
+    writer.close()
 
 
 def test_no_space_left_on_device(tmp_path: Path) -> None:
