@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.learner import learner_command
+from robot_rlhf.apps.learner import learner_command, learner_lock
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
@@ -68,7 +68,8 @@ class LearnerLink:
 
     def __enter__(self) -> Self:
         if not self._elsewhere:  # one that is started elsewhere does this itself
-            forget(self._folder.exchange)
+            with learner_lock(self._folder):  # an earlier one has its last words first
+                forget(self._folder.exchange)
         self._process.__enter__()
         return self
 

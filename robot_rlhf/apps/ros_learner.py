@@ -12,7 +12,7 @@ from pathlib import Path
 from hardware.ros.nodes import LEARNER
 from robot_rlhf.apps import learner
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options
-from robot_rlhf.runtime.exchange import forget
+from robot_rlhf.apps.run_folder import RunFolder
 
 
 def run(argv: Sequence[str]) -> int:
@@ -33,6 +33,5 @@ def run(argv: Sequence[str]) -> int:
         while not (folder / "config.yaml").is_file():
             if ended.wait(0.2):
                 return 0
-        forget(folder / "exchange")  # what an earlier learner left there: nobody waits for it
-        learner.main([str(folder), "--parent", str(os.getppid())])
+        learner.learn(RunFolder.existing(folder), os.getppid(), anew=True)
     return 0

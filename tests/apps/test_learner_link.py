@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from robot_rlhf.apps.build import build_policy, build_world
-from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.learner import learner_command
+from robot_rlhf.apps.config import TrainConfig, write_yaml
+from robot_rlhf.apps.learner import learn, learner_command
 from robot_rlhf.apps.learner_link import FIRST_WEIGHTS_TIMEOUT, LearnerLink, RobotLink
 from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.apps.train import train
-from robot_rlhf.errors import LinkError
-from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
+from robot_rlhf.errors import ConfigError, LinkError
+from robot_rlhf.runtime.exchange import LearnerNews, publish, read_news, write_news
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 from tests.apps.weights import random_weights
@@ -160,6 +161,29 @@ def test_weights_of_an_earlier_learner_move_nothing(tmp_path: Path, monkeypatch:
             assert not learner.may_move()
         assert learner.news is None
     assert policy.version < 0
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["by the run", "by ROS's launch"])
+def test_an_earlier_learner_ends_before_its_files_are_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anew: bool
+) -> None:
+    """It may publish once more until then."""
+    monkeypatch.setattr("robot_rlhf.apps.learner.PREDECESSOR_ENDS_WITHIN", 0.0)
+    monkeypatch.setattr("robot_rlhf.apps.learner_link.learner_command", lambda run: SLEEPS)
+    settings, folder = replace(config(), out=tmp_path), RunFolder.create(tmp_path, "run")
+    write_yaml(settings, folder.config)
+    write_news(folder.exchange, NEWS)
+
+    def begin() -> None:
+        if anew:
+            learn(folder, 0, anew=True)
+        else:
+            with LearnerLink(folder, settings, FakeClock()):
+                pass
+
+    with locked(folder.exchange / "learner.lock", "it"), pytest.raises(ConfigError, match="in use by process"):
+        begin()
+    assert read_news(folder.exchange) == NEWS
 
 
 @pytest.mark.slow
