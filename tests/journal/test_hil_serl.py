@@ -378,10 +378,33 @@ def test_cut_and_foreign_files_are_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.")  # bytes of a length that no machine has
     with pytest.raises(JournalError, match=r"demos\.pkl: cannot be read"):
         read_back(path, tmp_path / "out")
+    path.write_bytes(b"\x80\x04Nr\xff\xff\xff\x7f.")  # a table of 16 GB for one value
+    with pytest.raises(JournalError, match=r"it keeps a value under number 2147483647 in 9 bytes"):
+        read_back(path, tmp_path / "out")
     path.write_bytes(b"not a pickle")
     with pytest.raises(JournalError, match=r"demos\.pkl: cannot be read"):
         read_back(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_damaged_bytes_are_one_line_or_harmless(tmp_path: Path) -> None:
+    """Any exception but the two that name the file or the option is a fault."""
+    rng = np.random.default_rng(0)
+    rows = Arm(7).episode(2)
+    told: list[str] = []
+    for protocol in (2, 4):
+        whole = written(tmp_path, rows, protocol).read_bytes()
+        for number in range(150):
+            data = bytearray(whole)
+            data[int(rng.integers(len(data)))] = int(rng.integers(256))
+            path = tmp_path / "demos.pkl"
+            path.write_bytes(data)
+            try:
+                read_back(path, tmp_path / f"out-{protocol}-{number}")
+            except (JournalError, ConfigError) as error:
+                told.append(str(error))
+    assert len(told) > 150
+    assert not [words for words in told if "\n" in words or not words.startswith((str(tmp_path), "--"))]
 
 
 def change(rows: Rows, number: int, *names: str, to: Any) -> None:

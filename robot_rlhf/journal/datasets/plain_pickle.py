@@ -13,9 +13,10 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from robot_rlhf.errors import JournalError
 
 NUMBERS = ("b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8")
 """Types of numpy that hold numbers."""
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
+"""What keeps a value under a number: a table as long as the number is made for it."""
 _BROKEN = (EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError, OSError)
 """What a pickle that is cut or damaged may raise."""
 
@@ -170,6 +173,13 @@ class _PlainUnpickler(pickle.Unpickler):
         return _Maker(make)
 
 
+def _check_sizes(data: bytes) -> None:
+    """Raises UnpicklingError for what would take more memory than a file of this size can fill."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in _PUTS and int(cast("int", argument)) > len(data):
+            raise pickle.UnpicklingError(f"it keeps a value under number {argument} in {len(data)} bytes")
+
+
 def read_plain(path: Path) -> Any:
     """What a pickle holds: containers, numbers and text as they are, arrays as PlainArray.
 
@@ -178,9 +188,10 @@ def read_plain(path: Path) -> Any:
     """
     try:
         data = path.read_bytes()
+        _check_sizes(data)
         return _PlainUnpickler(io.BytesIO(data)).load()
     except pickle.UnpicklingError as error:
-        raise JournalError(f"{path}: cannot be read: {error}") from error
+        raise JournalError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     except _BROKEN as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise JournalError(f"{path}: cannot be read as a pickle ({what})") from error

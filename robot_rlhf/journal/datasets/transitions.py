@@ -19,6 +19,8 @@ from robot_rlhf.journal.recorded import Pictures
 
 Rows = NDArray[np.float64]
 
+LARGEST = float(np.finfo(np.float32).max)
+
 NEEDED = ("observations", "actions", "next_observations", "rewards", "masks", "dones")
 INFOS = "infos"
 STATE = "state"
@@ -153,7 +155,7 @@ def _state(path: Path, number: int, side: str, row: dict[str, Any]) -> Rows:
         raise _odd(
             path, number, f"{side}.{STATE}", f"{array.dtype} of shape {array.shape}; allowed: a vector of numbers"
         )
-    return _finite(path, number, f"{side}.{STATE}", array.astype(np.float64))
+    return _finite(path, number, f"{side}.{STATE}", _floats(array))
 
 
 def _check_order(path: Path, seen: NDArray[np.float64], ends: NDArray[np.bool_]) -> None:
@@ -225,7 +227,7 @@ def _numbers(path: Path, number: int, what: str, value: Any) -> Rows:
     array = _array(path, number, what, value)
     if array.dtype.kind not in "biuf":
         raise _odd(path, number, what, f"{array.dtype}; allowed: numbers")
-    return array.astype(np.float64)
+    return _floats(array)
 
 
 def _array(path: Path, number: int, what: str, value: Any) -> NDArray[Any]:
@@ -235,9 +237,14 @@ def _array(path: Path, number: int, what: str, value: Any) -> NDArray[Any]:
         raise _odd(path, number, what, str(error)) from error
 
 
+def _floats(array: NDArray[Any]) -> Rows:
+    with np.errstate(invalid="ignore"):  # a NaN that signals; _finite tells of it
+        return array.astype(np.float64)
+
+
 def _finite(path: Path, number: int, what: str, array: Rows) -> Rows:
-    if not np.isfinite(array).all():
-        raise _odd(path, number, what, "a number that is NaN or infinite")
+    if not (np.abs(array) <= LARGEST).all():
+        raise _odd(path, number, what, "a number that is NaN, or too large for a float32")
     return array
 
 
