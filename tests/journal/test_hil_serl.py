@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
-import pickletools
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.datatypes import ActionLayout, Driver, Outcome, RobotSpec
@@ -20,140 +16,13 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.datasets.importing import DatasetSettings, import_dataset
 from robot_rlhf.journal.datasets.layout import PickleLayout
-from robot_rlhf.journal.datasets.plain_pickle import array_of, read_plain
 from robot_rlhf.journal.reader import episodes, journal_spec
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.safety import rotation
-from tests.journal.sessions import make_episode, make_spec, tell
+from tests.journal.hil_serl_demos import ABSENT, AXES, FRANKA, SAID, SCALE, Arm, Rows, robot, written
+from tests.journal.sessions import make_episode, tell
 
-AXES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
-SCALE = np.array([0.01, 0.01, 0.01, 0.06, 0.06, 0.06, 1.0], np.float32)
-PERIOD = 0.1
-FRANKA = ("gripper", "force", "position", "euler", "torque", "tool_velocity")
-"""The state of hil-serl's own environment: names in the order of the alphabet."""
-ABSENT = ("joint_position", "joint_velocity", "tool_target_in_base", "gripper_target")
-SAID: dict[str, Any] = {
-    "state": FRANKA,
-    "actions": AXES,
-    "action_scale": tuple(float(s) for s in SCALE),
-    "period": PERIOD,
-    "frame": "relative",
-    "wrench_frame": "tool",
-    "gripper_closed": 0.0,
-    "gripper_open": 1.0,
-    "gripper_action": "keep",
-    "absent": ABSENT,
-}
 SETTINGS = DatasetSettings(task="insert", kind="demonstration")
-
-Rows = list[dict[str, Any]]
-
-
-def robot(**changes: Any) -> RobotSpec:
-    spec = make_spec()
-    told: dict[str, Any] = {
-        "joint_names": spec.joint_names,
-        "position_lower": spec.position_lower,
-        "position_upper": spec.position_upper,
-        "speed_max": spec.speed_max,
-        "control_period": PERIOD,
-        "action": ActionLayout(AXES, SCALE),
-        "command": spec.command,
-    }
-    return RobotSpec(**{**told, **changes})
-
-
-def matrix(turn: Any) -> NDArray[np.float64]:
-    """Of a unit quaternion. Shape (3, 3)."""
-    return np.stack([rotation.rotate(turn, axis) for axis in cast("Any", np.eye(3))], axis=1)
-
-
-def adjoint(pose: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From the tool's frame to the base's: rotation twice, and p x R in the lower left. Shape (6, 6)."""
-    turn = matrix(pose[3:])
-    x, y, z = pose[:3]
-    across = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.block([[turn, np.zeros((3, 3))], [across @ turn, turn]])
-
-
-def euler(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angles about the fixed axes x, y, z of a matrix."""
-    return np.array([np.arctan2(turn[2, 1], turn[2, 2]), np.arcsin(-turn[2, 0]), np.arctan2(turn[1, 0], turn[0, 0])])
-
-
-class Arm:
-    """Does what hil-serl's environment does to a Franka: each action is added to where the tool is."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.poses: list[NDArray[np.float64]] = []
-        self.openings: list[float] = []
-        self.base_actions: list[NDArray[np.float64]] = []
-        self.velocities: list[NDArray[np.float64]] = []
-        self.forces: list[NDArray[np.float64]] = []
-
-    def episode(self, steps: int) -> Rows:
-        turn = rotation.exp((np.pi - 0.1, 0.05, 0.02))
-        pose = np.concatenate([[0.5, 0.1, 0.3], turn])
-        opening, rows = 1.0, Rows()
-        start = pose
-        seen, base = self._see(pose, opening, start)
-        for t in range(steps):
-            by_hand = t % 4 != 3
-            wish = np.clip(self.rng.normal(0.0, 0.4, 7), -0.9, 0.9) if by_hand else np.zeros(7)
-            wish[6] = {2: -0.95, 5: 0.3, 6: 0.97}.get(t, 0.0) if by_hand else 0.0
-            told = wish.copy()
-            told[:6] = np.linalg.inv(adjoint(pose)) @ wish[:6]
-            self.base_actions.append(wish)
-            step: Any = wish * SCALE
-            pose = np.concatenate(
-                [pose[:3] + step[:3], rotation.multiply(rotation.exp(step[3:6]), cast("Any", pose[3:]))]
-            )
-            opening = 0.0 if wish[6] <= -0.5 else 1.0 if wish[6] >= 0.5 else opening
-            after, base = self._see(pose, opening, start)
-            done = t == steps - 1
-            info: dict[str, Any] = {"succeed": np.bool_(done), "original_state_obs": base, "left": False}
-            if by_hand:
-                info["intervene_action"] = told
-            rows.append(
-                copy.deepcopy(
-                    {
-                        "observations": seen,
-                        "actions": told,
-                        "next_observations": after,
-                        "rewards": int(done),
-                        "masks": 1.0 - done,
-                        "dones": done,
-                        "infos": info,
-                        "grasp_penalty": -0.02,
-                    }
-                )
-            )
-            seen = after
-        return rows
-
-    def _see(
-        self, pose: NDArray[np.float64], opening: float, start: NDArray[np.float64]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What is recorded: relative to the start, in the tool's frame, stacked once; and the infos' base state."""
-        velocity, force, torque = self.rng.normal(size=6), self.rng.normal(size=3), self.rng.normal(size=3)
-        turn = matrix(pose[3:])
-        back = matrix(start[3:]).T
-        place = np.concatenate([back @ (pose[:3] - start[:3]), euler(back @ turn)])
-        told = [[opening], force, place, torque, np.linalg.inv(adjoint(pose)) @ velocity]
-        self.poses.append(pose)
-        self.openings.append(opening)
-        self.velocities.append(velocity)
-        self.forces.append(np.concatenate([turn @ force, turn @ torque]))
-        picture = self.rng.integers(0, 256, (1, 8, 12, 3)).astype(np.uint8)
-        seen = {"state": np.concatenate(told).astype(np.float32)[None], "wrist_1": picture}
-        return seen, {"tcp_pose": pose[[0, 1, 2, 4, 5, 6, 3]], "tcp_vel": velocity}
-
-
-def written(tmp_path: Path, rows: Any, protocol: int = 4) -> Path:
-    path = tmp_path / "demos.pkl"
-    path.write_bytes(pickle.dumps(rows, protocol=protocol))
-    return path
 
 
 def read_back(
@@ -270,101 +139,6 @@ def test_nothing_that_a_pickle_names_is_run(tmp_path: Path) -> None:
         pickle.loads(path.read_bytes())  # the trap is a real one
         assert trap.exists()
         trap.rmdir()
-
-
-def test_every_other_name_is_refused_with_its_module(tmp_path: Path) -> None:
-    path = tmp_path / "x.pkl"
-    for module, name in (("os", "system"), ("builtins", "getattr"), ("numpy", "load"), ("numpy.core.multiarray", "x")):
-        path.write_bytes(f"c{module}\n{name}\n.".encode())
-        with pytest.raises(JournalError, match=rf"x\.pkl: cannot be read: it asks for {module}\.{name};"):
-            read_plain(path)
-    path.write_bytes(b"\x80\x04\x8c\x05numpy\x8c\x0dndarray.dumps\x93.")
-    with pytest.raises(JournalError, match=r"it asks for numpy\.ndarray\.dumps;"):
-        read_plain(path)
-    path.write_bytes(b"\x80\x02\x82\x01.")  # a number of a registry of names
-    with pytest.raises(JournalError, match=r"x\.pkl: cannot be read"):
-        read_plain(path)
-    path.write_bytes(b"\x80\x02K\x01Q.")
-    with pytest.raises(JournalError, match=r"x\.pkl: cannot be read"):
-        read_plain(path)
-
-
-def test_what_a_name_stands_for_cannot_be_changed(tmp_path: Path) -> None:
-    """A pickle may set attributes of whatever it has made, and call what it likes with what it likes."""
-    path = tmp_path / "x.pkl"
-    dtype = b"cnumpy\ndtype\n"
-    for data in (
-        dtype + b"}(Vx\nI1\nub.",  # attributes
-        dtype + b"(N}V__call__\nI1\nstb.",  # slots
-        dtype + b"(I1\ntR.",  # a type by number
-        dtype + b"(Vf8\ntR}b.",
-        b"cnumpy\nndarray\n(I3\ntR.",
-        b"ccollections\nOrderedDict\n(I3\ntR.",
-        b"c_codecs\nencode\n(Vx\nVrot13\ntR.",
-        b"cnumpy.core.multiarray\n_reconstruct\n(tRI1\nb.",
-    ):
-        path.write_bytes(data)
-        with pytest.raises(JournalError, match=r"x\.pkl: cannot be read"):
-            read_plain(path)
-    for data, words in (
-        (
-            dtype + b"(VO8\ntR0cnumpy._core.numeric\n_frombuffer\n(C\x08abcdefgh" + dtype + b"(VO8\ntR(I1\ntVC\ntR.",
-            "'O8'",
-        ),
-        (
-            b"cnumpy.core.multiarray\nscalar\n(" + dtype + b"(Vf8\ntRC\x03abctR.",
-            r"shape \(\) and type float64 in 3 bytes",
-        ),
-        (b"cnumpy.core.multiarray\n_reconstruct\n(tR.", "without shape"),
-    ):
-        path.write_bytes(data)
-        with pytest.raises(ValueError, match=words):
-            array_of(read_plain(path))
-
-
-@pytest.mark.parametrize("core", ["numpy.core", "numpy._core"])
-@pytest.mark.parametrize("protocol", range(6))
-def test_arrays_of_both_numpys_and_all_protocols(tmp_path: Path, core: str, protocol: int) -> None:
-    values = {
-        "plain": np.arange(6, dtype=np.float32).reshape(2, 3),
-        "columns first": np.asfortranarray(np.arange(6).reshape(2, 3)),
-        "other end first": np.arange(3, dtype=">f4"),
-        "empty": np.zeros((0, 3)),
-        "scalar": np.float64(0.25),
-        "truth": np.bool_(True),
-        "pictures": np.arange(24, dtype=np.uint8).reshape(2, 4, 3),
-        "text": np.array(["a", "bc"]),
-    }
-    data = pickle.dumps([OrderedDict(values)], protocol=protocol)
-    named = [str(argument) for _, argument, _ in pickletools.genops(data) if argument is not None]
-    assert any("numpy" in name and "core" in name for name in named)
-    for module in (b"multiarray", b"numeric"):
-        ours = f"{core}.".encode() + module
-        for theirs in (b"numpy.core." + module, b"numpy._core." + module):
-            if theirs in data and theirs != ours:
-                text = theirs + b"\n" in data
-                data = data.replace(theirs + b"\n", ours + b"\n") if text else _renamed(data, theirs, ours)
-    path = tmp_path / "x.pkl"
-    path.write_bytes(data)
-    (back,) = read_plain(path)
-    for name, value in values.items():
-        array = array_of(back[name])
-        assert (array.dtype, array.shape) == (value.dtype, value.shape), name
-        assert np.array_equal(array, value), name
-
-
-def _renamed(data: bytes, old: bytes, new: bytes) -> bytes:
-    """A short string of a pickle in frames, one byte of length before it; frames fall away."""
-    import io
-
-    out = io.BytesIO()
-    pieces = [(opcode, at) for opcode, _, at in pickletools.genops(data)]
-    for (opcode, at), (_, end) in zip(pieces, [*pieces[1:], (None, len(data))], strict=True):
-        piece = data[at:end]
-        if opcode.name == "FRAME":
-            continue
-        out.write(piece.replace(bytes([len(old)]) + old, bytes([len(new)]) + new))
-    return out.getvalue()
 
 
 def test_cut_and_foreign_files_are_one_line(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def _plan(data: HilSerlData, spec: RobotSpec, settings: DatasetSettings) -> Impo
     return ImportPlan(
         rows=data.rows(),
         left_out=data.left_out(),
-        action_from=f"actions, as --actions and --frame say; {data.driven()}",
+        action_from=f"as --actions and --frame say; {data.driven()}",
         judged=data.judged(),
         episodes=Counter(outcome.value for _, outcome in told),
         steps=sum(episode.span.stop - episode.span.start for episode in data.read),
