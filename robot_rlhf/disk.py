@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from robot_rlhf.errors import DiskFullError, RobotRlhfError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """No space, no quota left, or a file as long as it may become: trying again would meet the same."""
@@ -15,7 +18,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def is_full(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is that of a disk which takes no more."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in FULL:
+        if isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in FULL):
             return True
         error = error.__cause__
     return False
@@ -34,6 +37,17 @@ def writing(path: Path) -> Generator[None]:
         if error.filename is not None or error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
+def saving_last() -> Generator[None]:
+    """In a `finally`: where a full disk is the reason why all ends, that it does not take this either is no news."""
+    reason = sys.exc_info()[1]
+    try:
+        yield
+    except (RobotRlhfError, OSError) as error:
+        if not (is_full(reason) and is_full(error)):
+            raise
 
 
 def replace_text(path: Path, text: str) -> None:

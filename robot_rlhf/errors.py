@@ -79,5 +79,9 @@ class LinkError(RobotRlhfError):
     """The learner process, or the link to it, is gone."""
 
 
+class DiskFullError(LinkError):
+    """A process of the run has ended because the disk takes no more."""
+
+
 class LabelerError(RobotRlhfError):
     """A labeler cannot answer: its endpoint is gone or refuses, a limit is reached, an answer cannot be replayed."""

@@ -10,8 +10,8 @@ import pytest
 from robot_rlhf.apps.config import defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.run_folder import append_json, read_json_lines
 from robot_rlhf.apps.run_lock import locked
-from robot_rlhf.disk import is_full, replace_text, writing
-from robot_rlhf.errors import CheckpointError
+from robot_rlhf.disk import is_full, replace_text, saving_last, writing
+from robot_rlhf.errors import CheckpointError, ConfigError, DiskFullError
 from robot_rlhf.policy.tensor_file import write_checkpoint
 from tests.disks import full_at
 
@@ -36,6 +36,23 @@ def test_the_file_is_named_where_the_system_names_none(tmp_path: Path) -> None:
         assert caught.value.filename == str(tmp_path / name)
     with pytest.raises(OSError, match=r"^closed$"):
         fail("closed")
+
+
+@pytest.mark.parametrize("reason", [OSError(errno.ENOSPC, "full"), DiskFullError("the learner: full")])
+def test_what_met_the_full_disk_first_is_told(reason: Exception) -> None:
+    def end(why: Exception, then: Exception) -> None:
+        try:
+            raise why
+        finally:
+            with saving_last():
+                raise then
+
+    for then in (OSError(errno.ENOSPC, "seconds.json"), OSError(errno.EACCES, "seconds.json"), ConfigError("odd")):
+        with pytest.raises(Exception) as caught:  # which it is, is looked at
+            end(reason, then)
+        assert caught.value is (reason if is_full(then) else then)
+    with pytest.raises(OSError, match="later"):
+        end(ConfigError("first"), OSError(errno.ENOSPC, "later"))
 
 
 def test_lines_and_locks_say_which_file_it_was(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.learner_link import LearnerLink
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind
+from robot_rlhf.disk import saving_last
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.files import journal_files
@@ -110,7 +111,7 @@ class ParallelTraining:
                     interrupted = True
                     log.warning("stopping (KeyboardInterrupt): everything is saved")
                 finally:
-                    with interrupts_held():
+                    with interrupts_held(), saving_last():
                         self._count(self.tail.rest())  # also of an arm that was killed because it did not end
                         book.stopwatch.save()
                 book.stopwatch.end_training()

@@ -27,6 +27,7 @@ from robot_rlhf.apps.priority import urgent
 from robot_rlhf.apps.rewarded import reward_by_model, success_watch
 from robot_rlhf.apps.run_folder import RunFolder, append_values
 from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.disk import saving_last
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import write_snapshot
@@ -93,7 +94,7 @@ class SingleTraining:
                     interrupted = True
                     log.warning("stopping (%s): everything is saved", type(reason).__name__)
                 finally:
-                    with interrupts_held():
+                    with interrupts_held(), saving_last():
                         self._save()
                 self.book.stopwatch.end_training()
         except EndedAtOnceError:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO
 
 from robot_rlhf.background import Background
-from robot_rlhf.errors import LinkError
+from robot_rlhf.errors import DiskFullError, LinkError
 from robot_rlhf.runtime.last_words import OPTION, LastWords, Listener
 
 log = logging.getLogger(__name__)
@@ -94,9 +94,9 @@ class ChildProcess:
         return self._process.pid
 
     def check(self) -> None:
-        """Raises LinkError when it died more often than allowed, or says that it cannot work."""
+        """Raises LinkError when it died more often than allowed, or says that it cannot work; DiskFullError is one."""
         if self.failure:
-            raise LinkError(self.failure)
+            raise DiskFullError(self.failure) if self.disk_full else LinkError(self.failure)
 
     def ask_to_end(self) -> None:
         """Send SIGTERM and start it no more; does not wait for its end. Idempotent."""
