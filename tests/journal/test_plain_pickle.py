@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import tracemalloc
 from collections import OrderedDict
 from pathlib import Path
 
@@ -63,6 +64,51 @@ def test_what_a_name_stands_for_cannot_be_changed(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(ValueError, match=words):
             array_of(read_plain(path))
+
+
+def test_values_nested_however_deep_harm_nothing(tmp_path: Path) -> None:
+    """To hash tuples in tuples in tuples ends an interpreter whose stack is too short for it."""
+    path = tmp_path / "x.pkl"
+    deep = b"N" + b"\x85" * 1_000_000
+    for data in (b"\x80\x02}" + deep + b"Ns.", b"\x80\x02(" + deep + b"Nd.", b"\x80\x04\x8f(" + deep + b"\x90."):
+        path.write_bytes(data)
+        with pytest.raises(JournalError, match=r"x\.pkl: cannot be read: a key that is a tuple; allowed: text and num"):
+            read_plain(path)
+    made = b"cnumpy.core.multiarray\n_reconstruct\n(tR"
+    path.write_bytes(b"\x80\x02N" + (b"q\x010" + made + b"(NNNNh\x01tb") * 100_000 + b".")
+    with pytest.raises(ValueError, match="an array of other than numbers"):
+        array_of(read_plain(path))
+
+
+def test_no_pickle_takes_much_more_memory_than_it_is_long(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    text = b"X" + (100_000).to_bytes(4, "little") + b"a" * 100_000
+    encode = b"\x80\x02c_codecs\nencode\nq\x00" + text + b"q\x01X\x06\x00\x00\x00latin1q\x02"
+    path.write_bytes(encode + b"](" + b"h\x00h\x01h\x02\x86R" * 1000 + b"e.")
+    kept = tmp_path / "kept.pkl"
+    kept.write_bytes(b"\x80\x04Nr\xff\xff\xff\x7f.")  # under number 2147483647
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            JournalError, match=r"x\.pkl: cannot be read: it makes more bytes than the 1\d+ that it has"
+        ):
+            read_plain(path)
+        assert read_plain(kept) is None
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_pickle_has_a_message_say_is_one_short_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    for name in ("a\nb\x1b[2Jc\ud800", "x" * 100_000):
+        text = name.encode("utf-8", "surrogatepass")
+        path.write_bytes(b"\x80\x02X" + len(text).to_bytes(4, "little") + text + b"X\x01\x00\x00\x00y\x93.")
+        with pytest.raises(JournalError, match=r"x\.pkl: cannot be read: it asks for [ax]") as told:
+            read_plain(path)
+        words = str(told.value).removeprefix(str(path))
+        assert words.isprintable()
+        assert len(words) < 400
 
 
 @pytest.mark.parametrize("core", ["numpy.core", "numpy._core"])

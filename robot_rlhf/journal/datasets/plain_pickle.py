@@ -10,23 +10,23 @@ one is an error. Arrays become arrays when they are asked for, once type, shape 
 
 from __future__ import annotations
 
-import io
 import math
-import pickle
-import pickletools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.errors import JournalError
+from robot_rlhf.journal.datasets.pickle_program import Maker, PickleProgram
 
 NUMBERS = ("b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8")
 """Types of numpy that hold numbers."""
-_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
-"""What keeps a value under a number: a table as long as the number is made for it."""
+MOST_AXES = 32
+"""Of an array; numpy's own limit was that until its version 2."""
+MOST_LETTERS = 300
+"""Of what a damaged or hostile file has a message say."""
 _BROKEN = (EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError, OSError)
 """What a pickle that is cut or damaged may raise."""
 
@@ -39,12 +39,18 @@ class PlainArray:
     def __init__(self, parts: tuple[Any, ...] | None = None) -> None:
         self._parts = parts
 
-    def __setstate__(self, state: Any) -> None:
+    def tell(self, state: Any) -> None:
         """Version, shape, type, whether columns come first, bytes: what numpy writes."""
         if not (isinstance(state, tuple) and len(state) == 5):
-            raise pickle.UnpicklingError("an array without shape, type and bytes")
+            raise UnpicklingError("an array without shape, type and bytes")
         _, shape, kind, columns_first, raw = state
         self._parts = (raw, kind, shape, "F" if columns_first else "C")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it tells; 0 where it is no array."""
+        raw = None if self._parts is None else self._parts[0]
+        return len(raw) if isinstance(raw, bytes | bytearray) else 0
 
     def array(self) -> NDArray[Any]:
         """Raises ValueError for parts that do not make an array of numbers or text."""
@@ -54,8 +60,10 @@ class PlainArray:
         if not isinstance(kind, PlainType) or not isinstance(raw, bytes | bytearray) or order not in ("C", "F"):
             raise ValueError("an array of other than numbers")
         dtype = kind.dtype()
-        if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+        if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
             raise ValueError("an array whose shape is not told in whole numbers")
+        if len(shape) > MOST_AXES:
+            raise ValueError(f"an array of {len(shape)} axes; allowed: {MOST_AXES}")
         if math.prod(shape) * dtype.itemsize != len(raw):
             raise ValueError(f"an array of shape {shape} and type {dtype} in {len(raw)} bytes")
         return np.frombuffer(raw, dtype).reshape(shape, order=order)
@@ -70,12 +78,12 @@ class PlainType:
         self._word = word
         self._order = "<"
 
-    def __setstate__(self, state: Any) -> None:
+    def tell(self, state: Any) -> None:
         """Version, order of bytes, and what types of several fields have."""
         if not (isinstance(state, tuple) and len(state) >= 5 and state[1] in ("<", ">", "|", "=")):
-            raise pickle.UnpicklingError(f"type {self._word!r} in an unknown form")
+            raise UnpicklingError(f"type {self._word!r} in an unknown form")
         if any(part is not None for part in state[2:5]):
-            raise pickle.UnpicklingError(f"type {self._word!r} of several fields")
+            raise UnpicklingError(f"type {self._word!r} of several fields")
         self._order = str(state[1])
 
     def dtype(self) -> np.dtype[Any]:
@@ -86,21 +94,6 @@ class PlainType:
             raise ValueError(f"an array of type {self._word!r}; allowed: numbers and text")
         dtype = np.dtype(self._word)
         return dtype.newbyteorder(">") if self._order == ">" else dtype
-
-
-class _Maker:
-    """What stands for a name in a pickle: can be called, and nothing else."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self._make = make
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._make(*arguments)
-
-    def __setstate__(self, _: Any) -> None:
-        raise pickle.UnpicklingError("it changes what a name stands for")
 
 
 def _empty(*_: Any) -> PlainArray:
@@ -117,14 +110,14 @@ def _scalar(kind: Any, raw: Any) -> PlainArray:
 
 def _type(word: Any, *_: Any) -> PlainType:
     if not isinstance(word, str):
-        raise pickle.UnpicklingError("an array's type that is not told in letters")
+        raise UnpicklingError("an array's type that is not told in letters")
     return PlainType(word)
 
 
 def _bytes(text: Any, encoding: Any) -> bytes:
     """Bytes, as old pickles write them."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("bytes in another code than latin1")
+        raise UnpicklingError("bytes in another code than latin1")
     return text.encode("latin1")
 
 
@@ -133,24 +126,25 @@ def _no_bytes() -> bytes:
     return b""
 
 
-def _pairs(pairs: Any = ()) -> dict[Any, Any]:
-    return dict(pairs)
+def _no_pairs() -> dict[Any, Any]:
+    """Pairs of an ordered dict come afterwards."""
+    return {}
 
 
 def _no_call(*_: Any) -> Any:
-    raise pickle.UnpicklingError("it makes an array without telling it")
+    raise UnpicklingError("it makes an array without telling it")
 
 
-_NUMPY: dict[str, dict[str, Callable[..., Any]]] = {
+_NUMPY: dict[str, dict[str, Maker]] = {
     "multiarray": {"_reconstruct": _empty, "scalar": _scalar},
     "numeric": {"_frombuffer": _from_buffer},
 }
-NAMES: dict[tuple[str, str], Callable[..., Any]] = {
+NAMES: dict[tuple[str, str], Maker] = {
     ("numpy", "ndarray"): _no_call,
     ("numpy", "dtype"): _type,
     ("_codecs", "encode"): _bytes,
     ("__builtin__", "bytes"): _no_bytes,
-    ("collections", "OrderedDict"): _pairs,
+    ("collections", "OrderedDict"): _no_pairs,
     # numpy 1 keeps its insides in numpy.core, numpy 2 in numpy._core
     **{
         (f"numpy.{core}.{module}", name): maker
@@ -162,24 +156,6 @@ NAMES: dict[tuple[str, str], Callable[..., Any]] = {
 """Module and name to what is made in its place."""
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        make = NAMES.get((module_name, global_name))
-        if make is None:
-            raise pickle.UnpicklingError(
-                f"it asks for {module_name}.{global_name}; a pickle may run what it names, and only plain containers, "
-                "numbers, text and numpy's arrays are read"
-            )
-        return _Maker(make)
-
-
-def _check_sizes(data: bytes) -> None:
-    """Raises UnpicklingError for what would take more memory than a file of this size can fill."""
-    for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in _PUTS and int(cast("int", argument)) > len(data):
-            raise pickle.UnpicklingError(f"it keeps a value under number {argument} in {len(data)} bytes")
-
-
 def read_plain(path: Path) -> Any:
     """What a pickle holds: containers, numbers and text as they are, arrays as PlainArray.
 
@@ -187,26 +163,32 @@ def read_plain(path: Path) -> Any:
         JournalError: it cannot be opened, is cut or damaged, or names anything else; says what.
     """
     try:
-        data = path.read_bytes()
-        _check_sizes(data)
-        return _PlainUnpickler(io.BytesIO(data)).load()
-    except pickle.UnpicklingError as error:
-        raise JournalError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        return PickleProgram(path.read_bytes(), NAMES).run()
+    except UnpicklingError as error:
+        raise JournalError(f"{path}: cannot be read: {one_line(str(error))}") from error
     except _BROKEN as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
+        what = one_line(f"{type(error).__name__}: {error}")
         raise JournalError(f"{path}: cannot be read as a pickle ({what})") from error
+
+
+def one_line(words: str) -> str:
+    """What a file has a message say, in one line of bounded length that moves no cursor."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(words[: 4 * MOST_LETTERS].split()))
+    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
 
 
 def array_of(value: Any) -> NDArray[Any]:
     """A number, a list of them, or a PlainArray as an array.
 
     Raises:
-        ValueError: it holds other than numbers and text.
+        ValueError: it holds other than numbers and text, or a number that is too large.
     """
     if isinstance(value, PlainArray):
         return value.array()
-    if isinstance(value, bool | int | float):
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(part, bool | int | float) for part in numbers):
+        raise ValueError(f"{type(value).__name__} stands where numbers are expected")
+    try:
         return np.asarray(value, np.float64)
-    if isinstance(value, list | tuple) and all(isinstance(part, bool | int | float) for part in value):
-        return np.asarray(value, np.float64)
-    raise ValueError(f"{type(value).__name__} stands where numbers are expected")
+    except OverflowError as error:
+        raise ValueError(str(error)) from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.datasets.plain_pickle import PlainArray, array_of, read_plain
+from robot_rlhf.journal.datasets.plain_pickle import PlainArray, array_of, one_line, read_plain
 from robot_rlhf.journal.recorded import Pictures
 
 Rows = NDArray[np.float64]
@@ -29,6 +30,10 @@ BASE_STATE = "original_state_obs"
 BASE_POSE = "tcp_pose"
 BY_HAND = "intervene_action"
 SUCCEEDED = "succeed"
+SHARED = 4
+"""Times that what a file tells once may stand in its transitions: the state after one and before the next are equal."""
+CAMERA = re.compile(r"\w[\w.-]*", re.ASCII)
+"""What may name a camera: it becomes part of names of topics, columns and files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,7 @@ def read_transitions(path: Path) -> Transitions:
             the transition.
     """
     rows = _rows_of(path, read_plain(path))
+    _check_sharing(path, rows)
     states = [
         _state(path, i, side, row) for i, row in enumerate(rows) for side in ("observations", "next_observations")
     ]
@@ -141,6 +147,31 @@ def _rows_of(path: Path, value: Any) -> list[dict[str, Any]]:
     return value
 
 
+def _check_sharing(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Raises JournalError where one value stands in so many places that a small file would fill the memory."""
+    size = path.stat().st_size
+    told = 0
+    for row in rows:
+        for bytes_told in _sizes(row, 3):
+            told += bytes_told
+            if told > SHARED * size:
+                raise JournalError(
+                    f"{path}: {size} bytes in which the same values stand again and again; allowed: each of them up to "
+                    f"{SHARED} times"
+                )
+
+
+def _sizes(value: Any, depth: int) -> Iterator[int]:
+    """Bytes, at least, that a file takes for each part of a value that stands nowhere else."""
+    if isinstance(value, PlainArray):
+        yield value.nbytes
+    else:
+        yield len(value) if isinstance(value, list | tuple) else 1
+    if isinstance(value, dict) and depth:
+        for part in value.values():
+            yield from _sizes(part, depth - 1)
+
+
 def _state(path: Path, number: int, side: str, row: dict[str, Any]) -> Rows:
     seen = _mapping(path, number, side, row[side])
     if STATE not in seen:
@@ -188,8 +219,10 @@ def _cameras(path: Path, rows: list[dict[str, Any]]) -> dict[str, tuple[int, int
     sizes: dict[str, tuple[int, int]] = {}
     for name, value in first.items():
         if name != STATE:
+            if not isinstance(name, str) or not CAMERA.fullmatch(name):
+                raise _odd(path, 0, "observations", f"a camera named {name!r}; allowed: letters, digits, _, - and .")
             height, width, _ = picture_of(path, 0, f"observations.{name}", value).shape
-            sizes[str(name)] = (height, width)
+            sizes[name] = (height, width)
     for number, row in enumerate(rows):
         for side in ("observations", "next_observations"):
             if set(row[side]) != set(first):
@@ -202,8 +235,8 @@ def _cameras(path: Path, rows: list[dict[str, Any]]) -> dict[str, tuple[int, int
 
 
 def _passed_over(rows: list[dict[str, Any]], infos: list[dict[str, Any]]) -> dict[str, str]:
-    others = {str(name) for row in rows for name in row if name not in (*NEEDED, INFOS)}
-    told = {str(name) for info in infos for name in info if name not in (BY_HAND, SUCCEEDED, BASE_STATE)}
+    others = {one_line(str(name)) for row in rows for name in row if name not in (*NEEDED, INFOS)}
+    told = {one_line(str(name)) for info in infos for name in info if name not in (BY_HAND, SUCCEEDED, BASE_STATE)}
     return dict.fromkeys((*sorted(others), *(f"infos.{name}" for name in sorted(told))), "no place in a journal")
 
 
@@ -263,4 +296,4 @@ def _kind(value: Any) -> str:
 
 
 def _odd(path: Path, number: int, what: str, words: str) -> JournalError:
-    return JournalError(f"{path}: transition {number}: {what}: {words}")
+    return JournalError(f"{path}: transition {number}: {what}: {one_line(words)}")
