@@ -22,6 +22,7 @@ from robot_rlhf.safety import rotation
 from tests.journal.hil_serl_demos import ABSENT, AXES, FRANKA, SAID, SCALE, Arm, Rows, robot, written
 from tests.journal.sessions import make_episode, tell
 
+NO_FORCE = (*ABSENT, "tool_wrench")
 SETTINGS = DatasetSettings(task="insert", kind="demonstration")
 
 
@@ -290,6 +291,15 @@ def test_values_that_stand_again_and_again_are_refused(tmp_path: Path) -> None:
             "--state names no joint_velocity, tool_target_in_base, gripper_target; if the fi",
         ),
         ({"absent": (*ABSENT, "gripper")}, "--absent: gripper stands in --state"),
+        ({"driver": "policy"}, r"--driver: the infos of .*demos\.pkl tell who drove; allowed: without the option"),
+        (
+            {"state": ("gripper", *("-",) * 3, "position", "euler", *("-",) * 3, "tool_velocity"), "absent": NO_FORCE},
+            "--wrench-frame, --wrench-sign: --state names nothing of that kind",
+        ),
+        (
+            {"state": ("-", *FRANKA[1:]), "absent": (*ABSENT, "gripper")},
+            "--gripper-closed, --gripper-open: --state names nothing of that kind",
+        ),
         ({"absent": ("images",)}, "--absent: got images, allowed: joint_position"),
         ({"period": 0.05}, r"a step of 0\.05 s; the robot's control period is 0\.1 s"),
         (
@@ -306,6 +316,12 @@ def test_what_the_numbers_mean_is_asked_for(tmp_path: Path, said: dict[str, Any]
     assert not (tmp_path / "out").exists()
     with pytest.raises(JournalError, match="it does not say which robot it is of: --robot"):
         import_dataset(path, tmp_path / "out", SETTINGS, layout=PickleLayout(**SAID))
+
+
+def test_a_way_of_gripping_without_a_gripper_is_an_error() -> None:
+    layout = PickleLayout(**{**SAID, "actions": AXES[:6], "action_scale": (1.0,) * 6})
+    with pytest.raises(ConfigError, match="--gripper-action: --actions names nothing of that kind"):
+        layout.check_used({"gripper": slice(0, 1), "force": slice(1, 4)})
 
 
 def test_on_the_command_line(

@@ -68,6 +68,9 @@ class HilSerlData:
             )
         if self._rows.by_hand is None and not layout.driver:
             raise ConfigError(f"missing --driver: human, or policy; {path} has no infos that tell who drove")
+        if self._rows.by_hand is not None and layout.driver:
+            raise ConfigError(f"--driver: the infos of {path} tell who drove; allowed: without the option")
+        layout.check_used(self._words)
         self._joints = len(robot.joint_names)
         self.read = [self._read(span) for span in self._rows.episodes()]
         names = entries(robot)

@@ -149,6 +149,24 @@ class PickleLayout:
         if both:
             raise ConfigError(f"--absent: {_listed(both)} stands in --state")
 
+    def check_used(self, words: dict[str, slice]) -> None:
+        """Raises ConfigError for a meaning of what nobody says to be there."""
+        forces = {"force", "torque", "tool_wrench"} & set(words)
+        unused: list[tuple[bool, str]] = [
+            (
+                (bool(self.wrench_frame) or self.wrench_sign != 1) and not forces,
+                "--wrench-frame, --wrench-sign: --state",
+            ),
+            (
+                (self.gripper_closed is not None or self.gripper_open is not None) and "gripper" not in words,
+                "--gripper-closed, --gripper-open: --state",
+            ),
+            (bool(self.gripper_action) and GRIPPER not in self.actions, "--gripper-action: --actions"),
+        ]
+        for said, option in unused:
+            if said:
+                raise ConfigError(f"{option} names nothing of that kind; allowed: without the option")
+
     def _check_parts(self, words: dict[str, slice]) -> None:
         ways = [word for word in ORIENTATIONS if word in words]
         whole = "tool_pose_in_base" in words
