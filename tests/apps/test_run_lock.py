@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,3 +57,17 @@ def test_who_has_patience_gets_it_when_the_other_has_ended(tmp_path: Path) -> No
     process.kill()
     with locked(path, "it", patience=60.0):
         assert process.wait(timeout=30) != 0
+
+
+def test_a_longer_wait_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, passed = tmp_path / "run.lock", [0.0]
+    time = SimpleNamespace(monotonic=lambda: passed[-1], sleep=lambda seconds: passed.append(passed[-1] + seconds))
+    monkeypatch.setattr("robot_rlhf.apps.run_lock.time", time)
+    with locked(path, "it"):
+        for patience, said in ((0.0, 0), (1.0, 0), (180.0, 1)):
+            with pytest.raises(ConfigError, match="it: in use by process"), locked(path, "it", patience=patience):
+                pass
+            assert caplog.text.count(f"it: waiting, up to 180 s, for the end of process {os.getpid()} (") == said
+    assert passed[-1] >= 181.0
