@@ -334,6 +334,15 @@ def test_on_the_command_line(
         tell(writer, make_episode(robot(), 1, 3))
     path = written(tmp_path, Arm(6).episode(40))
     words = ["journal", "import", str(path), "--robot", str(own), "--task", "insert", "--kind", "demonstration"]
+    for there, wrong in (
+        ("DEMOS.PKL", "cannot be read as a pickle (ValueError: "),
+        ("gone.pkl", "cannot be opened (No "),
+    ):
+        (tmp_path / "DEMOS.PKL").write_text("no pickle")
+        assert main(["journal", "import", str(tmp_path / there), "--state", "position", "--plan"]) == 2
+        assert f"{tmp_path / there}: {wrong}" in capsys.readouterr().err
+    assert main(["journal", "import", str(path), "--help"]) == 0
+    assert "The .pkl file, as hil-serl's" in capsys.readouterr().out
     assert main([*words, "--plan"]) == 2
     assert "--state: the state vector has 19 entries, told are 0" in capsys.readouterr().err
     for name, value in SAID.items():

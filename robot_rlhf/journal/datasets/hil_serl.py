@@ -56,10 +56,10 @@ class HilSerlData:
 
     def __init__(self, path: Path, layout: PickleLayout, robot: RobotSpec | None) -> None:
         """Raises JournalError for a file that cannot be used; ConfigError for a meaning that is missing or wrong."""
-        if robot is None:
-            raise robot_missing(path)
         self._path, self._layout = path, layout
         self._rows = read_transitions(path)
+        if robot is None:
+            raise robot_missing(path)
         self._words = layout.places(robot, self._rows.before.shape[1])
         layout.check_complete(self._words, robot)
         if self._rows.actions.shape[1] != len(layout.actions):

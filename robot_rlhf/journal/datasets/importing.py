@@ -78,10 +78,10 @@ def dataset_form(path: Path) -> str:
     """lerobot, robomimic, hil-serl, or empty for what is none of them."""
     if (path / INFO).is_file():
         return "lerobot"
+    if path.suffix.lower() in PICKLES and not path.is_dir():  # also one that is not there: its reader says so
+        return "hil-serl"
     if not path.is_file():
         return ""
-    if path.suffix in PICKLES:
-        return "hil-serl"
     with path.open("rb") as file:
         return "robomimic" if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC else ""
 

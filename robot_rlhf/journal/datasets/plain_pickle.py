@@ -27,7 +27,7 @@ MOST_AXES = 32
 """Of an array; numpy's own limit was that until its version 2."""
 MOST_LETTERS = 300
 """Of what a damaged or hostile file has a message say."""
-_BROKEN = (EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError, OSError)
+_BROKEN = (EOFError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 """What a pickle that is cut or damaged may raise."""
 
 
@@ -163,7 +163,11 @@ def read_plain(path: Path) -> Any:
         JournalError: it cannot be opened, is cut or damaged, or names anything else; says what.
     """
     try:
-        return PickleProgram(path.read_bytes(), NAMES).run()
+        data = path.read_bytes()
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be opened ({error.strerror})") from error
+    try:
+        return PickleProgram(data, NAMES).run()
     except UnpicklingError as error:
         raise JournalError(f"{path}: cannot be read: {one_line(str(error))}") from error
     except _BROKEN as error:
