@@ -50,7 +50,8 @@ def last_words(pipe: int | None, lasting: type[RobotRlhfError] | tuple[type[Robo
             why = f"{error.filename or 'system'}: {error.strerror}"
         log.error("%s", why)
         with suppress(BrokenPipeError):  # the parent was killed
-            os.write(pipe, json.dumps(asdict(LastWords(why[: MOST // 8], is_full(error)))).encode())
+            told = json.dumps(asdict(LastWords(why[: MOST // 8], is_full(error))), ensure_ascii=False)
+            os.write(pipe, told.encode("utf-8", "replace"))  # a letter is up to 6 bytes
         raise SystemExit(SAID_WHY) from error
 
 

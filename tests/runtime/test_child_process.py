@@ -70,6 +70,13 @@ def test_an_error_in_one_line_is_passed_on_and_not_tried_again(
     assert caplog.text == ""
 
 
+def test_words_however_long_and_odd_fit_through_the_pipe(tmp_path: Path) -> None:
+    with child(tmp_path, SAYS_WHY.format("raise RenderError('a\\udcff' + 2000 * chr(0x1F916))")) as process:
+        eventually(lambda: bool(process.failure))
+        assert process.failure.startswith("arm 3: a?\N{ROBOT FACE}\N{ROBOT FACE}")
+        assert process.starts == 1
+
+
 def test_other_errors_are_tried_again(tmp_path: Path) -> None:
     with child(tmp_path, OTHER, restarts=1) as process:
         eventually(lambda: bool(process.failure))
