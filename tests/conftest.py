@@ -41,6 +41,15 @@ settings.load_profile("fixed")  # `--hypothesis-profile free` is heard after thi
 providers._get_local_constants = Constants
 
 
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """What a test makes of Ctrl-C and SIGTERM in this process is gone after it: processes inherit it, too."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A real browser; what asks for it is skipped where there is none."""
