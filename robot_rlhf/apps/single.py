@@ -66,6 +66,7 @@ class SingleTraining:
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
         self.teacher: SimulatedTeacher | None = None
+        self.inline: InlineLearner | None = None
         self.learner: RobotLink | None = None
         self.console: LiveConsole | None = None
         self.session: Session | None = None
@@ -132,7 +133,8 @@ class SingleTraining:
         if self.resumed:
             self._recover(listeners)
         if self.trainer is not None:
-            listeners.append(InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every))
+            self.inline = InlineLearner(self.trainer, self.policy, publish_every=config.asynchronous.publish_every)
+            listeners.append(self.inline)
             if self.resumed and self.policy.version < 0 and (self.folder.latest.exists() or self.trainer.steps):
                 self.policy.load(self.trainer.learner.snapshot())
         if self.value_check is not None:
@@ -231,10 +233,16 @@ class SingleTraining:
             self._evaluate()
             return
         book.begin_practice()
-        session.practise(self.config.steps, self._after_episode, before_episode=lambda: self._demonstrate(session))
+        session.practise(self.config.steps, self._after_episode, before_episode=lambda: self._make_ready(session))
         self._let_learner_finish()
         if book.last_evaluation_due:
             self._evaluate()
+
+    def _make_ready(self, session: Session) -> None:
+        """For the next practice episode."""
+        self._demonstrate(session)
+        if self.inline is not None:
+            self.inline.begin()
 
     def _after_episode(self) -> bool:
         book = self.book

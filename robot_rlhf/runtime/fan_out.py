@@ -10,18 +10,15 @@ from robot_rlhf.runtime.interrupts import interrupts_held
 
 
 class FanOut:
-    """Tells each of its subscribers everything, first to last.
-
-    What is told is told to all: Ctrl-C waits so long, but not at the start of an episode, when a learner may imitate
-    for minutes.
-    """
+    """Tells each of its subscribers everything, first to last. What is told is told to all: Ctrl-C waits so long."""
 
     def __init__(self, subscribers: Sequence[Subscriber]) -> None:
         self._subscribers = tuple(subscribers)
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        for subscriber in self._subscribers:
-            subscriber.on_episode_start(meta, observation)
+        with interrupts_held():
+            for subscriber in self._subscribers:
+                subscriber.on_episode_start(meta, observation)
 
     def on_step(self, step: Step) -> None:
         with interrupts_held():

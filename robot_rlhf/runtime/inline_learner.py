@@ -21,8 +21,6 @@ class InlineLearner:
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._practising = meta.kind is EpisodeKind.PRACTICE
-        if self._practising and self._policy.version < 0:
-            self.begin()
 
     def on_step(self, step: Step) -> None:
         if not self._practising:
@@ -38,9 +36,11 @@ class InlineLearner:
         """Learning goes by steps."""
 
     def begin(self) -> None:
-        """Imitate the demonstrations, then act."""
-        self._trainer.prepare()
-        self.publish()
+        """Imitate the demonstrations, unless the policy has its weights; it may take minutes. Call it before practice
+        episodes, not within one: an interruption then finds no episode open."""
+        if self._policy.version < 0:
+            self._trainer.prepare()
+            self.publish()
 
     def publish(self) -> None:
         """Give the newest weights to the policy, between steps."""

@@ -172,14 +172,15 @@ class _RunningEpisode:
 
     def _begin(self, observation: Observation) -> None:
         """Tell the start of the episode, or of a part of it."""
-        self._started = True
         self._count.here = 0
         if self._path is not None and self._path.end < self._count.before:
             self._path.add(observation, self._count.unaided)
         self.station.recent.begin(self.meta.id)
         if self.station.success_watch is not None:
             self.station.success_watch.begin()
-        self.station.audience.on_episode_start(self.meta, observation)
+        with interrupts_held():  # told, it is open: an interruption has something to close
+            self._started = True
+            self.station.audience.on_episode_start(self.meta, observation)
         if self.station.pace:
             self.station.pace.restart()
 
@@ -383,16 +384,20 @@ class _RunningEpisode:
             self._tell_untold()
         end = EpisodeEnd(self.meta.id, outcome, self._count.here, detail)
         if self._started:
-            self._started = False
-            if self._takeover_at is not None and self._count.here > self._takeover_at:
-                span = Segment(self.meta.id, self._takeover_at, self._count.here - self._takeover_at)
-                stamp = self.station.clock.now()
-                self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
-            self._takeover_at = None
-            self.station.audience.on_episode_end(end)
-            afterwards, self._afterwards = self._afterwards, []
-            self._tell(afterwards)
+            with interrupts_held():
+                self._tell_end(end)
         return end
+
+    def _tell_end(self, end: EpisodeEnd) -> None:
+        self._started = False
+        if self._takeover_at is not None and self._count.here > self._takeover_at:
+            span = Segment(self.meta.id, self._takeover_at, self._count.here - self._takeover_at)
+            stamp = self.station.clock.now()
+            self._tell([Feedback(FeedbackKind.INTERVENTION, self.meta.operator, stamp, span)])
+        self._takeover_at = None
+        self.station.audience.on_episode_end(end)
+        afterwards, self._afterwards = self._afterwards, []
+        self._tell(afterwards)
 
     # -- showing -----------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,11 @@ from robot_rlhf.datatypes import (
     Button,
     Driver,
     EpisodeEnd,
+    EpisodeMeta,
     FeedbackKind,
     GuardEvent,
     HumanInput,
+    Observation,
     Outcome,
     Segment,
     Step,
@@ -249,14 +251,25 @@ def test_an_exception_stops_the_robot_and_closes_the_episode(error: BaseExceptio
     assert rig.run(seed=1).outcome is Outcome.TIME_LIMIT
 
 
-def test_ctrl_c_within_a_step_waits_until_all_know_of_it() -> None:
+@pytest.mark.parametrize("moment", ["start", "third step", "end"])
+def test_ctrl_c_waits_until_all_know_of_what_one_was_told(moment: str) -> None:
     class Pressed(Listener):
-        """Ctrl-C arrives while the first subscriber is told of the third step."""
+        """Ctrl-C arrives while the first subscriber is told."""
+
+        def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+            if moment == "start":
+                signal.raise_signal(signal.SIGINT)
+            super().on_episode_start(meta, observation)
 
         def on_step(self, step: Step) -> None:
             super().on_step(step)
-            if len(self.steps) == 3:
+            if moment == "third step" and len(self.steps) == 3:
                 signal.raise_signal(signal.SIGINT)
+
+        def on_episode_end(self, end: EpisodeEnd) -> None:
+            if moment == "end" and not self.told("end"):
+                signal.raise_signal(signal.SIGINT)
+            super().on_episode_end(end)
 
     rig = Rig()
     first, last = Pressed(), Listener()
@@ -267,10 +280,16 @@ def test_ctrl_c_within_a_step_waits_until_all_know_of_it() -> None:
             rig.run()
     finally:
         signal.signal(signal.SIGINT, before)
+    steps, outcome = {
+        "start": (0, Outcome.STOPPED),
+        "third step": (3, Outcome.STOPPED),
+        "end": (rig.task.time_limit, Outcome.TIME_LIMIT),
+    }[moment]
     for listener in (first, last):
-        assert len(listener.steps) == 3
+        assert len(listener.told("start")) == 1
+        assert len(listener.steps) == steps
         (end,) = listener.told("end")
-        assert (end.outcome, end.steps) == (Outcome.STOPPED, 3)
+        assert (end.outcome, end.steps) == (outcome, steps)
 
 
 def test_an_exception_in_the_reset_tells_nobody() -> None:
