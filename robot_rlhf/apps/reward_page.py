@@ -6,12 +6,12 @@ import base64
 import html
 import io
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robot_rlhf.disk import replace_text
 from robot_rlhf.rewards.metrics import Proportion
 
 if TYPE_CHECKING:
@@ -100,12 +100,7 @@ def write_page(
         + "\n".join(body)
         + "\n</main></body></html>\n"
     )
-    scratch = path.with_name(path.name + ".part")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write(page)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    replace_text(path, page)
 
 
 def _section(section: Section) -> str:
