@@ -254,20 +254,14 @@ def learn(run: RunFolder, parent: int, *, anew: bool = False) -> None:
         if anew:
             forget(run.exchange)
         learner = _Learner(run, config)
-        _leave_ctrl_c_to_the_parent()
         signal.signal(signal.SIGTERM, learner.stop)
         with tiny_is_zero():
             learner.main(parent)
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    """It reaches the whole group of processes; the parent ends this one in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def main(argv: list[str] | None = None) -> None:
     """The process: see learn."""
-    _leave_ctrl_c_to_the_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one in order
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--parent", type=int, required=True, help="process id after whose end this one ends too")
