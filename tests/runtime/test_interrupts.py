@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,12 +11,10 @@ from robot_rlhf.runtime.interrupts import EndedAtOnceError, ending_in_order, int
 
 
 @pytest.fixture(autouse=True)
-def usual_handler() -> Iterator[None]:
-    """Python's own, which raises KeyboardInterrupt; put back what was there."""
-    before = {n: signal.signal(n, signal.default_int_handler) for n in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+def usual_handler(signals_as_before: None) -> None:
+    """Python's own, which raises KeyboardInterrupt."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def press() -> None:

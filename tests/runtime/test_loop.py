@@ -274,12 +274,9 @@ def test_ctrl_c_waits_until_all_know_of_what_one_was_told(moment: str) -> None:
     rig = Rig()
     first, last = Pressed(), Listener()
     rig.station.subscribers = (first, last)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            rig.run()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        rig.run()
     steps, outcome = {
         "start": (0, Outcome.STOPPED),
         "third step": (3, Outcome.STOPPED),
