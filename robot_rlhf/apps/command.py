@@ -33,9 +33,7 @@ def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None
             options, unknown = tyro.cli(
                 cls,
                 prog=f"robot-rlhf {name}",
-                args=["--help"]
-                if wants_help
-                else list(argv),  # with values before it, tyro leaves out what they are of
+                args=["--help"] if wants_help else list(argv),  # after values, tyro leaves out what they are of
                 default=default,
                 return_unknown_args=True,
                 config=(tyro.conf.AvoidSubcommands,),
