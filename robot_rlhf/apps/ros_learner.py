@@ -16,7 +16,7 @@ from robot_rlhf.apps.run_folder import RunFolder
 
 
 def run(argv: Sequence[str]) -> int:
-    """Wait for the run's folder, then learn until SIGINT or SIGTERM; returns the exit code.
+    """Wait for the run's folder, until SIGINT or SIGTERM, then learn until SIGTERM; returns the exit code.
 
     It is on the graph as a node, with its parameters; what it learns goes through the run's folder, not over a topic.
     """
