@@ -13,7 +13,7 @@ from torch.nn import functional
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, follow, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -46,7 +46,8 @@ class IqlConfig:
     largest_weight: float = 100.0
     """Of a transition in the policy's loss."""
     average_rate: float = 0.005
-    """Share of the actor that flows into its running average per update; the average is evaluated and deployed."""
+    """Share of the actor that flows into its running average per update, a larger one in the first updates; the average
+    is evaluated and deployed."""
     shift_pixels: int = 4
     """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
 
@@ -145,7 +146,7 @@ class IqlLearner:
         log_prob = executed_log_prob(self.actor.head(features), action, is_open)
         loss = weighted_cloning_loss(log_prob, weight * batch.weight)
         self._optimisers["policy"].step(loss)
-        follow(self.average, self.actor, self.config.average_rate)
+        follow(self.average, self.actor, averaging_rate(self.config.average_rate, self.updates))
         return metrics | {
             "actor_loss": loss.detach(),
             "advantage_weight": weight.mean(),

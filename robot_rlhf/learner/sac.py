@@ -15,7 +15,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.compiled import Compiled
 from robot_rlhf.learner.precision import WantedPrecision, precision_on
-from robot_rlhf.learner.state import AdamState, follow, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -66,8 +66,8 @@ class SacConfig:
     cloning_updates: int = 12_000
     """Updates over which the weight goes linearly from the one to the other."""
     average_rate: float = 0.001
-    """Share of the actor that flows into its running average per actor update; the newest weights practise, the
-    average is evaluated and deployed. 1 deploys the newest weights."""
+    """Share of the actor that flows into its running average per actor update, a larger one in the first updates; the
+    newest weights practise, the average is evaluated and deployed. 1 deploys the newest weights."""
     shift_pixels: int = 4
     """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
     turned_colours: float = 0.0
@@ -130,6 +130,7 @@ class SacLearner:
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self.generator = torch.Generator(device=self.device).manual_seed(seed + 1)
         self._imitation_weight = torch.zeros((), device=self.device)
+        self._averaging_rate = torch.ones((), device=self.device)
         value_parameters = [*self.critic.parameters(), *self.actor.encoder.parameters()]
         policy_parameters = list(self.actor.head.parameters())
         self._optimisers = {
@@ -148,6 +149,7 @@ class SacLearner:
         """Count an update and set what changes from one to the next; returns whether the actor learns in it."""
         self.updates += 1
         self._imitation_weight.fill_(self.cloning_weight)
+        self._averaging_rate.fill_(averaging_rate(self.config.average_rate, self.updates // self.config.actor_every))
         if self.config.learning_rate_end is not None:
             for optimiser in self._optimisers.values():
                 optimiser.set_learning_rate(self.learning_rate)
@@ -218,7 +220,7 @@ class SacLearner:
             metrics["cloning_loss"] = cloning.detach()
         of_temperature = losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
         self._optimisers["policy"].step(loss + of_temperature)  # neither's gradient meets the other's
-        follow(self.average, self.actor, self.config.average_rate)
+        follow(self.average, self.actor, self._averaging_rate)
         return metrics | {
             "actor_loss": loss.detach(),
             "entropy": -neg_entropy.detach().mean(),
@@ -301,7 +303,7 @@ class SacLearner:
 
     def _held(self) -> list[Tensor]:
         """All tensors that an update reads or changes, besides what it is given."""
-        held = [self.log_temperature, self._imitation_weight]
+        held = [self.log_temperature, self._imitation_weight, self._averaging_rate]
         for module in self._modules().values():
             held += [*module.parameters(), *module.buffers()]
         for optimiser in self._optimisers.values():

@@ -252,3 +252,18 @@ def test_colours_are_turned_where_q_is_learned_and_not_where_targets_come_from(m
     learner.update(batch)
     now, later = float(batch.observation["state"].sum()), float(batch.next_observation["state"].sum())
     assert asked == [(1.0, now), (0.0, later)]
+
+
+def test_the_average_is_of_what_was_learned_after_a_short_session() -> None:
+    """A plain average of 100 actor updates at 0.001 is nine tenths what they began with."""
+    learner = SacLearner(SHAPES, SMALL, SacConfig(actor_every=1, learning_rate=1e-3), seed=0)
+    learner.warm_start([batch_of(32, 0, source=Source.DEMO)])
+    average, expected = learner.averaged().arrays, learner.snapshot().arrays
+    assert all(np.array_equal(average[name], expected[name]) for name in expected)
+    for n in range(1, 101):
+        learner.update(batch_of(32, n))
+        newest, keep = learner.snapshot().arrays, 0.999 * n / (n + 3)
+        expected = {name: keep * expected[name] + (1.0 - keep) * newest[name] for name in newest}
+    average = learner.averaged().arrays
+    for name in expected:
+        np.testing.assert_allclose(average[name], expected[name], atol=1e-5)
