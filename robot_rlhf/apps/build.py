@@ -151,7 +151,9 @@ def build_trainer(
     learner: SacLearner | IqlLearner
     if config.algorithm in ("cloning", "dagger"):
         cloning = replace(config.cloning, shift_pixels=0)  # replay shifts the pictures
-        cloner = CloningLearner(shapes, config.network, cloning, seed=config.seed, device=config.device)
+        cloner = CloningLearner(
+            shapes, config.network, cloning, seed=config.seed, device=config.device, counts=lambda: buffer.counts
+        )
         return Trainer(cloner, buffer, feed, config.trainer, on_metrics=on_metrics), None
     if config.algorithm == "iql":
         iql = replace(config.iql, shift_pixels=0)

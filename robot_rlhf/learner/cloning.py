@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Batch, WeightSnapshot
+from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
+from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.sac import imitation_mask
 from robot_rlhf.learner.state import AdamState, snapshot_of
+from robot_rlhf.learner.weighting import Weighting, class_masses, weights_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import RATE, SHARE, SHIFT, WEIGHT, check_ranges
@@ -28,6 +30,9 @@ class CloningConfig:
     shift_pixels: int = 4
     turned_colours: float = 0.0
     """Share of the pictures whose colours are turned at random, as in sac."""
+    weighting: Weighting = "person"
+    """person: imitate what a person did, all alike. iwr and sirius imitate the policy's own steps too, and give the
+    corrections half of the loss; sirius wants replay.pre_intervention 15 and gives those steps almost nothing."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "cloning", learning_rate=RATE, spread_weight=WEIGHT)
@@ -35,33 +40,56 @@ class CloningConfig:
 
 
 class CloningLearner:
-    """Imitates demonstrations and corrections; never looks at a reward."""
+    """Imitates demonstrations and corrections, weighted by class as Sirius does if asked; never looks at a reward."""
 
     def __init__(
-        self, shapes: Shapes, network: NetworkConfig, config: CloningConfig, *, seed: int, device: str = "cpu"
+        self,
+        shapes: Shapes,
+        network: NetworkConfig,
+        config: CloningConfig,
+        *,
+        seed: int,
+        device: str = "cpu",
+        counts: Callable[[], Mapping[Source, int]] | None = None,
     ) -> None:
+        """
+        Args:
+            counts: steps that replay holds, by source: what the weights of iwr and sirius are made from.
+
+        Raises:
+            ConfigError: such a weighting without counts.
+        """
+        if config.weighting != "person" and counts is None:
+            raise ConfigError(f"cloning.weighting {config.weighting}: needs the counts of a replay buffer")
         self.shapes = shapes
         self.config = config
         self.device = torch.device(device)
         self.actor = Actor(shapes, network, torch.Generator().manual_seed(seed)).to(self.device)
         self.updates = 0
+        self._counts = counts
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
         self._adam = AdamState(list(self.actor.parameters()), config.learning_rate)
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
-        """One step on the human rows of the batch."""
+        """One step on the rows of the batch that are imitated."""
         action, is_open = split_action(batch.action, self._gripper)
         c = self.config
         observation = augmented(
             batch.observation, self._generator, shift_pixels=c.shift_pixels, turned=c.turned_colours
         )
         out = self.actor(observation)
-        mask = imitation_mask(batch.source)
+        mask = self._weights(batch.source)
         loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
         self._adam.step(loss + self.config.spread_weight * losses.spread_loss(out.mean, out.log_std, action, mask))
         self.updates += 1
         return {"cloning_loss": loss.detach()}
+
+    def _weights(self, source: Tensor) -> Tensor:
+        """How much each row is imitated. Shape (B,)."""
+        if self._counts is None or self.config.weighting == "person":
+            return imitation_mask(source)
+        return weights_of(source, class_masses(self.config.weighting, self._counts()))
 
     def warm_start(self, batches: Iterable[Batch]) -> float:
         """Imitate before any practice; returns the last loss."""
