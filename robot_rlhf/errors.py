@@ -59,7 +59,7 @@ class JournalError(RobotRlhfError):
     """A journal cannot be written or read (full disk, foreign file, other schema version)."""
 
 
-class CheckpointError(RobotRlhfError):
+class CheckpointError(RobotRlhfError, RuntimeError):
     """A checkpoint is corrupt, incomplete, or belongs to another architecture."""
 
 

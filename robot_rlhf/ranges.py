@@ -70,7 +70,7 @@ def check_ranges(settings: object, where: str, **ranges: Range) -> None:
             raise ConfigError(f"{where}{'.' if where else ''}{name}: got {value}, allowed{colon} {allowed}{each}")
 
 
-def check_hidden(hidden: tuple[int, ...], where: str) -> None:
+def check_hidden(hidden: tuple[int, ...], where: str, name: str = "hidden") -> None:
     """Raises ConfigError for hidden layers that no network can have: none at all, too many, or of no unit."""
     if not 1 <= len(hidden) <= 16 or not all(units in WIDTH for units in hidden):
-        raise ConfigError(f"{where}.hidden: got {list(hidden)}, allowed: 1 to 16 layers of {WIDTH} units")
+        raise ConfigError(f"{where}.{name}: got {list(hidden)}, allowed: 1 to 16 layers of {WIDTH} units")

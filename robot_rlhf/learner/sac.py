@@ -48,6 +48,8 @@ class SacConfig:
     """Share of the online critic that flows into its target per update (tau)."""
     temperature: float = 0.01
     """Initial entropy temperature. From 1.0 the entropy bonus drowns a sparse reward: 0 % success, measured."""
+    temperature_fixed: bool = False
+    """The temperature stays what it is at first, which may then be 0; otherwise it learns to hold target_entropy."""
     target_entropy: float | None = None
     """Nats; None means minus the number of action entries. HIL-SERL takes half of it; the tidier practice of this one
     makes a person take over less."""
@@ -86,7 +88,8 @@ class SacConfig:
         check_ranges(self, "sac", learning_rate=RATE, learning_rate_end=RATE, target_rate=RATE, average_rate=RATE)
         check_ranges(self, "sac", learning_rate_updates=AT_LEAST_ONE, cloning_updates=AT_LEAST_ONE)
         check_ranges(self, "sac", actor_every=AT_LEAST_ONE, target_subset=AT_LEAST_ONE, shift_pixels=SHIFT)
-        check_ranges(self, "sac", temperature=Range(1e-12, 1e6), target_entropy=Range(-1e6, 1e6))
+        check_ranges(self, "sac", target_entropy=Range(-1e6, 1e6))
+        check_ranges(self, "sac", temperature=Range(0.0 if self.temperature_fixed else 1e-12, 1e6))
         check_ranges(self, "sac", cloning_weight=WEIGHT, cloning_weight_end=WEIGHT, encoder_cloning=WEIGHT)
         check_ranges(self, "sac", turned_colours=SHARE, return_bounds=Range(-1e6, 1e6))
         if self.return_bounds is not None and not self.return_bounds[0] < self.return_bounds[1]:
@@ -122,9 +125,13 @@ class SacLearner:
         self.critic.half_precision = self.actor.head.half_precision = self._half
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
-        self.log_temperature = nn.Parameter(torch.tensor(config.temperature, device=self.device).log())
+        self.log_temperature = nn.Parameter(torch.tensor(float(config.temperature), device=self.device).log())
+        self.log_temperature.requires_grad_(not config.temperature_fixed)
+        self.target_rate = config.target_rate
+        """As the config's; who changes it between updates may set it to 0, too. Compiled updates keep their first."""
         self.target_entropy = -float(shapes.action) if config.target_entropy is None else config.target_entropy
         self.updates = 0
+        self._first_rate = config.learning_rate
         self._imitates = bool(config.cloning_weight or config.cloning_weight_end)
         self._sees = bool(shapes.cameras or shapes.frozen)
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
@@ -151,9 +158,14 @@ class SacLearner:
         self._imitation_weight.fill_(self.cloning_weight)
         self._averaging_rate.fill_(averaging_rate(self.config.average_rate, self.updates // self.config.actor_every))
         if self.config.learning_rate_end is not None:
-            for optimiser in self._optimisers.values():
-                optimiser.set_learning_rate(self.learning_rate)
+            self.set_learning_rate(self.learning_rate)
         return self.updates % self.config.actor_every == 0
+
+    def set_learning_rate(self, value: float) -> None:
+        """From the next update on; what a schedule of the config begins from. May be 0."""
+        self._first_rate = value
+        for optimiser in self._optimisers.values():
+            optimiser.set_learning_rate(value)
 
     def step(self, batch: Batch, *, with_actor: bool) -> Mapping[str, Tensor]:
         """What an update does on the device, and there alone: a CUDA graph can hold it."""
@@ -201,7 +213,8 @@ class SacLearner:
             cloning = self._imitation(self.actor.head(features), batch, action, is_open)
             objective = loss + self.config.encoder_cloning * cloning
         self._optimisers["value"].step(objective)
-        follow(self.target, self.critic, self.config.target_rate)
+        if self.target_rate:
+            follow(self.target, self.critic, self.target_rate)
         metrics = {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
         return metrics, features.detach()
 
@@ -218,8 +231,10 @@ class SacLearner:
             cloning = self._imitation(out, batch, action, is_open)
             loss = loss + self._imitation_weight * cloning
             metrics["cloning_loss"] = cloning.detach()
-        of_temperature = losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
-        self._optimisers["policy"].step(loss + of_temperature)  # neither's gradient meets the other's
+        objective = loss
+        if not self.config.temperature_fixed:  # neither's gradient meets the other's
+            objective = loss + losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
+        self._optimisers["policy"].step(objective)
         follow(self.average, self.actor, self._averaging_rate)
         return metrics | {
             "actor_loss": loss.detach(),
@@ -263,8 +278,8 @@ class SacLearner:
     def learning_rate(self) -> float:
         """Of all parameters now."""
         c = self.config
-        end = c.learning_rate if c.learning_rate_end is None else c.learning_rate_end
-        return _between(c.learning_rate, end, self.updates, c.learning_rate_updates)
+        end = self._first_rate if c.learning_rate_end is None else c.learning_rate_end
+        return _between(self._first_rate, end, self.updates, c.learning_rate_updates)
 
     @torch.no_grad()
     def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:

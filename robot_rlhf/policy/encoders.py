@@ -30,24 +30,23 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Pictures (B, H, W, 3), uint8 or already x / 255 - 0.5, to (B, 3, H, W) in [-0.5, 0.5], stored channels last."""
+    """Pictures (B, H, W, C), uint8 or already x / 255 - 0.5, to (B, C, H, W) in [-0.5, 0.5], stored channels last."""
     if images.dtype == torch.uint8:
         images = images.float().div_(255.0).sub_(0.5)
     return images.permute(0, 3, 1, 2)
 
 
 class ConvTrunk(nn.Module):
-    """Three convolutions, each of which halves. (B, 3, H, W) -> (B, 32, H / 8, W / 8).
+    """Three convolutions, each of which halves. (B, C, H, W) -> (B, 32, H / 8, W / 8).
 
     The first ones see the most places, and are what costs: 8 and 16 channels there instead of 32 tell where a cube is
     as well (5 mm, 1.5 degrees, from 1,100 pictures 64 x 64), at a quarter of the price. Coarser first steps (8 pixels
     wide, 4 apart) do not.
     """
 
-    def __init__(self, generator: torch.Generator) -> None:
+    def __init__(self, generator: torch.Generator, channels: int = 3) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels = 3
         for width, kernel, stride in ((8, 5, 2), (16, 3, 2), (32, 3, 2)):
             layer = nn.Conv2d(channels, width, kernel, stride=stride, padding=(kernel - 1) // 2)
             uniform_(layer, generator)
@@ -137,12 +136,14 @@ class ResidualTrunk(nn.Module):
         return x
 
 
-def make_trunk(kind: str, generator: torch.Generator) -> nn.Module:
-    """The convolutional part by name: 'conv', 'resnet10' or 'resnet18'."""
+def make_trunk(kind: str, generator: torch.Generator, channels: int = 3) -> nn.Module:
+    """The convolutional part by name: 'conv', or, for three channels, 'resnet10' or 'resnet18'."""
     if kind == "conv":
-        return ConvTrunk(generator)
+        return ConvTrunk(generator, channels)
     if kind not in RESIDUAL_BLOCKS:
         raise ConfigError(f"network.encoder: got {kind!r}, allowed conv, {', '.join(RESIDUAL_BLOCKS)}")
+    if channels != 3:
+        raise ConfigError(f"network.encoder: got {kind!r} for {channels} channels, allowed conv; {kind} takes three")
     return ResidualTrunk(RESIDUAL_BLOCKS[kind], generator)
 
 
@@ -174,16 +175,23 @@ def load_trunk(trunk: nn.Module, path: Path) -> None:
 
 
 class ImageEncoder(nn.Module):
-    """A picture (B, H, W, 3) to a vector (B, latent): a trunk, a linear layer, LayerNorm, tanh (DrQ family)."""
+    """A picture (B, H, W, C) to a vector (B, latent): a trunk, a linear layer, LayerNorm, tanh (DrQ family)."""
 
     def __init__(
-        self, kind: str, size: tuple[int, int], latent: int, generator: torch.Generator, weights: Path | None = None
+        self,
+        kind: str,
+        size: tuple[int, int],
+        latent: int,
+        generator: torch.Generator,
+        weights: Path | None = None,
+        *,
+        channels: int = 3,
     ) -> None:
         super().__init__()
-        self.trunk = make_trunk(kind, generator)
+        self.trunk = make_trunk(kind, generator, channels)
         if weights is not None:
             load_trunk(self.trunk, weights)
-        self.project = Projection(features_of(self.trunk, size), latent, generator)
+        self.project = Projection(features_of(self.trunk, size, channels), latent, generator)
 
     def forward(self, images: Tensor) -> Tensor:
         pictures = normalised(images)
@@ -240,7 +248,7 @@ def flat(maps: Tensor) -> Tensor:
     return maps.flatten(1)
 
 
-def features_of(trunk: nn.Module, size: tuple[int, int]) -> int:
+def features_of(trunk: nn.Module, size: tuple[int, int], channels: int = 3) -> int:
     """Length of the vector that a trunk makes of a picture of height and width `size`.
 
     Raises:
@@ -249,7 +257,7 @@ def features_of(trunk: nn.Module, size: tuple[int, int]) -> int:
     if isinstance(trunk, ResidualTrunk) and min(size) < SMALLEST:
         raise ConfigError(f"image_size: a residual network needs {SMALLEST} pixels, got {size[0]} x {size[1]}")
     with torch.no_grad():
-        return flat(trunk(torch.zeros(1, 3, *size, device=next(trunk.parameters()).device))).numel()
+        return flat(trunk(torch.zeros(1, channels, *size, device=next(trunk.parameters()).device))).numel()
 
 
 def uniform_(layer: nn.Linear | nn.Conv2d, generator: torch.Generator, gain: float = 1.0) -> None:

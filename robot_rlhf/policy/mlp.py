@@ -6,23 +6,33 @@ much as the arithmetic. Written out, each layer is four operations forward and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from robot_rlhf.policy.products import multiply
 
 EPSILON = 1e-5
 """Added to the variance by LayerNorm, as torch's own."""
+ActivationName = Literal["relu", "tanh", "elu", "gelu", "silu", "leaky_relu"]
+ACTIVATIONS: Mapping[ActivationName, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "leaky_relu": nn.LeakyReLU,
+}
+"""What may stand between the layers. The backward of ReLU alone is written out."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of E networks: linear, then LayerNorm where it has a gain, then ReLU except after the last layer."""
+    """One layer of E networks: linear, then LayerNorm where it has a gain, then the activation, except the last."""
 
     weight: Tensor
     """Shape (E, in, out)."""
@@ -39,7 +49,7 @@ class Layer:
         return Layer(self.weight.detach(), self.bias.detach(), gain, offset)
 
 
-def mlp(x: Tensor, layers: Sequence[Layer], *, half: bool = False) -> Tensor:
+def mlp(x: Tensor, layers: Sequence[Layer], *, half: bool = False, activation: ActivationName = "relu") -> Tensor:
     """The ensemble's outputs.
 
     In float32 it is what torch's own modules and autograd compute, bit for bit unless `products` chooses another
@@ -49,12 +59,28 @@ def mlp(x: Tensor, layers: Sequence[Layer], *, half: bool = False) -> Tensor:
     Args:
         x: inputs, the same for all networks. Shape (B, in).
         layers: of equal E; those with tensors that are not to learn, detached.
+        activation: another than ReLU is left to autograd.
 
     Returns:
         Shape (E, B, out).
     """
+    if activation != "relu":
+        return _by_autograd(x, layers, half, ACTIVATIONS[activation]())
     tensors = [t for layer in layers for t in (layer.weight, layer.bias, layer.gain, layer.offset)]
     return _Mlp.apply(x, half, *tensors)  # pyright: ignore[reportReturnType]
+
+
+def _by_autograd(x: Tensor, layers: Sequence[Layer], half: bool, activation: nn.Module) -> Tensor:
+    kind = torch.bfloat16 if half else torch.float32
+    a = x.to(kind).expand(len(layers[0].weight), *x.shape)
+    for i, layer in enumerate(layers):
+        a = torch.baddbmm(layer.bias.to(kind), a, layer.weight.to(kind))
+        if layer.gain is not None:
+            assert layer.offset is not None
+            a = torch.addcmul(layer.offset.to(kind), nn.functional.layer_norm(a, a.shape[-1:]), layer.gain.to(kind))
+        if i < len(layers) - 1:
+            a = activation(a)
+    return a.float()
 
 
 class _Mlp(torch.autograd.Function):

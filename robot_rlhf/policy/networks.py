@@ -16,7 +16,7 @@ from torch.nn import functional
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy import products
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
-from robot_rlhf.policy.mlp import Layer, mlp
+from robot_rlhf.policy.mlp import ACTIVATIONS, ActivationName, Layer, mlp
 from robot_rlhf.ranges import MEMBERS, WIDTH, check_hidden, check_ranges
 
 USUAL_BATCH = 256
@@ -30,6 +30,10 @@ class NetworkConfig:
 
     hidden: tuple[int, ...] = (128, 128)
     """Units per hidden layer."""
+    critic_hidden: tuple[int, ...] | None = None
+    """Those of the critics, where they are others; None for the same."""
+    activation: ActivationName = "relu"
+    """After each hidden layer."""
     critics: int = 2
     """Size of the critic ensemble."""
     critic_layer_norm: bool = True
@@ -48,6 +52,10 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         check_hidden(self.hidden, "network")
+        if self.critic_hidden is not None:
+            check_hidden(self.critic_hidden, "network", "critic_hidden")
+        if self.activation not in ACTIVATIONS:
+            raise ConfigError(f"network.activation: got {self.activation!r}, allowed {', '.join(ACTIVATIONS)}")
         check_ranges(self, "network", critics=MEMBERS, image_latent=WIDTH)
         if self.encoder_frozen and self.encoder_weights is None:
             raise ConfigError("network.encoder_frozen: needs network.encoder_weights; a random encoder must learn")
@@ -65,6 +73,8 @@ class Shapes:
     """Index of the gripper in the action, or None."""
     cameras: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Name to (height, width) of the pictures that a learning encoder sees."""
+    channels: Mapping[str, int] = field(default_factory=dict)
+    """Of the pictures that have not three."""
     frozen: Mapping[str, int] = field(default_factory=dict)
     """Name to length of the features that a frozen encoder makes; they follow the D entries of the state vector."""
 
@@ -134,7 +144,14 @@ class ObservationEncoder(nn.Module):
         self.names = sorted(shapes.cameras)
         self.images = nn.ModuleDict(
             {
-                name: ImageEncoder(config.encoder, shapes.cameras[name], latent, generator, config.encoder_weights)
+                name: ImageEncoder(
+                    config.encoder,
+                    shapes.cameras[name],
+                    latent,
+                    generator,
+                    config.encoder_weights,
+                    channels=shapes.channels.get(name, 3),
+                )
                 for name in self.names
             }
         )
@@ -165,14 +182,15 @@ class Critic(nn.Module):
         self.discrete = has_discrete_gripper(shapes, config)
         size = features + shapes.action - (1 if self.discrete else 0)
         layers: list[nn.Module] = []
-        for width in config.hidden:
+        for width in config.critic_hidden or config.hidden:
             layers.append(EnsembleLinear(self.members, size, width, generator))
             if config.critic_layer_norm:
                 layers.append(EnsembleNorm(self.members, width))
-            layers.append(nn.ReLU())
+            layers.append(ACTIVATIONS[config.activation]())
             size = width
         layers.append(EnsembleLinear(self.members, size, 2 if self.discrete else 1, generator))
         self.layers = nn.Sequential(*layers)
+        self.activation: ActivationName = config.activation
         self.half_precision = False
         """Multiply in bfloat16; weights stay float32, and Q is rounded to bfloat16 (about 0.004 near 1)."""
 
@@ -183,7 +201,8 @@ class Critic(nn.Module):
             detached: gradients flow to the inputs alone, not to the critics.
         """
         x = torch.cat([features, action], dim=1)
-        return mlp(x, layers_of(self.layers, detached=detached), half=self.half_precision)
+        layers = layers_of(self.layers, detached=detached)
+        return mlp(x, layers, half=self.half_precision, activation=self.activation)
 
 
 class ActorHead(nn.Module):
@@ -201,19 +220,21 @@ class ActorHead(nn.Module):
             layers.append(linear)
             if config.actor_layer_norm:
                 layers.append(nn.LayerNorm(width))
-            layers.append(nn.ReLU())
+            layers.append(ACTIVATIONS[config.activation]())
             size = width
         last = nn.Linear(size, 2 * self.continuous + (1 if self.discrete else 0))
         uniform_(last, generator, gain=0.1)  # near-zero wishes at the start
         layers.append(last)
         self.layers = nn.Sequential(*layers)
+        self.activation: ActivationName = config.activation
         self.half_precision = False
         """Multiply in bfloat16; weights stay float32, outputs are rounded to bfloat16."""
         self._gains_by_onednn = any(products.by_onednn(USUAL_BATCH, *sides) for sides in pairwise(config.hidden))
 
     def forward(self, features: Tensor) -> PolicyOutput:
         if self.half_precision or self._gains_by_onednn:
-            out = mlp(features, layers_of(self.layers), half=self.half_precision)[0]
+            layers = layers_of(self.layers)
+            out = mlp(features, layers, half=self.half_precision, activation=self.activation)[0]
         else:
             out = self.layers(features)
         c = self.continuous

@@ -116,6 +116,7 @@ def test_settings_that_cannot_hold_are_refused() -> None:
         {"learning_rate_end": 1e-5},
         {"target_rate": 0.1},
         {"temperature": 0.5},
+        {"temperature_fixed": True},
         {"target_entropy": -5.0},
         {"backup_entropy": True},
         {"target_subset": 1},
@@ -230,6 +231,48 @@ def test_begin_hands_the_learning_rate_on() -> None:
         optimiser.step(torch.stack([p.square().sum() for p in optimiser.parameters]).sum())
     for p, old in zip(learner.critic.parameters(), before, strict=True):
         torch.testing.assert_close(p.detach(), old, atol=1e-6, rtol=0.0)
+
+
+def test_a_fixed_temperature_stays_and_may_be_nought() -> None:
+    for temperature in (0.0, 0.3):
+        learner = SacLearner(SHAPES, SMALL, SacConfig(temperature=temperature, temperature_fixed=True), seed=0)
+        metrics = [learner.update(batch_of(32, step)) for step in range(4)][-1]
+        assert float(metrics["temperature"]) == pytest.approx(temperature)
+        assert float(learner.log_temperature.detach().exp()) == pytest.approx(temperature)
+        assert all(bool(torch.isfinite(value)) for value in metrics.values())
+    with pytest.raises(ConfigError, match=r"sac\.temperature"):
+        SacConfig(temperature=0.0)
+
+
+def test_rates_that_are_set_between_updates_hold_from_the_next_one_on() -> None:
+    learner = SacLearner(SHAPES, SMALL, SacConfig(), seed=0)
+    learner.update(batch_of(32, 0))
+
+    def weights() -> dict[str, torch.Tensor]:
+        return {name: value for name, value in learner.state().items() if not name.startswith(("adam.", "average."))}
+
+    def moved(before: dict[str, torch.Tensor]) -> set[str]:
+        return {name.partition(".")[0] for name, value in weights().items() if not torch.equal(value, before[name])}
+
+    before, learner.target_rate = weights(), 0.0
+    learner.update(batch_of(32, 1))
+    assert moved(before) == {"actor", "critic", "log_temperature", "updates", "generator"}
+    before, learner.target_rate = weights(), 0.1
+    learner.set_learning_rate(0.0)
+    learner.update(batch_of(32, 2))
+    learner.update(batch_of(32, 3))
+    assert learner.learning_rate == 0.0
+    assert moved(before) == {"target", "updates", "generator"}
+
+
+def test_critics_may_be_wider_than_the_actor() -> None:
+    learner = SacLearner(SHAPES, NetworkConfig(hidden=(8,), critic_hidden=(16, 12)), SacConfig(), seed=0)
+    learner.update(batch_of(32, 0))
+    widths = [value.shape[-1] for name, value in learner.critic.named_parameters() if name.endswith("weight")]
+    assert widths == [16, 12, 2]
+    assert learner.actor.head.layers[0].out_features == 8
+    with pytest.raises(ConfigError, match=r"network\.critic_hidden"):
+        NetworkConfig(critic_hidden=(0,))
 
 
 @pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"learning_rate_end": -1.0}, {"turned_colours": 1.5}])

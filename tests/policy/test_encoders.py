@@ -104,6 +104,19 @@ def test_every_encoder_learns_from_pictures_of_any_size(kind: str, size: tuple[i
     assert bool(first.grad.abs().sum() > 0)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_pictures_may_have_other_channels_than_three(channels: int) -> None:
+    encoder = ImageEncoder("conv", (16, 24), 7, generator(), channels=channels)
+    images = torch.randint(0, 256, (2, 16, 24, channels), generator=generator(), dtype=torch.uint8)
+    encoder(images).square().sum().backward()
+    first = next(encoder.trunk.parameters())
+    assert first.shape[1] == channels
+    assert first.grad is not None
+    assert bool((first.grad.abs().sum(dim=(0, 2, 3)) > 0).all())
+    with pytest.raises(ConfigError, match=r"network\.encoder.*takes three"):
+        ImageEncoder("resnet10", (48, 48), 7, generator(), channels=channels)
+
+
 def test_weights_are_read_without_the_classifier(resnet10: Path, tmp_path: Path) -> None:
     trunk = make_trunk("resnet10", torch.Generator().manual_seed(7))
     load_trunk(trunk, resnet10)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy import products
-from robot_rlhf.policy.mlp import mlp
-from robot_rlhf.policy.networks import Critic, EnsembleLinear, EnsembleNorm, NetworkConfig, Shapes, layers_of
+from robot_rlhf.policy.mlp import ACTIVATIONS, ActivationName, mlp
+from robot_rlhf.policy.networks import ActorHead, Critic, EnsembleLinear, EnsembleNorm, NetworkConfig, Shapes, layers_of
 
 
 def network(members: int, sizes: tuple[int, ...], *, norm: bool) -> nn.Sequential:
@@ -101,3 +102,28 @@ def test_the_critic_is_that_of_its_modules() -> None:
     assert torch.equal(critic(features, action), expected)
     critic.half_precision = True
     torch.testing.assert_close(critic(features, action), expected, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("norm", [True, False])
+def test_every_activation_is_that_of_the_modules(activation: ActivationName, norm: bool) -> None:
+    config = NetworkConfig(hidden=(16, 16), activation=activation, critic_layer_norm=norm, actor_layer_norm=norm)
+    critic = Critic(Shapes(3, 2, None), config, 3, torch.Generator().manual_seed(0))
+    head = ActorHead(Shapes(3, 2, None), config, 3, torch.Generator().manual_seed(0))
+    x = torch.randn(9, 5, generator=torch.Generator().manual_seed(1))
+    expected = critic.layers(x.expand(2, 9, 5))
+    out = critic(x[:, :3], x[:, 3:])
+    torch.testing.assert_close(out, expected)
+    assert all(type(module) is not torch.nn.ReLU for module in head.layers) or activation == "relu"
+    gradients = [torch.autograd.grad(value.square().sum(), list(critic.parameters())) for value in (out, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    calm = head(x[:, :3])
+    critic.half_precision = head.half_precision = True
+    torch.testing.assert_close(critic(x[:, :3], x[:, 3:]), expected, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(head(x[:, :3]).mean, calm.mean, atol=0.05, rtol=0.05)
+
+
+def test_another_activation_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"network\.activation.*'swish'.*relu, tanh"):
+        NetworkConfig(activation="swish")  # pyright: ignore[reportArgumentType]
