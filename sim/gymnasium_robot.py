@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import ActionLayout, Command, CommandLayout, Observation, Outcome, RobotSpec
-from robot_rlhf.errors import ConfigError, RobotError, ShapeError, StaleError
+from robot_rlhf.errors import ConfigError, RobotError, ShapeError, StaleError, UnknownNameError
+from robot_rlhf.parts import find_part
 from robot_rlhf.timing import Clock, FakeClock
+from sim.known_environments import EnvironmentFacts, facts_of
 
 _IDENTITY = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
+SUCCESS_KEYS = ("is_success", "success", "succeed")
+"""Of info: what environments call their success."""
 _TRUTH = {"reward": 1, "success": 1, "terminated": 1, "truncated": 1}
 
 
@@ -22,12 +26,23 @@ class GymnasiumRobot:
 
     Vectors of the observation are joined into Observation.scene['state'], in the order of the observation space;
     uint8 pictures (H, W, 3) become cameras. The environment's reward is kept as Observation.privileged['reward'],
-    for evaluation only; 'success' beside it is info['is_success'] or info['success'] where the environment tells,
-    else that it terminated. An episode that is over stays as it ended, with reward 0, until the task resets it.
+    for evaluation only; 'success' beside it is info['is_success'], info['success'] or info['succeed'] where the
+    environment tells, else that it terminated. An episode that is over stays as it ended, with reward 0, until the task
+    resets it.
+
+    Of well-known environments it is known which action entry is a gripper's, and which relative positions matter
+    (`relative`, for FeatureConfig.relative); see sim.known_environments.
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], clock: Clock, *, control_period: float | None = None, camera: str = "image"
+        self,
+        env: gym.Env[Any, Any],
+        clock: Clock,
+        *,
+        control_period: float | None = None,
+        camera: str = "image",
+        gripper: str | None = None,
+        facts: EnvironmentFacts | None = None,
     ) -> None:
         """Read the environment's spaces.
 
@@ -36,10 +51,15 @@ class GymnasiumRobot:
             clock: stamps observations; a FakeClock is advanced by one control period per command.
             control_period: seconds per step; None takes 1 / env.metadata['render_fps'].
             camera: name of the picture of an environment whose whole observation is one.
+            gripper: action entry, 'action0' to 'action<m-1>', that opens (from the middle of its bounds up) and closes
+                a gripper. It is then called 'gripper', and learned as a choice of two. None: as in the facts.
+            facts: what the spaces do not tell; None looks the environment up by its id.
 
         Raises:
             ConfigError: the environment has another kind of actions or observations than this robot can stand for.
+            UnknownNameError: there is no such action entry, or the facts name parts that the observation has not.
         """
+        facts = facts_of(env) if facts is None else facts
         self.env = env
         self._clock = clock
         self._space = _box_of_actions(env)
@@ -49,18 +69,30 @@ class GymnasiumRobot:
         lower = self._space.low.ravel().astype(np.float64)
         upper = self._space.high.ravel().astype(np.float64)
         names = tuple(f"action{i}" for i in range(lower.size))
+        self._gripper = facts.gripper if gripper is None else _index_of(gripper, names)
+        if self._gripper is not None and not 0 <= self._gripper < len(names):
+            raise ConfigError(f"gripper: got entry {self._gripper} of the action, allowed 0 to {len(names) - 1}")
         self._spec = RobotSpec(
             joint_names=(),
             position_lower=np.zeros(0, np.float32),
             position_upper=np.zeros(0, np.float32),
             speed_max=np.zeros(0, np.float32),
             control_period=period,
-            action=ActionLayout(names, np.ones(len(names), np.float32), "none"),
+            action=ActionLayout(
+                tuple("gripper" if i == self._gripper else name for i, name in enumerate(names)),
+                np.ones(len(names), np.float32),
+                "none",
+            ),
             command=CommandLayout("direct", names, lower, upper),
             cameras=cameras,
             scene={"state": sum(vectors.values())} if vectors else {},
             privileged=_TRUTH,
         )
+        ends = np.cumsum([0, *vectors.values()]).tolist()
+        spans = {"state" if name == camera else name: slice(*ends[k : k + 2]) for k, name in enumerate(vectors)}
+        self.relative = tuple((_place(a, spans), _place(b, spans)) for a, b in facts.relative)
+        """Pairs of parts of scene['state'] whose relative positions matter, as FeatureConfig.relative takes them."""
+        self._opening = 1.0
         self._seen: Any = None
         self._truth: dict[str, NDArray[np.float32]] = {}
         self._forget()
@@ -88,8 +120,8 @@ class GymnasiumRobot:
             tool_target_in_base=_IDENTITY,
             tool_velocity=still,
             tool_wrench=still,
-            gripper=1.0,
-            gripper_target=1.0,
+            gripper=self._opening,
+            gripper_target=self._opening,
             images={name: np.asarray(seen[name]) for name in self._cameras},
             scene={"state": np.concatenate(parts)} if parts else {},
             privileged=self._truth,
@@ -119,12 +151,16 @@ class GymnasiumRobot:
     def _step(self, target: NDArray[np.float64]) -> None:
         action = target.reshape(self._space.shape).astype(self._space.dtype)
         self._seen, reward, terminated, truncated, info = self.env.step(action)
-        told = next((info[key] for key in ("is_success", "success") if key in info), terminated)
+        if self._gripper is not None:
+            middle = 0.5 * (self._spec.command.lower + self._spec.command.upper)
+            self._opening = float(target[self._gripper] >= middle[self._gripper])
+        told = next((info[key] for key in SUCCESS_KEYS if key in info), terminated)
         values = {"reward": reward, "success": told, "terminated": terminated, "truncated": truncated}
         self._truth = {name: np.array([float(value)], np.float32) for name, value in values.items()}
 
     def _forget(self) -> None:
         self._truth = {name: np.zeros(1, np.float32) for name in _TRUTH}
+        self._opening = 1.0
 
 
 class GymnasiumTask:
@@ -175,6 +211,18 @@ def _read_observation_space(space: gym.Space[Any], camera: str) -> tuple[dict[st
         else:
             vectors[name] = int(np.prod(part.shape))
     return vectors, cameras
+
+
+def _index_of(name: str, names: tuple[str, ...]) -> int:
+    if name not in names:
+        raise UnknownNameError("action entry", name, names)
+    return names.index(name)
+
+
+def _place(part: str, spans: Mapping[str, slice]) -> str:
+    """A part of the observation as entries of the joined state."""
+    found = find_part(part, spans)
+    return f"state[{found.start}:{found.stop}]"
 
 
 def _steps_per_second(env: gym.Env[Any, Any]) -> float:

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-NOUNS = frozenset({"datatypes", "episode", "errors", "ranges", "sight"})
+NOUNS = frozenset({"datatypes", "episode", "errors", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "rewards", "replay", "journal"})
 BELOW_LOOP = GROUND | ROOMS | {"learner"}

@@ -78,6 +78,7 @@ class CloningLearner:
         observation = augmented(
             batch.observation, self._generator, shift_pixels=c.shift_pixels, turned=c.turned_colours
         )
+        self.actor.encoder.note(observation)
         out = self.actor(observation)
         mask = self._weights(batch.source)
         loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)

@@ -124,7 +124,7 @@ class IqlLearner:
         self.critic = Critic(shapes, network, features, init).to(self.device)
         stateful, single = replace(shapes, action=0, gripper=None), replace(network, critics=1)
         self.value = Critic(stateful, single, features, init).to(self.device)  # of no action: V(s)
-        self.average = copy.deepcopy(self.actor).requires_grad_(False)
+        self.average = self.actor.follower()
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.updates = 0
         self.generator = torch.Generator(device=self.device).manual_seed(seed + 1)
@@ -157,6 +157,7 @@ class IqlLearner:
         self, batch: Batch, action: Tensor, is_open: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """One step of value, critics and encoder; returns metrics, features (B, F) and advantages (B,), detached."""
+        self.actor.encoder.note(batch.observation)
         features = self._encode(batch.observation)
         with torch.no_grad():
             executed = losses.of_executed_gripper(self.target(features, action), is_open).amin(dim=0)  # (B,)

@@ -123,7 +123,7 @@ class SacLearner:
         self.actor = Actor(shapes, network, init).to(self.device)
         self.critic = Critic(shapes, network, self.actor.encoder.size, init).to(self.device)
         self.critic.half_precision = self.actor.head.half_precision = self._half
-        self.average = copy.deepcopy(self.actor).requires_grad_(False)
+        self.average = self.actor.follower()
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_temperature = nn.Parameter(torch.tensor(float(config.temperature), device=self.device).log())
         self.log_temperature.requires_grad_(not config.temperature_fixed)
@@ -181,6 +181,7 @@ class SacLearner:
 
     def _learn(self, batch: Batch, noise: Noise) -> Mapping[str, Tensor]:
         """An update with nothing random in it."""
+        self.actor.encoder.note(batch.observation)
         action, is_open = split_action(batch.action, self._gripper)
         metrics, features = self._update_critic(batch, noise, action, is_open)
         if noise.policy is not None:
@@ -253,6 +254,7 @@ class SacLearner:
         policy = AdamState(list(self.actor.parameters()), 1e-3)
         for batch in batches:
             action, is_open = split_action(batch.action, self._gripper)
+            self.actor.encoder.note(batch.observation)
             features = self._encode(self._augment(batch.observation))
             out = self.actor.head(features)
             last = self._imitation(out, batch, action, is_open)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Array, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.encoders import FrozenEncoder
+from robot_rlhf.policy.vectors import Difference, find_differences
 from robot_rlhf.ranges import Range, check_ranges
 
 LEAD_GAIN = 25.0
@@ -40,6 +41,12 @@ class FeatureConfig:
     learned at one place holds at every other; height is always given."""
     near: float = 0.125
     """Metres of relative position that make 1.0."""
+    relative: tuple[tuple[str, str], ...] = ()
+    """Of a robot with native commands, whose numbers have no meaning we know: pairs of parts of its scene vectors whose
+    difference is given too, for example 'state[9:12] state[6:9]' for where the first is from the second."""
+    normalised: bool | None = None
+    """Give networks the state by mean and spread of what was learned from, which are part of the weights; None does so
+    for robots with native commands alone: those of others are scaled already."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0))
@@ -50,7 +57,8 @@ class Features:
 
     The state vector is put together from the action layout: positions for a robot that translates, rotation vectors
     for one that turns, the opening for one with a gripper. Every relative position is given in the base frame, in
-    which the actions are. A robot with a 'direct' command layout gives its scene vectors as they are.
+    which the actions are. A robot with a 'direct' command layout gives its scene vectors as they are; what networks
+    are to make of those, differences and normalising, is in `relative` and `normalised`.
     """
 
     def __init__(self, spec: RobotSpec, config: FeatureConfig, frozen: FrozenEncoder | None = None) -> None:
@@ -59,7 +67,8 @@ class Features:
             frozen: sees the configured cameras' pictures; its features then end the state vector instead of them.
 
         Raises:
-            ConfigError: the robot lacks a camera.
+            ConfigError: the robot lacks a camera, or is one whose relative positions are always given.
+            UnknownNameError: features.relative names no scene vector.
         """
         missing = [name for name in config.cameras if name not in spec.cameras]
         if missing:
@@ -78,6 +87,10 @@ class Features:
         self.frozen: dict[str, int] = {} if frozen is None else {n: frozen.size(sizes[n]) for n in sorted(sizes)}
         """Camera to the length of its frozen features."""
         self.size = self._count() + sum(self.frozen.values())
+        self.relative = self._find_relative()
+        """Differences that networks see beside the state vector."""
+        self.normalised = not self.cartesian if config.normalised is None else config.normalised
+        """Whether networks normalise the state vector."""
 
     def _count(self) -> int:
         if not self.cartesian:
@@ -88,6 +101,13 @@ class Features:
             per_pose = place + 3 + (3 if self.config.fine else 0) + (3 if self.turns else 0)
             size += per_pose * len(self.spec.scene)
         return size
+
+    def _find_relative(self) -> tuple[Difference, ...]:
+        if self.cartesian and self.config.relative:
+            raise ConfigError("features.relative: a robot moved by its tool pose gives all relative positions anyway")
+        ends = np.cumsum([0, *self.spec.scene.values()]).tolist()
+        spans = {name: slice(ends[k], ends[k + 1]) for k, name in enumerate(self.spec.scene)}
+        return find_differences(self.config.relative, spans if self.config.scene else {})
 
     def same_as(self, other: Features) -> bool:
         """Whether both make the same of every observation."""

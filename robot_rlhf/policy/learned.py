@@ -21,6 +21,8 @@ def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
         gripper=names.index("gripper") if "gripper" in names else None,
         cameras=features.cameras,
         frozen=features.frozen,
+        relative=features.relative,
+        normalised=features.normalised,
     )
 
 

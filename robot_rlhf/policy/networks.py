@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy import products
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
 from robot_rlhf.policy.mlp import ACTIVATIONS, ActivationName, Layer, mlp
+from robot_rlhf.policy.vectors import Difference, VectorView
 from robot_rlhf.ranges import MEMBERS, WIDTH, check_hidden, check_ranges
 
 USUAL_BATCH = 256
@@ -77,6 +79,10 @@ class Shapes:
     """Of the pictures that have not three."""
     frozen: Mapping[str, int] = field(default_factory=dict)
     """Name to length of the features that a frozen encoder makes; they follow the D entries of the state vector."""
+    relative: tuple[Difference, ...] = ()
+    """Differences between parts of the state vector that the networks see beside it."""
+    normalised: bool = False
+    """The state vector is in units of its own: networks see it by the mean and spread of what was learned from."""
 
 
 class PolicyOutput(NamedTuple):
@@ -133,7 +139,7 @@ def layers_of(modules: nn.Sequential, *, detached: bool = False) -> list[Layer]:
 
 
 class ObservationEncoder(nn.Module):
-    """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state passes through.
+    """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state is seen as Shapes says.
 
     Frozen features come as the end of 'state', in the order of their cameras' names, and are projected to latents.
     """
@@ -157,16 +163,22 @@ class ObservationEncoder(nn.Module):
         )
         self._parts = [shapes.state, *(shapes.frozen[name] for name in sorted(shapes.frozen))]
         self.frozen = nn.ModuleList(Projection(size, latent, generator) for size in self._parts[1:])
-        self.size = shapes.state + latent * (len(self.names) + len(self.frozen))
+        self.vector = VectorView(shapes.state, shapes.relative, normalised=shapes.normalised)
+        self.size = self.vector.size + latent * (len(self.names) + len(self.frozen))
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         state = observation["state"]
         if not (self.names or self.frozen):
-            return state
+            return self.vector(state)
         known, *parts = state.split(self._parts, dim=1)
+        known = self.vector(known)
         seen = [self.images[name](observation[name]) for name in self.names]
         seen += [project(part) for project, part in zip(self.frozen, parts, strict=True)]
         return torch.cat([known, *(latent.to(known.dtype) for latent in seen)], dim=1)
+
+    def note(self, observation: Mapping[str, Tensor]) -> None:
+        """Let the state vectors of a batch that is learned from enter what they are normalised by."""
+        self.vector.note(observation["state"][:, : self._parts[0]])
 
 
 class Critic(nn.Module):
@@ -253,6 +265,12 @@ class Actor(nn.Module):
 
     def forward(self, observation: Mapping[str, Tensor]) -> PolicyOutput:
         return self.head(self.encoder(observation))
+
+    def follower(self) -> Actor:
+        """A copy whose weights do not learn, and which normalises by the statistics of this one, now and later."""
+        twin = copy.deepcopy(self).requires_grad_(False)
+        twin.encoder.vector = self.encoder.vector
+        return twin
 
 
 def has_discrete_gripper(shapes: Shapes, config: NetworkConfig) -> bool:

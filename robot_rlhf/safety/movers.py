@@ -160,7 +160,8 @@ class ToolMover:
 class DirectMover:
     """Maps each action entry from [-1, 1] onto its command entry's bounds, at a limited rate.
 
-    Begins at zero, or at the bound nearest to it: a native command says nothing about where the robot is.
+    Begins at zero, or at the bound nearest to it: a native command says nothing about where the robot is. A gripper
+    entry >= 0 goes to the upper bound, < 0 to the lower one.
     """
 
     def __init__(self, spec: RobotSpec, limits: DirectLimits) -> None:
@@ -169,6 +170,7 @@ class DirectMover:
             raise ShapeError("ActionLayout.names of a direct robot", (spec.action.size,), (size,))
         if limits.rate_max.shape != (size,):
             raise ShapeError("DirectLimits.rate_max", limits.rate_max.shape, (size,))
+        self._gripper = spec.action.names.index(_GRIPPER) if _GRIPPER in spec.action.names else -1
         self._lower: list[float] = spec.command.lower.tolist()
         self._upper: list[float] = spec.command.upper.tolist()
         self._rate: list[float] = limits.rate_max.tolist()
@@ -183,6 +185,9 @@ class DirectMover:
         del observation
         target: list[float] = []
         limited = False
+        if self._gripper >= 0:
+            values = [*values]
+            values[self._gripper] = 1.0 if values[self._gripper] >= 0.0 else -1.0
         for value, old, low, high, rate in zip(values, self._target, self._lower, self._upper, self._rate, strict=True):
             wanted = min(max(low + 0.5 * (value + 1.0) * (high - low), low), high)
             allowed = min(max(wanted, old - rate), old + rate)
@@ -203,10 +208,13 @@ class DirectMover:
         self._target = list(target)
 
     def executed(self) -> list[float]:
-        return [
+        values = [
             min(max(2.0 * (value - low) / (high - low) - 1.0, -1.0), 1.0) if high > low else 0.0
             for value, low, high in zip(self._target, self._lower, self._upper, strict=True)
         ]
+        if self._gripper >= 0:
+            values[self._gripper] = 1.0 if values[self._gripper] >= 0.0 else -1.0
+        return values
 
 
 def mover_for(spec: RobotSpec, limits: ToolLimits | DirectLimits) -> Mover:

@@ -15,6 +15,7 @@ from robot_rlhf.learner.sac import Noise, SacConfig, SacLearner, as_given, from_
 from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy import products
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
+from robot_rlhf.policy.vectors import Difference
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 
 ALWAYS = SacConfig(actor_every=1, learning_rate_end=1e-4, learning_rate_updates=4)
@@ -117,8 +118,9 @@ def test_updates_with_products_by_onednn_compile(monkeypatch: pytest.MonkeyPatch
         (SHAPES, SMALL, {"precision": "bfloat16"}),
         (Shapes(3, 3, 2, {"front": (32, 32)}), SMALL, {}),
         (Shapes(3, 3, 2, {}, {"front": 64}), SMALL, {}),
+        (Shapes(3, 3, 2, relative=(Difference(0, 1, 2),), normalised=True), SMALL, {}),
     ],
-    ids=["subset", "bfloat16", "pictures", "frozen"],
+    ids=["subset", "bfloat16", "pictures", "frozen", "normalised"],
 )
 def test_every_kind_of_update_compiles(shapes: Shapes, network: NetworkConfig, changes: dict[str, Any]) -> None:
     config = dataclasses.replace(SacConfig(), **changes)

@@ -15,6 +15,7 @@ from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
+from robot_rlhf.policy.vectors import Difference
 from robot_rlhf.replay.augment import augmented
 from tests.conformance import LearnerConformance
 
@@ -69,6 +70,7 @@ VARIANTS = {
     "subset of ten": (SHAPES, NetworkConfig(hidden=(16,), critics=10), SacConfig(target_subset=2)),
     "backup entropy": (SHAPES, SMALL, SacConfig(backup_entropy=True)),
     "pictures": (Shapes(3, 3, 2, {"front": (32, 32), "wrist": (32, 32)}), SMALL, SacConfig()),
+    "normalised": (Shapes(3, 3, 2, relative=(Difference(0, 1, 2),), normalised=True), SMALL, SacConfig()),
 }
 
 

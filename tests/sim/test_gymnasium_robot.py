@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from robot_rlhf.datatypes import Action, Command, Outcome
-from robot_rlhf.errors import ConfigError, RobotError
+from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
+from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.ports import EndingTask, GoldTask, Robot, Task
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
 from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from sim.known_environments import EnvironmentFacts, facts_of
 from tests.conformance import RobotConformance, TaskConformance
 
 
@@ -167,3 +169,80 @@ def test_an_environment_that_is_over_ends_the_episode(tells: bool, ending: Outco
         assert ending is None
     else:
         assert task.ended(seen) is ending
+
+
+class Hand(gym.Env[dict[str, Any], np.ndarray]):
+    """A hand above a thing, with a gripper from 0 (closed) to 2; says `succeed` when it is closed."""
+
+    metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012  the declared type of gymnasium
+
+    def __init__(self) -> None:
+        self.action_space = gym.spaces.Box(np.array([-1.0, 0.0]), np.array([1.0, 2.0]), dtype=np.float64)
+        box = gym.spaces.Box(-9.0, 9.0, (2,), np.float64)
+        self.observation_space = gym.spaces.Dict({"thing": box, "hand": box})
+        self.told: list[list[float]] = []
+
+    def _seen(self) -> dict[str, Any]:
+        return {"thing": np.array([1.0, 2.0]), "hand": np.array([0.5, 4.0])}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict]:
+        super().reset(seed=seed)
+        return self._seen(), {}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        self.told.append(action.tolist())
+        return self._seen(), 0.0, False, False, {"succeed": bool(action[1] < 1.0)}
+
+
+def test_a_named_gripper_is_open_or_closed_and_seen_as_such() -> None:
+    env = Hand()
+    robot = GymnasiumRobot(env, FakeClock(), gripper="action1")
+    assert robot.spec.action.names == ("action0", "gripper")
+    task = GymnasiumTask(robot, name="hand", instruction="grasp", time_limit=9)
+    guard = GuardedRobot(robot, DirectLimits(np.array([np.inf, np.inf]), 1.0, 1.0), robot._clock)
+    first = guard.begin(lambda: task.reset(np.random.default_rng(0)))
+    assert (first.gripper, first.gripper_target) == (1.0, 1.0)
+    for wish, told, opening in ((-0.2, 0.0, 0.0), (0.3, 2.0, 1.0), (-1.0, 0.0, 0.0)):
+        executed = guard.act(Action(np.array([0.5, wish], np.float32))).executed
+        np.testing.assert_allclose(executed.values, [0.5, np.sign(wish)])
+        seen = guard.observe()
+        assert env.told[-1] == [0.5, told]
+        assert (seen.gripper, seen.gripper_target) == (opening, opening)
+        assert task.success(seen) is (opening == 0.0)
+    assert guard.begin(lambda: task.reset(np.random.default_rng(0))).gripper_target == 1.0
+    with pytest.raises(UnknownNameError, match=r"'action2'.*action0, action1"):
+        GymnasiumRobot(Hand(), FakeClock(), gripper="action2")
+
+
+def test_facts_name_the_gripper_and_the_relative_positions() -> None:
+    facts = EnvironmentFacts(relative=(("thing", "hand"), ("thing[0:1]", "hand[1:2]")), gripper=1)
+    robot = GymnasiumRobot(Hand(), FakeClock(), facts=facts)
+    assert robot.spec.action.names == ("action0", "gripper")
+    assert robot.relative == (
+        ("state[2:4]", "state[0:2]"),
+        ("state[2:3]", "state[1:2]"),
+    )  # a Dict space sorts its names
+    features = Features(robot.spec, FeatureConfig(relative=robot.relative))
+    assert (features.size, features.normalised) == (4, True)
+    assert [(d.of, d.to, d.width) for d in features.relative] == [(2, 0, 2), (2, 1, 1)]
+    with pytest.raises(UnknownNameError, match="'goal'"):
+        GymnasiumRobot(Hand(), FakeClock(), facts=EnvironmentFacts(relative=(("goal", "hand"),)))
+    with pytest.raises(ConfigError, match=r"gripper.*5.*0 to 1"):
+        GymnasiumRobot(Hand(), FakeClock(), facts=EnvironmentFacts(gripper=5))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "gripper", "pairs"),
+    [
+        ("FetchPickAndPlace-v4", 3, 2),
+        ("FetchPickAndPlaceDense-v4", 3, 2),
+        ("FetchReach-v4", None, 1),
+        ("gym_hil/PandaPickCube-v0", 3, 1),
+        ("Pendulum-v1", None, 0),
+    ],
+)
+def test_environments_are_known_by_their_names(identifier: str, gripper: int | None, pairs: int) -> None:
+    env = Hand()
+    env.spec = gym.envs.registration.EnvSpec(identifier)
+    assert (facts_of(env).gripper, len(facts_of(env).relative)) == (gripper, pairs)
+    assert facts_of(Hand()) == EnvironmentFacts()
