@@ -76,7 +76,11 @@ class Source(enum.IntEnum):
     HUMAN = 1
     DEMO = 2
     PRE_INTERVENTION = 3
+    """The policy's, shortly before a person took over."""
     OTHER = 4
+    """Nobody's choice."""
+    PROVEN = 5
+    """The policy's, from where nobody helped it any more to the success of its episode."""
 
 
 class Button(enum.Enum):

@@ -10,11 +10,11 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Batch, Source
+from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.ranges import WEIGHT, Range, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.replay.mixing import EVERYTHING, Group
+from robot_rlhf.replay.mixing import EVERYTHING, UNAIDED
 from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.rewards import transforms
 from robot_rlhf.rewards.clip_reward import ClipConfig
@@ -89,10 +89,6 @@ class RewardModelConfig:
         if self.gates.rules and not self.is_used:
             raise ConfigError("reward_model.gates: allowed with a learned reward: reward_model.file, .learns or .clip")
         check_ranges(self, "reward_model", scale=Range(0.0, 1e6, above=True), penalty=WEIGHT)
-
-
-UNAIDED: Group = frozenset({Source.POLICY, Source.PRE_INTERVENTION})
-"""What the policy did by itself; what people did at rest is nobody's action, and no practice."""
 
 
 class Rewarding:

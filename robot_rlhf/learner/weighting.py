@@ -15,7 +15,7 @@ Weighting = Literal["person", "iwr", "sirius"]
 policy's own too, the other half (Mandlekar et al. 2020). sirius: corrections half, the steps that led to them almost
 nothing, the policy's own what demonstrations leave (Liu et al. 2023)."""
 IMITATED = (Source.DEMO, Source.HUMAN, Source.POLICY, Source.PRE_INTERVENTION)
-"""Sources that are classes of IWR and Sirius; Source.OTHER is nobody's action."""
+"""Sources that are classes of IWR and Sirius; Source.OTHER is nobody's action, and PROVEN steps are the policy's."""
 CORRECTIONS = 0.5
 """Share of the loss of corrections."""
 BLAMED = 0.002
@@ -34,6 +34,8 @@ def class_masses(weighting: Weighting, counts: Mapping[Source, int]) -> dict[Sou
         counts: steps held, by source; 0 where one is missing.
     """
     held = {source: counts.get(source, 0) for source in IMITATED}
+    proven = counts.get(Source.PROVEN, 0)
+    held[Source.POLICY] += proven
     if weighting == "person":
         held = {source: held[source] for source in (Source.DEMO, Source.HUMAN)}
     total = sum(held.values())
@@ -47,7 +49,13 @@ def class_masses(weighting: Weighting, counts: Mapping[Source, int]) -> dict[Sou
         masses[Source.POLICY] = max(0.0, 1.0 - CORRECTIONS - masses[Source.DEMO] - BLAMED)
     present = {source: mass for source, mass in masses.items() if held[source] and mass > 0.0}
     whole = sum(present.values())
-    return {source: mass / whole for source, mass in present.items()}
+    shares = {source: mass / whole for source, mass in present.items()}
+    if proven and Source.POLICY in shares:  # one class of two sources
+        both = shares.pop(Source.POLICY)
+        shares |= {Source.PROVEN: both * proven / held[Source.POLICY]}
+        if proven < held[Source.POLICY]:
+            shares[Source.POLICY] = both - shares[Source.PROVEN]
+    return shares
 
 
 def weights_of(source: Tensor, masses: Mapping[Source, float]) -> Tensor:

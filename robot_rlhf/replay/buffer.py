@@ -194,7 +194,7 @@ class ReplayBuffer:
             if self._demonstration and source is not Source.OTHER:
                 source = Source.DEMO
             if source is Source.HUMAN and self.pre_intervention:
-                self._blame_policy()
+                self._rename_newest(Source.PRE_INTERVENTION, self.pre_intervention)
             number = self.written - 1
             slot = number % self.capacity_rows
             self._rows.write_transition(slot, values, reward, terminated, weight, source)
@@ -229,12 +229,17 @@ class ReplayBuffer:
                 end = self.written
             self._ledger.drop(first, end)
 
-    def _blame_policy(self) -> None:
-        """Relabel the policy's last steps before the step about to be added; they are the newest of every group."""
-        first, end = self._ledger.blame_policy(self.pre_intervention)
+    def prove(self) -> None:
+        """The newest episode succeeded: the policy's steps since anybody else's in it become PROVEN."""
+        with self.lock:
+            self._rename_newest(Source.PROVEN)
+
+    def _rename_newest(self, source: Source, most: int | None = None) -> None:
+        """Give another source to the policy's last steps; they are the newest of every group."""
+        first, end = self._ledger.rename_newest(source, most)
         if first < end:
             slots = torch.arange(first, end, device=self.device) % self.capacity_rows
-            label = torch.full((end - first,), float(Source.PRE_INTERVENTION), device=self.device)
+            label = torch.full((end - first,), float(source), device=self.device)
             self._rows.write_column(slots, self._rows.source, label)
 
     def indices(self, group: Group = EVERYTHING) -> Tensor:

@@ -120,6 +120,8 @@ class ReplayFeed:
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed.
 
+        In practice that succeeded, what the policy did since anybody helped it is proven.
+
         The parts of a paused episode are kept or taken out together.
         """
         self._paused = self._meta if end.outcome is Outcome.PAUSED else None
@@ -127,6 +129,8 @@ class ReplayFeed:
             failed = self._meta.kind is EpisodeKind.DEMONSTRATION and end.outcome is not Outcome.SUCCESS
             if failed or end.outcome is Outcome.DISCARDED:
                 self.buffer.discard(self._first)
+            elif end.outcome is Outcome.SUCCESS and self._meta.kind is EpisodeKind.PRACTICE:
+                self.buffer.prove()
         self.buffer.end()
         self._remember()
         self._meta = None

@@ -88,18 +88,25 @@ class Ledger:
         for number in range(max(first, self.oldest), min(end, self.written)):
             self.unlist(number)
 
-    def blame_policy(self, steps: int) -> tuple[int, int]:
-        """Up to `steps` newest transitions of the policy become PRE_INTERVENTION. Returns the first, and the end."""
+    def rename_newest(self, source: Source, most: int | None = None) -> tuple[int, int]:
+        """The open episode's newest transitions of the policy, back to anybody else's, get another source.
+
+        Args:
+            most: how many at most; None for all.
+
+        Returns:
+            The number of the first, and the one after the last.
+        """
         end = self.written - 1
         first = end
-        earliest = max(self.oldest, end - steps)
+        earliest = self.oldest if most is None else max(self.oldest, end - most)
         while first > earliest and self._source[(first - 1) % self.capacity] == Source.POLICY:
             first -= 1
         for members in self._members.values():
             members.drop_from(first)
         for number in range(first, end):
             self.unlist(number)
-            self.enlist(number, Source.PRE_INTERVENTION)
+            self.enlist(number, source)
         return first, end
 
     def group(self, group: Group) -> Members:

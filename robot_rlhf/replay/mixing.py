@@ -14,7 +14,9 @@ Group = frozenset[Source]
 
 PRIOR: Group = frozenset({Source.DEMO, Source.HUMAN})
 """What a person showed: demonstrations and corrections."""
-ONLINE: Group = frozenset({Source.POLICY, Source.HUMAN, Source.PRE_INTERVENTION, Source.OTHER})
+UNAIDED: Group = frozenset({Source.POLICY, Source.PROVEN, Source.PRE_INTERVENTION})
+"""What the policy did by itself."""
+ONLINE: Group = UNAIDED | {Source.HUMAN, Source.OTHER}
 """All that was collected while practising. Corrections are in both groups, as in HIL-SERL."""
 EVERYTHING: Group = PRIOR | ONLINE
 

@@ -19,7 +19,7 @@ from tests.replay.twin import ACTION, CAMERAS, STATE, Twin, observation
 ONLINE_SOURCES = [Source.POLICY, Source.HUMAN, Source.OTHER]
 SEGMENTS = st.lists(st.tuples(st.sampled_from(ONLINE_SOURCES), st.integers(1, 5)), max_size=4)
 EPISODES = st.lists(
-    st.tuples(SEGMENTS, st.booleans(), st.sampled_from(["terminated", "truncated", "broken", "open", "discarded"])),
+    st.tuples(SEGMENTS, st.booleans(), st.sampled_from(["terminated", "truncated", "broken", "open", "discarded", "proven"])),
     min_size=1,
     max_size=6,
 )
@@ -61,6 +61,9 @@ class Pair:
         if ending == "broken":
             self.buffer.end()
             self.twin.end()
+        if ending == "proven":
+            self.buffer.prove()
+            self.twin.prove()
         if ending == "discarded":
             self.buffer.discard(number)
             self.twin.discard()
@@ -72,7 +75,7 @@ class Pair:
         assert len(self.buffer) == len(wanted)
         for source in Source:
             assert self.buffer.counts[source] == sum(w["source"] is source for w in wanted.values())
-        for group in (PRIOR, ONLINE, frozenset({Source.POLICY}), frozenset({Source.PRE_INTERVENTION, Source.HUMAN})):
+        for group in (PRIOR, ONLINE, frozenset({Source.POLICY}), frozenset({Source.PRE_INTERVENTION, Source.PROVEN})):
             assert self.buffer.indices(group).tolist() == [n for n, w in sorted(wanted.items()) if w["source"] in group]
         if not wanted:
             return
@@ -139,6 +142,24 @@ def test_edges_of_interventions_have_their_own_neighbours() -> None:
         for name in CAMERAS:
             np.testing.assert_array_equal(batch.observation[name][k], observation(number)[name])
             np.testing.assert_array_equal(batch.next_observation[name][k], observation(number + 1)[name])
+
+
+def test_what_the_policy_did_since_it_was_helped_is_proven() -> None:
+    pair = Pair(50, 1, 1)
+    P, H, O = Source.POLICY, Source.HUMAN, Source.OTHER
+    B, S = Source.PRE_INTERVENTION, Source.PROVEN
+    for sources, found in (
+        ([P, P, P], [S, S, S]),
+        ([P, P, H, P, P], [P, B, H, S, S]),
+        ([P, P, H], [P, B, H]),
+        ([P, O, P], [P, O, S]),
+    ):
+        pair.play(sources, False, "terminated")
+        pair.buffer.prove()
+        pair.twin.prove()
+        pair.compare()
+        newest = pair.buffer.indices()[-len(sources) :]
+        assert pair.buffer.gather(newest).source.tolist() == found
 
 
 def test_newest_row_after_the_wrap_and_an_episode_longer_than_the_ring() -> None:

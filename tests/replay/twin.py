@@ -56,6 +56,12 @@ class Twin:
         }
         self.rows.append({"episode": self.episode, "observation": seen, "step": None, "discarded": False})
 
+    def prove(self) -> None:
+        for row in reversed([row for row in self.rows if row["episode"] == self.episode][:-1]):
+            if row["step"]["source"] is not Source.POLICY:
+                break
+            row["step"]["source"] = Source.PROVEN
+
     def end(self) -> None:
         """Broken off: the last step counts as truncated."""
         steps = [row["step"] for row in self.rows if row["episode"] == self.episode and row["step"]]

@@ -1,0 +1,75 @@
+"""Acting by the better of two proposals: what reinforcement learning found, and what people would do.
+
+Imitation bootstrapped reinforcement learning (Hu et al. 2023, arXiv 2311.02198), with two differences. What imitates
+goes on learning while people correct it, and is the mean of several networks: from the little data of a few minutes
+each alone succeeds by chance. And what was found acts only where every critic finds it better, so that a policy
+begins as what imitates and becomes more as the evidence grows.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from robot_rlhf.policy.mlp import mlp
+from robot_rlhf.policy.networks import (
+    Critic,
+    EnsembleLinear,
+    EnsembleNorm,
+    NetworkConfig,
+    PolicyOutput,
+    Shapes,
+    has_discrete_gripper,
+    layers_of,
+)
+
+LARGEST = 0.999
+"""Of a mean action's entries, whose inverse tanh is finite."""
+NO_SPREAD = -30.0
+"""Log standard deviation of what is done without noise."""
+
+
+class Imitators(nn.Module):
+    """K heads that only imitate; together they propose their mean action."""
+
+    def __init__(
+        self, shapes: Shapes, config: NetworkConfig, members: int, features: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.discrete = has_discrete_gripper(shapes, config)
+        self.continuous = shapes.action - (1 if self.discrete else 0)
+        size = features
+        layers: list[nn.Module] = []
+        for width in config.hidden:
+            layers.append(EnsembleLinear(members, size, width, generator))
+            if config.actor_layer_norm:
+                layers.append(EnsembleNorm(members, width))
+            layers.append(nn.ReLU())
+            size = width
+        layers.append(EnsembleLinear(members, size, self.continuous + (1 if self.discrete else 0), generator))
+        self.layers = nn.Sequential(*layers)
+
+    def members(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What each would do: actions (K, B, c) in [-1, 1], and log odds of opening (K, B) or None. Features (B, F)."""
+        out = mlp(features, layers_of(self.layers))
+        c = self.continuous
+        return torch.tanh(out[..., :c]), out[..., c] if self.discrete else None
+
+    def forward(self, features: Tensor) -> PolicyOutput:
+        """Their proposal, without spread."""
+        actions, logits = self.members(features)
+        mean = torch.atanh(actions.mean(dim=0).clamp(-LARGEST, LARGEST))
+        return PolicyOutput(mean, torch.full_like(mean, NO_SPREAD), None if logits is None else logits.mean(dim=0))
+
+
+def value_of_mode(critic: Critic, features: Tensor, out: PolicyOutput) -> Tensor:
+    """What each critic thinks of a proposal's likeliest action. Features (B, F) -> (E, B)."""
+    q = critic(features, torch.tanh(out.mean))
+    if out.gripper_logit is None:
+        return q[..., 0]
+    return torch.where(out.gripper_logit > 0.0, q[..., 1], q[..., 0])
+
+
+def is_better(critic: Critic, features: Tensor, one: PolicyOutput, other: PolicyOutput) -> Tensor:
+    """Whether every critic finds one proposal better than the other. Shape (B,), bool."""
+    return (value_of_mode(critic, features, one) > value_of_mode(critic, features, other)).all(dim=0)
