@@ -30,7 +30,7 @@ def clone_same_data(config: TrainConfig, journal: Path) -> dict[str, Any]:
     for _ in range(UPDATES // 10):
         trainer.learner.warm_start(batches(10, 256, {PRIOR: 1.0}))
     seconds = time.monotonic() - begun
-    policy = build_policy(config, spec, sample=False)
+    policy = build_policy(config, spec, practises=False)
     policy.load(trainer.learner.snapshot())
     result = final_evaluation(config, policy)
     return {

@@ -81,7 +81,7 @@ def train_sb3(config: TrainConfig) -> dict[str, Any]:
     begun = time.monotonic()
     model.learn(config.steps)
     seconds = time.monotonic() - begun
-    station = evaluation_station(config, build_policy(config, environment.world.spec, sample=False))
+    station = evaluation_station(config, build_policy(config, environment.world.spec, practises=False))
     station.policy = _Predictor(model, environment.features)
     result = evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
     nobody = {"hands_on_seconds": 0.0, "at_machine_seconds": 0.0}

@@ -39,6 +39,7 @@ WIDTH = Range(1, 4_096)
 """Units of a layer, entries of a vector; the widest networks of the field have as many."""
 MEMBERS = Range(1, 100)
 """Of an ensemble."""
+MEMBERS_OR_NONE = Range(0, 100)
 RATE = Range(0.0, 1.0, above=True)
 """Of learning, or of an average."""
 WEIGHT = Range(0.0, 1e6)

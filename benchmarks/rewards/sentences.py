@@ -185,7 +185,7 @@ class _Ends:
 def measured(run: Path, seed: int, episodes: int, *, trained: bool = True) -> list[Observation]:
     """The last observations of unaided episodes; untrained: of a policy that stands still."""
     config = replace(read_yaml(run / "config.yaml"), cameras=(), reward_model=RewardModelConfig())
-    policy = build_policy(config, build_world(config, FakeClock()).spec, sample=False)
+    policy = build_policy(config, build_world(config, FakeClock()).spec, practises=False)
     policy.load(read_snapshot(run / "checkpoints" / "policy.safetensors")[0])
     station = evaluation_station(config, policy)
     ends = _Ends()

@@ -122,7 +122,7 @@ class _Arm:
         self.name = arm_name(number, config.arms)
         self.clock = FakeClock()
         self.world = build_world(config, self.clock)
-        self.policy = build_policy(config, self.world.spec, sample=True)
+        self.policy = build_policy(config, self.world.spec, practises=True)
         self.person = None if config.supervisor is None else build_person(self.world, config.supervisor)
         self.tally = Tally(self.world.spec.control_period)
         self.inbox = WeightsInbox(run.exchange)

@@ -28,7 +28,7 @@ class Bookkeeping:
     def __init__(self, folder: RunFolder, config: TrainConfig, spec: RobotSpec, *, resumed: bool, quiet: bool) -> None:
         self.folder = folder
         self.config = config
-        self.judge = Judge(config, folder, build_policy(config, spec, sample=False), resumed=resumed)
+        self.judge = Judge(config, folder, build_policy(config, spec, practises=False), resumed=resumed)
         self.stopwatch = Stopwatch(folder.seconds, resumed=resumed)
         self.tally = Tally(spec.control_period)
         self.metrics = MetricsLog(folder)

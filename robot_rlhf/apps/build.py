@@ -93,9 +93,10 @@ def build_person(world: World, config: PersonConfig) -> SimulatedPerson:
     )
 
 
-def build_policy(config: TrainConfig, spec: RobotSpec, *, sample: bool) -> LearnedPolicy:
-    """The policy network, without weights yet."""
-    return LearnedPolicy(spec, build_features(config, spec), config.network, sample=sample)
+def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> LearnedPolicy:
+    """The policy network, without weights yet; one that practises explores."""
+    exploration = config.exploration if practises else None
+    return LearnedPolicy(spec, build_features(config, spec), config.network, exploration=exploration)
 
 
 def build_features(config: TrainConfig, spec: RobotSpec) -> Features:

@@ -19,6 +19,7 @@ from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.policy.features import FeatureConfig
+from robot_rlhf.policy.learned import ExplorationConfig
 from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SECONDS, SEED, SHARE, Range, check_ranges
 from robot_rlhf.rewards.network import RewardConfig
@@ -202,6 +203,7 @@ class TrainConfig:
     """Threads of the learner; one is fastest for policies from state."""
     features: FeatureConfig = field(default_factory=FeatureConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    exploration: ExplorationConfig = field(default_factory=ExplorationConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     sac: SacConfig = field(default_factory=SacConfig)
     cloning: CloningConfig = field(default_factory=CloningConfig)

@@ -74,7 +74,7 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))
     torch.set_num_threads(config.threads)
     spec = build_world(config, FakeClock(), cameras=bool(config.features.cameras)).spec
-    policy = build_policy(config, spec, sample=False)
+    policy = build_policy(config, spec, practises=False)
     path = folder.chosen if options.which == "best" else folder.policy
     if path is None or not path.exists():
         again = f"robot-rlhf train --resume {shlex.quote(str(options.run))}"

@@ -279,7 +279,7 @@ class _Offline:
 
     def _finish(self, trainer: Trainer, interrupted: bool) -> dict[str, Any]:
         snapshot, final, not_measured = trainer.learner.averaged(), None, ""
-        policy = build_policy(self.config, self.spec, sample=False)
+        policy = build_policy(self.config, self.spec, practises=False)
         policy.load(snapshot)
         simulated = self.config.robot == "simulated"
         if interrupted:

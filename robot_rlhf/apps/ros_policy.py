@@ -209,7 +209,7 @@ class PolicyCore:
         policy = self.deployed
         self.learner: RobotLink | None = None
         if values["learner"] != "none":
-            policy = build_policy(config, spec, sample=True)
+            policy = build_policy(config, spec, practises=True)
             self.learner = stack.enter_context(
                 RobotLink(
                     folder,
@@ -302,7 +302,7 @@ class PolicyCore:
             return {}
         policy = self.deployed
         if self.learner is not None:
-            policy = build_policy(self.config, self.guard.spec, sample=False)
+            policy = build_policy(self.config, self.guard.spec, practises=False)
             try:
                 policy.load(self.learner.newest())
             except CheckpointError as error:

@@ -79,7 +79,7 @@ def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec
             f"{values['evaluate']}; allowed: a run that has learned one, steps:=0 and evaluate:=0 for demonstrations "
             "alone, or learner:=spawn"
         )
-    policy = build_policy(config, spec, sample=False)
+    policy = build_policy(config, spec, practises=False)
     policy.load(read_snapshot(folder.chosen)[0])
     return policy
 

@@ -60,7 +60,7 @@ class SingleTraining:
         self.synchronous = config.mode == "synchronous"
         self.clock: Clock = FakeClock() if self.synchronous else MonotonicClock()
         self.world: World = build_world(config, self.clock)
-        self.policy = build_policy(config, self.world.spec, sample=True)
+        self.policy = build_policy(config, self.world.spec, practises=True)
         self.book = Bookkeeping(run_folder, config, self.world.spec, resumed=resumed, quiet=quiet)
         self.tally = self.book.tally
         self.trainer: Trainer | None = None

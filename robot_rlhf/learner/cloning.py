@@ -11,9 +11,8 @@ from torch import Tensor
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.sac import imitation_mask
 from robot_rlhf.learner.state import AdamState, snapshot_of
-from robot_rlhf.learner.weighting import Weighting, class_masses, weights_of
+from robot_rlhf.learner.weighting import Weighting, class_masses, imitation_mask, weights_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import RATE, SHARE, SHIFT, WEIGHT, check_ranges

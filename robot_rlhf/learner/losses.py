@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 LOG_2PI = math.log(2.0 * math.pi)
+SMALL = 1e-12
+"""Added to a variance, whose root has no gradient at 0."""
 
 
 def tanh_gaussian_log_prob(noise: Tensor, log_std: Tensor, raw: Tensor) -> Tensor:
@@ -87,6 +89,14 @@ def actor_loss(value: Tensor, neg_entropy: Tensor, temperature: Tensor, weight: 
     return ((temperature * neg_entropy - value) * weight).mean()
 
 
+def cautious_value(values: Tensor, caution: float) -> Tensor:
+    """The critics' mean less `caution` of their standard deviations, as a lower confidence bound. (E, B) -> (B,)."""
+    mean = values.mean(dim=0)
+    if not caution:
+        return mean
+    return mean - caution * (values - mean).square().mean(dim=0).add(SMALL).sqrt()
+
+
 def temperature_loss(log_temperature: Tensor, neg_entropy: Tensor, target_entropy: float) -> Tensor:
     """Raises the temperature while the policy's entropy is below its target (SAC v2, eq. 18).
 
@@ -108,15 +118,16 @@ def cloning_loss(
     """Squared error of the tanh mean plus cross entropy of the gripper, averaged over the rows in the mask.
 
     Args:
-        mean: Before the tanh. Shape (B, c).
-        gripper_logit: Log odds of opening, or None. Shape (B,).
+        mean: Before the tanh. Shape (B, c); or (K, B, c) of K networks, whose losses are summed.
+        gripper_logit: Log odds of opening, or None. Shape (B,) or (K, B).
         action: Executed continuous action. Shape (B, c).
         is_open: 1 where the executed gripper is open, or None. Shape (B,).
         mask: Weight of each row, 0 for rows not to be imitated. Shape (B,).
     """
-    error = (torch.tanh(mean) - action).square().sum(dim=1)
+    error = (torch.tanh(mean) - action).square().sum(dim=-1)
     if gripper_logit is not None and is_open is not None:
-        error = error + functional.binary_cross_entropy_with_logits(gripper_logit, is_open, reduction="none")
+        wanted = is_open.expand_as(gripper_logit)
+        error = error + functional.binary_cross_entropy_with_logits(gripper_logit, wanted, reduction="none")
     return (error * mask).sum() / mask.sum().clamp(min=1.0)
 
 

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
+from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.compiled import Compiled
+from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.precision import WantedPrecision, precision_on
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.weighting import imitation_mask
+from robot_rlhf.policy.imitators import Imitators
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -26,7 +29,7 @@ from robot_rlhf.policy.networks import (
     split_action,
 )
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
-from robot_rlhf.ranges import AT_LEAST_ONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
+from robot_rlhf.ranges import AT_LEAST_ONE, MEMBERS_OR_NONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import augmented
 
 BATCH_COLUMNS = ("action", "reward", "discount", "source", "weight", "index")
@@ -57,6 +60,17 @@ class SacConfig:
     """Count the entropy of the next action in the TD target."""
     target_subset: int = 2
     """The TD target is the least of this many critics, drawn anew each update (REDQ)."""
+    caution: float = 0.0
+    """The actor follows the critics' mean less so many of their standard deviations: it keeps away from what they
+    disagree about."""
+    imitators: int = 0
+    """Networks that only imitate. Their mean acts, and is what TD targets count on, unless every critic finds what the
+    actor proposes better (policy/imitators.py). 0: the actor alone."""
+    imitators_average_rate: float = 0.01
+    """Share of the imitators that flows into their running average per actor update."""
+    proven_weight: float = 1.0
+    """Weight, for the imitators, of the policy's own steps that led to success unaided, beside a person's
+    (self-imitation, Oh et al. 2018)."""
     actor_every: int = 2
     """Critic updates per update of actor and temperature."""
     return_bounds: tuple[float, float] | None = (-1.0, 1.0)
@@ -91,6 +105,9 @@ class SacConfig:
         check_ranges(self, "sac", target_entropy=Range(-1e6, 1e6))
         check_ranges(self, "sac", temperature=Range(0.0 if self.temperature_fixed else 1e-12, 1e6))
         check_ranges(self, "sac", cloning_weight=WEIGHT, cloning_weight_end=WEIGHT, encoder_cloning=WEIGHT)
+        check_ranges(
+            self, "sac", imitators=MEMBERS_OR_NONE, imitators_average_rate=RATE, proven_weight=WEIGHT, caution=WEIGHT
+        )
         check_ranges(self, "sac", turned_colours=SHARE, return_bounds=Range(-1e6, 1e6))
         if self.return_bounds is not None and not self.return_bounds[0] < self.return_bounds[1]:
             raise ConfigError(f"sac.return_bounds: got {self.return_bounds}, allowed: the lower one first")
@@ -124,6 +141,13 @@ class SacLearner:
         self.critic = Critic(shapes, network, self.actor.encoder.size, init).to(self.device)
         self.critic.half_precision = self.actor.head.half_precision = self._half
         self.average = self.actor.follower()
+        self.imitation: Imitation | None = None
+        if config.imitators:
+            imitators = Imitators(shapes, network, config.imitators, self.actor.encoder.size, init).to(self.device)
+            imitators.half_precision = self._half
+            self.imitation = Imitation(
+                imitators, proven_weight=config.proven_weight, average_rate=config.imitators_average_rate
+            )
         self.target = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_temperature = nn.Parameter(torch.tensor(float(config.temperature), device=self.device).log())
         self.log_temperature.requires_grad_(not config.temperature_fixed)
@@ -158,12 +182,15 @@ class SacLearner:
         self._imitation_weight.fill_(self.cloning_weight)
         self._averaging_rate.fill_(averaging_rate(self.config.average_rate, self.updates // self.config.actor_every))
         if self.config.learning_rate_end is not None:
-            self.set_learning_rate(self.learning_rate)
+            self._set_rates(self.learning_rate)
         return self.updates % self.config.actor_every == 0
 
     def set_learning_rate(self, value: float) -> None:
         """From the next update on; what a schedule of the config begins from. May be 0."""
         self._first_rate = value
+        self._set_rates(value)
+
+    def _set_rates(self, value: float) -> None:
         for optimiser in self._optimisers.values():
             optimiser.set_learning_rate(value)
 
@@ -202,6 +229,11 @@ class SacLearner:
             next_q = self.target(next_features, next_action)  # (E, B, 1 or 2)
             next_q = (next_q if noise.subset is None else next_q[noise.subset]).amin(dim=0)
             next_value = self._expected(next_q, out)
+            metrics: dict[str, Tensor] = {}
+            if self.imitation is not None:
+                imitators_value = self.imitation.value(self.target, next_features, noise.subset)
+                metrics["actor_ahead_share"] = (next_value > imitators_value).float().mean()
+                next_value = torch.maximum(next_value, imitators_value)
             if self.config.backup_entropy:
                 next_value = next_value - self.log_temperature.exp() * neg_entropy
             low, high = self.config.return_bounds or (None, None)
@@ -216,7 +248,7 @@ class SacLearner:
         self._optimisers["value"].step(objective)
         if self.target_rate:
             follow(self.target, self.critic, self.target_rate)
-        metrics = {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
+        metrics |= {"critic_loss": loss.detach(), "q_mean": q.detach().mean(), "q_max": q.detach().max()}
         return metrics, features.detach()
 
     def _update_actor(
@@ -224,7 +256,8 @@ class SacLearner:
     ) -> dict[str, Tensor]:
         out = self.actor.head(features)
         new_action, neg_entropy = self._sample(out, noise)
-        value = self._expected(self.critic(features, new_action, detached=True).mean(dim=0), out)
+        values = self._expected(self.critic(features, new_action, detached=True), out)  # (E, B)
+        value = losses.cautious_value(values, self.config.caution)
         temperature = self.log_temperature.detach().exp()
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
         metrics: dict[str, Tensor] = {}
@@ -236,6 +269,8 @@ class SacLearner:
         if not self.config.temperature_fixed:  # neither's gradient meets the other's
             objective = loss + losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
         self._optimisers["policy"].step(objective)
+        if self.imitation is not None:
+            metrics["imitators_loss"] = self.imitation.learn(features, batch, action, is_open)
         follow(self.average, self.actor, self._averaging_rate)
         return metrics | {
             "actor_loss": loss.detach(),
@@ -260,7 +295,11 @@ class SacLearner:
             last = self._imitation(out, batch, action, is_open)
             spread = losses.spread_loss(out.mean, out.log_std, action, imitation_mask(batch.source))
             policy.step(last + 0.05 * spread)
+            if self.imitation is not None:
+                self.imitation.learn(features.detach(), batch, action, is_open)
         follow(self.average, self.actor, 1.0)
+        if self.imitation is not None:
+            self.imitation.settle()
         return float(last.detach())
 
     def warm_critic(self, batches: Iterable[Batch]) -> None:
@@ -290,12 +329,16 @@ class SacLearner:
         return losses.of_executed_gripper(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
 
     def snapshot(self) -> WeightSnapshot:
-        """The newest actor: what practises, so that mistakes of the critic are met and mended."""
-        return snapshot_of(self.actor, self.updates)
+        """The newest policy: what practises, so that mistakes of the critic are met and mended."""
+        if self.imitation is None:
+            return snapshot_of(self.actor, self.updates)
+        return snapshot_of(self.actor, self.updates, imitators=self.imitation.imitators, judge=self.target)
 
     def averaged(self) -> WeightSnapshot:
-        """The running average of the actor: what is evaluated and deployed, free of the newest one's swings."""
-        return snapshot_of(self.average, self.updates)
+        """Its running average: what is evaluated and deployed, free of the newest one's swings."""
+        if self.imitation is None:
+            return snapshot_of(self.average, self.updates)
+        return snapshot_of(self.average, self.updates, imitators=self.imitation.average, judge=self.target)
 
     def state(self) -> Mapping[str, Tensor]:
         own = {
@@ -303,11 +346,11 @@ class SacLearner:
             "generator": self.generator.get_state(),
             "log_temperature": self.log_temperature.detach().clone(),
         }
-        return own | state_of(self._modules(), self._optimisers)
+        return own | state_of(self._modules(), self._all_optimisers())
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
-        load_state_of(state, self._modules(), self._optimisers)
+        load_state_of(state, self._modules(), self._all_optimisers())
         with torch.no_grad():
             self.log_temperature.copy_(state["log_temperature"])
         self.generator.set_state(state["generator"].cpu())
@@ -323,23 +366,25 @@ class SacLearner:
         held = [self.log_temperature, self._imitation_weight, self._averaging_rate]
         for module in self._modules().values():
             held += [*module.parameters(), *module.buffers()]
-        for optimiser in self._optimisers.values():
+        for optimiser in self._all_optimisers().values():
             held += optimiser.held()
         return list({id(tensor): tensor for tensor in held}.values())
 
     def _write_out(self, on: bool) -> None:
-        for optimiser in self._optimisers.values():
+        for optimiser in self._all_optimisers().values():
             optimiser.written_out = on
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _modules(self) -> dict[str, nn.Module]:
-        return {
-            "actor": self.actor,
-            "average": self.average,
-            "critic": self.critic,
-            "target": self.target,
-        }
+        modules = {"actor": self.actor, "average": self.average, "critic": self.critic, "target": self.target}
+        if self.imitation is not None:
+            modules |= {"imitators": self.imitation.imitators, "imitators_average": self.imitation.average}
+        return modules
+
+    def _all_optimisers(self) -> dict[str, AdamState]:
+        """Those of one learning rate, and the imitators', which has its own."""
+        return self._optimisers | ({} if self.imitation is None else {"imitators": self.imitation.optimiser})
 
     def _augment(self, observation: Mapping[str, Tensor], *, colours: bool = True) -> Mapping[str, Tensor]:
         c = self.config
@@ -402,8 +447,3 @@ def from_given(given: Mapping[str, Tensor]) -> tuple[Batch, Noise]:
     batch = Batch(observation=below("observation/"), next_observation=below("next_observation/"), **columns)
     drawn = below("noise/")
     return batch, Noise(drawn["following"], drawn.get("subset"), drawn.get("policy"))
-
-
-def imitation_mask(source: Tensor) -> Tensor:
-    """1 for demonstrations and corrections, else 0. Shape (B,)."""
-    return ((source == Source.DEMO) | (source == Source.HUMAN)).to(torch.float32)

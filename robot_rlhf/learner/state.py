@@ -139,9 +139,12 @@ def averaging_rate(rate: float, updates: int) -> float:
     return 1.0 - (1.0 - rate) * updates / (updates + POWER)
 
 
-def snapshot_of(module: nn.Module, version: int) -> WeightSnapshot:
-    """The module's weights as NumPy arrays."""
-    return WeightSnapshot(version, {k: v.detach().cpu().numpy().copy() for k, v in module.state_dict().items()})
+def snapshot_of(module: nn.Module, version: int, **beside: nn.Module) -> WeightSnapshot:
+    """The module's weights as NumPy arrays; those of modules beside it as '<name>.<tensor>'."""
+    tensors = dict(module.state_dict())
+    for name, other in beside.items():
+        tensors |= {f"{name}.{key}": value for key, value in other.state_dict().items()}
+    return WeightSnapshot(version, {key: value.detach().cpu().numpy().copy() for key, value in tensors.items()})
 
 
 def state_of(modules: Mapping[str, nn.Module], optimisers: Mapping[str, AdamState]) -> dict[str, Tensor]:

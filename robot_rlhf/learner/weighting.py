@@ -76,3 +76,8 @@ def weights_of(source: Tensor, masses: Mapping[Source, float]) -> Tensor:
         share[of] = mass
     held = torch.bincount(index, minlength=len(Source)).clamp(min=1)
     return len(source) * (share / held)[index]
+
+
+def imitation_mask(source: Tensor) -> Tensor:
+    """1 for demonstrations and corrections, else 0. Shape (B,)."""
+    return ((source == Source.DEMO) | (source == Source.HUMAN)).to(torch.float32)

@@ -1,9 +1,9 @@
 """Acting by the better of two proposals: what reinforcement learning found, and what people would do.
 
-Imitation bootstrapped reinforcement learning (Hu et al. 2023, arXiv 2311.02198), with two differences. What imitates
-goes on learning while people correct it, and is the mean of several networks: from the little data of a few minutes
-each alone succeeds by chance. And what was found acts only where every critic finds it better, so that a policy
-begins as what imitates and becomes more as the evidence grows.
+Imitation bootstrapped reinforcement learning (Hu et al. 2023, arXiv 2311.02198), with three differences. What imitates
+goes on learning while people correct it. It is the mean of several networks: of those that learn from the few minutes
+that a person gives, each alone succeeds by chance. And what was found acts only where every critic finds it better, so
+that a policy begins as what imitates, and becomes more as the evidence grows.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robot_rlhf.policy.mlp import mlp
+from robot_rlhf.policy.mlp import ActivationName, mlp
 from robot_rlhf.policy.networks import (
     Critic,
-    EnsembleLinear,
-    EnsembleNorm,
     NetworkConfig,
     PolicyOutput,
     Shapes,
+    ensemble,
     has_discrete_gripper,
     layers_of,
 )
@@ -32,33 +31,31 @@ NO_SPREAD = -30.0
 class Imitators(nn.Module):
     """K heads that only imitate; together they propose their mean action."""
 
+    taught: Tensor
+    """1 once there was something to imitate; before, nobody should act by them. 0-d."""
+
     def __init__(
         self, shapes: Shapes, config: NetworkConfig, members: int, features: int, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.discrete = has_discrete_gripper(shapes, config)
         self.continuous = shapes.action - (1 if self.discrete else 0)
-        size = features
-        layers: list[nn.Module] = []
-        for width in config.hidden:
-            layers.append(EnsembleLinear(members, size, width, generator))
-            if config.actor_layer_norm:
-                layers.append(EnsembleNorm(members, width))
-            layers.append(nn.ReLU())
-            size = width
-        layers.append(EnsembleLinear(members, size, self.continuous + (1 if self.discrete else 0), generator))
-        self.layers = nn.Sequential(*layers)
+        sizes = (features, *config.hidden, self.continuous + (1 if self.discrete else 0))
+        self.layers = ensemble(members, sizes, generator, norm=config.actor_layer_norm, activation=config.activation)
+        self.activation: ActivationName = config.activation
+        self.half_precision = False
+        self.register_buffer("taught", torch.zeros(()))
 
     def members(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What each would do: actions (K, B, c) in [-1, 1], and log odds of opening (K, B) or None. Features (B, F)."""
-        out = mlp(features, layers_of(self.layers))
+        """Features (B, F) to each one's mean before the tanh (K, B, c), and log odds of opening (K, B) or None."""
+        out = mlp(features, layers_of(self.layers), half=self.half_precision, activation=self.activation)
         c = self.continuous
-        return torch.tanh(out[..., :c]), out[..., c] if self.discrete else None
+        return out[..., :c], out[..., c] if self.discrete else None
 
     def forward(self, features: Tensor) -> PolicyOutput:
         """Their proposal, without spread."""
-        actions, logits = self.members(features)
-        mean = torch.atanh(actions.mean(dim=0).clamp(-LARGEST, LARGEST))
+        means, logits = self.members(features)
+        mean = torch.atanh(torch.tanh(means).mean(dim=0).clamp(-LARGEST, LARGEST))
         return PolicyOutput(mean, torch.full_like(mean, NO_SPREAD), None if logits is None else logits.mean(dim=0))
 
 

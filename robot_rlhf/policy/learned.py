@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from robot_rlhf.datatypes import Action, Observation, RobotSpec, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import Features
-from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, join_action
+from robot_rlhf.policy.imitators import Imitators, is_better
+from robot_rlhf.policy.networks import (
+    Actor,
+    Critic,
+    NetworkConfig,
+    PolicyOutput,
+    Shapes,
+    has_discrete_gripper,
+    join_action,
+)
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
+from robot_rlhf.ranges import SHARE, check_ranges
+
+
+@dataclass(frozen=True)
+class ExplorationConfig:
+    """How practice differs from what the policy thinks best."""
+
+    noise: float = 1.0
+    """Share of the policy's own standard deviation that practice draws with; 0 does what it thinks best."""
+    gripper: Literal["drawn", "likelier"] = "drawn"
+    """A gripper that is a choice of two: drawn anew in each period, or what the policy finds likelier."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "exploration", noise=SHARE)
 
 
 def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
@@ -27,21 +54,31 @@ def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
 
 
 class LearnedPolicy:
-    """Acts by the actor network; weights are swapped by `load` between steps.
+    """Acts by the actor network, or by what imitates where that is the better (policy/imitators.py): the weights tell
+    whether there are imitators. Weights are swapped by `load` between steps.
 
-    Sampling (for practice) draws its noise from the generator given to `act`; otherwise the mean action is taken, and
+    Exploring (in practice) draws its noise from the generator given to `act`; otherwise the mean action is taken, and
     the likelier gripper state.
     """
 
     def __init__(
-        self, spec: RobotSpec, features: Features, config: NetworkConfig, *, sample: bool, device: str = "cpu"
+        self,
+        spec: RobotSpec,
+        features: Features,
+        config: NetworkConfig,
+        *,
+        exploration: ExplorationConfig | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.sample = sample
+        """Args: exploration: None does what the policy thinks best."""
+        self.exploration = exploration
+        self._config = config
         self._features = features
         self._shapes = shapes_of(spec, features)
         self._device = torch.device(device)
         self._discrete = has_discrete_gripper(self._shapes, config)
         self._actor = Actor(self._shapes, config, torch.Generator()).to(self._device).requires_grad_(False)
+        self._judged: tuple[Imitators, Critic] | None = None
         self._version = -1
         self.checksum = ""
         """Of the weights that act; empty before the first."""
@@ -62,12 +99,34 @@ class LearnedPolicy:
         """
         if snapshot.version < 0:
             raise CheckpointError(f"weights: version is {snapshot.version}, allowed >= 0")
-        own = self._actor.state_dict()
+        judged = self._modules_beside(snapshot)
+        own = dict(self._actor.state_dict())
+        if judged is not None:
+            for prefix, module in zip(("imitators", "judge"), judged, strict=True):
+                own |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
         check_same_shapes("weights", shapes_in(snapshot.arrays), shapes_in(own), plural=True)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(np.array(snapshot.arrays[name])))
+        self._judged = judged
         self._version, self.checksum = snapshot.version, snapshot.checksum
+
+    def _modules_beside(self, snapshot: WeightSnapshot) -> tuple[Imitators, Critic] | None:
+        """Imitators and critics for such weights, those of the last ones where they fit; None for an actor alone."""
+        members = {
+            array.shape[0] for name, array in snapshot.arrays.items() if name.startswith("imitators.") and array.ndim
+        }
+        if not members:
+            return None
+        if self._judged is not None and {p.shape[0] for p in self._judged[0].parameters()} == members:
+            return self._judged
+        size, generator = self._actor.encoder.size, torch.Generator()
+        imitators = Imitators(self._shapes, self._config, min(members), size, generator)
+        judge = Critic(self._shapes, self._config, size, generator)
+        return (
+            imitators.to(self._device).requires_grad_(False),
+            judge.to(self._device).requires_grad_(False),
+        )
 
     @torch.no_grad()
     def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
@@ -84,19 +143,31 @@ class LearnedPolicy:
             name: torch.as_tensor(np.array(value), device=self._device).unsqueeze(0)
             for name, value in self._features(observation).items()
         }
-        out = self._actor(encoded)
+        features = self._actor.encoder(encoded)
+        out = self._best(features, self._actor.head(features))
         raw = out.mean
         is_open = None
         if self._discrete:
             assert out.gripper_logit is not None
             chance = torch.sigmoid(out.gripper_logit)
-            threshold = float(rng.random()) if self.sample else 0.5
+            drawn = self.exploration is not None and self.exploration.gripper == "drawn"
+            threshold = float(rng.random()) if drawn else 0.5
             is_open = (chance > threshold).to(raw.dtype)
-        if self.sample:
+        if self.exploration is not None and self.exploration.noise > 0.0:
             noise = torch.from_numpy(rng.standard_normal(raw.shape[1]).astype(np.float32)).to(self._device)
-            raw = raw + out.log_std.exp() * noise
+            raw = raw + self.exploration.noise * out.log_std.exp() * noise
         action = join_action(torch.tanh(raw), is_open, self._shapes.gripper if self._discrete else None)
         values = action[0].cpu().numpy()
         if not np.isfinite(values).all():
             raise InvalidValueError(f"policy (version {self._version}) action", values.tolist(), "finite numbers")
         return Action(values)
+
+    def _best(self, features: Tensor, found: PolicyOutput) -> PolicyOutput:
+        """What acts: the imitators' proposal, unless every critic finds better what the actor proposes."""
+        if self._judged is None:
+            return found
+        imitators, judge = self._judged
+        if not imitators.taught:
+            return found
+        imitated = imitators(features)
+        return found if bool(is_better(judge, features, found, imitated)) else imitated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -123,6 +123,25 @@ class EnsembleNorm(nn.Module):
         return torch.addcmul(self.offset, functional.layer_norm(x, x.shape[-1:]), self.gain)
 
 
+def ensemble(
+    members: int, sizes: Sequence[int], generator: torch.Generator, *, norm: bool, activation: ActivationName
+) -> nn.Sequential:
+    """E networks of equal shape side by side.
+
+    Args:
+        sizes: of the input, of each hidden layer, and of the output.
+        norm: LayerNorm after each hidden layer.
+    """
+    layers: list[nn.Module] = []
+    for size_in, size_out in pairwise(sizes[:-1]):
+        layers.append(EnsembleLinear(members, size_in, size_out, generator))
+        if norm:
+            layers.append(EnsembleNorm(members, size_out))
+        layers.append(ACTIVATIONS[activation]())
+    layers.append(EnsembleLinear(members, sizes[-2], sizes[-1], generator))
+    return nn.Sequential(*layers)
+
+
 def layers_of(modules: nn.Sequential, *, detached: bool = False) -> list[Layer]:
     """The layers of an ensemble's, or of a single network's, modules, as `mlp` takes them."""
     layers: list[Layer] = []
@@ -193,15 +212,10 @@ class Critic(nn.Module):
         self.members = config.critics
         self.discrete = has_discrete_gripper(shapes, config)
         size = features + shapes.action - (1 if self.discrete else 0)
-        layers: list[nn.Module] = []
-        for width in config.critic_hidden or config.hidden:
-            layers.append(EnsembleLinear(self.members, size, width, generator))
-            if config.critic_layer_norm:
-                layers.append(EnsembleNorm(self.members, width))
-            layers.append(ACTIVATIONS[config.activation]())
-            size = width
-        layers.append(EnsembleLinear(self.members, size, 2 if self.discrete else 1, generator))
-        self.layers = nn.Sequential(*layers)
+        sizes = (size, *(config.critic_hidden or config.hidden), 2 if self.discrete else 1)
+        self.layers = ensemble(
+            self.members, sizes, generator, norm=config.critic_layer_norm, activation=config.activation
+        )
         self.activation: ActivationName = config.activation
         self.half_precision = False
         """Multiply in bfloat16; weights stay float32, and Q is rounded to bfloat16 (about 0.004 near 1)."""

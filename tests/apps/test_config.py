@@ -161,7 +161,7 @@ def refusal(settings: dict[str, Any], spec: RobotSpec) -> str | None:
     try:
         config = build(TrainConfig, settings, "config.yaml")
         build_world(config, FakeClock())
-        build_policy(config, spec, sample=True)
+        build_policy(config, spec, practises=True)
         build_trainer(config, spec, lambda updates, metrics: None)
     except RobotRlhfError as error:
         return str(error)

@@ -129,7 +129,7 @@ def test_cloning_learns_from_it(imported: Path) -> None:
     assert dict(feed.episodes) == {"demonstration success": 2}
     assert len(feed.successes) == 2
     assert list(learn_offline(trainer.learner, trainer.buffer, 150, 32))[-1] == 150
-    policy = build_policy(config, spec, sample=False)
+    policy = build_policy(config, spec, practises=False)
     policy.load(trainer.learner.averaged())
     episode = next(iter(episodes(imported)))
     wished = policy.act(episode.observation(5), "slide the tool", np.random.default_rng(0)).values

@@ -154,7 +154,7 @@ def test_weights_of_an_earlier_learner_move_nothing(tmp_path: Path, monkeypatch:
     old = random_weights(settings, spec, 5)
     publish(folder.exchange, old, old, {})
     write_news(folder.exchange, replace(NEWS, version=5, updates=5, steps=100, recorded=100))
-    policy = build_policy(settings, spec, sample=True)
+    policy = build_policy(settings, spec, practises=True)
     with RobotLink(folder, settings, clock, policy) as learner:
         for _ in range(5):
             learner._inbox._look()

@@ -172,7 +172,7 @@ def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypat
         policy = nodes.start("policy")
         assert policy.wait(timeout=TIMEOUT) == 0, nodes.log("policy")
         config, spec = read_yaml(tmp_path / "run" / "config.yaml"), journal_spec(journal)
-        decider = build_policy(config, spec, sample=False)
+        decider = build_policy(config, spec, practises=False)
         decider.load(random_weights(config, spec, 3))
         write_snapshot(tmp_path / "run" / "checkpoints" / "policy.safetensors", random_weights(config, spec, 3))
         nodes = Nodes(tmp_path, stack, "none", demonstrations=0, steps=30, operator_required=False)

@@ -115,12 +115,13 @@ def test_updates_with_products_by_onednn_compile(monkeypatch: pytest.MonkeyPatch
     ("shapes", "network", "changes"),
     [
         (Shapes(3, 3, None), NetworkConfig(hidden=(32, 32), critics=4), {"backup_entropy": True}),
-        (SHAPES, SMALL, {"precision": "bfloat16"}),
+        (SHAPES, SMALL, {"precision": "bfloat16", "imitators": 2}),
+        (SHAPES, SMALL, {"imitators": 3, "caution": 1.0}),
         (Shapes(3, 3, 2, {"front": (32, 32)}), SMALL, {}),
         (Shapes(3, 3, 2, {}, {"front": 64}), SMALL, {}),
         (Shapes(3, 3, 2, relative=(Difference(0, 1, 2),), normalised=True), SMALL, {}),
     ],
-    ids=["subset", "bfloat16", "pictures", "frozen", "normalised"],
+    ids=["subset", "bfloat16", "imitators", "pictures", "frozen", "normalised"],
 )
 def test_every_kind_of_update_compiles(shapes: Shapes, network: NetworkConfig, changes: dict[str, Any]) -> None:
     config = dataclasses.replace(SacConfig(), **changes)

@@ -40,7 +40,8 @@ class Eager:
 
 
 def make(device: str = "cpu") -> tuple[SacLearner, ReplayBuffer]:
-    learner = SacLearner(SHAPES, NetworkConfig(hidden=(16, 16)), SacConfig(shift_pixels=2), seed=0, device=device)
+    config = SacConfig(shift_pixels=2, imitators=2, caution=1.0)
+    learner = SacLearner(SHAPES, NetworkConfig(hidden=(16, 16)), config, seed=0, device=device)
     cameras = dict(SHAPES.cameras)
     return learner, ReplayBuffer(200, state_size=3, action_size=3, cameras=cameras, discount=0.97, device=device)
 

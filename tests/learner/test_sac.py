@@ -71,6 +71,8 @@ VARIANTS = {
     "backup entropy": (SHAPES, SMALL, SacConfig(backup_entropy=True)),
     "pictures": (Shapes(3, 3, 2, {"front": (32, 32), "wrist": (32, 32)}), SMALL, SacConfig()),
     "normalised": (Shapes(3, 3, 2, relative=(Difference(0, 1, 2),), normalised=True), SMALL, SacConfig()),
+    "imitators": (SHAPES, SMALL, SacConfig(imitators=3, caution=1.0)),
+    "imitators of pictures": (Shapes(3, 3, 2, {"front": (32, 32)}), SMALL, SacConfig(imitators=2)),
 }
 
 
@@ -88,7 +90,7 @@ def test_same_seed_gives_equal_parameters_and_every_part_moves(variant: str) -> 
     still = [
         n
         for n in before
-        if n.startswith(("actor.", "critic.", "target.", "average.")) and torch.equal(before[n], first[n])
+        if n.startswith(("actor.", "critic.", "target.", "average.", "imitators")) and torch.equal(before[n], first[n])
     ]
     assert still == []
 
@@ -128,6 +130,8 @@ def test_settings_that_cannot_hold_are_refused() -> None:
         {"cloning_weight_end": 0.4},
         {"cloning_updates": 5},
         {"average_rate": 0.5},
+        {"caution": 1.0},
+        {"imitators": 2},
     ],
     ids=lambda change: next(iter(change)),
 )

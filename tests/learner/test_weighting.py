@@ -41,16 +41,23 @@ def person_per_step(counts: dict[Source, int]) -> dict[Source, float]:
     return {source: float(source in (Source.DEMO, Source.HUMAN)) for source in Source}
 
 
+def by_class(counts: dict[Source, int], weighting: Weighting) -> dict[Source, float]:
+    """What is proven is the policy's, and weighs as its other steps do."""
+    together = counts | {Source.POLICY: counts[Source.POLICY] + counts[Source.PROVEN], Source.PROVEN: 0}
+    per_step = TWINS[weighting](together)
+    return per_step | {Source.PROVEN: per_step[Source.POLICY]}
+
+
 TWINS = {"sirius": sirius_per_step, "iwr": iwr_per_step, "person": person_per_step}
 
 
 @given(counts=COUNTS, weighting=st.sampled_from(list(TWINS)))
 def test_masses_are_the_published_weights_per_step(counts: dict[Source, int], weighting: Weighting) -> None:
     masses = class_masses(weighting, counts)
-    if not any(counts[source] for source in IMITATED):
+    if not any(counts[source] for source in (*IMITATED, Source.PROVEN)):
         assert masses == {}
         return
-    per_step = TWINS[weighting](counts)
+    per_step = by_class(counts, weighting)
     of_class = {source: per_step[source] * counts[source] for source in Source}
     whole = sum(of_class.values())
     for source in Source:

@@ -13,7 +13,7 @@ from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import FeatureConfig, Features
-from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
+from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, join_action, split_action
 from robot_rlhf.timing import FakeClock
 from tests.conformance import PolicyConformance, sample_observation
@@ -22,11 +22,18 @@ SPEC = replace(FakeRobot(FakeClock()).spec, cameras={"front": (16, 16)}, scene={
 SMALL = NetworkConfig(hidden=(16,))
 
 
+EXPLORING = ExplorationConfig()
+
+
 def made(
-    *, sample: bool, cameras: tuple[str, ...] = (), network: NetworkConfig = SMALL, seed: int = 0
+    exploration: ExplorationConfig | None = None,
+    *,
+    cameras: tuple[str, ...] = (),
+    network: NetworkConfig = SMALL,
+    seed: int = 0,
 ) -> LearnedPolicy:
     features = Features(SPEC, FeatureConfig(cameras=cameras))
-    policy = LearnedPolicy(SPEC, features, network, sample=sample)
+    policy = LearnedPolicy(SPEC, features, network, exploration=exploration)
     policy.load(weights(network, cameras, seed))
     return policy
 
@@ -46,7 +53,7 @@ class TestSampling(PolicyConformance):
     action_size = 5
 
     def make_policy(self) -> LearnedPolicy:
-        return made(sample=True)
+        return made(EXPLORING)
 
     def make_observation(self) -> Observation:
         return observation()
@@ -56,7 +63,7 @@ class TestMeanFromPictures(PolicyConformance):
     action_size = 5
 
     def make_policy(self) -> LearnedPolicy:
-        return made(sample=False, cameras=("front",))
+        return made(cameras=("front",))
 
     def make_observation(self) -> Observation:
         return observation()
@@ -66,21 +73,21 @@ class TestContinuousGripper(PolicyConformance):
     action_size = 5
 
     def make_policy(self) -> LearnedPolicy:
-        return made(sample=True, network=NetworkConfig(hidden=(16,), gripper="continuous"))
+        return made(EXPLORING, network=NetworkConfig(hidden=(16,), gripper="continuous"))
 
     def make_observation(self) -> Observation:
         return observation()
 
 
 def test_the_mean_needs_no_randomness() -> None:
-    policy = made(sample=False)
+    policy = made()
     a, b = (policy.act(observation(), "", np.random.default_rng(seed)).values for seed in (0, 1))
     np.testing.assert_array_equal(a, b)
     assert a[4] in (-1.0, 1.0), "the gripper is a choice of two"
 
 
 def test_samples_scatter_around_the_mean_as_the_network_says() -> None:
-    policy, rng = made(sample=True), np.random.default_rng(0)
+    policy, rng = made(EXPLORING), np.random.default_rng(0)
     seen = observation()
     with torch.no_grad():
         encoded = {"state": torch.as_tensor(Features(SPEC, FeatureConfig()).state(seen)).unsqueeze(0)}
@@ -94,7 +101,7 @@ def test_samples_scatter_around_the_mean_as_the_network_says() -> None:
 
 
 def test_loading_changes_version_and_wishes() -> None:
-    policy = made(sample=False)
+    policy = made()
     before = policy.act(observation(), "", np.random.default_rng(0)).values
     assert policy.version == 11
     policy.load(WeightSnapshot(12, weights(seed=5).arrays))
@@ -103,7 +110,7 @@ def test_loading_changes_version_and_wishes() -> None:
 
 
 def test_equal_weights_wish_equally() -> None:
-    a, b = made(sample=False), made(sample=False)
+    a, b = made(), made(exploration=None)
     for seed in range(5):
         rng = np.random.default_rng(0)
         np.testing.assert_array_equal(
@@ -113,7 +120,7 @@ def test_equal_weights_wish_equally() -> None:
 
 @pytest.mark.parametrize("other", [NetworkConfig(hidden=(8,)), NetworkConfig(hidden=(16, 16))])
 def test_weights_of_another_architecture_are_refused_by_name(other: NetworkConfig) -> None:
-    policy = made(sample=False)
+    policy = made()
     before = policy.act(observation(), "", np.random.default_rng(0)).values
     with pytest.raises(CheckpointError, match=r"head\.layers"):
         policy.load(weights(other))
@@ -125,11 +132,11 @@ def test_missing_weights_are_named() -> None:
     arrays = dict(weights().arrays)
     name, _ = arrays.popitem()
     with pytest.raises(CheckpointError, match=f"lack {name!r}"):
-        made(sample=False).load(WeightSnapshot(1, arrays))
+        made().load(WeightSnapshot(1, arrays))
 
 
 def test_nan_weights_raise_when_they_act() -> None:
-    policy = made(sample=False)
+    policy = made()
     policy.load(WeightSnapshot(66, {name: np.full_like(value, np.nan) for name, value in weights().arrays.items()}))
     with pytest.raises(InvalidValueError, match=r"version 66.*finite"):
         policy.act(observation(), "", np.random.default_rng(0))
@@ -146,9 +153,9 @@ def test_an_action_split_and_joined_is_the_same(gripper: int) -> None:
     torch.testing.assert_close(join_action(*split_action(action, None), None), action)
 
 
-@pytest.mark.parametrize("sample", [True, False])
-def test_without_weights_it_refuses_to_act(sample: bool) -> None:
-    policy = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL, sample=sample)
+@pytest.mark.parametrize("exploration", [EXPLORING, None])
+def test_without_weights_it_refuses_to_act(exploration: ExplorationConfig | None) -> None:
+    policy = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL, exploration=exploration)
     with pytest.raises(NoWeightsError, match="no weights yet"):
         policy.act(observation(), "", np.random.default_rng(0))
     policy.load(weights())
@@ -157,7 +164,7 @@ def test_without_weights_it_refuses_to_act(sample: bool) -> None:
 
 
 def test_weights_of_no_learner_are_refused() -> None:
-    policy = made(sample=False)
+    policy = made()
     with pytest.raises(CheckpointError, match="version is -1"):
         policy.load(replace(weights(), version=-1))
     assert policy.version == 11

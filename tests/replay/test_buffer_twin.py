@@ -19,7 +19,9 @@ from tests.replay.twin import ACTION, CAMERAS, STATE, Twin, observation
 ONLINE_SOURCES = [Source.POLICY, Source.HUMAN, Source.OTHER]
 SEGMENTS = st.lists(st.tuples(st.sampled_from(ONLINE_SOURCES), st.integers(1, 5)), max_size=4)
 EPISODES = st.lists(
-    st.tuples(SEGMENTS, st.booleans(), st.sampled_from(["terminated", "truncated", "broken", "open", "discarded", "proven"])),
+    st.tuples(
+        SEGMENTS, st.booleans(), st.sampled_from(["terminated", "truncated", "broken", "open", "discarded", "proven"])
+    ),
     min_size=1,
     max_size=6,
 )
@@ -146,13 +148,13 @@ def test_edges_of_interventions_have_their_own_neighbours() -> None:
 
 def test_what_the_policy_did_since_it_was_helped_is_proven() -> None:
     pair = Pair(50, 1, 1)
-    P, H, O = Source.POLICY, Source.HUMAN, Source.OTHER
+    P, H, N = Source.POLICY, Source.HUMAN, Source.OTHER
     B, S = Source.PRE_INTERVENTION, Source.PROVEN
     for sources, found in (
         ([P, P, P], [S, S, S]),
         ([P, P, H, P, P], [P, B, H, S, S]),
         ([P, P, H], [P, B, H]),
-        ([P, O, P], [P, O, S]),
+        ([P, N, P], [P, N, S]),
     ):
         pair.play(sources, False, "terminated")
         pair.buffer.prove()

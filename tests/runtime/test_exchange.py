@@ -45,7 +45,7 @@ def snapshot(version: int, size: int = 4) -> WeightSnapshot:
 
 def policy() -> LearnedPolicy:
     spec = FakeRobot(FakeClock()).spec
-    return LearnedPolicy(spec, Features(spec, FeatureConfig()), NetworkConfig(hidden=(8,)), sample=False)
+    return LearnedPolicy(spec, Features(spec, FeatureConfig()), NetworkConfig(hidden=(8,)))
 
 
 def weights_of(policy: LearnedPolicy, version: int, value: float) -> WeightSnapshot:

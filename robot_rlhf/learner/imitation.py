@@ -1,0 +1,62 @@
+"""How the heads that only imitate learn, beside a learner that improves on them."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from robot_rlhf.datatypes import Batch, Source
+from robot_rlhf.learner import losses
+from robot_rlhf.learner.state import AdamState, follow
+from robot_rlhf.learner.weighting import imitation_mask
+from robot_rlhf.policy.imitators import Imitators, value_of_mode
+from robot_rlhf.policy.networks import Critic
+
+LEARNING_RATE = 1e-3
+"""As cloning's: what imitates keeps up with corrections, whatever the critics' rate is."""
+
+
+class Imitation:
+    """The imitators and their running average; they imitate people, and the policy where it succeeded unaided."""
+
+    def __init__(self, imitators: Imitators, *, proven_weight: float, average_rate: float) -> None:
+        """
+        Args:
+            proven_weight: of a step of the policy's that led to success unaided, beside a person's step.
+            average_rate: share of the newest weights that flows into the average per update.
+        """
+        self.imitators = imitators
+        self.average = copy.deepcopy(imitators).requires_grad_(False)
+        self.optimiser = AdamState(list(imitators.parameters()), LEARNING_RATE)
+        self._proven_weight = proven_weight
+        self._average_rate = average_rate
+
+    def learn(self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
+        """One step; each member learns from all rows. Features (B, F), continuous action (B, c) -> the loss, 0-d."""
+        mask = imitation_mask(batch.source)
+        if self._proven_weight:
+            mask = mask + self._proven_weight * (batch.source == Source.PROVEN).to(mask.dtype)
+        means, logits = self.imitators.members(features)
+        loss = losses.cloning_loss(means, logits, action, is_open, mask)
+        self.optimiser.step(loss)
+        with torch.no_grad():
+            self.imitators.taught.copy_(torch.maximum(self.imitators.taught, (mask.sum() > 0).to(mask.dtype)))
+            self.average.taught.copy_(self.imitators.taught)
+        follow(self.average, self.imitators, self._average_rate)
+        return loss.detach()
+
+    def value(self, critic: Critic, features: Tensor, subset: Tensor | None) -> Tensor:
+        """The least that critics think of the proposal; minus infinity before anything was imitated. Shape (B,).
+
+        Args:
+            subset: of the critics' numbers; None for all.
+        """
+        q = value_of_mode(critic, features, self.imitators(features))  # (E, B)
+        least = (q if subset is None else q[subset]).amin(dim=0)
+        return torch.where(self.imitators.taught > 0.0, least, torch.full_like(least, -torch.inf))
+
+    def settle(self) -> None:
+        """The average becomes the newest weights."""
+        follow(self.average, self.imitators, 1.0)

@@ -1,0 +1,241 @@
+"""What imitates beside the actor: what it learns from, what TD targets make of it, and when it acts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
+from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.learner import losses
+from robot_rlhf.learner.sac import Noise, SacConfig, SacLearner
+from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.policy.imitators import Imitators, is_better, value_of_mode
+from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
+from robot_rlhf.policy.networks import NetworkConfig, PolicyOutput, Shapes, split_action
+from tests.conformance import LearnerConformance, sample_observation
+from tests.learner.test_sac import SHAPES, SMALL, batch_of
+from tests.policy.test_learned import SPEC
+
+CONFIG = SacConfig(imitators=3, caution=1.0)
+NO_GRIPPER = Shapes(3, 3, None)
+
+
+def learner_of(config: SacConfig = CONFIG, shapes: Shapes = SHAPES, seed: int = 0) -> SacLearner:
+    return SacLearner(shapes, SMALL, config, seed=seed)
+
+
+class TestLearnerWithImitators(LearnerConformance):
+    def make_learner(self) -> SacLearner:
+        return learner_of()
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
+
+
+def proposal(learner: SacLearner, state: torch.Tensor) -> PolicyOutput:
+    assert learner.imitation is not None
+    with torch.no_grad():
+        return learner.imitation.imitators(state)
+
+
+@pytest.mark.parametrize("shapes", [SHAPES, NO_GRIPPER, Shapes(3, 3, 2, {"front": (32, 32)})])
+def test_the_proposal_is_the_mean_of_what_the_members_would_do(shapes: Shapes) -> None:
+    imitators = Imitators(shapes, SMALL, 4, 3, torch.Generator().manual_seed(1))
+    features = torch.randn(7, 3)
+    out = imitators(features)
+    means, logits = imitators.members(features)
+    assert means.shape == (4, 7, out.mean.shape[1])
+    torch.testing.assert_close(torch.tanh(out.mean), torch.tanh(means).mean(dim=0))
+    assert not torch.equal(means[0], means[1]), "members begin as different networks"
+    if logits is None:
+        assert shapes.gripper is None
+        assert out.gripper_logit is None
+    else:
+        torch.testing.assert_close(out.gripper_logit, logits.mean(dim=0))
+
+
+def test_members_learn_as_each_would_alone() -> None:
+    """The loss of K networks is the sum of theirs."""
+    g = torch.Generator().manual_seed(0)
+    mean, logit = torch.randn(3, 8, 2, generator=g), torch.randn(3, 8, generator=g)
+    action, is_open = torch.rand(8, 2, generator=g), torch.randint(0, 2, (8,), generator=g).float()
+    mask = torch.randint(0, 2, (8,), generator=g).float()
+    alone = [losses.cloning_loss(mean[k], logit[k], action, is_open, mask) for k in range(3)]
+    torch.testing.assert_close(losses.cloning_loss(mean, logit, action, is_open, mask), torch.stack(alone).sum())
+
+
+def test_they_imitate_people_and_own_successes_and_nothing_else() -> None:
+    """Each source wants another action; what is learned is the mean of those that are imitated."""
+    wanted = {Source.DEMO: 0.6, Source.HUMAN: 0.6, Source.PROVEN: 0.0, Source.POLICY: -0.9, Source.OTHER: -0.9}
+    batch = batch_of(500, 0, NO_GRIPPER)
+    sources = torch.tensor([int(s) for s in wanted]).repeat(100)
+    values = torch.tensor([wanted[Source(int(s))] for s in sources])
+    batch = replace(batch, source=sources, action=values[:, None].expand(500, 3).contiguous())
+    batch = replace(batch, observation={"state": torch.zeros(500, 3)})
+    for weight, mean in ((0.0, 0.6), (1.0, 0.4), (2.0, 0.3)):
+        learner = learner_of(SacConfig(imitators=2, proven_weight=weight), NO_GRIPPER)
+        for _ in range(150):
+            learner.warm_start([batch])
+        found = torch.tanh(proposal(learner, torch.zeros(1, 3)).mean)
+        torch.testing.assert_close(found, torch.full((1, 3), mean), atol=0.02, rtol=0.0)
+
+
+def test_nobody_taught_is_nobody_to_follow() -> None:
+    learner = learner_of()
+    assert learner.imitation is not None
+    for seed in range(4):
+        learner.update(batch_of(32, seed, source=Source.POLICY))
+    assert float(learner.imitation.imitators.taught) == 0.0
+    assert torch.isinf(learner.imitation.value(learner.target, torch.randn(5, 3), None)).all()
+    plain = learner_of(replace(CONFIG, imitators=0))
+    for seed in range(4):
+        plain.update(batch_of(32, seed, source=Source.POLICY))
+    ours, theirs = learner.state(), plain.state()
+    for name in theirs:
+        torch.testing.assert_close(ours[name], theirs[name], msg=lambda m, n=name: f"{n}: {m}")
+    learner.update(batch_of(32, 9, source=Source.HUMAN))
+    learner.update(batch_of(32, 9, source=Source.HUMAN))
+    assert float(learner.imitation.imitators.taught) == float(learner.imitation.average.taught) == 1.0
+
+
+def test_td_targets_count_on_the_better_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = learner_of(SacConfig(imitators=3, target_subset=2, return_bounds=None))
+    learner.warm_start([batch_of(32, 0)])
+    seen: list[torch.Tensor] = []
+    original = losses.td_target
+
+    def spy(reward: torch.Tensor, discount: torch.Tensor, next_value: torch.Tensor, **bounds: float) -> torch.Tensor:
+        seen.append(next_value)
+        return original(reward, discount, next_value, **bounds)
+
+    monkeypatch.setattr(losses, "td_target", spy)
+    batch = batch_of(64, 5)
+    noise = Noise(torch.randn(64, 2), None, None)
+    state = batch.next_observation["state"]
+    with torch.no_grad():
+        out = learner.actor.head(state)
+        action = torch.tanh(out.mean + out.log_std.exp() * noise.following)
+        by_actor = losses.expected_over_gripper(learner.target(state, action).amin(dim=0), out.gripper_logit)
+        imitated = proposal(learner, state)
+        by_imitators = value_of_mode(learner.target, state, imitated).amin(dim=0)
+    metrics = learner._learn(batch, noise)  # pyright: ignore[reportPrivateUsage]
+    torch.testing.assert_close(seen[0], torch.maximum(by_actor, by_imitators))
+    ahead = (by_actor > by_imitators).float().mean()
+    assert 0.0 < float(ahead) < 1.0
+    torch.testing.assert_close(metrics["actor_ahead_share"], ahead)
+
+
+def test_caution_is_a_lower_bound() -> None:
+    values = torch.tensor([[1.0, 0.0], [3.0, 0.0]], requires_grad=True)
+    torch.testing.assert_close(losses.cautious_value(values, 0.0), torch.tensor([2.0, 0.0]))
+    lower = losses.cautious_value(values, 2.0)
+    torch.testing.assert_close(lower, torch.tensor([0.0, 0.0]), atol=1e-5, rtol=0.0)
+    lower.sum().backward()
+    assert values.grad is not None
+    assert torch.isfinite(values.grad).all()
+    torch.testing.assert_close(values.grad[:, 0], torch.tensor([1.5, -0.5]))
+
+
+# -- acting ----------------------------------------------------------------------------------------------------------
+
+
+def acting(snapshot: WeightSnapshot, exploration: ExplorationConfig | None = None) -> LearnedPolicy:
+    policy = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL, exploration=exploration)
+    policy.load(snapshot)
+    return policy
+
+
+def taught(seed: int = 0, imitators: int = 3) -> SacLearner:
+    shapes = shapes_of(SPEC, Features(SPEC, FeatureConfig()))
+    learner = learner_of(SacConfig(imitators=imitators), shapes, seed)
+    learner.warm_start([batch_of(64, seed, shapes, Source.HUMAN)] * 5)
+    for step in range(6):
+        learner.update(batch_of(64, step, shapes))
+    return learner
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_it_acts_by_what_every_critic_finds_better(averaged: bool) -> None:
+    learner = taught()
+    assert learner.imitation is not None
+    policy = acting(learner.averaged() if averaged else learner.snapshot())
+    actor = learner.average if averaged else learner.actor
+    imitators = learner.imitation.average if averaged else learner.imitation.imitators
+    features = Features(SPEC, FeatureConfig())
+    choices = []
+    for seed in range(40):
+        seen = sample_observation(SPEC, 0.0, np.random.default_rng(seed))
+        state = torch.as_tensor(features.state(seen)).unsqueeze(0)
+        with torch.no_grad():
+            found, imitated = actor.head(state), imitators(state)
+            values = [value_of_mode(learner.target, state, out)[:, 0] for out in (found, imitated)]
+            better = bool((values[0] > values[1]).all())
+            assert better == bool(is_better(learner.target, state, found, imitated))
+        choices.append(better)
+        wanted = found if better else imitated
+        assert wanted.gripper_logit is not None
+        action = policy.act(seen, "", np.random.default_rng(0)).values
+        rest, is_open = split_action(torch.tensor(action)[None], 4)
+        torch.testing.assert_close(rest, torch.tanh(wanted.mean), atol=1e-5, rtol=0.0)
+        assert is_open is not None
+        assert bool(is_open) == bool(wanted.gripper_logit > 0)
+    assert len(set(choices)) == 2, "neither always"
+
+
+def test_weights_without_imitators_act_by_the_actor_alone_after_those_with_them() -> None:
+    learner, plain = taught(), taught(imitators=1)
+    seen = sample_observation(SPEC, 0.0, np.random.default_rng(0))
+    policy = acting(learner.snapshot())
+    alone = WeightSnapshot(9, {k: v for k, v in learner.snapshot().arrays.items() if k.startswith(("head", "encoder"))})
+    policy.load(alone)
+    np.testing.assert_array_equal(
+        policy.act(seen, "", np.random.default_rng(0)).values,
+        acting(alone).act(seen, "", np.random.default_rng(0)).values,
+    )
+    policy.load(plain.snapshot())  # of other numbers of imitators
+    np.testing.assert_array_equal(
+        policy.act(seen, "", np.random.default_rng(0)).values,
+        acting(plain.snapshot()).act(seen, "", np.random.default_rng(0)).values,
+    )
+
+
+@pytest.mark.parametrize("missing", ["judge.layers.0.weight", "imitators.layers.0.bias", "imitators.taught"])
+def test_incomplete_weights_are_refused_and_change_nothing(missing: str) -> None:
+    learner = taught()
+    policy = acting(learner.snapshot())
+    seen = sample_observation(SPEC, 0.0, np.random.default_rng(0))
+    before = policy.act(seen, "", np.random.default_rng(0)).values
+    arrays = {name: value for name, value in taught(5).snapshot().arrays.items() if name != missing}
+    with pytest.raises(CheckpointError, match=missing.replace(".", r"\.")):
+        policy.load(WeightSnapshot(12, arrays))
+    np.testing.assert_array_equal(policy.act(seen, "", np.random.default_rng(0)).values, before)
+
+
+def test_practice_draws_less_of_the_spread_and_keeps_the_gripper() -> None:
+    shapes = shapes_of(SPEC, Features(SPEC, FeatureConfig()))
+    snapshot = learner_of(replace(CONFIG, imitators=0), shapes).snapshot()
+    seen, rng = sample_observation(SPEC, 0.0, np.random.default_rng(0)), np.random.default_rng(0)
+    wide, narrow, still = (
+        np.stack([acting(snapshot, exploration).act(seen, "", rng).values for _ in range(500)])
+        for exploration in (
+            ExplorationConfig(gripper="likelier"),
+            ExplorationConfig(noise=0.3, gripper="likelier"),
+            ExplorationConfig(noise=0.0, gripper="likelier"),
+        )
+    )
+    spread = [np.arctanh(np.clip(drawn[:, :4], -0.999999, 0.999999)).std(axis=0) for drawn in (wide, narrow)]
+    np.testing.assert_allclose(spread[1] / spread[0], 0.3, rtol=0.15)
+    assert (still == acting(snapshot).act(seen, "", rng).values).all()
+    assert len({float(x) for x in wide[:, 4]}) == 1
+
+
+def test_settings_outside_their_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"sac\.imitators"):
+        SacConfig(imitators=-1)
+    with pytest.raises(ConfigError, match=r"exploration\.noise"):
+        ExplorationConfig(noise=1.5)
+    assert NetworkConfig().critics == 2
