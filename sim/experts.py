@@ -130,10 +130,13 @@ class PegInsertExpert(ScriptedExpert):
     STEADY_RANGE = 0.05
     """Within this distance of the mouth, m, a person moves the more carefully the nearer it is."""
     STEADIEST = 0.06
+    FEELING = 0.8
+    """Share of their shortest tap to which people can place the peg; from there on they press it down lightly and shift
+    it about until it falls in."""
 
-    def __init__(self, layout: ActionLayout, noise: float, clearance: float) -> None:
+    def __init__(self, layout: ActionLayout, noise: float, clearance: float, tap: float = 0.0) -> None:
         super().__init__(layout, noise)
-        self._tolerance = 0.4 * clearance
+        self._tolerance = max(0.4 * clearance, self.FEELING * tap * self._scale[0])
         self._entry_step = 1.5 * clearance
 
     def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:

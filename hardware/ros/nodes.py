@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from hardware.ros.parameters import Parameter
 from hardware.ros.topics import OPERATOR_TOPICS, POLICY_TOPICS, ROBOT_SIM_TOPICS, Topic
 
+_PEOPLE = (
+    *("attentive", "lazy", "late", "clumsy", "thorough"),
+    *("slow", "keys", "hasty", "distracted", "clinging", "novice"),
+)
+"""Simulated people who can drive at all."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -235,14 +241,14 @@ ROBOT_SIM = Node(
             "string",
             "none",
             "The simulated person at the gamepad",
-            choices=("none", "attentive", "lazy", "late", "clumsy", "thorough", "absent"),
+            choices=("none", *_PEOPLE, "absent"),
         ),
         Parameter(
             "demonstrator",
             "string",
             "clumsy",
             "The one who demonstrates",
-            choices=("attentive", "lazy", "late", "clumsy", "thorough"),
+            choices=_PEOPLE,
         ),
         Parameter("joy_rate", "double", 50.0, "Messages per second of the gamepad", 10.0, 200.0),
     ),

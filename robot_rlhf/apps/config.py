@@ -183,8 +183,8 @@ class TrainConfig:
     arms: int = 1
     """Simulated arms that practise at the same time; more than one in mode parallel only."""
     operator: str = "attentive"
-    """Who supervises practice: attentive, lazy, late, clumsy, thorough or absent; with a console any other name is
-    that of a real person."""
+    """Who supervises practice: one of the cast (attentive, slow, keys, late, hasty, distracted, clinging, novice), or
+    lazy, clumsy, thorough, absent; with a console any other name is that of a real person."""
     person: PersonConfig | None = None
     """A person of your own making instead of a preset."""
     demonstrator: str = "clumsy"

@@ -29,7 +29,7 @@ class RecordOptions:
     task_options: dict[str, float] = field(default_factory=dict[str, float])
     """Options of the task, for example clearance 0.0005."""
     demonstrator: str = "clumsy"
-    """Who demonstrates: attentive, lazy, late, clumsy or thorough."""
+    """Who demonstrates: clumsy, or for example attentive, slow, keys or novice."""
     demonstrations: int = 10
     """Successful demonstrations to record; failed tries are recorded as well."""
     cameras: tuple[str, ...] = ()

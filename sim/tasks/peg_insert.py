@@ -170,9 +170,10 @@ class PegInsert:
         near = 1.0 if depth > 0.0 else 1.0 - math.tanh(20.0 * gap)
         return 0.25 * near + 0.25 * near * (1.0 - math.tanh(10.0 * angle)) + 0.5 * depth
 
-    def expert(self, noise: float = 0.0) -> PegInsertExpert:
-        """A script that solves the task; `noise` is the spread of its wobble in actions, less near the hole."""
-        return PegInsertExpert(self.arm.spec.action, noise, self.clearance)
+    def expert(self, noise: float = 0.0, tap: float = 0.0) -> PegInsertExpert:
+        """A script that solves the task; `noise` is the spread of its wobble in actions, less near the hole, and `tap`
+        the shortest motion that the hands can make, as an action."""
+        return PegInsertExpert(self.arm.spec.action, noise, self.clearance, tap)
 
     def sense(self, arm: SimArm) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
         x, y, _ = arm.data.mocap_pos[0].tolist()

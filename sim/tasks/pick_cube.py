@@ -104,8 +104,11 @@ class PickCube:
         height = min(max(float(cube[2]) - HALF_SIDE, 0.0) / LIFT, 1.0)
         return 0.25 * (1.0 - math.tanh(5.0 * distance)) + grasped * (0.25 + 0.5 * height)
 
-    def expert(self, noise: float = 0.0) -> PickCubeExpert:
-        """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions."""
+    def expert(self, noise: float = 0.0, tap: float = 0.0) -> PickCubeExpert:
+        """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
+
+        No tap of a key is too long for it: the fingers open wide enough.
+        """
         return PickCubeExpert(self.arm.spec.action, noise)
 
     def sense(self, arm: SimArm) -> tuple[Mapping[str, Array], Mapping[str, Array]]:

@@ -103,6 +103,18 @@ def test_rewards_that_do_not_go_together(settings: dict[str, Any], said: str) ->
         TrainConfig(**settings)
 
 
+def test_a_person_of_an_older_run_is_the_one_they_were(tmp_path: Path) -> None:
+    """Settings of people that came later are missing in its file."""
+    path = tmp_path / "config.yaml"
+    write_yaml(dataclasses.replace(defaults_for("reach"), person=PersonConfig(attention=0.3, burst=None)), path)
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    later = ("sight_delay", "speed", "keyboard", "key_change", "mirror_rate", "mirror", "linger", "presence")
+    for name in later:
+        del settings["person"][name]
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    assert read_yaml(path).person == PersonConfig(attention=0.3, burst=None)
+
+
 ODD: tuple[Any, ...] = (None, True, -1, 0, 10**30, 0.5, float("nan"), float("inf"), "", "odd", "\x00", [], [[1]], ["a"])
 ODD += ([None], [float("nan")], {}, {"a": 1}, {1: 2}, {"a": {"b": []}}, datetime.date(2001, 1, 1), b"bytes")
 

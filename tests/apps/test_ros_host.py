@@ -28,6 +28,7 @@ from robot_rlhf.apps.ros_host import (
 from robot_rlhf.apps.ros_run import run_folder, run_settings
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters, stand_in_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from sim.person import PEOPLE
 
 
 def test_options_in_the_words_of_ros(tmp_path: Path) -> None:
@@ -81,6 +82,12 @@ def test_the_stand_ins_parameters_are_those_that_the_nodes_declare(task: str) ->
     for name in stand_in_parameters(task):
         values = read_parameters(NODES[name].parameters, parameters_of(text, f"/{name}", "file"), f"/{name}")
         assert values["task"] == task
+
+
+def test_every_simulated_person_can_hold_the_gamepad() -> None:
+    allowed = {parameter.name: parameter.choices for parameter in NODES["robot_sim"].parameters}
+    assert set(allowed["person"]) == {"none", *PEOPLE}
+    assert set(allowed["demonstrator"]) == {name for name, person in PEOPLE.items() if person.attention}
 
 
 def test_every_executable_has_an_entry_and_help(capsys: pytest.CaptureFixture[str]) -> None:

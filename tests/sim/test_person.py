@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,103 +12,15 @@ from robot_rlhf.datatypes import (
     Action,
     Button,
     Driver,
-    EpisodeEnd,
     EpisodeKind,
     EpisodeMeta,
     HumanInput,
-    Observation,
-    Outcome,
     Step,
 )
 from robot_rlhf.errors import InvalidValueError
-from robot_rlhf.safety.guard import GuardedRobot
-from robot_rlhf.timing import FakeClock
-from sim.eyes import REMAINING
 from sim.person import PEOPLE, PersonConfig, SimulatedPerson
-from sim.tasks import PegInsert, PickCube, Reach
 from tests.conformance import TeleopConformance
-
-TASKS: dict[str, Any] = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
-STEADY = PersonConfig(
-    reaction_delay=0.0, attention=1.0, patience=0.5, indulgence=0.0, burst=0.3, skill_noise=0.0, error_rate=0.0
-)
-"""Takes over as soon as half a second went by without progress, for six steps."""
-
-
-@dataclass
-class Scene:
-    """A task on the simulated arm whose robot only moves when the person moves it."""
-
-    config: PersonConfig
-    task_name: str = "reach"
-
-    def __post_init__(self) -> None:
-        self.clock = FakeClock()
-        self.task = TASKS[self.task_name](self.clock)
-        self.guard = GuardedRobot(self.task.arm, self.task.limits, self.clock)
-        self.spec = self.guard.spec
-        self.blind = False
-        self.person = SimulatedPerson(
-            self.config, self.spec, self.task.expert, REMAINING[self.task_name], self.task.success
-        )
-
-    def watch(
-        self,
-        steps: int,
-        seed: int = 0,
-        *,
-        kind: EpisodeKind = EpisodeKind.PRACTICE,
-        policy: Callable[[Observation], Action] | None = None,
-        until_success: bool = False,
-        obey: bool = True,
-    ) -> list[HumanInput]:
-        """What the person does, step by step, in one episode; without a policy the robot rests.
-
-        Args:
-            obey: False keeps the robot from doing what the person wants, so that there is never any progress.
-        """
-        self.task.reset(np.random.default_rng(seed))
-        self.guard.anchor()
-        observation = self.guard.observe()
-        self.person.on_episode_start(EpisodeMeta("e", "t", kind, seed, "p", "r"), observation)
-        read: list[HumanInput] = []
-        rest = Action(np.zeros(self.spec.action.size, np.float32))
-        for index in range(steps):
-            given = self.person.read()
-            assert given is not None
-            read.append(given)
-            driver = Driver.POLICY if given.action is None else Driver.HUMAN
-            wish = given.action or (policy(observation) if policy else rest)
-            executed = self.guard.act(wish if obey or given.action is None else rest).executed
-            following = self.guard.observe()
-            self.person.on_step(Step(index, observation, rest, executed, driver, 0.0, False, False, 0, "", following))
-            observation = following
-            if until_success and self.task.success(observation):
-                break
-        self.solved = bool(self.task.success(observation))
-        self.person.on_episode_end(EpisodeEnd("e", Outcome.TIME_LIMIT, len(read)))
-        return read
-
-
-def drives(read: list[HumanInput]) -> list[bool]:
-    return [r.action is not None for r in read]
-
-
-def first(read: list[HumanInput]) -> int:
-    """Number of the step at which the person takes over."""
-    return drives(read).index(True)
-
-
-def bursts(read: list[HumanInput]) -> list[int]:
-    """Lengths of the spans of driving, but for one that the end cut off."""
-    lengths, run = [], 0
-    for driving in drives(read):
-        if driving:
-            run += 1
-        elif run:
-            lengths.append(run)
-            run = 0
-    return lengths
+from tests.sim.scene import STEADY, Scene, as_bytes, bursts, drives, first
 
 
 class TestPerson(TeleopConformance):
@@ -122,10 +33,6 @@ class TestPerson(TeleopConformance):
         meta = EpisodeMeta("e", "reach", EpisodeKind.DEMONSTRATION, 0, "p", "r")
         scene.person.on_episode_start(meta, observation)
         return scene.person
-
-
-def as_bytes(read: list[HumanInput]) -> list[tuple[bytes, frozenset[Button]]]:
-    return [(b"" if r.action is None else r.action.values.tobytes(), r.buttons) for r in read]
 
 
 @pytest.mark.parametrize("preset", ["attentive", "clumsy"])
@@ -336,8 +243,13 @@ def test_everyone_can_show_the_task(task: str, preset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("attention", 1.5), ("reaction_delay", -1.0), ("skill_noise", float("nan")), ("burst", -0.1)]
+    ("name", "value"),
+    [
+        *(("attention", 1.5), ("reaction_delay", -1.0), ("skill_noise", float("nan")), ("burst", -0.1), ("speed", 0.0)),
+        *(("speed", 1.1), ("sight_delay", float("inf")), ("presence", -0.1), ("mirror_rate", 2.0), ("linger", -1.0)),
+        *(("key_change", float("inf")), ("mirror", float("nan")), ("sight_delay", 11.0)),
+    ],
 )
-def test_settings_that_cannot_be_are_named(name: str, value: float) -> None:
+def test_settings_that_cannot_be_are_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidValueError, match=f"PersonConfig.{name}"):
         PersonConfig(**{name: value})
