@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -16,11 +16,13 @@ from stable_baselines3.common.type_aliases import DictReplayBufferSamples, Repla
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
+from robot_rlhf.bridges.demonstrations import INTERVENTION, Demonstration
 from robot_rlhf.bridges.observations import WHOLE, ObservationLayout, torch_dtype
 from robot_rlhf.datatypes import Batch, Source
-from robot_rlhf.errors import ConfigError, ReplayError
+from robot_rlhf.errors import ConfigError, ReplayError, ShapeError
 from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.replay.mixing import EVERYTHING, Mix
+from robot_rlhf.replay.hindsight import Hindsight
+from robot_rlhf.replay.mixing import EVERYTHING, PRIOR, Mix, shares
 
 ALL: Mix = MappingProxyType({EVERYTHING: 1.0})
 """Uniform over everything that is held."""
@@ -42,6 +44,8 @@ class _Kept:
     reward: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
+    source: NDArray[np.int64] | None = None
+    """Who drove, as Source; None, in files of earlier versions: the policy."""
 
 
 class DeviceReplayBuffer(buffers.ReplayBuffer):
@@ -52,6 +56,9 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
     episode in consecutive rows, while the steps of several environments arrive alternately, and must be there to be
     drawn at once, not only when their episode is over. A ring holds one transition less for every episode that ends
     in it. Every environment gives the same share of a batch, drawn uniformly from its ring.
+
+    Demonstrations lie in a ring of their own, which forgets nothing. Once there are any, or corrections (steps whose
+    info has 'intervene_action'), `prior_share` of each batch is drawn from those two together.
 
     Numbers are kept as float32. Pickling (save_replay_buffer) writes each observation once; reading back plays the
     transitions in again, one by one.
@@ -67,6 +74,7 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         optimize_memory_usage: bool = False,
         handle_timeout_termination: bool = True,
         seed: int | None = None,
+        prior_share: float = 0.5,
     ) -> None:
         """Allocate the rings.
 
@@ -75,13 +83,16 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
             optimize_memory_usage: not needed, hence not allowed.
             handle_timeout_termination: a time limit (info['TimeLimit.truncated']) does not count as an end.
             seed: of the draws; None takes one from PyTorch's global generator, which the algorithm's seed governs.
+            prior_share: of each batch, from demonstrations and corrections once there are any; in [0, 1].
 
         Raises:
-            ConfigError: a space of another kind, or optimize_memory_usage.
+            ConfigError: a space of another kind, optimize_memory_usage, or a share outside its range.
             ReplayError: the device has not enough free memory.
         """
         if optimize_memory_usage:
             raise ConfigError("optimize_memory_usage: got True, allowed False; every observation is kept once anyway")
+        if not 0.0 <= prior_share <= 1.0:
+            raise ConfigError(f"prior_share: got {prior_share}, allowed 0 to 1")
         self.layout = ObservationLayout(observation_space)
         # Not through the parent's own constructor, which would allocate its arrays.
         buffers.BaseBuffer.__init__(
@@ -91,24 +102,32 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         self.handle_timeout_termination = handle_timeout_termination
         self._action_dtype = torch_dtype(action_space.dtype)
         self._rng = np.random.default_rng(int(torch.randint(2**31, ())) if seed is None else seed)
+        self.prior_share = prior_share
         self._newest: dict[str, NDArray[Any]] = {}
         self._kept: list[_Kept] = []
+        self.demonstrations: tuple[Demonstration, ...] = ()
+        """With actions as the buffer keeps them."""
+        self._prior: ReplayBuffer | None = None
         self._rings = self._empty_rings()
 
     def _empty_rings(self) -> list[ReplayBuffer]:
-        layout = self.layout
-        return [
-            ReplayBuffer(
-                self.buffer_size + 1,
-                state_size=layout.state_size,
-                action_size=self.action_dim,
-                discount=1.0,  # what remains of Batch.discount is then 1 - terminated
-                cameras=layout.cameras,
-                device=str(self.device),
-                seed=int(self._rng.integers(2**31)),
-            )
-            for _ in range(self.n_envs)
-        ]
+        return [self._ring(self.buffer_size + 1) for _ in range(self.n_envs)]
+
+    def _ring(self, rows: int) -> ReplayBuffer:
+        return ReplayBuffer(
+            rows,
+            state_size=self.layout.state_size,
+            action_size=self.action_dim,
+            discount=1.0,  # what remains of Batch.discount is then 1 - terminated
+            cameras=self.layout.cameras,
+            device=str(self.device),
+            seed=int(self._rng.integers(2**31)),
+            hindsight=self._hindsight(),
+        )
+
+    def _hindsight(self) -> Hindsight | None:
+        """What gives goals in hindsight; nothing does here."""
+        return None
 
     @property
     def rings(self) -> list[ReplayBuffer]:
@@ -138,9 +157,44 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         return sum(len(ring) for ring in self.rings) // self.n_envs
 
     def reset(self) -> None:
-        """Forget everything."""
-        super().reset()
+        """Forget everything but demonstrations."""
+        buffers.BaseBuffer.reset(self)
         self._newest, self._kept, self._rings = {}, [], self._empty_rings()
+
+    def add_demonstrations(self, demonstrations: Iterable[Demonstration]) -> None:
+        """Keep episodes that somebody showed, for good.
+
+        Args:
+            demonstrations: observations of this buffer's space, actions as the buffer keeps them: in [-1, 1].
+
+        Raises:
+            ConfigError: observations by other keys than the space has.
+            ShapeError: observations or actions of another shape.
+        """
+        given = tuple(demonstrations)
+        for demonstration in given:
+            self.layout.check(demonstration.by_key)
+            if demonstration.actions.shape[1] != self.action_dim:
+                raise ShapeError("Demonstration.actions", demonstration.actions.shape, ("T", self.action_dim))
+        self.demonstrations += given
+        self._prior = None
+
+    @property
+    def prior(self) -> ReplayBuffer | None:
+        """The ring of demonstrations, on `device`; None while there are none."""
+        if self.demonstrations and (self._prior is None or self._prior.device != self.device):
+            self._prior = self._ring(sum(len(each) + 1 for each in self.demonstrations))
+            for each in self.demonstrations:
+                seen = self._encode(self.layout.arrays(each.observations))
+                self._prior.begin({name: value[0] for name, value in seen.items()}, demonstration=True)
+                for step, (action, reward) in enumerate(zip(each.actions, each.rewards, strict=True)):
+                    last = step == len(each) - 1
+                    after = {name: value[step + 1] for name, value in seen.items()}
+                    ends = last and each.terminated
+                    self._prior.add(
+                        np.asarray(action, np.float32), float(reward), ends, last and not ends, Source.DEMO, after
+                    )
+        return self._prior
 
     def add(
         self,
@@ -165,7 +219,7 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
                 float(reward[number]),
                 over and not late,
                 over and late,
-                Source.POLICY,
+                Source.HUMAN if INTERVENTION in infos[number] else Source.POLICY,
                 {name: value[number] for name, value in follows.items()},
             )
         self._newest = after
@@ -190,7 +244,18 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         Raises:
             ReplayError: nothing is held.
         """
-        batches = self._draw(batch_size)
+        return self.sample_with_sources(batch_size, env)[0]
+
+    def sample_with_sources(
+        self, batch_size: int, env: VecNormalize | None = None, *, prior_share: float | None = None
+    ) -> tuple[Any, Tensor]:
+        """As `sample`, and who drove in each transition, as Source, int64 (B,).
+
+        Args:
+            prior_share: None takes the buffer's own.
+        """
+        batches = self._draw(batch_size, self.prior_share if prior_share is None else prior_share)
+        source = _joined([batch.source for batch in batches])
         observation = self._decoded([batch.observation for batch in batches], env)
         following = self._decoded([batch.next_observation for batch in batches], env)
         action = _joined([batch.action for batch in batches]).to(self._action_dtype)
@@ -199,16 +264,27 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         if env is not None:
             reward = torch.as_tensor(env.normalize_reward(reward.cpu().numpy()), device=self.device)
         if self.layout.is_dict:
-            return DictReplayBufferSamples(observation, action, following, dones, reward)
-        return ReplayBufferSamples(observation[WHOLE], action, following[WHOLE], dones, reward)
+            return DictReplayBufferSamples(observation, action, following, dones, reward), source
+        return ReplayBufferSamples(observation[WHOLE], action, following[WHOLE], dones, reward), source
 
-    def _draw(self, batch_size: int) -> list[Batch]:
+    def _draw(self, batch_size: int, prior_share: float) -> list[Batch]:
+        """Transitions of demonstrations and corrections, then of everything that was collected."""
         rings = self.rings
-        if not len(rings[0]):
+        shown = [ring for ring in (self.prior, *rings) if ring is not None]
+        held = [ring.counts[Source.DEMO] + ring.counts[Source.HUMAN] for ring in shown]
+        from_prior, from_all = shares(
+            batch_size, [prior_share, 1.0 - prior_share], [sum(held), min(len(ring) for ring in rings)]
+        )
+        if not from_prior + from_all:
             raise ReplayError("replay: cannot sample, no transition was added yet")
-        shares = np.full(self.n_envs, batch_size // self.n_envs)
-        shares[self._rng.permutation(self.n_envs)[: batch_size % self.n_envs]] += 1
-        return [ring.sample(int(share), ALL) for ring, share in zip(rings, shares, strict=True) if share]
+        parts = [
+            ring.sample(count, {PRIOR: 1.0})
+            for ring, count in zip(shown, shares(from_prior, [float(n) for n in held], held), strict=True)
+            if count
+        ]
+        counts = np.full(self.n_envs, from_all // self.n_envs)
+        counts[self._rng.permutation(self.n_envs)[: from_all % self.n_envs]] += 1
+        return parts + [ring.sample(int(count), ALL) for ring, count in zip(rings, counts, strict=True) if count]
 
     def _decoded(self, observations: list[Mapping[str, Tensor]], env: VecNormalize | None) -> dict[str, Tensor]:
         joined = {name: _joined([part[name] for part in observations]) for name in observations[0]}
@@ -222,11 +298,18 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         normalised = given if isinstance(given, dict) else {WHOLE: given}
         return decoded | {key: torch.as_tensor(value, device=self.device) for key, value in normalised.items()}
 
-    def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> ReplayBufferSamples:
+    def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> Any:
         raise ReplayError("DeviceReplayBuffer has no numbered entries: use sample()")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": [_read(ring) for ring in self.rings], "_rings": []}
+        kept = [_read(ring) for ring in self.rings]
+        return {**self.__dict__, "_kept": kept, "_rings": [], "_prior": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Files of earlier versions know nothing of demonstrations."""
+        earlier: dict[str, Any] = {"prior_share": 0.5, "demonstrations": (), "_prior": None}
+        for name, value in (earlier | state).items():
+            setattr(self, name, value)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -238,7 +321,7 @@ def _read(ring: ReplayBuffer) -> _Kept:
     index = ring.indices(EVERYTHING)
     numbers = index.cpu().numpy()
     ends_run = np.append(numbers[1:] != numbers[:-1] + 1, True)[: len(numbers)]
-    parts: list[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], NDArray[Any], NDArray[Any]]] = []
+    parts: list[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     for start in range(0, max(1, len(numbers)), ROWS_AT_ONCE):
         span = slice(start, start + ROWS_AT_ONCE)
         batch = ring.gather(index[span])
@@ -249,6 +332,7 @@ def _read(ring: ReplayBuffer) -> _Kept:
                 {name: value[ends].cpu().numpy() for name, value in batch.next_observation.items()},
                 batch.action.cpu().numpy().copy(),
                 batch.reward.cpu().numpy().copy(),
+                batch.source.cpu().numpy(),
             )
         )
     columns = ring.columns(index)
@@ -260,6 +344,7 @@ def _read(ring: ReplayBuffer) -> _Kept:
         reward=np.concatenate([part[3] for part in parts]),
         terminated=columns["terminated"],
         truncated=columns["truncated"],
+        source=np.concatenate([part[4] for part in parts]),
     )
 
 
@@ -276,7 +361,7 @@ def _write(ring: ReplayBuffer, kept: _Kept) -> None:
             float(kept.reward[k]),
             bool(kept.terminated[k]),
             bool(kept.truncated[k]),
-            Source.POLICY,
+            Source.POLICY if kept.source is None else Source(int(kept.source[k])),
             {name: value[place] for name, value in source.items()},
         )
         run += fresh

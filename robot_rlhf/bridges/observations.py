@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from stable_baselines3.common.preprocessing import get_obs_shape
 from torch import Tensor
 
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.errors import ConfigError, ShapeError
 
 WHOLE = ""
 """Key of an observation that is one array, not a dictionary."""
@@ -76,9 +76,27 @@ class ObservationLayout:
         return {part.name: part.size for part in self._parts.values() if isinstance(part, _Picture)}
 
     @property
+    def spans(self) -> dict[str, slice]:
+        """Key to where its numbers lie in the state vector."""
+        return {key: part.span for key, part in self._parts.items() if isinstance(part, _Vector)}
+
+    @property
     def packed(self) -> list[str]:
         """Keys of the pictures that have not three channels: they can be kept, but our networks cannot see them."""
         return [key for key, part in self._parts.items() if isinstance(part, _Picture) and part.channels is None]
+
+    def check(self, observation: Mapping[str, NDArray]) -> None:
+        """Whether these are a batch's arrays by key, each of shape (B, ...).
+
+        Raises:
+            ConfigError: other keys than the space has.
+            ShapeError: other shapes.
+        """
+        if observation.keys() != self._parts.keys():
+            raise ConfigError(f"observation {sorted(observation)}: the space has {sorted(self._parts)}")
+        for key, part in self._parts.items():
+            if observation[key].shape[1:] != part.shape:
+                raise ShapeError(f"observation {key!r}", observation[key].shape, ("B", *part.shape))
 
     def arrays(self, observation: NDArray | Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Copies of a batch's arrays by key, each of shape (B, ...)."""

@@ -16,6 +16,7 @@ from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ReplayError, ShapeError
 from robot_rlhf.replay.drawing import Draw, Drawing
 from robot_rlhf.replay.gather import Gather, part
+from robot_rlhf.replay.hindsight import Hindsight
 from robot_rlhf.replay.ledger import Ledger
 from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_memory
 from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_mix
@@ -55,6 +56,7 @@ class ReplayBuffer:
         device: str = "cpu",
         seed: int = 0,
         pictures: PictureConfig = PictureConfig(),  # noqa: B008  it is frozen
+        hindsight: Hindsight | None = None,
     ) -> None:
         """Allocate the ring.
 
@@ -69,9 +71,10 @@ class ReplayBuffer:
             device: where rows live and batches are made.
             seed: of the generator that draws.
             pictures: how sampled pictures look, and where the ring keeps them.
+            hindsight: gives sampled transitions goals that their episode reached; None leaves them as they were.
 
         Raises:
-            ConfigError: a setting is outside its range.
+            ConfigError: a setting is outside its range, or hindsight with n_step above 1.
             ReplayError: the device or the host has not enough free memory.
         """
         cameras = dict(cameras or {})
@@ -80,6 +83,8 @@ class ReplayBuffer:
                 f"replay: capacity_rows {capacity_rows} (>= 2), n_step {n_step} (>= 1), "
                 f"pre_intervention {pre_intervention} (>= 0), discount {discount} (0 to 1)"
             )
+        if hindsight is not None and n_step != 1:
+            raise ConfigError(f"replay: n_step {n_step} with hindsight, allowed: 1")
         self.capacity_rows = capacity_rows
         self.discount = discount
         self.n_step = n_step
@@ -103,6 +108,7 @@ class ReplayBuffer:
         self._gather_one_step = Gather(self._rows, discount, 1)
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._drawing = Drawing(self._ledger, self._rows, self._generator)
+        self._hindsight = hindsight
 
     @staticmethod
     def plan(
@@ -269,6 +275,8 @@ class ReplayBuffer:
         with self.lock:
             index = self._drawing.mixed(k, batch_size, mix, draw)
             everything = self._gather(index.view(-1), self._generator)  # (k * B,)
+            if self._hindsight is not None:
+                everything = self._hindsight(everything, self._rows, self._ledger, self.discount, self._generator)
         if draw == "weight":
             everything.weight.fill_(1.0)
         return [everything] if k == 1 else [part(everything, j * batch_size, batch_size) for j in range(k)]
@@ -293,8 +301,11 @@ class ReplayBuffer:
             return self._gather(index, self._generator), labels
 
     def static_sampler(self, batch_size: int, mix: Mix = DEFAULT_MIX) -> StaticSampler:
-        """Sampling whose draw() a CUDA graph can hold. Raises ConfigError where pictures lie in pinned memory."""
+        """Sampling whose draw() a CUDA graph can hold. Raises ConfigError where pictures lie in pinned memory, and with
+        hindsight, whose judge is on the host."""
         self._check(mix)
+        if self._hindsight is not None:
+            raise ConfigError("replay: a static sampler gives no goals in hindsight; draw batches one by one")
         if self.pictures.where == "pinned":
             raise ConfigError("replay: a static sampler needs pictures on the device, these are in pinned memory")
         with self.lock:

@@ -44,6 +44,9 @@ class Ledger:
         self.counts = np.zeros(len(Source), np.int64)
         """Transitions that can be drawn, per source."""
         self._source = np.full(capacity, NOT_SAMPLED, np.int8)
+        self._starts: list[int] = []
+        """First row of each episode of which rows are held, and of few before."""
+        self._starts_seen = np.zeros(0, np.int64)
         self._members: dict[Group, Members] = {}
         self._device = device
 
@@ -63,8 +66,23 @@ class Ledger:
             self.columns[name][slot] = start
         self.columns["episode"][slot] = episode
         self.columns["step"][slot] = step
+        if step == 0:
+            self._starts.append(number)
         self.written += 1
         return slot
+
+    def episode_bounds(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First and last row of the episode that each row, which is held, belongs to, as far as they are held.
+
+        The last is the newest so far where the episode is still open. Shapes (N,).
+        """
+        if len(self._starts) != len(self._starts_seen) or self._starts[-1] != self._starts_seen[-1]:
+            gone = max(0, int(np.searchsorted(np.array(self._starts), self.oldest, side="right")) - 1)
+            del self._starts[:gone]
+            self._starts_seen = np.array(self._starts, np.int64)
+        place = np.searchsorted(self._starts_seen, numbers, side="right")
+        following = np.append(self._starts_seen, self.written)[place]
+        return np.maximum(self._starts_seen[place - 1], self.oldest), following - 1
 
     def enlist(self, number: int, source: Source) -> None:
         """From now on the transition of this row, newer than all that were enlisted, can be drawn."""

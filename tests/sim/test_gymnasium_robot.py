@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
 from robot_rlhf.datatypes import Action, Command, Outcome
 from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
@@ -243,6 +244,6 @@ def test_facts_name_the_gripper_and_the_relative_positions() -> None:
 )
 def test_environments_are_known_by_their_names(identifier: str, gripper: int | None, pairs: int) -> None:
     env = Hand()
-    env.spec = gym.envs.registration.EnvSpec(identifier)
+    env.spec = EnvSpec(identifier)
     assert (facts_of(env).gripper, len(facts_of(env).relative)) == (gripper, pairs)
     assert facts_of(Hand()) == EnvironmentFacts()
