@@ -30,6 +30,7 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import Mix
 from robot_rlhf.replay.pictures import PictureConfig
 from robot_rlhf.replay.rest import StandsStill
+from robot_rlhf.runtime.lead import Lead
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
@@ -131,9 +132,17 @@ def evaluation_station(config: TrainConfig, policy: LearnedPolicy) -> Station:
 
 
 def build_trainer(
-    config: TrainConfig, spec: RobotSpec, on_metrics: Callable[[int, Mapping[str, float]], None]
+    config: TrainConfig,
+    spec: RobotSpec,
+    on_metrics: Callable[[int, Mapping[str, float]], None],
+    *,
+    practises: bool = True,
 ) -> tuple[Trainer, ValueCheck | None]:
-    """The learner with its replay, and what compares its values with real returns (None without a critic)."""
+    """The learner with its replay, and what compares its values with real returns (None without a critic).
+
+    Args:
+        practises: the policy's episodes are told while they happen, and show who should lead (runtime/lead.py).
+    """
     features = build_features(config, spec)
     shapes = shapes_of(spec, features)
     buffer = ReplayBuffer(
@@ -174,7 +183,10 @@ def build_trainer(
 
     recordable = isinstance(learner, SacLearner) and learner.device.type == "cuda"
     graphs = whole_update if recordable and config.replay.pictures == "device" else None
-    trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs)
+    lead = None
+    if practises and isinstance(learner, SacLearner) and learner.imitation is not None:
+        lead = Lead(learner.imitation, lambda: learner.updates, config.seed)
+    trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs, lead=lead)
     if config.reward_model.is_used or config.reward.gold:
         return trainer, None  # real returns are those of recorded rewards: they say nothing of values by another one
     return trainer, ValueCheck(q_values, config.replay.discount)

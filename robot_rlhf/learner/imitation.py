@@ -35,20 +35,21 @@ class Imitation:
 
     def learn(self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
         """One step; each member learns from all rows. Features (B, F), continuous action (B, c) -> the loss, 0-d."""
-        mask = imitation_mask(batch.source)
+        person = imitation_mask(batch.source)
+        mask = person
         if self._proven_weight:
-            mask = mask + self._proven_weight * (batch.source == Source.PROVEN).to(mask.dtype)
+            mask = person + self._proven_weight * (batch.source == Source.PROVEN).to(mask.dtype)
         means, logits = self.imitators.members(features)
         loss = losses.cloning_loss(means, logits, action, is_open, mask)
         self.optimiser.step(loss)
         with torch.no_grad():
-            self.imitators.taught.copy_(torch.maximum(self.imitators.taught, (mask.sum() > 0).to(mask.dtype)))
+            self.imitators.taught.copy_(torch.maximum(self.imitators.taught, (person.sum() > 0).to(mask.dtype)))
             self.average.taught.copy_(self.imitators.taught)
         follow(self.average, self.imitators, self._average_rate)
         return loss.detach()
 
     def value(self, critic: Critic, features: Tensor, subset: Tensor | None) -> Tensor:
-        """The least that critics think of the proposal; minus infinity before anything was imitated. Shape (B,).
+        """The least that critics think of the proposal; minus infinity before a person showed anything. Shape (B,).
 
         Args:
             subset: of the critics' numbers; None for all.
@@ -56,6 +57,11 @@ class Imitation:
         q = value_of_mode(critic, features, self.imitators(features))  # (E, B)
         least = (q if subset is None else q[subset]).amin(dim=0)
         return torch.where(self.imitators.taught > 0.0, least, torch.full_like(least, -torch.inf))
+
+    def lead(self, *, alone: bool, deployed_alone: bool) -> None:
+        """Whether they act alone, in the newest weights from now on, and in the average."""
+        self.imitators.alone.fill_(float(alone))
+        self.average.alone.fill_(float(deployed_alone))
 
     def settle(self) -> None:
         """The average becomes the newest weights."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.compiled import Compiled
+from robot_rlhf.learner.given import Noise, as_given, from_given
 from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.precision import WantedPrecision, precision_on
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
@@ -31,9 +32,6 @@ from robot_rlhf.policy.networks import (
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import AT_LEAST_ONE, MEMBERS_OR_NONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import augmented
-
-BATCH_COLUMNS = ("action", "reward", "discount", "source", "weight", "index")
-"""Of a Batch, besides its two observations."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +109,6 @@ class SacConfig:
         check_ranges(self, "sac", turned_colours=SHARE, return_bounds=Range(-1e6, 1e6))
         if self.return_bounds is not None and not self.return_bounds[0] < self.return_bounds[1]:
             raise ConfigError(f"sac.return_bounds: got {self.return_bounds}, allowed: the lower one first")
-
-
-class Noise(NamedTuple):
-    """What is drawn at random for one update of B transitions with c continuous action entries."""
-
-    following: Tensor
-    """Standard normal, for the next action. Shape (B, c)."""
-    subset: Tensor | None
-    """Critics whose least value is the TD target; None: all. Shape (target_subset,)."""
-    policy: Tensor | None
-    """Standard normal, for the action by which the actor learns; None: it does not learn. Shape (B, c)."""
 
 
 class SacLearner:
@@ -427,23 +414,3 @@ class SacLearner:
 def _between(start: float, end: float, done: int, whole: int) -> float:
     """Linearly from start to end, and then the end."""
     return start + min(1.0, done / max(1, whole)) * (end - start)
-
-
-def as_given(batch: Batch, noise: Noise) -> dict[str, Tensor]:
-    """A batch and its noise by name; what is None is left out."""
-    given = {f"observation/{name}": value for name, value in batch.observation.items()}
-    given |= {f"next_observation/{name}": value for name, value in batch.next_observation.items()}
-    given |= {name: getattr(batch, name) for name in BATCH_COLUMNS}
-    return given | {f"noise/{name}": value for name, value in noise._asdict().items() if value is not None}
-
-
-def from_given(given: Mapping[str, Tensor]) -> tuple[Batch, Noise]:
-    """The inverse of as_given."""
-
-    def below(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
-
-    columns = {name: given[name] for name in BATCH_COLUMNS}
-    batch = Batch(observation=below("observation/"), next_observation=below("next_observation/"), **columns)
-    drawn = below("noise/")
-    return batch, Noise(drawn["following"], drawn.get("subset"), drawn.get("policy"))

@@ -32,7 +32,9 @@ class Imitators(nn.Module):
     """K heads that only imitate; together they propose their mean action."""
 
     taught: Tensor
-    """1 once there was something to imitate; before, nobody should act by them. 0-d."""
+    """1 once a person showed something; before, nobody should act by them. 0-d."""
+    alone: Tensor
+    """1 where they act whatever the critics think. 0-d."""
 
     def __init__(
         self, shapes: Shapes, config: NetworkConfig, members: int, features: int, generator: torch.Generator
@@ -45,6 +47,7 @@ class Imitators(nn.Module):
         self.activation: ActivationName = config.activation
         self.half_precision = False
         self.register_buffer("taught", torch.zeros(()))
+        self.register_buffer("alone", torch.zeros(()))
 
     def members(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features (B, F) to each one's mean before the tanh (K, B, c), and log odds of opening (K, B) or None."""

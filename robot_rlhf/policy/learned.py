@@ -79,6 +79,7 @@ class LearnedPolicy:
         self._discrete = has_discrete_gripper(self._shapes, config)
         self._actor = Actor(self._shapes, config, torch.Generator()).to(self._device).requires_grad_(False)
         self._judged: tuple[Imitators, Critic] | None = None
+        self._alone: bool | None = None
         self._version = -1
         self.checksum = ""
         """Of the weights that act; empty before the first."""
@@ -88,7 +89,8 @@ class LearnedPolicy:
         return self._version
 
     def reset(self) -> None:
-        """Nothing is carried from step to step."""
+        """An episode begins: whether the imitators act alone in it is what its first weights say."""
+        self._alone = None
 
     def load(self, snapshot: WeightSnapshot) -> None:
         """Take over new weights.
@@ -163,11 +165,15 @@ class LearnedPolicy:
         return Action(values)
 
     def _best(self, features: Tensor, found: PolicyOutput) -> PolicyOutput:
-        """What acts: the imitators' proposal, unless every critic finds better what the actor proposes."""
+        """What acts: the imitators' proposal, unless every critic finds better what the actor proposes and is asked."""
         if self._judged is None:
             return found
         imitators, judge = self._judged
         if not imitators.taught:
             return found
+        if self._alone is None:
+            self._alone = bool(imitators.alone)
         imitated = imitators(features)
-        return found if bool(is_better(judge, features, found, imitated)) else imitated
+        if self._alone or not bool(is_better(judge, features, found, imitated)):
+            return imitated
+        return found

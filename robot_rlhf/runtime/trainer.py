@@ -22,6 +22,7 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.governor import Governor
+from robot_rlhf.runtime.lead import Lead
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 
 LEARNED_REWARD = "reward.safetensors"
@@ -81,11 +82,13 @@ class Trainer:
         on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
         log_every: int = 200,
         whole_update: Callable[[Mix], Callable[[], Mapping[str, torch.Tensor]]] | None = None,
+        lead: Lead | None = None,
     ) -> None:
         """
         Args:
             on_metrics: told the step and the means of what the learner reported, every `log_every` updates.
             whole_update: for a mix, what draws a batch and learns from it in one go; None draws and then updates.
+            lead: decides whether what imitates acts alone; None where nothing imitates beside the policy.
         """
         self.learner = learner
         self.buffer = buffer
@@ -112,6 +115,7 @@ class Trainer:
         """Puts a reward model's scores in the place of recorded rewards; None leaves those."""
         self.scores: EpisodeScores | None = None
         """Scores pictures when an episode is over, for rewards that look at them once."""
+        self.lead = lead
         self.lessons: PreferenceLearner | None = None
         """Teaches that reward model during practice; None leaves it as it is."""
         self._update: Callable[[], Mapping[str, torch.Tensor]] | None = None
@@ -141,7 +145,7 @@ class Trainer:
             listener.on_episode_end(end)
 
     def _listeners(self) -> Iterable[Subscriber]:
-        return (*self.feeds, self.lessons) if self.lessons else self.feeds
+        return (*self.feeds, *(listener for listener in (self.lead, self.lessons) if listener is not None))
 
     # -- learning ------------------------------------------------------------------------------------------------
 
@@ -170,6 +174,7 @@ class Trainer:
         if not self._critic_warm:
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
             self._critic_warm = True
+            self._open_lead()
         for metrics in self._updates(due, mix):
             self._recent.note(metrics)
             self.updates += 1
@@ -205,8 +210,14 @@ class Trainer:
             self.heartbeat()
             yield from self.buffer.sample_many(min(BATCHES_AT_ONCE, count - done), self.config.batch_size, mix)
 
+    def _open_lead(self) -> None:
+        if self.lead is not None:
+            self.lead.is_open = self._critic_warm
+
     def _report(self) -> None:
         means = self._recent.take()
+        if self.lead is not None:
+            means |= self.lead.figures()
         if self.staleness:
             means["staleness_updates"] = sum(self.staleness) / len(self.staleness)
         means["update_to_step_ratio"] = self.updates / max(1, self.steps)
@@ -226,6 +237,8 @@ class Trainer:
         }
         tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
         tensors |= {f"replay.{name}": torch.as_tensor(value) for name, value in self.buffer.state().items()}
+        if self.lead is not None:
+            tensors["lead"] = torch.tensor(self.lead.state(), dtype=torch.float64)
         write_checkpoint(path, tensors, facts)
         if self.lessons is not None and self.lessons.reports:
             self.lessons.model.save(path.with_name(LEARNED_REWARD))
@@ -249,4 +262,7 @@ class Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path}: a learner's state of another version of this program ({error})") from error
         self.updates, self._warm, self._critic_warm = updates, warm, critic_warm
+        self._open_lead()
+        if self.lead is not None and "lead" in tensors:
+            self.lead.load([float(x) for x in tensors["lead"]])
         self.staleness.clear()  # steps played again were proposed by weights of another count

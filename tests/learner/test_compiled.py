@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from robot_rlhf.learner.compiled import Compiled, Work
-from robot_rlhf.learner.sac import Noise, SacConfig, SacLearner, as_given, from_given
+from robot_rlhf.learner.given import Noise, as_given, from_given
+from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy import products
 from robot_rlhf.policy.networks import NetworkConfig, Shapes

@@ -11,7 +11,8 @@ import torch
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.sac import Noise, SacConfig, SacLearner
+from robot_rlhf.learner.given import Noise
+from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.imitators import Imitators, is_better, value_of_mode
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
@@ -88,12 +89,12 @@ def test_nobody_taught_is_nobody_to_follow() -> None:
     learner = learner_of()
     assert learner.imitation is not None
     for seed in range(4):
-        learner.update(batch_of(32, seed, source=Source.POLICY))
+        learner.update(batch_of(32, seed, source=Source.PROVEN if seed % 2 else Source.POLICY))
     assert float(learner.imitation.imitators.taught) == 0.0
     assert torch.isinf(learner.imitation.value(learner.target, torch.randn(5, 3), None)).all()
     plain = learner_of(replace(CONFIG, imitators=0))
     for seed in range(4):
-        plain.update(batch_of(32, seed, source=Source.POLICY))
+        plain.update(batch_of(32, seed, source=Source.PROVEN if seed % 2 else Source.POLICY))
     ours, theirs = learner.state(), plain.state()
     for name in theirs:
         torch.testing.assert_close(ours[name], theirs[name], msg=lambda m, n=name: f"{n}: {m}")

@@ -1,0 +1,136 @@
+"""Who leads in practice: what imitates people alone, or the better of that and what was learned beyond it.
+
+What critics think better need not be better: a critic of a few hundred steps, or of a person's odd ones, sends the
+robot astray with every sign of confidence. What counts is how episodes end. So whole episodes are given to the one or
+the other, more of them to the one that did better (Thompson sampling, Chapelle and Li 2011), and old results are
+forgotten as both go on learning.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+from robot_rlhf.learner.imitation import Imitation
+
+KEPT = 0.97
+"""Share of what is known that an episode leaves: some 33 episodes count."""
+PACE = 0.25
+"""What a success loses by being as slow as the longest episode, beside 1 for a success at once: of two that succeed
+alike the faster leads, and half the time is worth some 6 points of success."""
+PRIOR = ((1.0, 1.0), (1.0, 2.0))
+"""Successes and failures taken for seen before the first episode, of the imitators and of both: imitators begin."""
+ALONE, BOTH = 0, 1
+JUDGED = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT)
+DRAWS = 10_000
+"""Draws that are kept, to tell which weights led; a robot's weights are never that old."""
+
+
+class Lead:
+    """A Subscriber of the learner's that decides for the next weights whether the imitators act alone.
+
+    An episode is led as its first weights say (LearnedPolicy), which their version tells, in whatever process the
+    robot runs. Evidence is an unaided success, worth less the longer it took; a helped or failed episode is worth
+    nothing.
+    """
+
+    def __init__(self, imitation: Imitation, newest: Callable[[], int], seed: int) -> None:
+        """Args: newest: the version of the learner's weights as they are now."""
+        self._imitation = imitation
+        self._newest = newest
+        self._rng = np.random.default_rng([seed, 0x1EAD])
+        self._seen = np.array(PRIOR)
+        """Worth seen and worth missed, of the imitators alone and of both. Shape (2, 2)."""
+        self._draws: deque[tuple[int, int]] = deque([(-1, ALONE)], maxlen=DRAWS)
+        """From which version on, that one excluded, weights were led by whom."""
+        self.is_open = False
+        """Critics have learned something; before, the imitators lead."""
+        self._longest = 1
+        self._begin(None)
+        self._tell(ALONE)
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        if not (meta.continues and self._kind is EpisodeKind.PRACTICE):
+            self._begin(meta.kind)
+
+    def on_step(self, step: Step) -> None:
+        self._steps += 1
+        self._helped |= step.driver is Driver.HUMAN
+        if self._led_by is None and step.policy_version >= 0:
+            self._led_by = self._leader_of(step.policy_version)
+
+    def on_event(self, event: Event) -> None:
+        """Who leads goes by how episodes end."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        if self._kind is not EpisodeKind.PRACTICE or end.outcome is Outcome.PAUSED:
+            return
+        self._longest = max(self._longest, self._steps)
+        if self.is_open and end.outcome in JUDGED:
+            if self._led_by is not None:
+                worth = 0.0
+                if end.outcome is Outcome.SUCCESS and not self._helped:
+                    worth = 1.0 - PACE * self._steps / self._longest
+                self.note(self._led_by, worth)
+            self._draw()
+        self._begin(None)
+
+    # -- what is known -------------------------------------------------------------------------------------------
+
+    def note(self, leader: int, worth: float) -> None:
+        """An episode that this one led came to so much, 0 to 1; what was known before counts a little less."""
+        self._seen = np.array(PRIOR) + KEPT * (self._seen - np.array(PRIOR))
+        self._seen[leader] += worth, 1.0 - worth
+
+    @property
+    def worth(self) -> tuple[float, float]:
+        """Mean worth of an episode of the imitators alone, and of both."""
+        alone, both = self._seen[:, 0] / self._seen.sum(axis=1)
+        return float(alone), float(both)
+
+    def figures(self) -> Mapping[str, float]:
+        """For metrics."""
+        alone, both = self.worth
+        return {"worth_imitators": alone, "worth_both": both, "imitators_alone": float(self._draws[-1][1] == ALONE)}
+
+    def state(self) -> list[float]:
+        """What is known, for a checkpoint."""
+        return [*self._seen.ravel().tolist(), float(self._longest)]
+
+    def load(self, state: Sequence[float]) -> None:
+        """Take up what was known; of weights before this it is not known who led them."""
+        *seen, longest = state
+        self._seen = np.array(seen).reshape(2, 2)
+        self._longest = int(longest)
+        self._draws.clear()
+        self._draw()
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, kind: EpisodeKind | None) -> None:
+        self._kind = kind
+        self._steps = 0
+        self._helped = False
+        self._led_by: int | None = None
+
+    def _leader_of(self, version: int) -> int | None:
+        for after, leader in reversed(self._draws):
+            if version > after:
+                return leader
+        return None
+
+    def _draw(self) -> None:
+        alone, both = self._rng.beta(self._seen[:, 0], self._seen[:, 1])
+        leader = BOTH if self.is_open and both > alone else ALONE
+        self._draws.append((self._newest(), leader))
+        self._tell(leader)
+
+    def _tell(self, leader: int) -> None:
+        """To the weights that practise, and to those that are deployed, which are led by who did better."""
+        alone, both = self.worth
+        self._imitation.lead(alone=leader == ALONE, deployed_alone=alone >= both)

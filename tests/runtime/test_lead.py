@@ -1,0 +1,198 @@
+"""Who leads in practice: what counts as evidence, which weights an episode is put down to, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Outcome
+from robot_rlhf.learner.imitation import Imitation
+from robot_rlhf.learner.sac import SacConfig, SacLearner
+from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
+from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, PACE, PRIOR, Lead
+from tests.conformance import sample_observation
+from tests.learner.test_sac import SHAPES, SMALL, batch_of
+from tests.policy.test_learned import SPEC
+from tests.replay.test_feed import meta, see, step
+
+P, H = Driver.POLICY, Driver.HUMAN
+
+
+class Learning:
+    """A learner whose version goes up, and its lead."""
+
+    def __init__(self, seed: int = 0, *, is_open: bool = True) -> None:
+        learner = SacLearner(SHAPES, SMALL, SacConfig(imitators=2), seed=seed)
+        assert learner.imitation is not None
+        self.imitation: Imitation = learner.imitation
+        self.version = 0
+        self.lead = Lead(self.imitation, lambda: self.version, seed)
+        self.lead.is_open = is_open
+
+    def episode(
+        self,
+        outcome: Outcome,
+        drivers: Sequence[Driver] = (P, P),
+        *,
+        version: int = 1,
+        kind: EpisodeKind = EpisodeKind.PRACTICE,
+        continues: str = "",
+    ) -> None:
+        about: EpisodeMeta = replace(meta(kind), continues=continues)
+        self.lead.on_episode_start(about, see(0.0))
+        for t, driver in enumerate(drivers):
+            self.lead.on_step(replace(step(t, see(t), see(t + 1.0), driver), policy_version=version))
+        self.lead.on_episode_end(EpisodeEnd("e0", outcome, len(drivers)))
+
+    @property
+    def newest_alone(self) -> bool:
+        return bool(self.imitation.imitators.alone)
+
+    @property
+    def deployed_alone(self) -> bool:
+        return bool(self.imitation.average.alone)
+
+
+def means(seen: Sequence[Sequence[float]]) -> list[float]:
+    return [a / (a + b) for a, b in seen]
+
+
+def test_imitators_lead_until_critics_have_learned() -> None:
+    learning = Learning(is_open=False)
+    assert learning.newest_alone
+    assert learning.deployed_alone
+    for _ in range(20):
+        learning.episode(Outcome.TIME_LIMIT)
+    assert learning.newest_alone
+    assert learning.lead.worth == pytest.approx(means(PRIOR))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "drivers", "worth"),
+    [
+        (Outcome.SUCCESS, [P] * 4, 1.0 - PACE),  # as long as the longest: itself
+        (Outcome.SUCCESS, [P, H, P, P], 0.0),
+        (Outcome.TIME_LIMIT, [P] * 4, 0.0),
+        (Outcome.FAILURE, [P] * 4, 0.0),
+        (Outcome.DISCARDED, [P] * 4, None),
+        (Outcome.FAULT, [P] * 4, None),
+        (Outcome.STOPPED, [P] * 4, None),
+        (Outcome.PAUSED, [P] * 4, None),
+        (Outcome.SUCCESS, [H] * 4, 0.0),
+    ],
+)
+def test_an_episode_is_worth_its_unaided_success(outcome: Outcome, drivers: list[Driver], worth: float | None) -> None:
+    learning = Learning()
+    learning.episode(outcome, drivers)
+    (a, b), both = PRIOR
+    wanted = PRIOR if worth is None else ((a + worth, b + 1.0 - worth), both)
+    assert learning.lead.worth == pytest.approx(means(wanted))
+
+
+def test_of_two_successes_the_faster_is_worth_more_and_old_ones_count_less() -> None:
+    learning = Learning()
+    learning.episode(Outcome.TIME_LIMIT, [P] * 10)
+    learning.episode(Outcome.SUCCESS, [P] * 5)
+    worth = 1.0 - PACE * 0.5
+    alone = (1.0 + worth, 1.0 + KEPT * 1.0 + (1.0 - worth))
+    assert learning.lead.worth[ALONE] == pytest.approx(alone[0] / sum(alone))
+
+
+def test_a_paused_episode_counts_once_with_all_its_parts() -> None:
+    learning = Learning()
+    learning.episode(Outcome.PAUSED, [P, H])
+    learning.episode(Outcome.SUCCESS, [P, P], continues="e0")
+    assert learning.lead.worth[ALONE] == pytest.approx(1.0 / 3.0), "a person helped in its first part"
+
+
+@pytest.mark.parametrize("kind", [EpisodeKind.EVALUATION, EpisodeKind.DEMONSTRATION])
+def test_only_practice_is_evidence(kind: EpisodeKind) -> None:
+    learning = Learning()
+    learning.episode(Outcome.SUCCESS, kind=kind)
+    assert learning.lead.worth == pytest.approx(means(PRIOR))
+
+
+def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:
+    learning = Learning(seed=3)
+    leaders = {0: learning.newest_alone}
+    for version in range(1, 60):
+        learning.version = version
+        leaders[version] = learning.newest_alone  # published now, as these weights
+        before = learning.lead.worth
+        learning.episode(Outcome.TIME_LIMIT, version=version)
+        led = ALONE if leaders[version] else BOTH
+        after = learning.lead.worth
+        assert after[led] < before[led]
+    assert len(set(leaders.values())) == 2, "both were tried"
+    late = learning.lead.worth
+    learning.episode(Outcome.TIME_LIMIT, version=min(v for v, alone in leaders.items() if not alone))
+    assert learning.lead.worth[BOTH] < late[BOTH], "weights of long ago, which a slow process still had"
+
+
+@pytest.mark.parametrize(("chance", "leader"), [((0.9, 0.4), ALONE), ((0.5, 0.95), BOTH)])
+def test_who_does_better_leads_practice_and_is_deployed(chance: tuple[float, float], leader: int) -> None:
+    rng = np.random.default_rng(7)
+    led, deployed = np.zeros(2), np.zeros(2)
+    for seed in range(5):
+        learning = Learning(seed)
+        for version in range(1, 121):
+            learning.version = version
+            now = ALONE if learning.newest_alone else BOTH
+            success = rng.random() < chance[now]
+            learning.episode(Outcome.SUCCESS if success else Outcome.TIME_LIMIT, version=version)
+            if version > 40:
+                led[now] += 1
+                deployed[ALONE if learning.deployed_alone else BOTH] += 1
+    assert led[leader] > 0.75 * led.sum()
+    assert deployed[leader] > 0.9 * deployed.sum()
+
+
+def test_what_is_known_survives_and_older_weights_are_nobodys() -> None:
+    learning, again = Learning(), Learning()
+    for version in range(1, 30):
+        learning.version = version
+        learning.episode(Outcome.SUCCESS, version=version)
+    again.version = 29
+    again.lead.load(learning.lead.state())
+    assert again.lead.state() == learning.lead.state()
+    assert again.deployed_alone == learning.deployed_alone
+    again.episode(Outcome.TIME_LIMIT, version=29)  # of before the restart: led by whom?
+    assert again.lead.state() == learning.lead.state()
+    again.version = 30
+    again.episode(Outcome.TIME_LIMIT, version=30)
+    assert again.lead.state() != learning.lead.state()
+
+
+def test_who_leads_is_settled_when_an_episode_begins() -> None:
+    shapes = shapes_of(SPEC, Features(SPEC, FeatureConfig()))
+    learner = SacLearner(shapes, SMALL, SacConfig(imitators=2), seed=1)
+    learner.warm_start([batch_of(64, 0, shapes)] * 3)
+    assert learner.imitation is not None
+    policy, rng = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL), np.random.default_rng(0)
+
+    def acts(*, alone: bool) -> list[float]:
+        assert learner.imitation is not None
+        learner.imitation.lead(alone=alone, deployed_alone=not alone)
+        policy.load(learner.snapshot())
+        return policy.act(seen, "", rng).values.tolist()
+
+    for seed in range(50):  # until a state in which the two ways differ
+        seen = sample_observation(SPEC, 0.0, np.random.default_rng(seed))
+        policy.reset()
+        together = acts(alone=False)
+        policy.reset()
+        if acts(alone=True) != together:
+            break
+    else:
+        raise AssertionError("the critics never find the actor better")
+    assert acts(alone=False) != together, "the episode goes on as it began"
+    policy.reset()
+    assert acts(alone=False) == together
+    assert acts(alone=True) == together
+    policy.reset()
+    policy.load(learner.averaged())  # led by the other
+    assert float(learner.averaged().arrays["imitators.alone"]) == 0.0
