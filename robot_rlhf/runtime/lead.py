@@ -21,8 +21,8 @@ KEPT = 0.97
 PACE = 0.25
 """What a success loses by being as slow as the longest episode, beside 1 for a success at once: of two that succeed
 alike the faster leads, and half the time is worth some 6 points of success."""
-PRIOR = ((1.0, 1.0), (1.0, 2.0))
-"""Successes and failures taken for seen before the first episode, of the imitators and of both: imitators begin."""
+PRIOR = ((1.0, 1.0), (1.0, 1.0))
+"""Successes and failures taken for seen before the first episode, of the imitators and of both: anything may be."""
 ALONE, BOTH = 0, 1
 JUDGED = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT)
 DRAWS = 10_000
