@@ -6,6 +6,7 @@ n joints, m action dimensions, T steps, B batch. Arrays are float32 unless said 
 
 from __future__ import annotations
 
+import copy
 import enum
 import hashlib
 from collections.abc import Mapping
@@ -213,6 +214,14 @@ class RobotSpec:
             raise InvalidValueError("RobotSpec.control_period", self.control_period, "seconds > 0")
 
 
+RECENT = 8
+"""Actions that an observation remembers at most."""
+
+
+def _no_actions() -> Array:
+    return np.zeros((0, 0), np.float32)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Observation:
     """What is sensed at one instant."""
@@ -241,8 +250,12 @@ class Observation:
     """What perception reports of the world: poses (7,) and other vectors by name. A policy may use it."""
     privileged: Mapping[str, Array] = field(default_factory=dict[str, Array])
     """The simulator's truth: for evaluation and simulated people; never fed to a policy that must run on a robot."""
+    recent: Array = field(default_factory=_no_actions)
+    """What was executed in the periods before, newest first, as far as the recording goes back without a gap and at
+    most RECENT actions: added by whoever runs episodes, for a robot that is late. Shape (k, m), or (0, 0)."""
 
     def __post_init__(self) -> None:
+        _set(self, "recent", frozen_array("recent", self.recent, (None, None)))
         for name, size in _OBSERVATION_VECTORS:
             _set(self, name, frozen_array(name, getattr(self, name), (size,)))
         for name in ("gripper", "gripper_target"):
@@ -262,6 +275,16 @@ class Observation:
                 raise InvalidValueError(f"Observation.images[{key}]", f"dtype {image.dtype}", "uint8")
             images[key] = frozen_array(f"images[{key}]", image, (None, None, 3), np.uint8, finite=False)
         _set(self, "images", MappingProxyType(images))
+
+    def after(self, executed: Array) -> Observation:
+        """The same, with what was executed before it.
+
+        Args:
+            executed: newest first. Shape (k, m).
+        """
+        same = copy.copy(self)  # what it holds was checked already
+        _set(same, "recent", frozen_array("recent", executed[:RECENT], (None, None)))
+        return same
 
 
 _OBSERVATION_VECTORS: tuple[tuple[str, int | None], ...] = (

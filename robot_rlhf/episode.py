@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import (
+    RECENT,
     Action,
     Array,
     Driver,
@@ -137,7 +139,7 @@ class Episode:
 
     def observation(self, t: int) -> Observation:
         """Observation number t, 0 to T."""
-        return unstack_observation(self.observations, t)
+        return unstack_observation(self.observations, t).after(self.executed[max(0, t - RECENT) : t][::-1])
 
     def steps(self) -> list[Step]:
         """The inverse of from_steps."""
@@ -161,8 +163,26 @@ class Episode:
         ]
 
 
+class Recall:
+    """Adds to the observations of an episode, or of a part of it, what was executed before them."""
+
+    def __init__(self) -> None:
+        self._recent: deque[Array] = deque(maxlen=RECENT)
+
+    def begin(self) -> None:
+        """An episode or a part begins: nothing was executed yet."""
+        self._recent.clear()
+
+    def add(self, executed: Action) -> None:
+        """A period is over."""
+        self._recent.appendleft(executed.values)
+
+    def __call__(self, observation: Observation) -> Observation:
+        return observation.after(np.stack(self._recent)) if self._recent else observation
+
+
 def stack_observations(observations: Sequence[Observation]) -> dict[str, NDArray[Any]]:
-    """Stack observations into columns named as Episode.observations says."""
+    """Stack observations into columns named as Episode.observations says; what was executed is no part of them."""
     columns: dict[str, NDArray[Any]] = {
         name: np.stack([getattr(o, name) for o in observations]) for name in OBSERVATION_ARRAYS
     }
@@ -175,7 +195,7 @@ def stack_observations(observations: Sequence[Observation]) -> dict[str, NDArray
 
 
 def unstack_observation(columns: Mapping[str, NDArray[Any]], t: int) -> Observation:
-    """Row t of stacked observations; the inverse of stack_observations."""
+    """Row t of stacked observations; the inverse of stack_observations, but for `recent`."""
     fields: dict[str, Any] = {group: {} for group in OBSERVATION_MAPPINGS}
     for name, column in columns.items():
         group, _, key = name.partition("/")

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,7 +23,6 @@ from robot_rlhf.learner.sac import SacLearner
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
-from robot_rlhf.ports import GoldTask
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import Mix
@@ -35,27 +33,14 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
 from robot_rlhf.safety.guard import GuardedRobot
-from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock, FakeClock
-from sim.arm import SimArm
-from sim.experts import ScriptedExpert
+from sim.disturbance import DisturbedRobot
 from sim.eyes import REMAINING
 from sim.person import PersonConfig, SimulatedPerson
+from sim.varied import SimTask, VariedTask
 
 GIVE_BACK_AFTER = 0.1
 """Seconds of hands off after which the policy drives again."""
-
-
-class SimTask(GoldTask, Protocol):
-    """A simulated task and the arm it built."""
-
-    @property
-    def arm(self) -> SimArm: ...
-
-    @property
-    def limits(self) -> ToolLimits: ...
-
-    def expert(self, noise: float = 0.0, tap: float = 0.0) -> ScriptedExpert: ...
 
 
 @dataclass
@@ -72,7 +57,7 @@ class World:
 
 
 def build_world(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> World:
-    """The task's scene, arm and guard.
+    """The task's scene, arm and guard; between arm and guard what makes the robot late and inexact, where asked for.
 
     Raises:
         ConfigError: a task option that the task does not have.
@@ -84,7 +69,10 @@ def build_world(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> W
         task: SimTask = make(clock, cameras=pictures, **config.task_options)
     except TypeError as error:
         raise ConfigError(f"task_options {config.task_options}: {config.task} does not take them ({error})") from error
-    return World(task, GuardedRobot(task.arm, task.limits, clock), clock)
+    if config.disturbance.is_none:
+        return World(task, GuardedRobot(task.arm, task.limits, clock), clock)
+    robot = DisturbedRobot(task.arm, config.disturbance, clock, seed=config.seed)
+    return World(VariedTask(task, robot), GuardedRobot(robot, task.limits, clock), clock)
 
 
 def build_person(world: World, config: PersonConfig) -> SimulatedPerson:

@@ -26,6 +26,7 @@ from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
+from sim.disturbance import DisturbanceConfig
 from sim.person import PEOPLE, PersonConfig
 from sim.tasks import PegInsert, PickCube, Reach
 
@@ -169,6 +170,8 @@ class TrainConfig:
     """ros: the robot is behind ROS topics (`robot-rlhf ros policy`), and names of tasks and people are your own."""
     task_options: dict[str, float] = field(default_factory=dict[str, float])
     """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
+    disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
+    """How late and how inexact the simulated robot is."""
     out: Path = Path("runs")
     """Folder in which the run's own folder is made."""
     name: str | None = None
@@ -231,6 +234,10 @@ class TrainConfig:
         if self.robot == "ros":
             if self.mode != "asynchronous":
                 raise ConfigError("mode: with robot ros a run is asynchronous; a robot lives in real time")
+            if not self.disturbance.is_none:
+                raise ConfigError(
+                    "disturbance: a robot behind ROS topics is as late as it is; allowed with robot simulated"
+                )
         else:
             known(self.task, TASKS, "task")
         if self.console is None and self.robot == "simulated":

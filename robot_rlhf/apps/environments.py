@@ -16,6 +16,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
+from sim.disturbance import DisturbanceConfig
 
 RENDER_SIZE = 256
 """Height and width of what `render` returns."""
@@ -29,6 +30,7 @@ def make_environment(
     reward: SparseReward | Literal["sparse", "gold"] = "sparse",
     features: FeatureConfig | None = None,
     task_options: Mapping[str, Any] | None = None,
+    disturbance: DisturbanceConfig = DisturbanceConfig(),  # noqa: B008  it is frozen
     render_mode: str | None = None,
 ) -> RobotEnvironment:
     """A simulated task in simulated time.
@@ -41,6 +43,7 @@ def make_environment(
             SparseReward has costs of your own; 'gold' is the simulator's true, dense reward.
         features: what else is seen; None takes what training runs of the task see.
         task_options: for example {'clearance': 0.0005} of peg_insert.
+        disturbance: how late and how inexact the robot is; features.history then gives what is under way.
         render_mode: 'rgb_array' or None.
 
     Raises:
@@ -48,7 +51,11 @@ def make_environment(
         ConfigError: an option that the task does not have, or another reward.
     """
     config = replace(
-        defaults_for(task), cameras=tuple(cameras), image_size=image_size, task_options=dict(task_options or {})
+        defaults_for(task),
+        cameras=tuple(cameras),
+        image_size=image_size,
+        task_options=dict(task_options or {}),
+        disturbance=disturbance,
     )
     world = build_world(config, FakeClock())
     simulated = world.task

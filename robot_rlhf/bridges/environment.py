@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, Array, Observation, Outcome
+from robot_rlhf.episode import Recall
 from robot_rlhf.errors import ConfigError, FaultLatchedError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.ports import EndingTask, Task
@@ -104,6 +105,7 @@ class RobotEnvironment(gymnasium.Env[Any, Any]):
         self._on_close = on_close
         self._world_ended = task.ended if isinstance(task, EndingTask) else None
         self._newest: Observation | None = None
+        self._recall = Recall()
         self._running = False
         self._steps = 0
 
@@ -117,6 +119,7 @@ class RobotEnvironment(gymnasium.Env[Any, Any]):
         if self._release_faults:
             self.guard.release()
         self._newest = self.guard.begin(lambda: self.task.reset(self.np_random))
+        self._recall.begin()
         self.guard.take_events()
         self._steps = 0
         self._running = True
@@ -142,7 +145,8 @@ class RobotEnvironment(gymnasium.Env[Any, Any]):
             executed = self.guard.act(wish).executed
             if self._pace:
                 self._pace.wait()  # what follows an action is seen at the end of its period
-            after = self._newest = self.guard.observe()
+            self._recall.add(executed)
+            after = self._newest = self._recall(self.guard.observe())
         except FaultLatchedError as error:
             self._running = False
             return self._encode(before), 0.0, False, True, {"is_success": False, "fault": str(error)}

@@ -20,6 +20,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Metadata
 
 from robot_rlhf.datatypes import Action, Driver, EpisodeEnd, EpisodeMeta, Event, Observation, RobotSpec, Step
+from robot_rlhf.episode import Recall
 from robot_rlhf.errors import JournalError, RobotRlhfError
 from robot_rlhf.journal.blocks import HEAD, MESSAGE_FIELDS, BlockReader, Damage, RawRecord
 from robot_rlhf.journal.format import (
@@ -139,6 +140,7 @@ class FileDecoder:
         self._sensors: SensorTopics | None = None
         self._pending: dict[int, bytes] = {}
         self._last: Observation | None = None
+        self._recall = Recall()
         self._torn = False
         """Something before was skipped: what an episode's next step begins with is not known."""
         self.torn_steps = 0
@@ -307,6 +309,7 @@ class FileDecoder:
         if topic == TOPIC_EPISODE_START:
             fields: Json = json.loads(data)
             self._last = self._observation(fields["observation"])
+            self._recall.begin()
             meta = decode_meta(fields["meta"])
             self._episode, self._steps, self._torn = meta.id, 0, False
             return EpisodeStarted(meta, self._last)
@@ -340,12 +343,14 @@ class FileDecoder:
             raise JournalError("a step outside an episode")
         proposed = fields["proposed"]
         before = self._last
-        self._last = self._observation(fields["next_observation"])
+        executed = Action(fields["executed"])
+        self._recall.add(executed)
+        self._last = self._recall(self._observation(fields["next_observation"]))
         return Step(
             index=fields["index"],
             observation=before,
             proposed=None if proposed is None else Action(proposed),
-            executed=Action(fields["executed"]),
+            executed=executed,
             driver=Driver[fields["driver"].upper()],
             reward=fields["reward"],
             gold_reward=fields["gold_reward"],

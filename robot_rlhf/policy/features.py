@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Array, Observation, RobotSpec
+from robot_rlhf.datatypes import RECENT, Array, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.vectors import Difference, find_differences
@@ -47,9 +47,12 @@ class FeatureConfig:
     normalised: bool | None = None
     """Give networks the state by mean and spread of what was learned from, which are part of the weights; None does so
     for robots with native commands alone: those of others are scaled already."""
+    history: int = 0
+    """Give what was executed in so many periods before, 0 to 8. With as many as command and observation are late
+    together, what a late robot will do is known again."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0))
+        check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0), history=Range(0, RECENT))
 
 
 class Features:
@@ -93,6 +96,9 @@ class Features:
         """Whether networks normalise the state vector."""
 
     def _count(self) -> int:
+        return self._count_seen() + self.config.history * self.spec.action.size
+
+    def _count_seen(self) -> int:
         if not self.cartesian:
             return sum(self.spec.scene.values()) if self.config.scene else 0
         place = 3 if self.config.absolute else 1
@@ -123,9 +129,14 @@ class Features:
 
     def state(self, o: Observation) -> Array:
         """The flat state vector, without frozen features. Shape (D,)."""
+        parts = self._seen(o)
+        if self.config.history:
+            parts.append(self._history(o.recent))
+        return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
+
+    def _seen(self, o: Observation) -> list[NDArray[Any]]:
         if not self.cartesian:
-            parts = [o.scene[name] for name in self.spec.scene] if self.config.scene else []
-            return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
+            return [o.scene[name] for name in self.spec.scene] if self.config.scene else []
         tool = o.tool_pose_in_base.astype(np.float64)
         target = o.tool_target_in_base.astype(np.float64)
         position = tool[:3]
@@ -147,7 +158,19 @@ class Features:
         if self.config.scene:
             for name in self.spec.scene:
                 parts += self._pose_features(o.scene[name].astype(np.float64), tool)
-        return np.concatenate(parts).astype(np.float32)
+        return parts
+
+    def _history(self, recent: Array) -> Array:
+        """What was executed before, newest first, 0 where the episode had not begun. Shape (history * m,).
+
+        With the last d actions the state of a robot that is d periods late is Markov (Katsikopoulos & Engelbrecht,
+        Markov decision processes with delays and asynchronous cost collection, 2003).
+        """
+        known = recent[: self.config.history]
+        history = np.zeros((self.config.history, self.spec.action.size), np.float32)
+        if len(known):
+            history[: len(known)] = known
+        return history.ravel()
 
     def _pose_features(self, pose: NDArray[np.float64], tool: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         away = pose[:3] - tool[:3]

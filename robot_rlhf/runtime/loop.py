@@ -24,6 +24,7 @@ from robot_rlhf.datatypes import (
     Situation,
     Step,
 )
+from robot_rlhf.episode import Recall
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.runtime.ending import Ending, StepCount
@@ -103,6 +104,7 @@ class _RunningEpisode:
         self._whole = meta
         self._parts = 1
         self._count = StepCount()
+        self._recall = Recall()
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
@@ -173,6 +175,7 @@ class _RunningEpisode:
     def _begin(self, observation: Observation) -> None:
         """Tell the start of the episode, or of a part of it."""
         self._count.here = 0
+        self._recall.begin()
         if self._path is not None and self._path.end < self._count.before:
             self._path.add(observation, self._count.unaided)
         self.station.recent.begin(self.meta.id)
@@ -210,7 +213,8 @@ class _RunningEpisode:
             executed = station.guard.act(choice.action).executed
             if station.pace:
                 station.pace.wait()  # what follows an action is seen at the end of its period
-            next_observation = station.guard.observe()
+            self._recall.add(executed)
+            next_observation = self._recall(station.guard.observe())
         except (InvalidValueError, FaultLatchedError) as error:
             if isinstance(error, InvalidValueError):
                 station.guard.fault("policy", str(error))

@@ -90,11 +90,13 @@ def test_extreme_values_come_back_exactly(
         scene={"cube": scene},
         privileged={"": scene},
     )
+    executed = Action(np.array([0.1, -0.0, 1, -1, 1e-45], np.float32))
+    after = after.after(executed.values[None])  # as the loop tells it
     step = Step(
         index=0,
         observation=before,
         proposed=None if proposed is None else Action(proposed),
-        executed=Action(np.array([0.1, -0.0, 1, -1, 1e-45], np.float32)),
+        executed=executed,
         driver=Driver.HUMAN,
         reward=reward,
         gold_reward=-reward,

@@ -26,6 +26,7 @@ CONFIGS = [
     FeatureConfig(fine=0.0),
     FeatureConfig(scene=False),
     FeatureConfig(absolute=True),
+    FeatureConfig(history=4),
 ]
 
 angles = st.floats(-3.0, 3.0)
@@ -237,3 +238,30 @@ def test_pictures_are_passed_on_and_unknown_cameras_refused() -> None:
     assert seen["front"] is o.images["front"]
     with pytest.raises(ConfigError, match=r"no camera \['side'\].*front"):
         Features(spec, FeatureConfig(cameras=("side",)))
+
+
+@pytest.mark.parametrize("known", [0, 1, 3, 5])
+def test_history_ends_the_state_newest_first_and_is_zero_before_the_episode(known: int) -> None:
+    spec = scene_spec("reach")
+    o = sample_observation(spec, 0.0, np.random.default_rng(0))
+    actions = np.random.default_rng(1).uniform(-1.0, 1.0, (known, 3)).astype(np.float32)
+    without, features = Features(spec, FeatureConfig()), Features(spec, FeatureConfig(history=3))
+    state = features.state(o.after(actions))
+    assert len(state) == features.size == without.size + 9
+    np.testing.assert_array_equal(state[:-9], without.state(o))
+    expected = [*actions[:3], *[np.zeros(3)] * 3][:3]
+    np.testing.assert_array_equal(state[-9:], np.concatenate(expected))
+
+
+def test_history_is_checked() -> None:
+    for wrong in (-1, 9):
+        with pytest.raises(ConfigError, match=r"features.history: got .*, allowed 0 to 8"):
+            FeatureConfig(history=wrong)
+
+
+def test_history_of_direct_commands_is_what_the_guard_let_through() -> None:
+    spec = scene_spec("reach")
+    spec = replace(spec, command=replace(spec.command, kind="direct"), scene={"a": 3})
+    o = sample_observation(spec, 0.0, np.random.default_rng(0)).after(np.full((2, 3), 0.5, np.float32))
+    state = Features(spec, FeatureConfig(history=2)).state(o)
+    np.testing.assert_array_equal(state, np.concatenate([o.scene["a"], np.full(6, 0.5)]))
