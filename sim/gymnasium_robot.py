@@ -51,8 +51,9 @@ class GymnasiumRobot:
             clock: stamps observations; a FakeClock is advanced by one control period per command.
             control_period: seconds per step; None takes 1 / env.metadata['render_fps'].
             camera: name of the picture of an environment whose whole observation is one.
-            gripper: action entry, 'action0' to 'action<m-1>', that opens (from the middle of its bounds up) and closes
-                a gripper. It is then called 'gripper', and learned as a choice of two. None: as in the facts.
+            gripper: action entry, 'action0' to 'action<m-1>', that opens and closes a gripper, and counts as open from
+                the middle of its bounds up. It is then called 'gripper', and learned as a choice of two. None: as in
+                the facts.
             facts: what the spaces do not tell; None looks the environment up by its id.
 
         Raises:

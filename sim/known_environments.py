@@ -17,7 +17,7 @@ class EnvironmentFacts:
     """Pairs of parts of its observation, each 'key' or 'key[start:stop]' ('state' where the observation is one array):
     where the first is from the second matters."""
     gripper: int | None = None
-    """Index of the action entry that opens (from the middle of its bounds up) and closes a gripper."""
+    """Index of the action entry that opens and closes a gripper: a choice of two, the middle of its bounds between."""
 
 
 _GOAL = ("desired_goal", "achieved_goal")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,7 +10,6 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import (
     DictReplayBufferSamples,
@@ -22,12 +21,15 @@ from stable_baselines3.common.type_aliases import (
 from torch import Tensor
 
 from robot_rlhf.bridges.buffer import DeviceReplayBuffer
+from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.observations import WHOLE, ObservationLayout
+from robot_rlhf.bridges.teaching import TaughtAlgorithm
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.networks import NetworkConfig, Shapes, join_action
+from robot_rlhf.policy.vectors import find_differences
 
 PLAIN_SAC = SacConfig(
     temperature=1.0,
@@ -43,6 +45,10 @@ PLAIN_SAC = SacConfig(
 learner's own defaults are for a sparse reward with demonstrations: returns clipped to [-1, 1], a temperature of 0.01
 (from 1.0 the entropy bonus drowns a sparse reward; from 0.01 a dense one is explored too little), imitation, and an
 averaged actor."""
+TAUGHT_SAC = replace(
+    PLAIN_SAC, temperature=0.1, cloning_weight=2.0, cloning_weight_end=0.5, cloning_updates=20_000, average_rate=0.005
+)
+"""The same for who has demonstrations to imitate: less exploration, imitation that fades, an averaged actor."""
 
 
 class SacPolicy(BasePolicy):
@@ -61,6 +67,8 @@ class SacPolicy(BasePolicy):
         sac: SacConfig = PLAIN_SAC,
         network: NetworkConfig | None = None,
         gripper: int | None = None,
+        relative: tuple[tuple[str, str], ...] = (),
+        normalised: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         """Make the networks, from PyTorch's global generator.
@@ -70,10 +78,13 @@ class SacPolicy(BasePolicy):
             action_space: of one dimension.
             lr_schedule: not used; the rate is sac.learning_rate.
             gripper: index of the action entry that is a gripper's, to be learned as a choice of two; None for none.
+            relative: pairs of parts of the observation whose difference networks see too; as RlhfSAC takes them.
+            normalised: networks see numbers by mean and spread of what was learned from.
             device: where learning happens.
 
         Raises:
             ConfigError: spaces that the networks cannot serve.
+            UnknownNameError: `relative` names what the observation has not.
         """
         del lr_schedule
         super().__init__(observation_space, action_space, squash_output=True)
@@ -87,7 +98,16 @@ class SacPolicy(BasePolicy):
         if self._network.encoder_frozen:
             raise ConfigError("network.encoder_frozen: got True, allowed False; pictures come from the environment")
         self._gripper = gripper
-        shapes = Shapes(self.layout.state_size, action_space.shape[0], gripper, self.layout.cameras)
+        self._relative, self._normalised = relative, normalised
+        spans = {key or "state": span for key, span in self.layout.spans.items()}
+        shapes = Shapes(
+            self.layout.state_size,
+            action_space.shape[0],
+            gripper,
+            self.layout.cameras,
+            relative=find_differences(relative, spans),
+            normalised=normalised,
+        )
         seed = int(torch.randint(2**31, ()))
         self.learner = SacLearner(shapes, self._network, sac, seed=seed, device=str(device))
         self.actor = self.learner.actor
@@ -103,11 +123,14 @@ class SacPolicy(BasePolicy):
             is_open = (chance > (0.5 if deterministic else torch.rand_like(chance))).to(raw.dtype)
         return join_action(torch.tanh(raw), is_open, self._gripper)
 
-    def batch_of(self, samples: ReplayBufferSamples | DictReplayBufferSamples, discount: float) -> Batch:
-        """What the learner takes; nobody drove, and all count the same.
+    def batch_of(
+        self, samples: ReplayBufferSamples | DictReplayBufferSamples, discount: float, source: Tensor | None = None
+    ) -> Batch:
+        """What the learner takes; all count the same.
 
         Args:
             discount: gamma, unless the samples bring their own (n-step buffers).
+            source: who drove, as Source, int64 (B,); None: the policy in all of them.
         """
         count = len(samples.rewards)
         goes_on = 1.0 - samples.dones.reshape(count)
@@ -118,7 +141,7 @@ class SacPolicy(BasePolicy):
             reward=samples.rewards.reshape(count),
             discount=goes_on * (discount if own is None else own.reshape(count)),
             next_observation=self.layout.encode(_by_key(samples.next_observations)),
-            source=torch.full((count,), int(Source.POLICY), device=goes_on.device),
+            source=torch.full((count,), int(Source.POLICY), device=goes_on.device) if source is None else source,
             weight=torch.ones_like(goes_on),
             index=torch.zeros(count, dtype=torch.int64, device=goes_on.device),
         )
@@ -141,10 +164,12 @@ class SacPolicy(BasePolicy):
             "sac": self._sac,
             "network": self._network,
             "gripper": self._gripper,
+            "relative": self._relative,
+            "normalised": self._normalised,
         }
 
 
-class RlhfSAC(OffPolicyAlgorithm):
+class RlhfSAC(TaughtAlgorithm):
     """SacLearner behind the interface of Stable-Baselines3: learn, predict, save, load, callbacks, loggers, VecEnvs.
 
     An OffPolicyAlgorithm in the full sense: collecting, warm-up with random actions, action noise, schedules of
@@ -152,7 +177,9 @@ class RlhfSAC(OffPolicyAlgorithm):
     by default ours does. Actions are learned in [-1, 1] and mapped to the bounds of the environment's Box.
 
     Against their SAC: one vectorised ensemble of critics with LayerNorm, random shifts of pictures, an optional
-    discrete gripper, any number of critics (REDQ). For a sparse reward in [-1, 1] pass sac=SacConfig() and gamma=0.97.
+    discrete gripper, any number of critics (REDQ). People can teach it: demonstrations are imitated first, and beside
+    what is learned where sac says so (TAUGHT_SAC); what a person did instead (info['intervene_action']) is kept as
+    theirs. For a sparse reward in [-1, 1] pass sac=SacConfig() and gamma=0.97.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -180,6 +207,10 @@ class RlhfSAC(OffPolicyAlgorithm):
         sac: SacConfig = PLAIN_SAC,
         network: NetworkConfig | None = None,
         gripper: int | None = None,
+        relative: tuple[tuple[str, str], ...] = (),
+        normalised: bool = False,
+        demonstrations: Iterable[Demonstration] = (),
+        warm_start: int = 1_000,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         verbose: int = 0,
@@ -196,6 +227,11 @@ class RlhfSAC(OffPolicyAlgorithm):
             sac: everything else about learning; the defaults are plain SAC, see PLAIN_SAC.
             network: hidden layers, number of critics.
             gripper: index of the action entry that is a gripper's; None for none.
+            relative: pairs of parts of the observation, each 'key' or 'key[start:stop]' ('state' where it is one
+                array), whose difference networks see too: where the first is from the second.
+            normalised: networks see numbers by mean and spread of what was learned from, which are saved with them.
+            demonstrations: what somebody showed; more of it, or a journal's: `add_demonstrations`.
+            warm_start: updates that imitate demonstrations before anything is collected, where there are any.
 
         Raises:
             ConfigError: spaces or settings that the learner cannot serve.
@@ -214,7 +250,7 @@ class RlhfSAC(OffPolicyAlgorithm):
             action_noise=action_noise,
             replay_buffer_class=replay_buffer_class,
             replay_buffer_kwargs=replay_buffer_kwargs,
-            policy_kwargs={"network": network, "gripper": gripper},
+            policy_kwargs={"network": network, "gripper": gripper, "relative": relative, "normalised": normalised},
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
@@ -225,9 +261,15 @@ class RlhfSAC(OffPolicyAlgorithm):
             supported_action_spaces=(spaces.Box,),
         )
         self.sac = sac
+        self.warm_start = warm_start
+        self.imitated = False
+        """Whether the demonstrations were imitated before practice."""
         self._recent = RecentMeans()
         if _init_setup_model:
             self._setup_model()
+            shown = tuple(demonstrations)
+            if shown:
+                self.add_demonstrations(shown)
 
     def _setup_model(self) -> None:
         rate = self.learning_rate
@@ -242,12 +284,21 @@ class RlhfSAC(OffPolicyAlgorithm):
         """What learns."""
         return self.policy.learner
 
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
+        """As theirs, and once before anything is collected: imitate."""
+        result = super()._setup_learn(*args, **kwargs)
+        buffer = self.replay_buffer
+        if self.warm_start and not self.imitated and isinstance(buffer, DeviceReplayBuffer) and buffer.demonstrations:
+            batches = self._drawn_from_demonstrations(self.warm_start)
+            self.learner.warm_start(self.policy.batch_of(shown, self.gamma, source) for shown, source in batches)
+            self.imitated = True
+        return result
+
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """So many updates of the learner, each on a batch of its own."""
-        assert self.replay_buffer is not None
         for _ in range(gradient_steps):
-            samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            self._recent.note(self.learner.update(self.policy.batch_of(samples, self.gamma)))
+            samples, source = self._draw(batch_size)
+            self._recent.note(self.learner.update(self.policy.batch_of(samples, self.gamma, source)))
         self._n_updates += gradient_steps
 
     def dump_logs(self) -> None:
