@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import ActionLayout, Command, CommandLayout, Observation, Outcome, RobotSpec
+from robot_rlhf.datatypes import ActionLayout, Array, Command, CommandLayout, Observation, Outcome, RobotSpec
 from robot_rlhf.errors import ConfigError, RobotError, ShapeError, StaleError, UnknownNameError
 from robot_rlhf.parts import find_part
 from robot_rlhf.timing import Clock, FakeClock
@@ -90,8 +90,9 @@ class GymnasiumRobot:
             privileged=_TRUTH,
         )
         ends = np.cumsum([0, *vectors.values()]).tolist()
-        spans = {"state" if name == camera else name: slice(*ends[k : k + 2]) for k, name in enumerate(vectors)}
-        self.relative = tuple((_place(a, spans), _place(b, spans)) for a, b in facts.relative)
+        self.parts = {"state" if name == camera else name: slice(*ends[k : k + 2]) for k, name in enumerate(vectors)}
+        """Name of each vector of the observation to where it lies in scene['state']."""
+        self.relative = tuple((_place(a, self.parts), _place(b, self.parts)) for a, b in facts.relative)
         """Pairs of parts of scene['state'] whose relative positions matter, as FeatureConfig.relative takes them."""
         self._opening = 1.0
         self._seen: Any = None
@@ -188,6 +189,31 @@ class GymnasiumTask:
 
     def gold_reward(self, observation: Observation) -> float:
         return float(observation.privileged["reward"][0])
+
+    def reached(self, achieved: Array, desired: Array) -> NDArray[np.bool_]:
+        """Whether goals are reached, as the environment's own compute_reward tells: for goals in hindsight.
+
+        Nothing else is asked of the environment's reward, and this only by who passes it to a Hindsight.
+
+        Args:
+            achieved: Shape (N, g).
+            desired: Shape (N, g).
+
+        Returns:
+            Shape (N,).
+
+        Raises:
+            ConfigError: the environment has no goals, or rewards by distance.
+        """
+        env = self._robot.env.unwrapped
+        judge = getattr(env, "compute_reward", None)
+        if judge is None:
+            raise ConfigError(f"{self.name}: the environment has no compute_reward, so no goals in hindsight")
+        kind = getattr(env, "reward_type", "sparse")
+        if kind != "sparse":
+            raise ConfigError(f"{self.name}: reward_type {kind!r}, allowed with goals in hindsight: 'sparse'")
+        rewards = judge(achieved.astype(np.float64), desired.astype(np.float64), [{}] * len(achieved))
+        return np.asarray(rewards) >= 0.0
 
 
 def _box_of_actions(env: gym.Env[Any, Any]) -> gym.spaces.Box:

@@ -7,16 +7,24 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from robot_rlhf.datatypes import Action, Command, Outcome
+from robot_rlhf.datatypes import Action, Command, Observation, Outcome
 from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
+from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.ports import EndingTask, GoldTask, Robot, Task
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.replay.hindsight import Hindsight, HindsightConfig, sparse_judge
+from robot_rlhf.replay.mixing import EVERYTHING
+from robot_rlhf.runtime.loop import run_episode
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
 from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
 from sim.known_environments import EnvironmentFacts, facts_of
-from tests.conformance import RobotConformance, TaskConformance
+from tests.conformance import RobotConformance, TaskConformance, sample_meta
 
 
 class Corridor(gym.Env[dict[str, Any], np.ndarray]):
@@ -247,3 +255,87 @@ def test_environments_are_known_by_their_names(identifier: str, gripper: int | N
     env.spec = EnvSpec(identifier)
     assert (facts_of(env).gripper, len(facts_of(env).relative)) == (gripper, pairs)
     assert facts_of(Hand()) == EnvironmentFacts()
+
+
+class Pond(gym.Env[dict[str, Any], np.ndarray]):
+    """A dot in the plane that should get near a goal; 0 where it is near, else -1."""
+
+    metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012  the declared type of gymnasium
+
+    def __init__(self) -> None:
+        box = gym.spaces.Box(-9.0, 9.0, (2,), np.float64)
+        self.action_space = gym.spaces.Box(-0.5, 0.5, (2,), np.float32)
+        self.observation_space = gym.spaces.Dict({"observation": box, "achieved_goal": box, "desired_goal": box})
+        self.reward_type = "sparse"
+
+    def _seen(self) -> dict[str, Any]:
+        return {"observation": np.zeros(2), "achieved_goal": self._place.copy(), "desired_goal": self._goal.copy()}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict]:
+        super().reset(seed=seed)
+        self._place, self._goal = np.zeros(2), self.np_random.uniform(1.0, 2.0, 2)
+        return self._seen(), {}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        self._place = self._place + action
+        reward = float(self.compute_reward(self._place, self._goal, {}))
+        return self._seen(), reward, False, False, {"is_success": reward >= 0.0}
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> np.ndarray:
+        return np.where(np.linalg.norm(achieved - desired, axis=-1) < 0.2, 0.0, -1.0)
+
+
+def test_goals_in_hindsight_reach_replay_and_the_environments_reward_does_not() -> None:
+    """The loop of this product with a goal environment: what is drawn, of an episode that never got there."""
+    robot = GymnasiumRobot(Pond(), FakeClock())
+    task = GymnasiumTask(robot, name="pond", instruction="go there", time_limit=5)
+    features = Features(robot.spec, FeatureConfig(relative=(("state[2:4]", "state[0:2]"),)))
+    achieved, desired = robot.parts["achieved_goal"], robot.parts["desired_goal"]
+    assert (achieved, desired) == (slice(0, 2), slice(2, 4))
+    hindsight = Hindsight(achieved, desired, sparse_judge(task.reached), HindsightConfig(share=0.5))
+    buffer = ReplayBuffer(50, state_size=features.size, action_size=2, discount=0.97, hindsight=hindsight)
+    station = Station(
+        guard=GuardedRobot(robot, DirectLimits(np.full(2, np.inf), 1.0, 1.0), robot._clock),
+        task=task,
+        policy=Leftwards(),
+        arbiter=Arbiter(robot.spec.action, give_back_after=0.1),
+        reward=SparseReward(),
+        clock=robot._clock,
+        subscribers=(ReplayFeed(buffer, features),),
+    )
+    end = run_episode(station, sample_meta(0), np.random.default_rng(0), np.random.default_rng(1))
+    assert end.outcome is Outcome.TIME_LIMIT
+    assert len(buffer) == 5
+    held = buffer.gather(buffer.indices())
+    assert held.reward.tolist() == [0.0] * 5  # the environment's own were -1
+    batch = buffer.sample(200, {EVERYTHING: 1.0})
+    given = batch.observation["state"][:, 0] - batch.observation["state"][:, 2] > -1.0
+    assert 60 < int(given.sum()) < 140
+    assert set(batch.reward[~given].tolist()) == {0.0}
+    there = task.reached(*(batch.next_observation["state"][:, part].numpy() for part in (achieved, desired)))
+    np.testing.assert_array_equal(batch.reward == 1.0, there)
+    np.testing.assert_array_equal(batch.discount == 0.0, there)
+    assert there.any()
+
+
+class Leftwards:
+    """Always goes to where no goal is."""
+
+    version = 0
+
+    def reset(self) -> None:
+        """Nothing is carried."""
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        return Action(np.array([-1.0, -1.0], np.float32))
+
+
+def test_without_goals_there_is_no_hindsight() -> None:
+    _, task = corridor()
+    with pytest.raises(ConfigError, match="compute_reward"):
+        task.reached(np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32))
+    env = Pond()
+    env.reward_type = "dense"
+    dense = GymnasiumTask(GymnasiumRobot(env, FakeClock()), name="pond", instruction="", time_limit=5)
+    with pytest.raises(ConfigError, match="dense"):
+        dense.reached(np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32))
