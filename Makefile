@@ -50,7 +50,7 @@ endif
 
 bench: $(DEV)
 	set -e; for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name; done
-	$(BIN)/python -m benchmarks.learning run --suite headline baselines people hard gripper
+	$(BIN)/python -m benchmarks.learning run --suite pick peg long short ablations controls --processes 2
 	$(BIN)/python -m benchmarks.learning report
 
 setup: $(DEV)

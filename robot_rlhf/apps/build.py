@@ -23,6 +23,7 @@ from robot_rlhf.learner.sac import SacLearner
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
+from robot_rlhf.ports import Policy
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import Mix
@@ -101,7 +102,7 @@ def build_features(config: TrainConfig, spec: RobotSpec) -> Features:
     return Features(spec, config.features, frozen)
 
 
-def build_station(config: TrainConfig, world: World, policy: LearnedPolicy | None = None) -> Station:
+def build_station(config: TrainConfig, world: World, policy: Policy | None = None) -> Station:
     """Robot, task and policy; person and subscribers are added by the app."""
     return Station(
         guard=world.guard,
@@ -114,7 +115,7 @@ def build_station(config: TrainConfig, world: World, policy: LearnedPolicy | Non
     )
 
 
-def evaluation_station(config: TrainConfig, policy: LearnedPolicy) -> Station:
+def evaluation_station(config: TrainConfig, policy: Policy) -> Station:
     """A robot of its own, in simulated time, for unaided evaluation; it takes the pictures the policy looks at."""
     return build_station(config, build_world(config, FakeClock(), cameras=bool(config.features.cameras)), policy)
 

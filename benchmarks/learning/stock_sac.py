@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import gymnasium
@@ -10,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 
-from robot_rlhf.apps.build import build_policy, build_world, evaluation_station
+from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.judge import FINAL_FIRST, describe_final
 from robot_rlhf.datatypes import Action, EpisodeKind, Observation, Outcome
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.policy.features import Features
-from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.timing import FakeClock
 
@@ -58,8 +55,8 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self.features.state(self.seen), reward, success or faulted, self.steps >= self.world.task.time_limit, {}
 
 
-class _Predictor:
-    """An SB3 model as a Policy."""
+class Predictor:
+    """A model of Stable-Baselines3 as a Policy."""
 
     version = -1
 
@@ -74,15 +71,9 @@ class _Predictor:
         return Action(np.clip(values, -1.0, 1.0))
 
 
-def train_sb3(config: TrainConfig) -> dict[str, Any]:
-    """Default SAC for the same number of steps; then the same final evaluation as ours."""
+def stock_policy(config: TrainConfig) -> Predictor:
+    """Stable-Baselines3's SAC with its defaults, after as many steps as ours practises."""
     environment = TaskEnv(config)
     model = SAC("MlpPolicy", environment, seed=config.seed, device="cpu")
-    begun = time.monotonic()
     model.learn(config.steps)
-    seconds = time.monotonic() - begun
-    station = evaluation_station(config, build_policy(config, environment.world.spec, practises=False))
-    station.policy = _Predictor(model, environment.features)
-    result = evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
-    nobody = {"hands_on_seconds": 0.0, "at_machine_seconds": 0.0}
-    return {**describe_final(result), "env_steps": config.steps, "train_s": round(seconds, 1), **nobody}
+    return Predictor(model, environment.features)
