@@ -325,8 +325,13 @@ def known(name: str, names: typing.Mapping[str, T], what: str) -> T:
 
 
 def defaults_for(task: str) -> TrainConfig:
-    """The settings that work for a task."""
-    base = TrainConfig(task=task)
+    """The settings that work for a task: with people as they are, from state."""
+    base = TrainConfig(
+        task=task,
+        exploration=ExplorationConfig(noise=0.3, gripper="likelier"),
+        replay=ReplayConfig(imitate_rest=False),
+        sac=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=2.0),
+    )
     if task == "reach":
         return replace(base, steps=2_000, demonstrations=2)
     if task == "peg_insert":
@@ -353,17 +358,12 @@ def pixel_defaults_for(task: str) -> TrainConfig:
         demonstrations=60,
         steps=4_000,
         features=replace(base.features, cameras=cameras, scene=False, absolute=True),
-        replay=replace(base.replay, rows=30_000, n_step=3, imitate_rest=False),
+        exploration=ExplorationConfig(),
+        replay=replace(base.replay, rows=30_000, n_step=3),
         trainer=replace(
             base.trainer, batch_size=64, updates_per_step=2.0, warm_start_updates=4_000, warm_critic_updates=1_500
         ),
-        sac=replace(
-            base.sac,
-            precision="auto",
-            cloning_weight_end=1.5,
-            average_rate=0.005,
-            learning_rate_end=3e-5,
-        ),
+        sac=SacConfig(precision="auto", cloning_weight_end=1.5, average_rate=0.005, learning_rate_end=3e-5),
         evaluation=replace(base.evaluation, stop_at=0.97),
     )
 
