@@ -72,4 +72,10 @@ def value_of_mode(critic: Critic, features: Tensor, out: PolicyOutput) -> Tensor
 
 def is_better(critic: Critic, features: Tensor, one: PolicyOutput, other: PolicyOutput) -> Tensor:
     """Whether every critic finds one proposal better than the other. Shape (B,), bool."""
-    return (value_of_mode(critic, features, one) > value_of_mode(critic, features, other)).all(dim=0)
+    logits = None
+    if one.gripper_logit is not None and other.gripper_logit is not None:
+        logits = torch.cat([one.gripper_logit, other.gripper_logit])
+    both = PolicyOutput(torch.cat([one.mean, other.mean]), torch.cat([one.log_std, other.log_std]), logits)
+    values = value_of_mode(critic, torch.cat([features, features]), both)  # (E, 2 B): asked once, which is faster
+    ours, theirs = values.chunk(2, dim=1)
+    return (ours > theirs).all(dim=0)
