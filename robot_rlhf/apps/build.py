@@ -174,7 +174,7 @@ def build_trainer(
     graphs = whole_update if recordable and config.replay.pictures == "device" else None
     lead = None
     if practises and isinstance(learner, SacLearner) and learner.imitation is not None:
-        lead = Lead(learner.imitation, lambda: learner.updates, config.seed)
+        lead = Lead(learner, config.seed)
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs, lead=lead)
     if config.reward_model.is_used or config.reward.gold:
         return trainer, None  # real returns are those of recorded rewards: they say nothing of values by another one

@@ -330,7 +330,7 @@ def defaults_for(task: str) -> TrainConfig:
         task=task,
         exploration=ExplorationConfig(noise=0.3, gripper="likelier"),
         replay=ReplayConfig(imitate_rest=False),
-        sac=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=2.0),
+        sac=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),
     )
     if task == "reach":
         return replace(base, steps=2_000, demonstrations=2)

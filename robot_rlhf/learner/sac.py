@@ -78,7 +78,7 @@ class SacConfig:
     cloning_weight_end: float = 0.5
     """Weight after cloning_updates."""
     cloning_updates: int = 12_000
-    """Updates over which the weight goes linearly from the one to the other."""
+    """Updates over which the weight goes linearly from the one to the other; with imitators, practice decides."""
     average_rate: float = 0.001
     """Share of the actor that flows into its running average per actor update, a larger one in the first updates; the
     newest weights practise, the average is evaluated and deployed. 1 deploys the newest weights."""
@@ -142,6 +142,9 @@ class SacLearner:
         """As the config's; who changes it between updates may set it to 0, too. Compiled updates keep their first."""
         self.target_entropy = -float(shapes.action) if config.target_entropy is None else config.target_entropy
         self.updates = 0
+        self.hold: float | None = None
+        """How tightly the actor is held to what people did, 1 (cloning_weight) to 0 (cloning_weight_end), as practice
+        tells (runtime/lead.py). None: by cloning_updates."""
         self._first_rate = config.learning_rate
         self._imitates = bool(config.cloning_weight or config.cloning_weight_end)
         self._sees = bool(shapes.cameras or shapes.frozen)
@@ -300,6 +303,8 @@ class SacLearner:
     def cloning_weight(self) -> float:
         """Weight of imitation now."""
         c = self.config
+        if self.hold is not None:
+            return c.cloning_weight_end + self.hold * (c.cloning_weight - c.cloning_weight_end)
         return _between(c.cloning_weight, c.cloning_weight_end, self.updates, c.cloning_updates)
 
     @property

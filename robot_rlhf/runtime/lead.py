@@ -9,18 +9,21 @@ forgotten as both go on learning.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
-from robot_rlhf.learner.imitation import Imitation
+from robot_rlhf.learner.sac import SacLearner
 
 KEPT = 0.97
 """Share of what is known that an episode leaves: some 33 episodes count."""
 PACE = 0.25
 """What a success loses by being as slow as the longest episode, beside 1 for a success at once: of two that succeed
 alike the faster leads, and half the time is worth some 6 points of success."""
+LOOSER, TIGHTER = 0.02, 0.18
+"""What an unaided success of both loosens the actor's hold on imitation, and what another end tightens it, of 1: it is
+loosened as long as nine of ten succeed."""
 PRIOR = ((1.0, 1.0), (1.0, 1.0))
 """Successes and failures taken for seen before the first episode, of the imitators and of both: anything may be."""
 ALONE, BOTH = 0, 1
@@ -30,17 +33,19 @@ DRAWS = 10_000
 
 
 class Lead:
-    """A Subscriber of the learner's that decides for the next weights whether the imitators act alone.
+    """A Subscriber of the learner's that decides for the next weights whether the imitators act alone, and how tightly
+    the actor is held to imitation: loosely, so that it can become faster than people are, as long as it succeeds.
 
     An episode is led as its first weights say (LearnedPolicy), which their version tells, in whatever process the
     robot runs. Evidence is an unaided success, worth less the longer it took; a helped or failed episode is worth
     nothing.
     """
 
-    def __init__(self, imitation: Imitation, newest: Callable[[], int], seed: int) -> None:
-        """Args: newest: the version of the learner's weights as they are now."""
-        self._imitation = imitation
-        self._newest = newest
+    def __init__(self, learner: SacLearner, seed: int) -> None:
+        """Args: learner: with imitators."""
+        assert learner.imitation is not None
+        self._learner, self._imitation = learner, learner.imitation
+        learner.hold = 1.0
         self._rng = np.random.default_rng([seed, 0x1EAD])
         self._seen = np.array(PRIOR)
         """Worth seen and worth missed, of the imitators alone and of both. Shape (2, 2)."""
@@ -86,6 +91,14 @@ class Lead:
         """An episode that this one led came to so much, 0 to 1; what was known before counts a little less."""
         self._seen = np.array(PRIOR) + KEPT * (self._seen - np.array(PRIOR))
         self._seen[leader] += worth, 1.0 - worth
+        if leader == BOTH:
+            hold = self.hold + (TIGHTER if worth == 0.0 else -LOOSER)
+            self._learner.hold = min(1.0, max(0.0, hold))
+
+    @property
+    def hold(self) -> float:
+        """How tightly the actor is held to imitation, 1 to 0."""
+        return 1.0 if self._learner.hold is None else self._learner.hold
 
     @property
     def worth(self) -> tuple[float, float]:
@@ -96,17 +109,22 @@ class Lead:
     def figures(self) -> Mapping[str, float]:
         """For metrics."""
         alone, both = self.worth
-        return {"worth_imitators": alone, "worth_both": both, "imitators_alone": float(self._draws[-1][1] == ALONE)}
+        return {
+            "worth_imitators": alone,
+            "worth_both": both,
+            "imitators_alone": float(self._draws[-1][1] == ALONE),
+            "hold": self.hold,
+        }
 
     def state(self) -> list[float]:
         """What is known, for a checkpoint."""
-        return [*self._seen.ravel().tolist(), float(self._longest)]
+        return [*self._seen.ravel().tolist(), float(self._longest), self.hold]
 
     def load(self, state: Sequence[float]) -> None:
         """Take up what was known; of weights before this it is not known who led them."""
-        *seen, longest = state
+        *seen, longest, hold = state
         self._seen = np.array(seen).reshape(2, 2)
-        self._longest = int(longest)
+        self._longest, self._learner.hold = int(longest), hold
         self._draws.clear()
         self._draw()
 
@@ -127,7 +145,7 @@ class Lead:
     def _draw(self) -> None:
         alone, both = self._rng.beta(self._seen[:, 0], self._seen[:, 1])
         leader = BOTH if self.is_open and both > alone else ALONE
-        self._draws.append((self._newest(), leader))
+        self._draws.append((self._learner.updates, leader))
         self._tell(leader)
 
     def _tell(self, leader: int) -> None:

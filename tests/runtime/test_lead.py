@@ -13,7 +13,7 @@ from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
-from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, PACE, PRIOR, Lead
+from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, Lead
 from tests.conformance import sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
@@ -29,8 +29,8 @@ class Learning:
         learner = SacLearner(SHAPES, SMALL, SacConfig(imitators=2), seed=seed)
         assert learner.imitation is not None
         self.imitation: Imitation = learner.imitation
-        self.version = 0
-        self.lead = Lead(self.imitation, lambda: self.version, seed)
+        self.learner = learner
+        self.lead = Lead(learner, seed)
         self.lead.is_open = is_open
 
     def episode(
@@ -120,7 +120,7 @@ def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:
     learning = Learning(seed=3)
     leaders = {0: learning.newest_alone}
     for version in range(1, 60):
-        learning.version = version
+        learning.learner.updates = version
         leaders[version] = learning.newest_alone  # published now, as these weights
         before = learning.lead.worth
         learning.episode(Outcome.TIME_LIMIT, version=version)
@@ -140,7 +140,7 @@ def test_who_does_better_leads_practice_and_is_deployed(chance: tuple[float, flo
     for seed in range(5):
         learning = Learning(seed)
         for version in range(1, 121):
-            learning.version = version
+            learning.learner.updates = version
             now = ALONE if learning.newest_alone else BOTH
             success = rng.random() < chance[now]
             learning.episode(Outcome.SUCCESS if success else Outcome.TIME_LIMIT, version=version)
@@ -151,18 +151,41 @@ def test_who_does_better_leads_practice_and_is_deployed(chance: tuple[float, flo
     assert deployed[leader] > 0.9 * deployed.sum()
 
 
+def test_the_hold_loosens_while_nine_of_ten_succeed() -> None:
+    learning = Learning()
+    learner = learning.learner
+    weights = learner.config.cloning_weight, learner.config.cloning_weight_end
+    assert learner.cloning_weight == weights[0]
+    learning.lead.note(ALONE, 1.0)
+    assert learner.cloning_weight == weights[0], "of the imitators' success nothing follows for the actor"
+    for _ in range(20):
+        learning.lead.note(BOTH, 0.8)
+    assert learning.lead.hold == pytest.approx(1.0 - 20 * LOOSER)
+    assert learner.cloning_weight == pytest.approx(weights[1] + (1.0 - 20 * LOOSER) * (weights[0] - weights[1]))
+    loose = learning.lead.hold
+    for worth in [0.0] + [0.8] * 9:
+        learning.lead.note(BOTH, worth)
+    assert learning.lead.hold == pytest.approx(loose)
+    for _ in range(100):
+        learning.lead.note(BOTH, 0.8)
+    assert learner.cloning_weight == weights[1]
+    for _ in range(100):
+        learning.lead.note(BOTH, 0.0)
+    assert learner.cloning_weight == weights[0]
+
+
 def test_what_is_known_survives_and_older_weights_are_nobodys() -> None:
     learning, again = Learning(), Learning()
     for version in range(1, 30):
-        learning.version = version
+        learning.learner.updates = version
         learning.episode(Outcome.SUCCESS, version=version)
-    again.version = 29
+    again.learner.updates = 29
     again.lead.load(learning.lead.state())
     assert again.lead.state() == learning.lead.state()
     assert again.deployed_alone == learning.deployed_alone
     again.episode(Outcome.TIME_LIMIT, version=29)  # of before the restart: led by whom?
     assert again.lead.state() == learning.lead.state()
-    again.version = 30
+    again.learner.updates = 30
     again.episode(Outcome.TIME_LIMIT, version=30)
     assert again.lead.state() != learning.lead.state()
 
