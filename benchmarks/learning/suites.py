@@ -29,7 +29,15 @@ ABLATIONS: Mapping[str, Variant] = {
     "no_warm_start": Variant("no imitation before practice", ("trainer.warm_start_updates=0",)),
     "no_warm_critic": Variant("critics not learned before the actor", ("trainer.warm_critic_updates=0",)),
     "no_imitation": Variant("no imitation beside Q", ("sac.cloning_weight=0", "sac.cloning_weight_end=0")),
-    "constant_imitation": Variant("imitation not weakened", ("sac.cloning_weight_end=1.5",)),
+    "constant_imitation": Variant("imitation not weakened", ("sac.cloning_weight_end=5",)),
+    "no_imitators": Variant("the actor acts alone", ("sac.imitators=0",)),
+    "one_imitator": Variant("one imitator instead of five", ("sac.imitators=1",)),
+    "no_own_successes": Variant("own successes not imitated", ("sac.proven_weight=0",)),
+    "no_caution": Variant("the critics' mean followed", ("sac.caution=0",)),
+    "loud_practice": Variant(
+        "practice with the whole noise, and the gripper drawn", ("exploration.noise=1", "exploration.gripper=drawn")
+    ),
+    "rests_imitated": Variant("a person's rests imitated", ("replay.imitate_rest=true",)),
     "no_prior_share": Variant("a person's steps drawn like any", ("trainer.prior_share=0",)),
     "no_bounds": Variant("TD targets not clipped", ("sac.return_bounds=none",)),
     "no_average": Variant("newest weights deployed", ("sac.average_rate=1",)),
