@@ -29,6 +29,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
+from benchmarks.gymnasium_loop import GymnasiumLoop
 from benchmarks.peers import experts
 from robot_rlhf.bridges.algorithm import PLAIN_SAC, TAUGHT_SAC, RlhfSAC
 from robot_rlhf.bridges.buffer import DeviceReplayBuffer
@@ -38,7 +39,9 @@ from sim.gymnasium_robot import SUCCESS_KEYS
 from sim.known_environments import facts_of
 
 RESULTS = Path(__file__).parent / "results" / "environments.jsonl"
-ALGORITHMS = ("ours", "sb3")
+ALGORITHMS = ("ours", "sb3", "loop")
+"""RlhfSAC; their SAC; and our own loop with its defaults, where a success gives 1 and ends the episode: only for
+environments that tell success."""
 PACKAGES = {"Fetch": "gymnasium_robotics", "Adroit": "gymnasium_robotics", "gym_hil": "gym_hil"}
 FIRST_TEST_SEED = 10_000
 """Starts of evaluation, apart from those of practice and demonstrations."""
@@ -66,7 +69,7 @@ class Trial:
 
 TRIALS = {
     "pendulum": Trial("Pendulum-v1", 5_000, learning_rate=1e-3, by_return=True),
-    "fetch_reach": Trial("FetchReach-v4", 2_000, gamma=0.95, learning_rate=1e-3, hindsight=True, episodes=50),
+    "fetch_reach": Trial("FetchReach-v4", 2_000, gamma=0.95, learning_rate=1e-3, hindsight=True),
     "fetch_pick": Trial(
         "FetchPickAndPlace-v4",
         10_000,
@@ -75,7 +78,6 @@ TRIALS = {
         hindsight=True,
         expert=experts.fetch_pick,
         demonstrations=25,
-        episodes=50,
     ),
     "gym_hil": Trial(
         "gym_hil/PandaPickCube-v0",
@@ -207,16 +209,40 @@ def theirs(trial: Trial, env: gymnasium.Env[Any, Any], seed: int) -> SAC:
     return model
 
 
-def run(name: str, algorithm: str, seed: int, steps: int | None) -> dict[str, Any]:
-    trial = TRIALS[name]
-    if steps is not None:
-        trial = Trial(**{**vars(trial), "steps": steps})
-    torch.set_num_threads(1)
+def in_our_loop(trial: Trial, seed: int) -> dict[str, Any]:
+    """Curve and seconds of practice in our own loop."""
+    env = made(trial)
+    assert env.spec is not None
+    limit = env.spec.max_episode_steps
+    assert limit is not None
+    loop = GymnasiumLoop(lambda: made(trial), seed=seed, time_limit=limit, hindsight=trial.hindsight)
+    if trial.expert is not None:
+        loop.demonstrate(trial.demonstrations, trial.expert)
+    seconds, points = 0.0, []
+    for part in range(1, trial.evaluations + 1):
+        begun = time.monotonic()
+        loop.practise(trial.steps * part // trial.evaluations)
+        seconds += time.monotonic() - begun
+        points.append((trial.steps * part // trial.evaluations, round(loop.success_rate(trial.episodes), 3)))
+    return {"curve": points, "seconds": round(seconds, 1)}
+
+
+def as_algorithm(trial: Trial, algorithm: str, seed: int) -> dict[str, Any]:
+    """Curve and seconds of an algorithm with the interface of Stable-Baselines3."""
     env = Monitor(made(trial))
     begun = time.monotonic()
     model = (ours if algorithm == "ours" else theirs)(trial, env, seed)
     curve = Curve(trial)
     model.learn(trial.steps, callback=curve)
+    return {"curve": curve.points, "seconds": round(time.monotonic() - begun - curve.seconds, 1)}
+
+
+def run(name: str, algorithm: str, seed: int, steps: int | None) -> dict[str, Any]:
+    trial = TRIALS[name]
+    if steps is not None:
+        trial = Trial(**{**vars(trial), "steps": steps})
+    torch.set_num_threads(1)
+    found = in_our_loop(trial, seed) if algorithm == "loop" else as_algorithm(trial, algorithm, seed)
     return {
         "trial": name,
         "environment": trial.environment,
@@ -225,8 +251,7 @@ def run(name: str, algorithm: str, seed: int, steps: int | None) -> dict[str, An
         "steps": trial.steps,
         "measure": "return" if trial.by_return else "success",
         "episodes": trial.episodes,
-        "curve": curve.points,
-        "seconds": round(time.monotonic() - begun - curve.seconds, 1),
+        **found,
         "versions": {p: version(p) for p in ("torch", "stable-baselines3", "gymnasium", "mujoco", "numpy")},
     }
 
@@ -238,7 +263,7 @@ def recorded(results: Path) -> list[dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> None:
     """Last measure of each seed, side by side."""
-    print(f"{'environment':26} {'steps':>6} {'measure':8} {'ours (each seed)':34} SB3's SAC (each seed)")
+    print(f"{'environment':26} {'steps':>6} {'measure':8} {'RlhfSAC (each seed)':28} {'SB3 SAC':28} our loop")
     for name, steps in dict.fromkeys((row["trial"], row["steps"]) for row in rows):
         mine = [row for row in rows if (row["trial"], row["steps"]) == (name, steps)]
         cells = [
@@ -249,7 +274,7 @@ def table(rows: list[dict[str, Any]]) -> None:
             )
             for each in ALGORITHMS
         ]
-        print(f"{mine[0]['environment']:26} {steps:6} {mine[0]['measure']:8} {cells[0]:34} {cells[1]}")
+        print(f"{mine[0]['environment']:26} {steps:6} {mine[0]['measure']:8} {cells[0]:28} {cells[1]:28} {cells[2]}")
 
 
 def main() -> None:
@@ -269,6 +294,8 @@ def main() -> None:
             for algorithm in asked.algorithms:
                 steps = asked.steps or TRIALS[name].steps
                 key = (name, algorithm, seed, steps)
+                if algorithm == "loop" and TRIALS[name].by_return:
+                    continue
                 if key in {(r["trial"], r["algorithm"], r["seed"], r["steps"]) for r in recorded(asked.results)}:
                     continue
                 row = run(name, algorithm, seed, asked.steps)
