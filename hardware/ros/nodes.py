@@ -236,6 +236,10 @@ ROBOT_SIM = Node(
         Parameter(
             "command_timeout", "double", 0.15, "Seconds without a command after which the robot holds still", 0.02, 1.0
         ),
+        Parameter("command_delay", "double", 0.0, "Seconds by which commands are followed late", 0.0, 0.5),
+        Parameter("sensing_delay", "double", 0.0, "Seconds by which states and pictures are told late", 0.0, 0.5),
+        Parameter("delay_jitter", "double", 0.0, "Seconds by which either may be later still; order is kept", 0.0, 0.2),
+        Parameter("target_noise", "double", 0.0, "Standard deviation of the error of each target pose, m", 0.0, 0.05),
         Parameter(
             "person",
             "string",

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ from robot_rlhf.apps.config import TASKS
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.apps.ros_person import JoyPerson
+from robot_rlhf.apps.ros_transport import LatePublisher, Teller, Transport
 from robot_rlhf.datatypes import Command, Observation
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.safety import rotation
@@ -88,6 +89,7 @@ class StandIn:
     """The arm in real time: states at `state_rate`, pictures, a reset service, and a halt when no command comes.
 
     It obeys the newest target pose or, while they come, twists; a command that is older than the timeout is ignored.
+    Where its parameters say so it follows commands late and inexactly, and what it tells comes late.
     """
 
     def __init__(self, bus: Bus, values: dict[str, Any]) -> None:
@@ -105,6 +107,12 @@ class StandIn:
         self._holding = False
         self._resets = 0
         self._faulty = FaultyPublishers()
+        seed = values["seed"]
+        self._commands, self._senses = (
+            Transport(values[delay], values["delay_jitter"], np.random.default_rng([seed, number]))
+            for number, delay in enumerate(("command_delay", "sensing_delay"), start=1)
+        )
+        self._noise_rng = np.random.default_rng([seed, 3])
         self._out = {name: self._publisher(name) for name in _STATES}
         self._things = {n: self._publisher("perception/{thing}", f"perception/{n}") for n in self.arm.spec.scene}
         self._pictures = {
@@ -117,14 +125,15 @@ class StandIn:
         self._tf = self._publisher("/tf") if values["publish_tf"] else None
         self.person = None
         if values["person"] != "none":
-            self.person = JoyPerson(bus, self._publisher("joy"), values, self.task)
+            self.person = JoyPerson(bus, self._publisher("joy", late=False), values, self.task)
         self._seen = self.arm.observe()
         self._reset({})
         self._listen()
 
-    def _publisher(self, name: str, real: str | None = None) -> FaultyPublisher:
+    def _publisher(self, name: str, real: str | None = None, *, late: bool = True) -> Teller:
         publisher = self._bus.publisher(named(ROBOT_SIM_TOPICS, name), real)
-        return FaultyPublisher(real or name, publisher, self._faulty)
+        faulty = FaultyPublisher(real or name, publisher, self._faulty)
+        return LatePublisher(faulty, self._senses, self._bus.clock.now) if late else faulty
 
     def _listen(self) -> None:
         bus = self._bus
@@ -148,7 +157,23 @@ class StandIn:
         if self._is_late(message):
             return
         try:
-            self._aim(pose_of(message.pose), self._bus.clock.now() + self._left(message))
+            pose = pose_of(message.pose)
+        except RobotRlhfError as error:
+            self._bus.log(logging.WARNING, f"target_pose: {error}")
+            return
+        until = self._bus.clock.now() + self._left(message)
+        self._later(lambda late: self._aim_at(pose, until + late))
+
+    def _later(self, deed: Callable[[float], None]) -> None:
+        """A command was taken: it is followed as late as this robot is, and holds as long from then on."""
+        self._commands.give(self._bus.clock.now(), deed)
+
+    def _aim_at(self, pose: Numbers, until: float) -> None:
+        noise = self._values["target_noise"]
+        if noise:
+            pose = np.concatenate([pose[:3] + noise * self._noise_rng.standard_normal(3), pose[3:]])
+        try:
+            self._aim(pose, until)
         except RobotRlhfError as error:
             self._bus.log(logging.WARNING, f"target_pose: {error}")
 
@@ -156,11 +181,15 @@ class StandIn:
         if self._is_late(message):
             return
         try:
-            self._twist = twist_of(message.twist)
+            twist = twist_of(message.twist)
         except RobotRlhfError as error:
             self._bus.log(logging.WARNING, f"delta_twist_cmds: {error}")
             return
-        self._twist_until = self._bus.clock.now() + self._left(message)
+        until = self._bus.clock.now() + self._left(message)
+        self._later(lambda late: self._turn_to(twist, until + late))
+
+    def _turn_to(self, twist: Numbers, until: float) -> None:
+        self._twist, self._twist_until = twist, until
 
     def _is_late(self, message: Any) -> bool:
         return self._left(message) <= 0.0
@@ -190,6 +219,9 @@ class StandIn:
         return {"accepted": True}
 
     def _open(self, position: float) -> None:
+        self._later(lambda late: self._move_fingers(position))
+
+    def _move_fingers(self, position: float) -> None:
         self._opening = min(max(position / FINGER_TRAVEL, 0.0), 1.0)
 
     def _aim(self, pose: Numbers, until: float) -> None:
@@ -203,9 +235,11 @@ class StandIn:
         now = self._bus.clock.now()
         ticks = min(CATCH_UP, 1 + max(0, int((now - self._due) / self._period)))
         self._due = max(self._due + ticks * self._period, now - CATCH_UP * self._period)
+        self._commands.deliver(now)
         for _ in range(ticks):
             self._move_on(now)
         self._publish_state()
+        self._senses.deliver(now)
 
     def _move_on(self, now: float) -> None:
         if now < self._twist_until:
@@ -234,6 +268,8 @@ class StandIn:
 
     def _reset(self, _: Any) -> Fields:
         self.task.reset(self._rng)
+        self._commands.clear()
+        self._senses.clear()
         self._resets += 1
         self._opening = 1.0
         self._forces.clear()

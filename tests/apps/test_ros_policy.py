@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.messages import pose_of
+from hardware.ros.messages import pose_of, pose_stamped_fields
 from hardware.ros.nodes import NODES
 from hardware.ros.outputs import GripperOutput
 from hardware.ros.rcl_yaml import parameters_of
@@ -22,6 +22,7 @@ from robot_rlhf.apps.config import ConsoleConfig
 from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
+from robot_rlhf.apps.ros_transport import Transport
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
 from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, WeightSnapshot
@@ -442,3 +443,62 @@ def test_the_stand_in_follows_and_halts_by_itself(tmp_path: Path, command: str) 
     assert held[-1] is True
     world.graph.advance(1.0)
     assert world.robot.seen.tool_pose_in_base[0] == pytest.approx(at, abs=2e-3)
+
+
+def moved_after(sim: dict[str, Any], seconds: float = 0.4) -> tuple[float, float]:
+    """Seconds from a command until the arm moves, and until its motion is told; of one step of the target."""
+    graph = FakeGraph()
+    graph.clock.advance(5.0)
+    bus = FakeBus(graph, "robot_sim", {"task": "reach", **sim})
+    robot = StandIn(bus, bus.parameters(NODES["robot_sim"].parameters))
+    told: list[tuple[float, float]] = []
+    topics = {topic.name: topic for topic in NODES["robot_sim"].topics}
+    ear = FakeBus(graph, "ear")
+    ear.subscription(
+        topics["current_pose"], lambda m: told.append((graph.clock.now(), pose_of(m.pose)[2])), "/current_pose"
+    )
+    hand = FakeBus(graph, "hand").publisher(topics["target_pose"], "/target_pose")
+    graph.advance(0.5)
+    start = robot.seen.tool_pose_in_base.astype(np.float64)
+    began, moved = graph.clock.now(), float("nan")
+    target = start + np.array([0, 0, 0.05, 0, 0, 0, 0])
+    while graph.clock.now() < began + seconds:
+        hand.publish(pose_stamped_fields(ear.now(), "base", target))
+        graph.advance(0.01)
+        if np.isnan(moved) and abs(robot.seen.tool_pose_in_base[2] - start[2]) > 2e-3:
+            moved = graph.clock.now()
+    heard = next(when for when, height in told if when > began and abs(height - start[2]) > 2e-3)
+    return moved - began, heard - began
+
+
+def test_the_stand_in_obeys_and_tells_late() -> None:
+    moved, heard = moved_after({})
+    assert heard - moved < 0.015
+    slow_moved, slow_heard = moved_after({"command_delay": 0.1, "sensing_delay": 0.05})
+    assert slow_moved - moved == pytest.approx(0.1, abs=0.011), "a state every 10 ms"
+    assert slow_heard - slow_moved == pytest.approx(0.05, abs=0.011)
+
+
+def test_jitter_of_the_stand_in_keeps_order_and_bounds() -> None:
+    transport = Transport(0.1, 0.05, np.random.default_rng(0))
+    done: list[tuple[int, float]] = []
+    for number in range(100):
+        now = 0.01 * number
+        transport.give(now, lambda late, number=number: done.append((number, late)))
+        transport.deliver(now)
+    transport.deliver(10.0)
+    assert [number for number, _ in done] == list(range(100))
+    lates = [late for _, late in done[:80]]
+    assert min(lates) >= 0.1 - 1e-9
+    assert max(lates) <= 0.15 + 0.01 + 1e-9, "a jitter's end, and until somebody delivers"
+    assert len(set(np.round(lates, 3))) > 3
+
+
+def test_a_reset_of_the_stand_in_forgets_what_was_under_way(tmp_path: Path) -> None:
+    world = World(tmp_path, sim={"command_delay": 0.1, "sensing_delay": 0.1, "target_noise": 0.001})
+    summary = world.run()
+    assert summary["demonstrations"] == 2, "a late robot can be taught all the same"
+    world.robot._reset({})
+    here = world.robot.seen.tool_pose_in_base
+    world.graph.advance(0.09)
+    np.testing.assert_allclose(world.robot.seen.tool_pose_in_base, here, atol=2e-3)
