@@ -24,7 +24,7 @@ from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.priority import REAL_TIME_PRIORITY, urgent
 from robot_rlhf.apps.ros_host import HostOptions, read_options
 from robot_rlhf.apps.screen import screen
-from robot_rlhf.errors import RenderError, RobotRlhfError
+from robot_rlhf.errors import ConfigError, RenderError, RobotRlhfError
 from robot_rlhf.timing import MonotonicClock
 from sim.graphics import prepare_graphics
 
@@ -58,6 +58,9 @@ class DoctorOptions:
     ros: bool = False
     """Walk through a robot's checklist on the live ROS graph instead: topics, rates, clocks, commands, e-stop. Nothing
     is sent."""
+    delay: Path | None = None
+    """Say instead how late a robot is, from wish to effect seen, and what to train with: by a run or journal that was
+    recorded of it, simulated or real. Nothing is sent."""
     params: tuple[Path, ...] = ()
     """With --ros: parameter files of the policy node, for example launch/robot.yaml."""
     namespace: str = ""
@@ -77,7 +80,11 @@ def run(argv: Sequence[str]) -> int:
     options = parse(DoctorOptions, "doctor", argv)
     table = Table(title=f"robot-rlhf doctor on {platform.system()} {platform.machine()}", title_justify="left")
     found = checks(options)
-    if options.ros:
+    if options.delay is not None:
+        if options.ros:
+            raise ConfigError("doctor: --delay reads a recording, --ros listens to a robot; allowed: one of them")
+        found = [_delay(options.delay)]
+    elif options.ros:
         from robot_rlhf.apps.doctor_ros import checks_of_robot
 
         found = checks_of_robot(_ros_options(options), options.seconds)
@@ -90,6 +97,13 @@ def run(argv: Sequence[str]) -> int:
         worst = max(worst, int(check.state == "fail"))
     screen().print(table)
     return worst
+
+
+def _delay(recording: Path) -> Check:
+    from robot_rlhf.apps.doctor_delay import dead_time_of
+
+    found = dead_time_of(recording)
+    return Check("control delay", "ok" if found.is_sure else "warn", found.words, found.advice)
 
 
 def _ros_options(options: DoctorOptions) -> HostOptions:

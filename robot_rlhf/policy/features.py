@@ -49,7 +49,7 @@ class FeatureConfig:
     for robots with native commands alone: those of others are scaled already."""
     history: int = 0
     """Give what was executed in so many periods before, 0 to 8. With as many as command and observation are late
-    together, what a late robot will do is known again."""
+    together (`robot-rlhf doctor --delay` measures that), what a late robot will do is known again."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0), history=Range(0, RECENT))
