@@ -21,6 +21,7 @@ from sim.contacts import ContactSense
 from sim.kinematics import HOME, JOINTS, ToolKinematics
 from sim.render import Renderer
 from sim.rotation import canonical
+from sim.variation import DRAWS, Draws, WorldVariation, perception_error
 
 CONTROL_PERIOD = 0.05
 SPEED_MAX = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61], np.float32)
@@ -38,7 +39,8 @@ _OPENING = 7
 _WRENCH = slice(8, 14)
 _GRASPED = 14
 _HELD = 15
-_OWN = 16
+_DRAWN = slice(16, 16 + DRAWS)
+_OWN = _DRAWN.stop
 _FORCE_SAMPLES = 5
 """Times per control period that contact forces are read; their mean is the wrench."""
 
@@ -70,7 +72,7 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SimState:
-    """One instant of a simulation, exactly: physics, solver warm start, targets and the episode's own draws."""
+    """One instant of a simulation, exactly: physics, solver warm start, targets and all that the episode drew."""
 
     vector: NDArray[np.float64]
     """MuJoCo's integration state, userdata included."""
@@ -125,6 +127,8 @@ class SimArm:
         self._joint_step = SPEED_MAX.astype(np.float64) * CONTROL_PERIOD
         self._state_size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
         self._renderer = Renderer(self.model, cameras)
+        self._variation = WorldVariation(self.model, pictures=bool(cameras))
+        self._drawn = np.zeros(DRAWS)
         self._images: Mapping[str, NDArray[np.uint8]] | None = None
         self._seen: Observation | None = None
         self._velocity = np.zeros(6)
@@ -176,6 +180,12 @@ class SimArm:
             *canonical(self.data.xquat[self._hand].tolist()),
         )
 
+    def vary(self, draws: Draws) -> None:
+        """Be in another world from the next `begin` on: sizes, masses, friction, light, cameras, perception."""
+        with self._lock:
+            self._drawn = draws.copy()
+            self._variation.apply(draws)
+
     def begin(self, pose: tuple[float, ...], opening: float) -> None:
         """Forget the past and hold still at a pose; the task then places its objects and calls `settle`.
 
@@ -188,6 +198,7 @@ class SimArm:
             if missed > 1e-3:
                 raise RobotError(f"start pose {pose}: out of reach by {missed:.3f} m")
             mujoco.mj_resetData(self.model, self.data)
+            self.data.userdata[_DRAWN] = self._drawn
             self._fault = ""
             self.data.qpos[:JOINTS] = self.data.ctrl[:JOINTS] = joints
             self.data.qpos[JOINTS : JOINTS + 2] = self.data.ctrl[JOINTS:] = FINGER_TRAVEL * opening
@@ -238,6 +249,9 @@ class SimArm:
         if self._images is None:
             self._images = self._take_pictures()
         scene, privileged = self._stage.sense(self)
+        if self._drawn.any():
+            wrong = np.concatenate([perception_error(self._drawn), np.zeros(4)]).astype(np.float32)
+            scene = {name: pose + wrong for name, pose in scene.items()}
         return Observation(
             stamp=stamp,
             joint_position=joints[:JOINTS],
@@ -367,6 +381,9 @@ class SimArm:
                 raise ShapeError("SimState.vector", state.vector.shape, (self._state_size,))
             mujoco.mj_setState(self.model, self.data, state.vector, mujoco.mjtState.mjSTATE_INTEGRATION)
             self._fault = ""
+            drawn = self.data.userdata[_DRAWN]
+            if (drawn != self._drawn).any():
+                self.vary(drawn)
             self._derive()
 
     def render(self, camera: str, height: int, width: int) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,9 @@ from robot_rlhf.datatypes import Observation
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.safety.limits import ToolLimits
 from sim.arm import SimArm
-from sim.disturbance import DisturbedRobot
+from sim.disturbance import PERIODS, DisturbedRobot
 from sim.experts import ScriptedExpert
+from sim.variation import DRAWS
 
 
 class SimTask(GoldTask, Protocol):
@@ -26,15 +28,30 @@ class SimTask(GoldTask, Protocol):
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ScriptedExpert: ...
 
 
+EXTRA_DELAY = 2
+"""Periods by which commands are later at most with randomise 1; half as many on the average."""
+EXTRA_NOISE = 0.25
+"""Largest additional action noise, in actions."""
+
+
 class VariedTask:
-    """A simulated task that begins its robot's disturbances with each episode.
+    """A simulated task that begins its robot's disturbances with each episode, and draws another world for it.
 
     What it draws comes from a generator of its own, spawned from the episode's: the starts stay those of the task.
     """
 
-    def __init__(self, task: SimTask, robot: DisturbedRobot) -> None:
+    def __init__(self, task: SimTask, robot: DisturbedRobot, randomise: float = 0.0) -> None:
+        """
+        Args:
+            task: of the arm.
+            robot: around its arm.
+            randomise: in [0, 1], how far world and robot may differ from the nominal ones: by that share of what
+                sim/variation.py says for a draw of 1, EXTRA_DELAY and EXTRA_NOISE.
+        """
         self._task = task
         self._robot = robot
+        self._randomise = randomise
+        self._disturbance = robot.config
 
     @property
     def name(self) -> str:
@@ -58,8 +75,20 @@ class VariedTask:
 
     def reset(self, rng: np.random.Generator) -> None:
         (own,) = rng.spawn(1)
+        if self._randomise:
+            self._draw(own)
         self._robot.begin(own)
         self._task.reset(rng)
+
+    def _draw(self, rng: np.random.Generator) -> None:
+        much, base = self._randomise, self._disturbance
+        self._task.arm.vary(much * rng.uniform(-1.0, 1.0, DRAWS))
+        late = base.command_delay + int(rng.binomial(EXTRA_DELAY, 0.5 * much))
+        self._robot.config = replace(
+            base,
+            command_delay=min(late, int(PERIODS.most)),
+            action_noise=base.action_noise + EXTRA_NOISE * much * float(rng.uniform()),
+        )
 
     def success(self, observation: Observation) -> bool:
         return self._task.success(observation)

@@ -70,10 +70,10 @@ def build_world(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> W
         task: SimTask = make(clock, cameras=pictures, **config.task_options)
     except TypeError as error:
         raise ConfigError(f"task_options {config.task_options}: {config.task} does not take them ({error})") from error
-    if config.disturbance.is_none:
+    if config.disturbance.is_none and not config.randomise:
         return World(task, GuardedRobot(task.arm, task.limits, clock), clock)
     robot = DisturbedRobot(task.arm, config.disturbance, clock, seed=config.seed)
-    return World(VariedTask(task, robot), GuardedRobot(robot, task.limits, clock), clock)
+    return World(VariedTask(task, robot, config.randomise), GuardedRobot(robot, task.limits, clock), clock)
 
 
 def build_person(world: World, config: PersonConfig) -> SimulatedPerson:

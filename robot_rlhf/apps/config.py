@@ -172,6 +172,9 @@ class TrainConfig:
     """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
     disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
     """How late and how inexact the simulated robot is."""
+    randomise: float = 0.0
+    """0 to 1: how far world and robot differ in each episode from the nominal ones: size and mass of free things,
+    friction, light and cameras where there are pictures, errors of perception and of the target, delay."""
     out: Path = Path("runs")
     """Folder in which the run's own folder is made."""
     name: str | None = None
@@ -234,7 +237,7 @@ class TrainConfig:
         if self.robot == "ros":
             if self.mode != "asynchronous":
                 raise ConfigError("mode: with robot ros a run is asynchronous; a robot lives in real time")
-            if not self.disturbance.is_none:
+            if self.randomise or not self.disturbance.is_none:
                 raise ConfigError(
                     "disturbance: a robot behind ROS topics is as late as it is; allowed with robot simulated"
                 )
@@ -245,7 +248,7 @@ class TrainConfig:
             known(self.demonstrator, PEOPLE, "demonstrator")
         elif self.console is not None and self.mode != "asynchronous":
             raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
-        check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT)
+        check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT, randomise=SHARE)
         check_ranges(self, "", checkpoint_every=AT_LEAST_ONE, image_size=PIXELS, threads=Range(1, 1_024), arms=ARMS)
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")

@@ -125,9 +125,9 @@ def _motion(episode: Episode, spec: RobotSpec) -> tuple[Rows, Rows]:
     names = spec.action.names
     axes = [axis for axis in AXES if axis in names]
     if spec.command.kind != "tool_pose" or not axes:
+        what = f"{spec.command.kind}: {', '.join(names)}"
         raise ConfigError(
-            f"doctor --delay: commands of this robot ({spec.command.kind}: {', '.join(names)}) are no motions of a tool; "
-            "allowed: robots with actions x, y, z"
+            f"doctor --delay: commands of this robot ({what}) are no motions of a tool; allowed: actions x, y, z"
         )
     entries = [names.index(axis) for axis in axes]
     commanded = episode.executed[:, entries].astype(np.float64) * spec.action.scale[entries]

@@ -31,6 +31,7 @@ def make_environment(
     features: FeatureConfig | None = None,
     task_options: Mapping[str, Any] | None = None,
     disturbance: DisturbanceConfig = DisturbanceConfig(),  # noqa: B008  it is frozen
+    randomise: float = 0.0,
     render_mode: str | None = None,
 ) -> RobotEnvironment:
     """A simulated task in simulated time.
@@ -44,6 +45,7 @@ def make_environment(
         features: what else is seen; None takes what training runs of the task see.
         task_options: for example {'clearance': 0.0005} of peg_insert.
         disturbance: how late and how inexact the robot is; features.history then gives what is under way.
+        randomise: 0 to 1, how far world and robot differ in each episode from the nominal ones.
         render_mode: 'rgb_array' or None.
 
     Raises:
@@ -56,6 +58,7 @@ def make_environment(
         image_size=image_size,
         task_options=dict(task_options or {}),
         disturbance=disturbance,
+        randomise=randomise,
     )
     world = build_world(config, FakeClock())
     simulated = world.task

@@ -16,6 +16,7 @@ from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
+from sim.disturbance import DisturbanceConfig
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class RecordOptions:
     """Which skill: reach, pick_cube or peg_insert."""
     task_options: dict[str, float] = field(default_factory=dict[str, float])
     """Options of the task, for example clearance 0.0005."""
+    disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
+    """How late and how inexact the robot is."""
+    randomise: float = 0.0
+    """0 to 1: how far world and robot differ in each episode from the nominal ones."""
     demonstrator: str = "clumsy"
     """Who demonstrates: clumsy, or for example attentive, slow, keys or novice."""
     demonstrations: int = 10
@@ -65,6 +70,8 @@ def record(options: RecordOptions) -> Tally:
     config = TrainConfig(
         task=options.task,
         task_options=options.task_options,
+        disturbance=options.disturbance,
+        randomise=options.randomise,
         demonstrator=options.demonstrator,
         demonstrations=options.demonstrations,
         cameras=options.cameras,

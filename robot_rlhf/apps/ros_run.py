@@ -13,6 +13,7 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
+from sim.disturbance import DisturbanceConfig
 
 
 def run_settings(values: dict[str, Any]) -> TrainConfig:
@@ -43,6 +44,8 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
     return replace(
         base,
         robot="ros",
+        disturbance=DisturbanceConfig(),  # of the simulation, where the settings are those of one
+        randomise=0.0,
         mode="asynchronous",
         task=values["task"],
         seed=values["seed"],

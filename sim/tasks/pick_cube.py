@@ -88,7 +88,7 @@ class PickCube:
         colour = _vivid(float(rng.uniform()), float(rng.uniform(0.65, 0.95)))
         self.arm.begin((*start.tolist(), *POINTING_DOWN), 1.0)
         a = self._address
-        self.arm.data.qpos[a : a + 7] = (x, y, HALF_SIDE, *about_z(angle))
+        self.arm.data.qpos[a : a + 7] = (x, y, self.arm.model.geom_size[self._geom, 2], *about_z(angle))
         self.arm.memory[:] = colour
         self.arm.settle()
 
