@@ -23,8 +23,8 @@ from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.timing import FakeClock
+from sim.hands import KEY_SPEEDS, anticipated
 from sim.person import PEOPLE, PersonConfig
-from sim.rotation import exp, multiply
 
 KEYS: Mapping[str, tuple[str, str]] = {
     "x": ("KeyW", "KeyS"),
@@ -37,7 +37,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
 """Entry of an action to the keys that mean more and less of it, in the base frame."""
 AXES = tuple(KEYS)
 LEAD, CLOSE, OPEN, RESUME = "Space", "KeyC", "KeyV", "KeyN"
-SPEED_KEYS: Mapping[float, str] = {0.25: "Digit1", 0.5: "Digit2", 1.0: "Digit3"}
+SPEED_KEYS: Mapping[float, str] = dict(zip(KEY_SPEEDS, ("Digit1", "Digit2", "Digit3"), strict=True))
 """The console's speed levels: share of the full action while a key is down."""
 PERIOD = 0.05
 HOLD = 0.15
@@ -136,14 +136,7 @@ class KeyboardOperator:
         for began, values in reversed(self._typed):
             moved += values * max(0.0, until - max(began, seen.stamp - DELAY)) / PERIOD
             until = min(until, began)
-        on = dict(zip(self._layout.names, (moved * self._layout.scale).tolist(), strict=True))
-        shift = np.array([on.get(axis, 0.0) for axis in "xyz"])
-        turn = exp((on.get("rx", 0.0), on.get("ry", 0.0), on.get("rz", 0.0)))
-        tool, target = (
-            np.array([*(pose[:3] + shift), *multiply(turn, tuple(pose[3:].tolist()))])
-            for pose in (seen.tool_pose_in_base, seen.tool_target_in_base)
-        )
-        return replace(seen, tool_pose_in_base=tool, tool_target_in_base=target)
+        return anticipated(seen, self._layout, moved)
 
     def _type(self, human: HumanInput) -> None:
         """Have the keys down whose motion is nearest to what is wanted."""

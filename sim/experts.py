@@ -133,9 +133,13 @@ class PegInsertExpert(ScriptedExpert):
     FEELING = 0.8
     """Share of their shortest tap to which people can place the peg; from there on they press it down lightly and shift
     it about until it falls in."""
+    LIGHT = 30.0
+    """Force, N, above which they yield, by so much:"""
+    YIELD = 0.002
 
     def __init__(self, layout: ActionLayout, noise: float, clearance: float, tap: float = 0.0) -> None:
         super().__init__(layout, noise)
+        self._feels = tap > 0.0
         self._tolerance = max(0.4 * clearance, self.FEELING * tap * self._scale[0])
         self._entry_step = 1.5 * clearance
 
@@ -157,5 +161,7 @@ class PegInsertExpert(ScriptedExpert):
         else:  # down as far as the funnel allows, else wait: going up again would stir what has to settle
             step = self._entry_step if height < self.HOVER else 0.01
             goal = (hx, hy, min(z_now, max(hz + floor, z_now - step)) if floor else z_now - step)
+        if self._feels and float(np.linalg.norm(observation.tool_wrench[:3])) > self.LIGHT:
+            goal = (*goal[:2], max(goal[2], tool[2] + self.YIELD))
         steadiness = min(max(math.hypot(aside, height) / self.STEADY_RANGE, self.STEADIEST), 1.0)
         return self._towards(observation, goal, upright, rng, steadiness=steadiness)

@@ -28,8 +28,8 @@ class Hands:
     """Turns what the person wants into what the controls say. The gripper's entry passes as it is.
 
     Keys are held or not, all at one speed; keys of the same part (moving, turning) that are held together share it, as
-    on the console's page. A finger finds another key, or another speed, only every `change` seconds; letting go needs
-    no finding. What was wanted and not moved is owed, so that small wishes become taps.
+    on the console's page. A finger finds one more key, or another speed, every `change` seconds; letting go needs no
+    finding. What was wanted and not moved is owed, so that small wishes become taps.
     """
 
     def __init__(self, layout: ActionLayout, *, keyboard: bool, speed: float, change: float, period: float) -> None:
@@ -70,7 +70,7 @@ class Hands:
         self._wish = wish
         self._since += self._period
         if self._since >= self._change - _SLACK:
-            keys = self._keys_for(wish)
+            keys = self._found(self._keys_for(wish))
             if not keys.items() <= self._keys.items():
                 self._since = 0.0
             self._keys = keys
@@ -79,6 +79,15 @@ class Hands:
         motion = self._motion()
         self._owed = np.clip(self._owed - motion, -self._speed, self._speed)
         return motion
+
+    def _found(self, wanted: Mapping[int, float]) -> Mapping[int, float]:
+        """Of the keys that are wanted those that are down already, at another speed if need be, or else one more."""
+        down = {i: v for i, v in wanted.items() if self._keys.get(i, 0.0) * v > 0.0}
+        if any(self._keys[i] != v for i, v in down.items()):
+            return down
+        others = [i for i in wanted if i not in down]
+        more = max(others, key=lambda i: abs(self._owed[i]), default=None)
+        return down if more is None else {**down, more: wanted[more]}
 
     def _keys_for(self, wish: Motion) -> Mapping[int, float]:
         """The entries that are owed most, all at the speed nearest to the largest wish."""

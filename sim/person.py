@@ -105,7 +105,7 @@ PEOPLE: dict[str, PersonConfig] = {
     "thorough": PersonConfig(burst=None),
     "absent": PersonConfig(attention=0.0),
     "slow": PersonConfig(speed=0.4),
-    "keys": PersonConfig(keyboard=True, skill_noise=0.05, linger=0.1),
+    "keys": PersonConfig(keyboard=True, speed=0.6, sight_delay=0.1, skill_noise=0.05, linger=0.1),
     "hasty": PersonConfig(reaction_delay=0.1, patience=0.3, indulgence=0.0, burst=1.5, speed=0.7),
     "distracted": PersonConfig(presence=0.5, reaction_delay=0.5, speed=0.6, linger=0.3),
     "clinging": PersonConfig(burst=None, speed=0.5, pause_rate=0.06, pause=0.5),

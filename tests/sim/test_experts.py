@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import Policy
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
+from sim.rotation import POINTING_DOWN, multiply
 from sim.tasks import PegInsert, PickCube, Reach
 
 CASES = (
@@ -54,6 +56,26 @@ def test_solves_its_task(task_type: Any, options: dict[str, float], noise: float
 @pytest.mark.parametrize(("task_type", "options", "noise"), CASES)
 def test_solves_its_task_on_200_seeds(task_type: Any, options: dict[str, float], noise: float) -> None:
     assert successes(task_type, options, noise, 200) >= 196
+
+
+def test_who_has_only_keys_feels_for_the_hole_and_does_not_press_on() -> None:
+    """Half a tap beside the hole: with a stick one waits until it is right, with keys one presses, up to a force."""
+    task = PegInsert(FakeClock())
+    guard = GuardedRobot(task.arm, task.limits, FakeClock())
+    task.reset(np.random.default_rng(0))
+    guard.anchor()
+    seen = guard.observe()
+    x, y, z, *turned = seen.privileged["hole"].tolist()
+    pose = np.array([x + 0.001, y, z + 0.0005, *multiply((turned[0], turned[1], turned[2], turned[3]), POINTING_DOWN)])
+    beside = replace(seen, tool_pose_in_base=pose, tool_target_in_base=pose)
+    pressed = replace(beside, tool_wrench=np.array([0.0, 0.0, 60.0, 0.0, 0.0, 0.0], np.float32))
+    rng = np.random.default_rng(0)
+    keys, stick = task.expert(0.0, tap=0.25), task.expert(0.0)
+    down = task.arm.spec.action.names.index("z")
+    assert stick.act(beside, "", rng).values[down] >= 0.0
+    assert keys.act(beside, "", rng).values[down] < -0.05
+    assert keys.act(pressed, "", rng).values[down] > 0.0
+    np.testing.assert_array_equal(stick.act(pressed, "", rng).values, stick.act(beside, "", rng).values)
 
 
 @pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert])
