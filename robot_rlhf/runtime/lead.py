@@ -25,7 +25,10 @@ LOOSER, TIGHTER = 0.02, 0.18
 """What an unaided success of both loosens the actor's hold on imitation, and what another end tightens it, of 1: it is
 loosened as long as nine of ten succeed."""
 PRIOR = ((1.0, 1.0), (1.0, 1.0))
-"""Successes and failures taken for seen before the first episode, of the imitators and of both: anything may be."""
+"""Successes and failures that are always taken for seen, of the imitators and of both: anything may be."""
+YOUNG = ((0.0, 0.0), (0.0, 3.0))
+"""Taken for seen besides at the start, and forgotten: critics of the first episodes know little, and a person would
+have to help."""
 ALONE, BOTH = 0, 1
 JUDGED = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT)
 DRAWS = 10_000
@@ -47,7 +50,7 @@ class Lead:
         self._learner, self._imitation = learner, learner.imitation
         learner.hold = 1.0
         self._rng = np.random.default_rng([seed, 0x1EAD])
-        self._seen = np.array(PRIOR)
+        self._seen = np.add(PRIOR, YOUNG)
         """Worth seen and worth missed, of the imitators alone and of both. Shape (2, 2)."""
         self._draws: deque[tuple[int, int]] = deque([(-1, ALONE)], maxlen=DRAWS)
         """From which version on, that one excluded, weights were led by whom."""

@@ -13,7 +13,7 @@ from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
-from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, Lead
+from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, YOUNG, Lead
 from tests.conformance import sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
@@ -57,6 +57,9 @@ class Learning:
         return bool(self.imitation.average.alone)
 
 
+FIRST = np.add(PRIOR, YOUNG).tolist()
+
+
 def means(seen: Sequence[Sequence[float]]) -> list[float]:
     return [a / (a + b) for a, b in seen]
 
@@ -68,7 +71,7 @@ def test_imitators_lead_until_critics_have_learned() -> None:
     for _ in range(20):
         learning.episode(Outcome.TIME_LIMIT)
     assert learning.newest_alone
-    assert learning.lead.worth == pytest.approx(means(PRIOR))
+    assert learning.lead.worth == pytest.approx(means(FIRST))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +91,10 @@ def test_imitators_lead_until_critics_have_learned() -> None:
 def test_an_episode_is_worth_its_unaided_success(outcome: Outcome, drivers: list[Driver], worth: float | None) -> None:
     learning = Learning()
     learning.episode(outcome, drivers)
-    (a, b), both = PRIOR
-    wanted = PRIOR if worth is None else ((a + worth, b + 1.0 - worth), both)
+    wanted = FIRST
+    if worth is not None:
+        (a, b), (c, d) = PRIOR
+        wanted = (a + worth, b + 1.0 - worth), (c, d + KEPT * YOUNG[BOTH][1])
     assert learning.lead.worth == pytest.approx(means(wanted))
 
 
@@ -113,7 +118,7 @@ def test_a_paused_episode_counts_once_with_all_its_parts() -> None:
 def test_only_practice_is_evidence(kind: EpisodeKind) -> None:
     learning = Learning()
     learning.episode(Outcome.SUCCESS, kind=kind)
-    assert learning.lead.worth == pytest.approx(means(PRIOR))
+    assert learning.lead.worth == pytest.approx(means(FIRST))
 
 
 def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:
