@@ -122,4 +122,6 @@ class Era:
 
 
 def _write(path: Path, row: Row) -> None:
-    replace_text(path, json.dumps(row, indent=1, sort_keys=True) + "\n")
+    """One line per name, so that a row can be read, and is not a thousand lines."""
+    lines = [f" {json.dumps(name)}: {json.dumps(row[name], sort_keys=True)}" for name in sorted(row)]
+    replace_text(path, "{\n" + ",\n".join(lines) + "\n}\n")

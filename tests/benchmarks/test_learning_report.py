@@ -62,6 +62,7 @@ def test_paired_by_hand() -> None:
     first = [row_of(case_of("ours"), "1100", steps=30)]
     second = [row_of(case_of("hg_dagger"), "1010", steps=50)]
     both = paired(first, second)
+    assert both is not None
     assert both == Paired(4, 1, 1, -20.0)
     assert both.points == 0.0
     # Agresti and Min: b = c = 1.5 of n = 6
