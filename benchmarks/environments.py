@@ -31,10 +31,11 @@ from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from benchmarks.gymnasium_loop import GymnasiumLoop
 from benchmarks.peers import experts
-from robot_rlhf.bridges.algorithm import PLAIN_SAC, TAUGHT_SAC, RlhfSAC
+from robot_rlhf.bridges.algorithm import RlhfSAC
 from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.hindsight import DeviceHerReplayBuffer
+from robot_rlhf.bridges.settings import PLAIN_SAC, TAUGHT_SAC
 from sim.gymnasium_robot import SUCCESS_KEYS
 from sim.known_environments import facts_of
 

@@ -2,189 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import (
-    DictReplayBufferSamples,
-    GymEnv,
-    PyTorchObs,
-    ReplayBufferSamples,
-    Schedule,
-)
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from torch import Tensor
 
 from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.demonstrations import Demonstration
-from robot_rlhf.bridges.observations import WHOLE, ObservationLayout
+from robot_rlhf.bridges.sac_policy import LearnerRemainder, SacActor, SacCnnPolicy, SacCritic, SacPolicy
+from robot_rlhf.bridges.settings import PLAIN_SAC, learning_of
 from robot_rlhf.bridges.teaching import TaughtAlgorithm
-from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.sac import SacConfig, SacLearner
-from robot_rlhf.policy.networks import NetworkConfig, Shapes, join_action
-from robot_rlhf.policy.vectors import find_differences
+from robot_rlhf.policy.networks import NetworkConfig
 
-PLAIN_SAC = SacConfig(
-    temperature=1.0,
-    backup_entropy=True,
-    actor_every=1,
-    return_bounds=None,
-    cloning_weight=0.0,
-    cloning_weight_end=0.0,
-    encoder_cloning=0.0,
-    average_rate=1.0,
-)
-"""Soft actor-critic as published (Haarnoja et al. 2018), for dense rewards of any size and nobody to imitate. The
-learner's own defaults are for a sparse reward with demonstrations: returns clipped to [-1, 1], a temperature of 0.01
-(from 1.0 the entropy bonus drowns a sparse reward; from 0.01 a dense one is explored too little), imitation, and an
-averaged actor."""
-TAUGHT_SAC = replace(
-    PLAIN_SAC, temperature=0.1, cloning_weight=2.0, cloning_weight_end=0.5, cloning_updates=20_000, average_rate=0.005
-)
-"""The same for who has demonstrations to imitate: less exploration, imitation that fades, an averaged actor."""
-
-
-class SacPolicy(BasePolicy):
-    """The actor of a SacLearner, and with it the learner: its state is what is saved and loaded.
-
-    Deterministic predictions are the averaged actor's mean, others are drawn from the newest actor with PyTorch's
-    global generator, which Stable-Baselines3 seeds.
-    """
-
-    def __init__(
-        self,
-        observation_space: spaces.Space,
-        action_space: spaces.Box,
-        lr_schedule: Schedule,
-        *,
-        sac: SacConfig = PLAIN_SAC,
-        network: NetworkConfig | None = None,
-        gripper: int | None = None,
-        relative: tuple[tuple[str, str], ...] = (),
-        normalised: bool = False,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Make the networks, from PyTorch's global generator.
-
-        Args:
-            observation_space: pictures need three channels.
-            action_space: of one dimension.
-            lr_schedule: not used; the rate is sac.learning_rate.
-            gripper: index of the action entry that is a gripper's, to be learned as a choice of two; None for none.
-            relative: pairs of parts of the observation whose difference networks see too; as RlhfSAC takes them.
-            normalised: networks see numbers by mean and spread of what was learned from.
-            device: where learning happens.
-
-        Raises:
-            ConfigError: spaces that the networks cannot serve.
-            UnknownNameError: `relative` names what the observation has not.
-        """
-        del lr_schedule
-        super().__init__(observation_space, action_space, squash_output=True)
-        self.layout = ObservationLayout(observation_space)
-        if self.layout.packed:
-            raise ConfigError(f"observation space {self.layout.packed}: pictures need three channels")
-        if len(action_space.shape) != 1:
-            raise ConfigError(f"action space of shape {action_space.shape}: allowed one dimension")
-        self._sac = sac
-        self._network = network or NetworkConfig()
-        if self._network.encoder_frozen:
-            raise ConfigError("network.encoder_frozen: got True, allowed False; pictures come from the environment")
-        self._gripper = gripper
-        self._relative, self._normalised = relative, normalised
-        spans = {key or "state": span for key, span in self.layout.spans.items()}
-        shapes = Shapes(
-            self.layout.state_size,
-            action_space.shape[0],
-            gripper,
-            self.layout.cameras,
-            relative=find_differences(relative, spans),
-            normalised=normalised,
-        )
-        seed = int(torch.randint(2**31, ()))
-        self.learner = SacLearner(shapes, self._network, sac, seed=seed, device=str(device))
-        self.actor = self.learner.actor
-        self.average = self.learner.average
-
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
-        encoded = self.layout.encode(_by_key(observation))
-        out = (self.average if deterministic else self.actor)(encoded)
-        raw = out.mean if deterministic else out.mean + out.log_std.exp() * torch.randn_like(out.mean)
-        is_open = None
-        if out.gripper_logit is not None:
-            chance = torch.sigmoid(out.gripper_logit)
-            is_open = (chance > (0.5 if deterministic else torch.rand_like(chance))).to(raw.dtype)
-        return join_action(torch.tanh(raw), is_open, self._gripper)
-
-    def batch_of(
-        self, samples: ReplayBufferSamples | DictReplayBufferSamples, discount: float, source: Tensor | None = None
-    ) -> Batch:
-        """What the learner takes; all count the same.
-
-        Args:
-            discount: gamma, unless the samples bring their own (n-step buffers).
-            source: who drove, as Source, int64 (B,); None: the policy in all of them.
-        """
-        count = len(samples.rewards)
-        goes_on = 1.0 - samples.dones.reshape(count)
-        own = samples.discounts
-        return Batch(
-            observation=self.layout.encode(_by_key(samples.observations)),
-            action=samples.actions,
-            reward=samples.rewards.reshape(count),
-            discount=goes_on * (discount if own is None else own.reshape(count)),
-            next_observation=self.layout.encode(_by_key(samples.next_observations)),
-            source=torch.full((count,), int(Source.POLICY), device=goes_on.device) if source is None else source,
-            weight=torch.ones_like(goes_on),
-            index=torch.zeros(count, dtype=torch.int64, device=goes_on.device),
-        )
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The learner's: networks, targets, temperature, optimisers, counter, generator."""
-        del args, kwargs
-        return dict(self.learner.state())
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Raises CheckpointError when the state belongs to another architecture, or is not whole."""
-        del strict, assign
-        self.learner.load_state(state_dict)
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {
-            "observation_space": self.observation_space,
-            "action_space": self.action_space,
-            "lr_schedule": self._dummy_schedule,
-            "sac": self._sac,
-            "network": self._network,
-            "gripper": self._gripper,
-            "relative": self._relative,
-            "normalised": self._normalised,
-        }
+LOGGED = {"temperature": "ent_coef"}
+"""Metrics of the learner that Stable-Baselines3 has another name for."""
 
 
 class RlhfSAC(TaughtAlgorithm):
-    """SacLearner behind the interface of Stable-Baselines3: learn, predict, save, load, callbacks, loggers, VecEnvs.
+    """SacLearner behind the interface of Stable-Baselines3's SAC: in its place, with its arguments and its logs.
 
     An OffPolicyAlgorithm in the full sense: collecting, warm-up with random actions, action noise, schedules of
     training and the replay buffer are theirs; networks and updates are ours. Any replay buffer of theirs serves, and
     by default ours does. Actions are learned in [-1, 1] and mapped to the bounds of the environment's Box.
 
-    Against their SAC: one vectorised ensemble of critics with LayerNorm, random shifts of pictures, an optional
-    discrete gripper, any number of critics (REDQ). People can teach it: demonstrations are imitated first, and beside
-    what is learned where sac says so (TAUGHT_SAC); what a person did instead (info['intervene_action']) is kept as
-    theirs. For a sparse reward in [-1, 1] pass sac=SacConfig() and gamma=0.97.
+    Against their SAC: one vectorised ensemble of critics with LayerNorm, actors that follow the critics' mean, random
+    shifts of pictures, an optional discrete gripper, any number of critics (REDQ). People can teach it:
+    demonstrations are imitated first, and beside what is learned where sac says so (TAUGHT_SAC); what a person did
+    instead (info['intervene_action']) is kept as theirs. For a sparse reward in [-1, 1] pass sac=SacConfig() and
+    gamma=0.97. What of their SAC is refused, and why, stands in docs/sb3.md.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": SacPolicy,
-        "CnnPolicy": SacPolicy,
+        "CnnPolicy": SacCnnPolicy,
         "MultiInputPolicy": SacPolicy,
     }
     policy: SacPolicy
@@ -193,7 +53,7 @@ class RlhfSAC(TaughtAlgorithm):
         self,
         policy: str | type[SacPolicy],
         env: GymEnv | str,
-        learning_rate: float | None = None,
+        learning_rate: float | Schedule | None = None,
         buffer_size: int = 1_000_000,
         learning_starts: int = 100,
         batch_size: int = 256,
@@ -202,8 +62,24 @@ class RlhfSAC(TaughtAlgorithm):
         train_freq: int | tuple[int, str] = 1,
         gradient_steps: int = 1,
         action_noise: ActionNoise | None = None,
-        replay_buffer_class: type[ReplayBuffer] = DeviceReplayBuffer,
+        replay_buffer_class: type[ReplayBuffer] | None = None,
         replay_buffer_kwargs: dict[str, Any] | None = None,
+        optimize_memory_usage: bool = False,
+        n_steps: int = 1,
+        ent_coef: str | float = "auto",
+        target_update_interval: int = 1,
+        target_entropy: str | float = "auto",
+        use_sde: bool = False,
+        sde_sample_freq: int = -1,
+        use_sde_at_warmup: bool = False,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+        *,
         sac: SacConfig = PLAIN_SAC,
         network: NetworkConfig | None = None,
         gripper: int | None = None,
@@ -211,12 +87,6 @@ class RlhfSAC(TaughtAlgorithm):
         normalised: bool = False,
         demonstrations: Iterable[Demonstration] = (),
         warm_start: int = 1_000,
-        stats_window_size: int = 100,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        seed: int | None = None,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
     ) -> None:
         """As the constructor of their SAC, and:
 
@@ -224,8 +94,11 @@ class RlhfSAC(TaughtAlgorithm):
             policy: any of the three names; networks follow from the observation space.
             learning_rate: None takes sac.learning_rate.
             tau: None takes sac.target_rate.
+            replay_buffer_class: None takes our DeviceReplayBuffer, or with n_steps above 1 their NStepReplayBuffer.
+            ent_coef: 'auto' begins at sac.temperature.
+            target_entropy: 'auto' takes sac.target_entropy.
             sac: everything else about learning; the defaults are plain SAC, see PLAIN_SAC.
-            network: hidden layers, number of critics.
+            network: hidden layers, number of critics; policy_kwargs change it.
             gripper: index of the action entry that is a gripper's; None for none.
             relative: pairs of parts of the observation, each 'key' or 'key[start:stop]' ('state' where it is one
                 array), whose difference networks see too: where the first is from the second.
@@ -234,8 +107,14 @@ class RlhfSAC(TaughtAlgorithm):
             warm_start: updates that imitate demonstrations before anything is collected, where there are any.
 
         Raises:
-            ConfigError: spaces or settings that the learner cannot serve.
+            ConfigError: spaces or settings that the learner cannot serve; names them.
         """
+        if not isinstance(policy, str) and not issubclass(policy, SacPolicy):
+            raise ConfigError(
+                f"policy: got {policy.__name__}, allowed {', '.join(self.policy_aliases)}; networks are ours"
+            )
+        if use_sde:
+            raise ConfigError("use_sde: got True, allowed False; the actor explores by its Gaussian alone")
         super().__init__(
             policy,
             env,
@@ -250,17 +129,26 @@ class RlhfSAC(TaughtAlgorithm):
             action_noise=action_noise,
             replay_buffer_class=replay_buffer_class,
             replay_buffer_kwargs=replay_buffer_kwargs,
-            policy_kwargs={"network": network, "gripper": gripper, "relative": relative, "normalised": normalised},
+            optimize_memory_usage=optimize_memory_usage,
+            n_steps=n_steps,
+            policy_kwargs=policy_kwargs,
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
             support_multi_env=True,
             seed=seed,
+            sde_sample_freq=sde_sample_freq,
+            use_sde_at_warmup=use_sde_at_warmup,
             sde_support=False,
             supported_action_spaces=(spaces.Box,),
         )
+        self.ent_coef = ent_coef
+        self.target_entropy = target_entropy
+        self.target_update_interval = target_update_interval
         self.sac = sac
+        self.network = network
+        self.seen = {"gripper": gripper, "relative": relative, "normalised": normalised}
         self.warm_start = warm_start
         self.imitated = False
         """Whether the demonstrations were imitated before practice."""
@@ -272,17 +160,56 @@ class RlhfSAC(TaughtAlgorithm):
                 self.add_demonstrations(shown)
 
     def _setup_model(self) -> None:
-        rate = self.learning_rate
-        if not isinstance(rate, int | float):
-            raise ConfigError(f"learning_rate: got {rate!r}, allowed a number; the learner has no schedules")
-        self.sac = replace(self.sac, learning_rate=float(rate), target_rate=self.tau)
-        self.policy_kwargs = {**self.policy_kwargs, "sac": self.sac, "device": self.device}
-        super()._setup_model()
+        sac = learning_of(
+            self.sac, rate=self.learning_rate, tau=self.tau, entropy=self.ent_coef, target=self.target_entropy
+        )
+        critics = self.policy_kwargs.get("n_critics")
+        if critics is not None:  # theirs takes the least of all
+            sac = replace(sac, target_subset=critics)
+        if sac.compiled and self.target_update_interval != 1:
+            raise ConfigError(f"target_update_interval: got {self.target_update_interval}, allowed 1 with sac.compiled")
+        if self.replay_buffer_class is None and self.n_steps == 1:
+            self.replay_buffer_class = DeviceReplayBuffer
+        given = self.policy_kwargs
+        own = {"sac": sac, "network": self.network, **self.seen, "device": self.device}
+        self.policy_kwargs = {**given, **own}
+        try:
+            super()._setup_model()
+        finally:
+            self.policy_kwargs = given  # what is saved, and compared when it is loaded, is what was asked for
+        self.target_entropy = self.learner.target_entropy
 
     @property
     def learner(self) -> SacLearner:
         """What learns."""
         return self.policy.learner
+
+    @property
+    def actor(self) -> SacActor:  # pyright: ignore[reportIncompatibleVariableOverride]  of the policy, which is loaded
+        return self.policy.actor
+
+    @property
+    def critic(self) -> SacCritic:
+        return self.policy.critic
+
+    @property
+    def critic_target(self) -> SacCritic:
+        return self.policy.critic_target
+
+    @property
+    def log_ent_coef(self) -> Tensor | None:
+        """Logarithm of the entropy temperature where it is learned."""
+        return None if self.learner.config.temperature_fixed else self.learner.log_temperature
+
+    @property
+    def ent_coef_tensor(self) -> Tensor:
+        """The entropy temperature now."""
+        return self.learner.log_temperature.detach().exp()
+
+    @property
+    def optimizer(self) -> LearnerRemainder:
+        """What is saved beside the policy's weights, so that learning goes on as if it had not been interrupted."""
+        return LearnerRemainder(self.learner)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         """As theirs, and once before anything is collected: imitate."""
@@ -295,22 +222,50 @@ class RlhfSAC(TaughtAlgorithm):
         return result
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """So many updates of the learner, each on a batch of its own."""
-        for _ in range(gradient_steps):
+        """So many updates of the learner, each on a batch of its own; their means are logged as theirs are."""
+        self.policy.set_training_mode(True)
+        self._set_learning_rate()
+        config = self.learner.config
+        if config.compiled and self.tau != config.target_rate:
+            raise ConfigError(f"tau: got {self.tau}, allowed {config.target_rate}; compiled updates keep their first")
+        for step in range(gradient_steps):
+            self.learner.target_rate = self.tau if step % self.target_update_interval == 0 else 0.0
             samples, source = self._draw(batch_size)
-            self._recent.note(self.learner.update(self.policy.batch_of(samples, self.gamma, source)))
+            metrics = self.learner.update(self.policy.batch_of(samples, self.gamma, source))
+            self._recent.note({LOGGED.get(name, name): value for name, value in metrics.items()})
+            if not config.temperature_fixed and "entropy" in metrics:
+                factor = metrics["temperature"].log() if config.temperature_steady else metrics["temperature"]
+                self._recent.note({"ent_coef_loss": factor * (metrics["entropy"] - self.learner.target_entropy)})
         self._n_updates += gradient_steps
-
-    def dump_logs(self) -> None:
-        """Add the means of the learner's metrics since the last time: only here does anything wait for the device."""
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         for name, mean in self._recent.take().items():
             self.logger.record(f"train/{name}", mean)
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        super().dump_logs()
+
+    def _set_learning_rate(self) -> None:
+        if self.learner.config.learning_rate_end is None:
+            self.learner.set_learning_rate(self.lr_schedule(self._current_progress_remaining))
+        self.logger.record("train/learning_rate", self.learner.learning_rate)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 4,
+        tb_log_name: str = "SAC",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        return super().learn(
+            total_timesteps,
+            callback,
+            log_interval,
+            tb_log_name,
+            reset_num_timesteps,
+            progress_bar,
+        )
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_recent"]
 
-
-def _by_key(observation: Any) -> dict[str, Tensor]:
-    return observation if isinstance(observation, dict) else {WHOLE: observation}
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "optimizer"], [] if self.learner.config.temperature_fixed else ["log_ent_coef"]

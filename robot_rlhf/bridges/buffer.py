@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -46,6 +46,27 @@ class _Kept:
     truncated: NDArray[np.bool_]
     source: NDArray[np.int64] | None = None
     """Who drove, as Source; None, in files of earlier versions: the policy."""
+
+    @property
+    def following(self) -> dict[str, NDArray[Any]]:
+        """The observation each transition leads to. Shape (N, ...)."""
+        after = {name: np.roll(value, -1, axis=0) for name, value in self.observation.items()}
+        for name, value in after.items():
+            value[self.ends_run] = self.last[name]
+        return after
+
+
+LOOKED_INTO: Mapping[str, Callable[[_Kept], Mapping[str, NDArray[Any]]]] = MappingProxyType(
+    {
+        "observations": lambda kept: kept.observation,
+        "next_observations": lambda kept: kept.following,
+        "actions": lambda kept: {WHOLE: kept.action},
+        "rewards": lambda kept: {WHOLE: kept.reward},
+        "dones": lambda kept: {WHOLE: (kept.terminated | kept.truncated).astype(np.float32)},
+        "timeouts": lambda kept: {WHOLE: kept.truncated.astype(np.float32)},
+    }
+)
+"""Names of the arrays of their replay buffer, and what they hold; `dones` count ends by a time limit, too."""
 
 
 class DeviceReplayBuffer(buffers.ReplayBuffer):
@@ -297,6 +318,26 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         given = env.normalize_obs(raw if self.layout.is_dict else raw[WHOLE])
         normalised = given if isinstance(given, dict) else {WHOLE: given}
         return decoded | {key: torch.as_tensor(value, device=self.device) for key, value in normalised.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        """Copies of what is held, oldest first, by the names under which theirs is looked into (LOOKED_INTO).
+
+        Shape (N, n_envs, ...); N is what the shortest ring holds.
+        """
+        if name not in LOOKED_INTO:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        columns = [LOOKED_INTO[name](_read(ring)) for ring in self.rings]
+        shortest = min(len(next(iter(column.values()))) for column in columns)
+        stacked = {
+            part: np.stack([column[part][len(column[part]) - shortest :] for column in columns], axis=1)
+            for part in columns[0]
+        }
+        if name not in ("observations", "next_observations"):
+            return stacked[WHOLE]
+        flat = {part: torch.from_numpy(value.reshape(-1, *value.shape[2:])) for part, value in stacked.items()}
+        decoded = {key: value.numpy() for key, value in self.layout.decode(flat).items()}
+        seen = {key: value.reshape(shortest, self.n_envs, *value.shape[1:]) for key, value in decoded.items()}
+        return seen if self.layout.is_dict else seen[WHOLE]
 
     def _get_samples(self, batch_inds: NDArray[Any], env: VecNormalize | None = None) -> Any:
         raise ReplayError("DeviceReplayBuffer has no numbered entries: use sample()")

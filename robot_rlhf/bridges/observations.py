@@ -1,4 +1,4 @@
-"""Between observations as Stable-Baselines3 lays them out and as our replay and networks do."""
+"""Between observations as Stable-Baselines3 lays them out, and as our replay keeps and our networks see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import DTypeLike, NDArray
-from stable_baselines3.common.preprocessing import get_obs_shape
+from stable_baselines3.common.preprocessing import (
+    get_flattened_obs_dim,
+    get_obs_shape,
+    is_image_space,
+    is_image_space_channels_first,
+    preprocess_obs,
+)
 from torch import Tensor
 
 from robot_rlhf.errors import ConfigError, ShapeError
@@ -53,13 +59,10 @@ class ObservationLayout:
 
     def __init__(self, space: spaces.Space) -> None:
         """Raises ConfigError for a space that is no array and no flat dictionary of arrays."""
-        parts = space.spaces if isinstance(space, spaces.Dict) else {WHOLE: space}
         self.is_dict = isinstance(space, spaces.Dict)
         self._parts: dict[str, _Vector | _Picture] = {}
         self.state_size = 0
-        for key, part in parts.items():
-            if not isinstance(part, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-                raise ConfigError(f"observation space {key!r}: got {part}, allowed: arrays, or a flat Dict of arrays")
+        for key, part in _parts_of(space).items():
             shape = get_obs_shape(part)
             assert isinstance(shape, tuple)
             if part.dtype == np.uint8 and len(shape) >= 2:
@@ -79,11 +82,6 @@ class ObservationLayout:
     def spans(self) -> dict[str, slice]:
         """Key to where its numbers lie in the state vector."""
         return {key: part.span for key, part in self._parts.items() if isinstance(part, _Vector)}
-
-    @property
-    def packed(self) -> list[str]:
-        """Keys of the pictures that have not three channels: they can be kept, but our networks cannot see them."""
-        return [key for key, part in self._parts.items() if isinstance(part, _Picture) and part.channels is None]
 
     def check(self, observation: Mapping[str, NDArray]) -> None:
         """Whether these are a batch's arrays by key, each of shape (B, ...).
@@ -135,6 +133,87 @@ class ObservationLayout:
             else:
                 result[key] = kept[part.name].movedim(3, 1 + part.channels)
         return result
+
+
+class NetworkLayout:
+    """How networks see the observations of one space: numbers joined to one 'state', pictures by themselves.
+
+    What is a picture, and which axis is that of its channels, is decided as Stable-Baselines3 does; whole numbers that
+    stand for choices (Discrete, MultiDiscrete) become one-hot.
+    """
+
+    def __init__(self, space: spaces.Space, *, normalise: bool = True) -> None:
+        """
+        Args:
+            normalise: bytes of pictures become numbers within [-0.5, 0.5]. False takes all values as they are, and
+                also arrays of three axes that are no bytes as pictures.
+
+        Raises:
+            ConfigError: the space is no array and no flat dictionary of arrays.
+        """
+        self._spaces = _parts_of(space)
+        self._normalise = normalise
+        self._channel_axis = {
+            key: 0 if is_image_space_channels_first(part) else 2
+            for key, part in self._spaces.items()
+            if isinstance(part, spaces.Box) and is_image_space(part, normalized_image=not normalise)
+        }
+        self._names = {key: f"picture{number}" for number, key in enumerate(self._channel_axis)}
+        self.spans: dict[str, slice] = {}
+        """Key to where its numbers lie in the state vector."""
+        self.state_size = 0
+        for key, part in self._spaces.items():
+            if key not in self._names:
+                self.spans[key] = slice(self.state_size, self.state_size + get_flattened_obs_dim(part))
+                self.state_size = self.spans[key].stop
+
+    @property
+    def cameras(self) -> dict[str, tuple[int, int]]:
+        """Name to (height, width) of the pictures."""
+        return {name: self._sizes(key)[:2] for key, name in self._names.items()}
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Name to number of channels of the pictures."""
+        return {name: self._sizes(key)[2] for key, name in self._names.items()}
+
+    def _sizes(self, key: str) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        shape = self._spaces[key].shape
+        assert shape is not None
+        return (shape[1], shape[2], shape[0]) if self._channel_axis[key] == 0 else (shape[0], shape[1], shape[2])
+
+    def encode(self, observation: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors (B, ...) by key to 'state' (B, D) float32 and pictures (B, H, W, C), uint8 or taken as they are."""
+        vectors: list[Tensor] = []
+        result: dict[str, Tensor] = {}
+        for key, space in self._spaces.items():
+            value = observation[key]
+            if key in self._names:
+                seen = value if self._normalise else value.float()
+                result[self._names[key]] = seen.movedim(1 + self._channel_axis[key], 3)
+            else:
+                seen = preprocess_obs(value, space, normalize_images=False)
+                assert isinstance(seen, Tensor)
+                vectors.append(seen.reshape(len(value), -1))
+        if not vectors:
+            some = next(iter(observation.values()))
+            vectors = [torch.zeros((len(some), 0), device=some.device)]
+        result["state"] = vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=1)
+        return result
+
+
+def by_key(observation: Tensor | Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """An observation as Stable-Baselines3 hands it on, by the keys of its space."""
+    return {WHOLE: observation} if isinstance(observation, Tensor) else observation
+
+
+def _parts_of(space: spaces.Space) -> dict[str, spaces.Space]:
+    parts = dict(space.spaces) if isinstance(space, spaces.Dict) else {WHOLE: space}
+    for key, part in parts.items():
+        if not isinstance(part, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+            raise ConfigError(f"observation space {key!r}: got {part}, allowed: arrays, or a flat Dict of arrays")
+    return parts
 
 
 def torch_dtype(dtype: DTypeLike | None) -> torch.dtype:

@@ -97,15 +97,20 @@ def cautious_value(values: Tensor, caution: float) -> Tensor:
     return mean - caution * (values - mean).square().mean(dim=0).add(SMALL).sqrt()
 
 
-def temperature_loss(log_temperature: Tensor, neg_entropy: Tensor, target_entropy: float) -> Tensor:
+def temperature_loss(
+    log_temperature: Tensor, neg_entropy: Tensor, target_entropy: float, *, steady: bool = False
+) -> Tensor:
     """Raises the temperature while the policy's entropy is below its target (SAC v2, eq. 18).
 
     Args:
         log_temperature: Scalar.
         neg_entropy: log pi of sampled actions, detached here. Shape (B,).
         target_entropy: Nats.
+        steady: its logarithm in its place, as in softlearning (Haarnoja et al. 2018, the authors' code): the gradient
+            then does not shrink with the temperature.
     """
-    return -log_temperature.exp() * (neg_entropy.detach() + target_entropy).mean()
+    factor = log_temperature if steady else log_temperature.exp()
+    return -factor * (neg_entropy.detach() + target_entropy).mean()
 
 
 def cloning_loss(

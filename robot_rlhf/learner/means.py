@@ -21,6 +21,9 @@ class RecentMeans:
 
     def take(self) -> dict[str, float]:
         """The means, and begin anew."""
-        means = {name: float(torch.stack(values).mean()) for name, values in self._values.items()}
+        if not self._values:
+            return {}
+        means = torch.stack([torch.stack(values).float().mean() for values in self._values.values()])
+        result = dict(zip(self._values, means.tolist(), strict=True))  # one wait for all
         self._values.clear()
-        return means
+        return result

@@ -51,6 +51,9 @@ class SacConfig:
     """Initial entropy temperature. From 1.0 the entropy bonus drowns a sparse reward: 0 % success, measured."""
     temperature_fixed: bool = False
     """The temperature stays what it is at first, which may then be 0; otherwise it learns to hold target_entropy."""
+    temperature_steady: bool = False
+    """The temperature moves as fast when it is small as when it is large: for dense rewards, whose first temperature is
+    far from the last one. False: the slower, the smaller."""
     target_entropy: float | None = None
     """Nats; None means minus the number of action entries. HIL-SERL takes half of it; the tidier practice of this one
     makes a person take over less."""
@@ -257,7 +260,9 @@ class SacLearner:
             metrics["cloning_loss"] = cloning.detach()
         objective = loss
         if not self.config.temperature_fixed:  # neither's gradient meets the other's
-            objective = loss + losses.temperature_loss(self.log_temperature, neg_entropy, self.target_entropy)
+            objective = loss + losses.temperature_loss(
+                self.log_temperature, neg_entropy, self.target_entropy, steady=self.config.temperature_steady
+            )
         self._optimisers["policy"].step(objective)
         if self.imitation is not None:
             metrics["imitators_loss"] = self.imitation.learn(features, batch, action, is_open)

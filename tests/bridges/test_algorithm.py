@@ -17,7 +17,9 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize, VecTransposeImage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from robot_rlhf.bridges.algorithm import PLAIN_SAC, RlhfSAC, SacPolicy
+from robot_rlhf.bridges.algorithm import RlhfSAC
+from robot_rlhf.bridges.sac_policy import SacPolicy
+from robot_rlhf.bridges.settings import PLAIN_SAC
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.policy.networks import NetworkConfig
@@ -143,7 +145,7 @@ def test_callbacks_and_tensorboard_are_served(tmp_path: Path) -> None:
     assert len(list((tmp_path / "checkpoints").glob("*replay_buffer*.pkl"))) == 3
     assert list((tmp_path / "tb" / "ours_1").glob("events*"))
     told = EventAccumulator(str(tmp_path / "tb" / "ours_1")).Reload().Tags()["scalars"]
-    assert {"train/critic_loss", "train/temperature", "rollout/ep_rew_mean", "eval/success_rate"} <= set(told)
+    assert {"train/critic_loss", "train/ent_coef", "rollout/ep_rew_mean", "eval/success_rate"} <= set(told)
 
 
 def test_pictures_and_several_environments_and_normalisation_and_other_buffers() -> None:
@@ -189,12 +191,10 @@ def test_defaults_are_plain_sac() -> None:
 
 
 def test_refuses_what_it_cannot_serve() -> None:
-    with pytest.raises(ConfigError, match="schedules"):
-        RlhfSAC("MlpPolicy", Aim(), learning_rate=lambda left: left, **SMALL)  # pyright: ignore[reportArgumentType]
-    grey = Aim()
-    grey.observation_space = spaces.Box(0, 255, (16, 16, 1), np.uint8)
-    with pytest.raises(ConfigError, match="three channels"):
-        RlhfSAC("CnnPolicy", grey, **SMALL)
+    with pytest.raises(ConfigError, match=r"schedule beside sac\.learning_rate_end"):
+        RlhfSAC("MlpPolicy", Aim(), learning_rate=lambda left: left, sac=SacConfig(learning_rate_end=1e-5), **SMALL)
+    with pytest.raises(ConfigError, match="CnnPolicy"):
+        RlhfSAC("CnnPolicy", Aim(), **SMALL)
     frozen = NetworkConfig(encoder="resnet18", encoder_weights=Path("weights"), encoder_frozen=True)
     with pytest.raises(ConfigError, match="encoder_frozen"):
         RlhfSAC("MlpPolicy", Aim(), **{**SMALL, "network": frozen})

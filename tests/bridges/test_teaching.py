@@ -13,10 +13,11 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from robot_rlhf.bridges.algorithm import PLAIN_SAC, TAUGHT_SAC, RlhfSAC
+from robot_rlhf.bridges.algorithm import RlhfSAC
 from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.hindsight import DeviceHerReplayBuffer
+from robot_rlhf.bridges.settings import PLAIN_SAC, TAUGHT_SAC
 from robot_rlhf.datatypes import Source
 from robot_rlhf.errors import ConfigError, ShapeError, UnknownNameError
 from robot_rlhf.policy.features import FeatureConfig, Features

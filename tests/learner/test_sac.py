@@ -121,6 +121,7 @@ def test_settings_that_cannot_hold_are_refused() -> None:
         {"target_rate": 0.1},
         {"temperature": 0.5},
         {"temperature_fixed": True},
+        {"temperature_steady": True},
         {"target_entropy": -5.0},
         {"backup_entropy": True},
         {"target_subset": 1},
