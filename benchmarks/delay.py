@@ -33,8 +33,8 @@ from sim.disturbance import DisturbanceConfig
 
 RESULTS = Path(__file__).parent / "results" / "delay.jsonl"
 DELAYS = (0, 1, 2, 3)
-HISTORY = 4
-"""Actions that a delay-aware policy sees: one more than the longest delay."""
+VIEWS: dict[str, dict[str, Any]] = {"default": {}, "ahead": {"ahead": True}, "history": {"history": 4}}
+"""What a policy sees: settings of features; a history is one action longer than the longest delay."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Trial:
     seed: int
     delay: int
     """Control periods that commands are late while it trains."""
-    history: int
-    """Actions that the policy sees."""
+    sees: str
+    """One of VIEWS."""
     steps: int
 
     @property
@@ -57,11 +57,12 @@ class Trial:
 
 def trials(task: str, operator: str, seeds: list[int], steps: int) -> Iterator[Trial]:
     """What matters most comes first."""
-    first, then = ((0, 0), (2, HISTORY), (2, 0)), ((1, HISTORY), (3, HISTORY), (0, HISTORY), (1, 0), (3, 0))
+    first = ((0, "default"), (2, "ahead"), (2, "default"), (2, "history"))
+    then = ((0, "ahead"), (1, "ahead"), (3, "ahead"), (1, "default"), (3, "default"))
     for conditions in (first, then):
         for seed in seeds:
-            for delay, history in conditions:
-                yield Trial(task, operator, seed, delay, history, steps)
+            for delay, sees in conditions:
+                yield Trial(task, operator, seed, delay, sees, steps)
 
 
 def settings(trial: Trial, out: Path) -> TrainConfig:
@@ -75,7 +76,7 @@ def settings(trial: Trial, out: Path) -> TrainConfig:
         name="run",
         video_episodes=0,
         disturbance=DisturbanceConfig(command_delay=trial.delay),
-        features=replace(base.features, history=trial.history),
+        features=replace(base.features, **VIEWS[trial.sees]),
     )
 
 
@@ -86,7 +87,7 @@ def measure(trial: Trial) -> dict[str, Any]:
         config = settings(trial, Path(folder))
         summary = train(config, quiet=True)
         run = RunFolder.existing(Path(folder) / "run")
-        policy = build_policy(config, build_world(config, FakeClock()).spec, sample=False)
+        policy = build_policy(config, build_world(config, FakeClock()).spec, practises=False)
         assert run.chosen is not None
         policy.load(read_snapshot(run.chosen)[0])
         curve = [row["success_rate"] for row in read_json_lines(run.evaluations)]
@@ -115,11 +116,11 @@ def table(rows: list[dict[str, Any]], task: str, operator: str, seeds: list[int]
     for heading in ("trained with", "sees", *(f"{d} late" for d in DELAYS), "cycle there", "hands, s", "seeds"):
         made.add_column(heading)
     for delay in DELAYS:
-        for history in (0, HISTORY):
-            wanted = {"task": task, "operator": operator, "delay": delay, "history": history, "steps": steps}
+        for sees in VIEWS:
+            wanted = {"task": task, "operator": operator, "delay": delay, "sees": sees, "steps": steps}
             found = [r for r in rows if r["seed"] in seeds and all(r[k] == v for k, v in wanted.items())]
             if found:
-                made.add_row(f"{delay} late", f"{history} actions", *_cells(found, delay), str(len(found)))
+                made.add_row(f"{delay} late", sees, *_cells(found, delay), str(len(found)))
     return made
 
 

@@ -71,13 +71,12 @@ class DeadTime:
         """What to train with."""
         if self.explained < EXPLAINED:
             return "record a minute of free motion in all directions, by hand: what was recorded is not what was asked"
-        history = min(self.high + 1, RECENT)
         if self.high == 0:
             return "train as it is: nothing is late"
         simulated = f", in simulation --disturbance.command-delay {min(self.low, SIMULATED)}"
         if self.high > self.low:
             simulated += " --disturbance.jitter 0.5"
-        return f"train with --features.history {history}{simulated}"
+        return f"train with --features.ahead{simulated}"
 
 
 def dead_time_of(path: Path) -> DeadTime:

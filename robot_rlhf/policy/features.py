@@ -47,9 +47,14 @@ class FeatureConfig:
     normalised: bool | None = None
     """Give networks the state by mean and spread of what was learned from, which are part of the weights; None does so
     for robots with native commands alone: those of others are scaled already."""
+    ahead: bool = False
+    """Give where things are from where the tool is told to be, not from where it was seen: of a robot that is late
+    (`robot-rlhf doctor --delay` measures that) the tool is there once what is under way has arrived. How far it is
+    behind is given in any case."""
     history: int = 0
     """Give what was executed in so many periods before, 0 to 8. With as many as command and observation are late
-    together (`robot-rlhf doctor --delay` measures that), what a late robot will do is known again."""
+    together, what a late robot will do is known again, whatever its commands mean; a robot that tells its commanded
+    tool pose wants `ahead` instead, which has fewer numbers to learn from."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0), history=Range(0, RECENT))
@@ -79,6 +84,8 @@ class Features:
         self.spec = spec
         self.config = config
         self.cartesian = spec.command.kind == "tool_pose"
+        if config.ahead and not self.cartesian:
+            raise ConfigError("features.ahead: this robot's commands are native; allowed: one moved by its tool pose")
         names = spec.action.names
         self.turns = any(name in names for name in ("rx", "ry", "rz"))
         self.grips = "gripper" in names
@@ -157,7 +164,7 @@ class Features:
             parts.append(np.tanh(o.tool_wrench[:3] / FORCE_SCALE))
         if self.config.scene:
             for name in self.spec.scene:
-                parts += self._pose_features(o.scene[name].astype(np.float64), tool)
+                parts += self._pose_features(o.scene[name].astype(np.float64), target if self.config.ahead else tool)
         return parts
 
     def _history(self, recent: Array) -> Array:

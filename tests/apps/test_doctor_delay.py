@@ -94,9 +94,12 @@ def test_too_little_and_robots_without_a_tool_are_refused_by_name(tmp_path: Path
     ("found", "advice"),
     [
         (DeadTime(0, 0, 0, 0.9, 0.5, 500), "train as it is: nothing is late"),
-        (DeadTime(2, 2, 2, 0.9, 0.5, 500), "--features.history 3, in simulation --disturbance.command-delay 2"),
-        (DeadTime(1, 1, 2, 0.9, 0.9, 500), "--features.history 3, in simulation --disturbance.command-delay 1 --dist"),
-        (DeadTime(7, 7, 7, 0.9, 0.5, 500), "--features.history 8, in simulation --disturbance.command-delay 3"),
+        (DeadTime(2, 2, 2, 0.9, 0.5, 500), "--features.ahead, in simulation --disturbance.command-delay 2"),
+        (
+            DeadTime(1, 1, 2, 0.9, 0.9, 500),
+            "--features.ahead, in simulation --disturbance.command-delay 1 --disturbance.jitter",
+        ),
+        (DeadTime(7, 7, 7, 0.9, 0.5, 500), "--features.ahead, in simulation --disturbance.command-delay 3"),
     ],
 )
 def test_says_what_to_train_with(found: DeadTime, advice: str) -> None:
@@ -108,5 +111,5 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["doctor", "--delay", str(tmp_path / "journal")]) == 0
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "2 control periods" in told
-    assert "--features.history" in told
+    assert "--features.ahead" in told
     assert main(["doctor", "--ros", "--delay", str(tmp_path)]) == 2

@@ -265,3 +265,23 @@ def test_history_of_direct_commands_is_what_the_guard_let_through() -> None:
     o = sample_observation(spec, 0.0, np.random.default_rng(0)).after(np.full((2, 3), 0.5, np.float32))
     state = Features(spec, FeatureConfig(history=2)).state(o)
     np.testing.assert_array_equal(state, np.concatenate([o.scene["a"], np.full(6, 0.5)]))
+
+
+@pytest.mark.parametrize("task", ["pick_cube", "peg_insert"])
+def test_ahead_shows_things_as_they_will_be_seen_once_the_tool_has_arrived(task: str) -> None:
+    """Of a tool that has arrived where it is told to be, both views are one; of one on its way they differ."""
+    spec = scene_spec(task)
+    plain, ahead = (Features(spec, FeatureConfig(ahead=on)) for on in (False, True))
+    assert plain.size == ahead.size
+    o = sample_observation(spec, 0.0, np.random.default_rng(0))
+    behind = quaternion(np.array([3.0, 0.0, 0.2]))
+    o = replace(o, tool_pose_in_base=np.array([*(o.tool_target_in_base[:3] - 0.03), *behind], np.float32))
+    arrived = replace(o, tool_pose_in_base=o.tool_target_in_base)
+    np.testing.assert_array_equal(plain.state(arrived), ahead.state(arrived))
+    assert (plain.state(o) != ahead.state(o)).any()
+    thing = Features(spec, FeatureConfig(scene=False)).size
+    np.testing.assert_array_equal(ahead.state(o)[thing:], plain.state(arrived)[thing:])
+    np.testing.assert_array_equal(ahead.state(o)[:thing], plain.state(o)[:thing])
+    direct = replace(spec, command=replace(spec.command, kind="direct"), scene={"a": 3})
+    with pytest.raises(ConfigError, match=r"features\.ahead"):
+        Features(direct, FeatureConfig(ahead=True))
