@@ -403,6 +403,8 @@ class EpisodeMeta:
     """Id of the paused episode that goes on here, without a reset; empty for one that begins with a reset."""
     continues_at: int = 0
     """Steps of the whole, over all its parts, before this one: fewer than were recorded after a rewind."""
+    weights: str = ""
+    """Whose actions practice tries, where that is chosen for each episode: newest, averaged or kept; else empty."""
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -23,7 +23,7 @@ from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.rewarded import success_watch
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.run_lock import locked
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.shared import WRITER, files_of
@@ -33,6 +33,7 @@ from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.last_words import OPTION, last_words
+from robot_rlhf.runtime.practice_weights import Weights, read_standings
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
@@ -178,10 +179,23 @@ class _Arm:
         share = share_of(self.config.steps, self.number, self.config.arms)
 
         def waited() -> bool:
-            return self.tally.steps >= share or not self._wait_for_learner()
+            if self.tally.steps >= share or not self._wait_for_learner():
+                return True
+            self._choose_weights(session)
+            return False
 
         if not waited():
             session.practise(share, waited)
+
+    def _choose_weights(self, session: Session) -> None:
+        """For the next practice episode, by what the run knows of each, where practice alone judges."""
+        if self.config.evaluation.every:
+            return
+        which = read_standings(self.run.exchange).choose(self.config.seed, session.next_number(EpisodeKind.PRACTICE))
+        if which is Weights.KEPT and not self.run.best.exists():
+            which = Weights.NEWEST
+        session.weights = which.value
+        self.inbox.follow(self.run.weights(which))
 
     def _wait_for_learner(self) -> bool:
         """Wait for the first weights, and until the learner has come near; False when the process is to end."""

@@ -11,6 +11,7 @@ from rich.text import Text
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.config import TrainConfig, named_settings
 from robot_rlhf.apps.judge import Judge, last_measurement
+from robot_rlhf.apps.keeper import Keeper, described
 from robot_rlhf.apps.progress import Progress
 from robot_rlhf.apps.report import write_report
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
@@ -33,6 +34,7 @@ class Bookkeeping:
         self.tally = Tally(spec.control_period)
         self.metrics = MetricsLog(folder)
         self.progress = Progress(config, self.tally, quiet=quiet)
+        self.keeper = Keeper(folder, config, self.metrics, self._tell)
         self.warnings: list[str] = []
         """What summary.json and the last page must not keep quiet about."""
         self._next_evaluation = math.inf
@@ -42,6 +44,9 @@ class Bookkeeping:
         """Say it now, and once more at the end."""
         self.warnings.append(text)
         self.progress.note(Text.assemble(("warning:", "yellow"), f" {text}"))
+
+    def _tell(self, text: str) -> None:
+        self.progress.note(Text.assemble(("practice:", "yellow"), f" {text}"))
 
     # -- while practice goes on ------------------------------------------------------------------------------------
 
@@ -117,6 +122,8 @@ class Bookkeeping:
         self._warn_of_nothing_learned(facts["updates"])
         summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final, not_measured=not_measured)
         summary |= {"interrupted": interrupted, "warnings": self.warnings, **facts, **self.stopwatch.times()}
+        if self.keeper.active:
+            summary["practice"] = described(self.keeper.monitor.report)
         self.stopwatch.save()
         self.metrics.settings(named_settings(self.config), _figures(summary))
         shown = self.judge.policy if final else None

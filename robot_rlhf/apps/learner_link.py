@@ -15,10 +15,11 @@ from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.runtime.exchange import AVERAGED, FreshPolicy, LearnerNews, WeightsInbox, forget
+from robot_rlhf.runtime.exchange import FreshPolicy, LearnerNews, WeightsInbox, forget
 from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.learner_elsewhere import LearnerElsewhere
 from robot_rlhf.runtime.learner_process import LearnerProcess
+from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import Clock
 
@@ -143,9 +144,18 @@ class LearnerLink:
             return False
         return not Governor(trainer.updates_per_step, trainer.start_after).due(news.steps, news.updates)
 
-    def newest(self) -> WeightSnapshot:
-        """The weights to evaluate and deploy."""
-        return read_snapshot(self._folder.exchange / AVERAGED)[0]
+    def weights(self, which: Weights) -> WeightSnapshot:
+        """The learner's weights as they are now.
+
+        Raises:
+            CheckpointError: it has given none.
+        """
+        return read_snapshot(self._folder.weights(which))[0]
+
+    @property
+    def learned(self) -> bool:
+        """Whether this learner has given weights that are more than random."""
+        return self.news is not None and self.news.learned and self.news.version >= 0
 
 
 class RobotLink(LearnerLink):
@@ -195,6 +205,10 @@ class RobotLink(LearnerLink):
     def state(self) -> str:
         """'learning', or why not, in words."""
         return f"weights do not arrive: {self._inbox.trouble}" if self._inbox.trouble else super().state
+
+    def practise_with(self, weights: Weights) -> None:
+        """From now on these drive; call it between episodes."""
+        self._inbox.follow(self._folder.weights(weights))
 
     def may_move(self) -> bool:
         """Whether there are weights to practise with, and a learner where one is required.

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -19,6 +19,7 @@ from typing import Any
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig
 from robot_rlhf.apps.devices import Device, Monitors, open_device
 from robot_rlhf.apps.ghost import Ghost
+from robot_rlhf.apps.keeper import Keeper, described
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.open_page import open_page
 from robot_rlhf.apps.priority import stay_urgent
@@ -220,13 +221,16 @@ class LiveConsole:
     # -- what the run says of itself -----------------------------------------------------------------------------------
 
     @contextmanager
-    def feed(self, learner: RobotLink | None, pace: Rate) -> Iterator[None]:
+    def feed(self, learner: RobotLink | None, pace: Rate, keeper: Keeper) -> Iterator[None]:
         """Tell the console how the run is doing, from a thread of its own. Without a learner nobody learns."""
         began = time.monotonic()
 
         def tell() -> bool:
             try:
-                self.link.tell(self._status(learner, pace, time.monotonic() - began))
+                status = self._status(learner, pace, time.monotonic() - began)
+                if learner is not None and keeper.active:
+                    status["practice"] = described(keeper.monitor.report)
+                self.link.tell(status)
             except (LinkError, RuntimeError) as error:  # the next word will do
                 log.warning("console status: %s", error)
             return True
@@ -250,7 +254,7 @@ class LiveConsole:
             "console_starts": self.process.starts,
         }
 
-    def _status(self, learner: RobotLink | None, pace: Rate, seconds: float) -> Mapping[str, Any]:
+    def _status(self, learner: RobotLink | None, pace: Rate, seconds: float) -> dict[str, Any]:
         tally, news = self._tally, None if learner is None else learner.news
         wanted = self._config.demonstrations
         status: dict[str, Any] = {

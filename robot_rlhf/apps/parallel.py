@@ -25,6 +25,7 @@ from robot_rlhf.journal.shared import SharedTail, writer_of
 from robot_rlhf.runtime.child_process import ChildProcess
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
+from robot_rlhf.runtime.practice_weights import Weights, write_standings
 from robot_rlhf.timing import FakeClock, MonotonicClock
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class ParallelTraining:
         self.learner = LearnerLink(folder, config, MonotonicClock())
         self.arms = Arms(folder, config)
         self.recovered_steps = 0
-        self._listeners = FanOut([self.book.tally, self.book.progress])
+        self._listeners = FanOut([self.book.tally, self.book.progress, self.book.keeper.monitor])
         self._kind = EpisodeKind.PRACTICE
 
     def run(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class ParallelTraining:
             if late:
                 book.warn(late)
             if book.last_evaluation_due:
-                book.evaluate(self.learner.newest())
+                book.evaluate(self.learner.weights(Weights.AVERAGED))
 
     def _recover(self) -> None:
         """Take up the journal; arms and learner do the same by themselves."""
@@ -154,6 +155,7 @@ class ParallelTraining:
             for record in records:
                 tell(record, self._listeners)
             episodes += sum(isinstance(record, EpisodeStarted) for record in records)
+        self.book.keeper.recovered()
         self.recovered_steps = self.book.tally.steps + self.book.tally.demonstration_steps
         told = f"resumed: {self.recovered_steps} steps in {episodes} episodes recovered from the journal"
         self.book.progress.note(told)
@@ -171,7 +173,14 @@ class ParallelTraining:
             if isinstance(record, EpisodeStarted):
                 self._kind = record.meta.kind
             elif isinstance(record, EpisodeEnd) and self._kind is EpisodeKind.PRACTICE:
-                self.book.note_practice()
+                self._note_practice()
+
+    def _note_practice(self) -> None:
+        self.book.note_practice()
+        keeper = self.book.keeper
+        if keeper.active:
+            keeper.after_episode(self.book.tally.steps, self.learner.weights)
+            write_standings(self.folder.exchange, keeper.monitor.standings)
 
     def _watch(self) -> None:
         """Until all arms have done their part, or the policy is good enough. Evaluation runs here, beside them."""
@@ -186,7 +195,7 @@ class ParallelTraining:
             if book.take_checkpoint_due():
                 book.stopwatch.save()
             if book.take_evaluation_due():
-                book.evaluate(self.learner.newest())
+                book.evaluate(self.learner.weights(Weights.AVERAGED))
                 if book.satisfied:
                     return
             if not took:
@@ -194,6 +203,7 @@ class ParallelTraining:
 
     def _hear_learner(self) -> None:
         self.learner.check()
+        self.book.keeper.begin(self.learner.learned, self.learner.weights)
         news = self.learner.news
         if news is not None:
             self.book.progress.learner_says(news.state, news.updates)

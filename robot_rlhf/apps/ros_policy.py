@@ -25,6 +25,7 @@ from hardware.ros.task import RosTask, TaskSettings
 from hardware.ros.teleop import RosTeleop, TeleopSettings
 from robot_rlhf.apps.build import build_policy, software_versions
 from robot_rlhf.apps.devices import Monitors
+from robot_rlhf.apps.keeper import Keeper, described
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.numerics import tiny_is_zero
@@ -44,6 +45,7 @@ from robot_rlhf.ports import Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.loop import run_episode
+from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.standstill import STOP_RULE
@@ -174,7 +176,7 @@ class PolicyCore:
             interrupted = False
             try:
                 self._demonstrate(session)
-                session.practise(config.steps, self._after_episode, before_episode=lambda: self._demonstrate(session))
+                session.practise(config.steps, self._after_episode, before_episode=lambda: self._make_ready(session))
                 self._let_learner_finish()
             except EndRequestedError:
                 interrupted = self._ended.is_set()
@@ -185,7 +187,7 @@ class PolicyCore:
             self.minutes = (time.monotonic() - began) / 60.0
             evaluated: dict[str, Any] = {}
             with suppress(EndRequestedError):
-                evaluated = {} if interrupted else self._evaluate(session, values["evaluate"])
+                evaluated = {} if interrupted else self._evaluate(session, folder, values["evaluate"])
         summary = self._summary(folder, evaluated, interrupted=interrupted)
         write_json(folder.summary, summary)
         return summary
@@ -193,8 +195,10 @@ class PolicyCore:
     def _open(self, stack: ExitStack, folder: RunFolder, resumed: bool) -> Session:
         values, config, spec, clock = self.values, self.config, self.guard.spec, self._bus.clock
         self.tally = Tally(spec.control_period)
+        self.keeper = Keeper(folder, config, self.metrics, lambda text: self._bus.log(logging.WARNING, text))
         if resumed and journal_files(folder.journal):  # what was learned offline has none yet
-            counts = replay_into(folder.journal, FanOut([self.tally]), pictures=False)
+            counts = replay_into(folder.journal, FanOut([self.tally, self.keeper.monitor]), pictures=False)
+            self.keeper.recovered()
             self._bus.log(logging.INFO, f"{folder.path}: goes on after {counts.steps} steps")
         versions = software_versions()
         offset = time.time_ns() - time.monotonic_ns()
@@ -230,7 +234,7 @@ class PolicyCore:
             clock=clock,
             teleop=FirstOf([self.teleop, self.estop, self]),
             operator=values["operator"],
-            subscribers=(journal, self.narrator, self.tally),
+            subscribers=(journal, self.narrator, self.tally, self.keeper.monitor),
             monitor=Monitors(self.narrator, self.teleop),
             pace=self.pace,
             release_faults=values["release_faults"],
@@ -240,7 +244,7 @@ class PolicyCore:
         )
         if self.console is not None:
             station = self.console.share(station)
-            stack.enter_context(self.console.feed(self.learner, self.pace))
+            stack.enter_context(self.console.feed(self.learner, self.pace, self.keeper))
             self._bus.log(logging.INFO, self.console.invitation)
         stack.enter_context(urgent())
         return Session(station, self.tally, config.seed, versions)
@@ -264,6 +268,16 @@ class PolicyCore:
             session.episode(EpisodeKind.DEMONSTRATION, demonstrated)
             self._bus.log(logging.INFO, f"demonstrations: {self.tally.demonstrations} of {wanted}, tried {tried}")
 
+    def _make_ready(self, session: Session) -> None:
+        """For the next practice episode."""
+        self._demonstrate(session)
+        if self.learner is not None:
+            self.keeper.begin(self.learner.learned, self.learner.weights)
+            which = self.keeper.choose(session.next_number(EpisodeKind.PRACTICE))
+            if which is not None:
+                session.weights = which.value
+                self.learner.practise_with(which)
+
     @property
     def _real(self) -> bool:
         """A person of flesh and blood begins when they want to."""
@@ -271,6 +285,8 @@ class PolicyCore:
 
     def _after_episode(self) -> bool:
         tally = self.tally
+        if self.learner is not None:
+            self.keeper.after_episode(tally.steps, self.learner.weights)
         news = self.learner.news if self.learner is not None else None
         facts = {"success_with_help": tally.recent_success, "human_share": tally.recent_human_share}
         self.metrics(tally.steps, facts, group="practice")
@@ -296,7 +312,7 @@ class PolicyCore:
         if self._ended.is_set():
             raise EndRequestedError("told to end")
 
-    def _evaluate(self, session: Session, episodes: int) -> dict[str, Any]:
+    def _evaluate(self, session: Session, folder: RunFolder, episodes: int) -> dict[str, Any]:
         """Unaided episodes over the topics, with the weights to deploy; the operator's STOP still counts."""
         if not episodes:
             return {}
@@ -304,7 +320,7 @@ class PolicyCore:
         if self.learner is not None:
             policy = build_policy(self.config, self.guard.spec, practises=False)
             try:
-                policy.load(self.learner.newest())
+                policy.load(self.learner.weights(Weights.KEPT if folder.best.exists() else Weights.AVERAGED))
             except CheckpointError as error:
                 refused = f"evaluate {episodes}: not measured, the learner has given no weights ({error})"
                 self._bus.log(logging.ERROR, refused)
@@ -356,6 +372,7 @@ class PolicyCore:
             "period_p50_ms": _ms(periods, 0.5),
             "period_p99_ms": _ms(periods, 0.99),
             "period_overruns": self.pace.overruns,
+            **({"practice": described(self.keeper.monitor.report)} if self.learner is not None else {}),
             **evaluated,
         }
 

@@ -21,6 +21,8 @@ from robot_rlhf.disk import writing
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.tail import first_task
+from robot_rlhf.runtime.exchange import AVERAGED, WEIGHTS
+from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.value_check import EpisodeValues
 
 
@@ -35,6 +37,7 @@ class RunFolder:
         self.latest = self.checkpoints / "learner.safetensors"
         self.policy = self.checkpoints / "policy.safetensors"
         self.best = self.checkpoints / "best_policy.safetensors"
+        self.first = self.checkpoints / "first_policy.safetensors"
         self.exchange = path / "exchange"
         self.evaluations = path / "evaluations.jsonl"
         self.metrics = path / "metrics.jsonl"
@@ -124,6 +127,11 @@ class RunFolder:
             raise ConfigError(
                 f"{self.path}: task: got {task!r}, but the run is of {done!r}; allowed is that, or a new run"
             )
+
+    def weights(self, which: Weights) -> Path:
+        """Where a learner in a process of its own publishes its weights, and where the kept ones lie."""
+        published = {Weights.NEWEST: self.exchange / WEIGHTS, Weights.AVERAGED: self.exchange / AVERAGED}
+        return published.get(which, self.best)
 
     @property
     def chosen(self) -> Path | None:

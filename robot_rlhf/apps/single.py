@@ -26,16 +26,17 @@ from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.priority import urgent
 from robot_rlhf.apps.rewarded import reward_by_model, success_watch
 from robot_rlhf.apps.run_folder import RunFolder, append_values
-from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.datatypes import EpisodeKind, WeightSnapshot
 from robot_rlhf.disk import saving_last
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
-from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import UNLIMITED, InlineLearner
 from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
 from robot_rlhf.runtime.loop import hear_last_words
+from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.preference_learning import SimulatedTeacher
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.standstill import STOP_RULE
@@ -122,6 +123,7 @@ class SingleTraining:
         versions = software_versions()
         person = build_person(self.world, config.supervisor) if config.supervisor else None
         listeners: list[Subscriber] = [*([person] if person else []), self.tally, self.book.progress]
+        listeners.append(self.book.keeper.monitor)
         if self.synchronous:
             self.trainer, self.value_check = build_trainer(config, self.world.spec, self.book.metrics)
             reward_by_model(config, self.world.spec, self.trainer)
@@ -158,6 +160,7 @@ class SingleTraining:
         """Take up the journal, then the learner's checkpoint."""
         counts = replay_into(self.folder.journal, FanOut(listeners), pictures=self.config.learner_looks)
         self.recovered_steps = counts.steps
+        self.book.keeper.recovered()
         if isinstance(self.clock, FakeClock):
             self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))
         self.book.progress.note(
@@ -182,7 +185,7 @@ class SingleTraining:
         station = replace(station, policy=self.learner.policy, pace=self.pace, may_move=self.learner.may_move)
         if self.console is not None:
             station = self.console.attend(station)
-            stack.enter_context(self.console.feed(self.learner, self.pace))
+            stack.enter_context(self.console.feed(self.learner, self.pace, self.book.keeper))
             self.book.progress.note(self.console.invitation)
         stack.enter_context(urgent())
         return station
@@ -243,10 +246,21 @@ class SingleTraining:
         self._demonstrate(session)
         if self.inline is not None:
             self.inline.begin()
+        keeper = self.book.keeper
+        keeper.begin(self._learned, self._weights)
+        which = keeper.choose(session.next_number(EpisodeKind.PRACTICE))
+        if which is None:
+            return
+        session.weights = which.value
+        if self.inline is not None:
+            self.inline.practise_with(which, self._weights(which))
+        elif self.learner is not None:
+            self.learner.practise_with(which)
 
     def _after_episode(self) -> bool:
         book = self.book
         book.note_practice()
+        book.keeper.after_episode(self.tally.steps, self._weights)
         if self.teacher is not None and self.session is not None:
             for answer in self.teacher.round():
                 self.session.station.audience.on_event(answer)
@@ -293,15 +307,25 @@ class SingleTraining:
         elif self.trainer is not None:
             self.book.progress.learner_says(self.trainer.status(), self.trainer.updates)
 
-    def _newest(self) -> WeightSnapshot:
+    def _weights(self, which: Weights) -> WeightSnapshot:
+        """The learner's, as they are now, or the kept ones."""
+        if self.trainer is None:
+            assert self.learner is not None
+            return self.learner.weights(which)
+        if which is Weights.KEPT:
+            return read_snapshot(self.folder.best)[0]
+        learner = self.trainer.learner
+        return learner.snapshot() if which is Weights.NEWEST else learner.averaged()
+
+    @property
+    def _learned(self) -> bool:
         if self.trainer is not None:
-            return self.trainer.learner.averaged()
-        assert self.learner is not None
-        return self.learner.newest()
+            return self.trainer.learned
+        return self.learner is not None and self.learner.learned
 
     def _evaluate(self) -> None:
         with self.book.stopwatch.outside_training():
-            self.book.evaluate(self._newest())
+            self.book.evaluate(self._weights(Weights.AVERAGED))
 
     def _save(self) -> None:
         self.book.stopwatch.save()

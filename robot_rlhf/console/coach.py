@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -110,12 +110,21 @@ class Advice:
     """Whether it asks for more of the person (more help, earlier) or for less (less help, later, more briefly)."""
 
 
+PRACTICE: Mapping[str, Advice] = {
+    "worse": Advice("warn", "It was better before: the best policy is kept. Correct what fails now.", "", "more"),
+    "mastered": Advice("good", "It does the task alone: practising more is of little use.", ""),
+    "stuck": Advice("hint", "Practising more gains nothing: show what fails, or correct it there.", "", "more"),
+}
+"""What to tell by what the run's monitor finds."""
+
+
 def advice(
     history: Sequence[EpisodeFacts],
     *,
     alarm: bool = False,
     over_estimation: float | None = None,
     not_training: str = "",
+    practice: tuple[str, str] = ("", ""),
 ) -> tuple[Advice, ...]:
     """What to tell the operator now, the most important first; at most MOST, and never contradicting ones.
 
@@ -124,6 +133,7 @@ def advice(
         alarm: whether the value check finds that the critic promises clearly more than episodes return.
         over_estimation: how much more, on average; None when not measured.
         not_training: why the learner does not learn right now, in its own words; empty while it does.
+        practice: what the run finds of its practice, a key of PRACTICE or empty, and what that rests on.
     """
     recent = [facts for facts in history if facts.outcome in JUDGED][-RECENT:]
     told: list[Advice] = []
@@ -131,6 +141,9 @@ def advice(
         level: Level = "warn" if len(recent) >= ENOUGH else "hint"
         told.append(Advice(level, "The robot is not learning right now.", not_training))
     found: list[Advice] = []
+    verdict, because = practice
+    if verdict in PRACTICE:
+        found.append(replace(PRACTICE[verdict], because=because))
     if alarm:
         found.append(_values(recent, over_estimation))
     if len(recent) >= ENOUGH:

@@ -91,6 +91,7 @@ def encode_episode_start(meta: EpisodeMeta, observation: Observation) -> bytes:
                 "versions": dict(meta.versions),
                 "continues": meta.continues,
                 "continues_at": meta.continues_at,
+                "weights": meta.weights,
             },
             "observation": observation_rest(observation),
         },

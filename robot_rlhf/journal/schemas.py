@@ -56,6 +56,7 @@ JSON_SCHEMAS: dict[str, tuple[str, Schema]] = {
                         "versions": {"type": "object", "additionalProperties": _TEXT},
                         "continues": _described(_TEXT, "Id of the paused episode that goes on here; else empty"),
                         "continues_at": _described(_INTEGER, "Steps of the whole before this part"),
+                        "weights": _described(_TEXT, "Whose actions are tried: newest, averaged, kept; or empty"),
                     }
                 ),
                 "observation": _OBSERVATION,

@@ -17,7 +17,7 @@ from robot_rlhf.errors import InvalidValueError, ShapeError
 Floats = NDArray[np.float64]
 
 
-def wilson_interval(successes: int, episodes: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(successes: float, episodes: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson score interval of a success rate (Wilson 1927), 95 % by default.
 
     Raises:

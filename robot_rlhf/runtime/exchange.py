@@ -112,6 +112,7 @@ class WeightsInbox:
     def __init__(self, folder: Path, *, period: float = 0.05) -> None:
         self._path = folder / WEIGHTS
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._newest: WeightSnapshot | None = None
         self._seen: tuple[int, int] | None = None
         self._background = Background("weights-inbox", self._look, period)
@@ -135,6 +136,15 @@ class WeightsInbox:
         """Nobody watches any more: no weights will ever arrive."""
         return bool(self._background.failure)
 
+    def follow(self, path: Path) -> None:
+        """Watch another file from now on. Its weights are read at once: call it between episodes."""
+        with self._looking:
+            if path != self._path:
+                self._path, self._seen = path, None
+                with self._lock:
+                    self._newest = None
+        self._look()
+
     def take(self) -> WeightSnapshot | None:
         """Weights that were not taken yet; at most once each."""
         with self._lock:
@@ -142,6 +152,10 @@ class WeightsInbox:
             return newest
 
     def _look(self) -> bool:
+        with self._looking:
+            return self._look_alone()
+
+    def _look_alone(self) -> bool:
         try:
             stat = os.stat(self._path)
         except OSError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step, WeightSnapshot
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.trainer import Trainer
 
 UNLIMITED = 1_000_000_000
@@ -18,6 +19,7 @@ class InlineLearner:
         self._publish_every = publish_every
         self._published = -publish_every
         self._practising = False
+        self._weights = Weights.NEWEST
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._practising = meta.kind is EpisodeKind.PRACTICE
@@ -42,7 +44,14 @@ class InlineLearner:
             self._trainer.prepare()
             self.publish()
 
+    def practise_with(self, weights: Weights, snapshot: WeightSnapshot) -> None:
+        """From now on these practise; newest and averaged ones are followed as they change."""
+        self._weights = weights
+        self._policy.load(snapshot)
+
     def publish(self) -> None:
-        """Give the newest weights to the policy, between steps."""
+        """Give the weights that practise to the policy, between steps."""
         self._published = self._trainer.updates
-        self._policy.load(self._trainer.learner.snapshot())
+        learner = self._trainer.learner
+        if self._weights is not Weights.KEPT:
+            self._policy.load(learner.snapshot() if self._weights is Weights.NEWEST else learner.averaged())

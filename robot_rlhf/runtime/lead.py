@@ -41,7 +41,7 @@ class Lead:
 
     An episode is led as its first weights say (LearnedPolicy), which their version tells, in whatever process the
     robot runs. Evidence is an unaided success, worth less the longer it took; a helped or failed episode is worth
-    nothing.
+    nothing. Where it is chosen whose weights practise, the newest alone tell: others are led by who did better then.
     """
 
     def __init__(self, learner: SacLearner, seed: int) -> None:
@@ -65,11 +65,12 @@ class Lead:
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         if not (meta.continues and self._kind is EpisodeKind.PRACTICE):
             self._begin(meta.kind)
+            self._tells = meta.weights in ("", "newest")
 
     def on_step(self, step: Step) -> None:
         self._steps += 1
         self._helped |= step.driver is Driver.HUMAN
-        if self._led_by is None and step.policy_version >= 0:
+        if self._tells and self._led_by is None and step.policy_version >= 0:
             self._led_by = self._leader_of(step.policy_version)
 
     def on_event(self, event: Event) -> None:
@@ -135,6 +136,7 @@ class Lead:
 
     def _begin(self, kind: EpisodeKind | None) -> None:
         self._kind = kind
+        self._tells = True
         self._steps = 0
         self._helped = False
         self._led_by: int | None = None

@@ -33,11 +33,13 @@ class Session:
         self._versions = versions
         self._first = first
         self._every = every
+        self.weights = ""
+        """Whose actions the next practice episodes try, for the record; empty where that is not chosen."""
 
     def episode(self, kind: EpisodeKind, station: Station | None = None) -> EpisodeEnd:
         """Run the next episode of its kind."""
         station = station or self.station
-        number = self._first + self._every * self.tally.started.get(kind, 0)
+        number = self.next_number(kind)
         seed = episode_seed(self._seed, kind, number)
         meta = EpisodeMeta(
             id=f"{kind.value}-{number:06d}",
@@ -47,9 +49,14 @@ class Session:
             operator=station.who() or station.operator,
             reward_source=station.reward.source,
             versions=self._versions,
+            weights=self.weights if kind is EpisodeKind.PRACTICE else "",
         )
         rng, reset_rng = generators(seed)
         return run_episode(station, meta, rng, reset_rng)
+
+    def next_number(self, kind: EpisodeKind) -> int:
+        """Of the next episode of its kind."""
+        return self._first + self._every * self.tally.started.get(kind, 0)
 
     def demonstrate(self, count: int, demonstrator: Teleop, name: str, *, tries: int = TRIES_PER_DEMONSTRATION) -> None:
         """Record demonstrations until `count` succeeded, in at most `tries` episodes for each.

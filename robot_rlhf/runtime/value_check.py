@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
-
-FINISHED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
-"""Outcomes of episodes that were not broken off."""
+from robot_rlhf.runtime.outcomes import FINISHED
 
 
 class EpisodeValues(NamedTuple):

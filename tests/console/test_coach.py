@@ -228,3 +228,18 @@ def test_advice_is_short_and_never_contradicts_itself(
         assert told[0].because == reason
     if alarm:
         assert any(each.push == "less" and each.level == "warn" for each in told)
+
+
+# -- the run's monitor -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("verdict", "level"), [("worse", "warn"), ("mastered", "good"), ("stuck", "hint")])
+def test_what_the_monitor_of_practice_finds_comes_first_with_its_figures(verdict: str, level: str) -> None:
+    told = first([alone(S)] * 12, practice=(verdict, "62% of the last episodes"))
+    assert (told.level, told.because) == (level, "62% of the last episodes")
+    assert advice([alone(S)] * 12, practice=("", "")) == advice([alone(S)] * 12)
+
+
+def test_a_fall_asks_for_more_and_nothing_beside_it_for_less() -> None:
+    pushes = {each.push for each in advice([helped(S, 2, 90)] * 12, practice=("worse", "it fell"))}
+    assert pushes == {"more"}

@@ -41,8 +41,9 @@ class Learning:
         version: int = 1,
         kind: EpisodeKind = EpisodeKind.PRACTICE,
         continues: str = "",
+        weights: str = "",
     ) -> None:
-        about: EpisodeMeta = replace(meta(kind), continues=continues)
+        about: EpisodeMeta = replace(meta(kind), continues=continues, weights=weights)
         self.lead.on_episode_start(about, see(0.0))
         for t, driver in enumerate(drivers):
             self.lead.on_step(replace(step(t, see(t), see(t + 1.0), driver), policy_version=version))
@@ -119,6 +120,15 @@ def test_only_practice_is_evidence(kind: EpisodeKind) -> None:
     learning = Learning()
     learning.episode(Outcome.SUCCESS, kind=kind)
     assert learning.lead.worth == pytest.approx(means(FIRST))
+
+
+def test_where_weights_are_chosen_the_newest_tell() -> None:
+    learning = Learning()
+    for weights in ("averaged", "kept"):
+        learning.episode(Outcome.SUCCESS, weights=weights)
+        assert learning.lead.worth == pytest.approx(means(PRIOR))
+    learning.episode(Outcome.SUCCESS, weights="newest")
+    assert max(learning.lead.worth) > max(means(PRIOR))
 
 
 def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:

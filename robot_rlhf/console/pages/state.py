@@ -191,7 +191,7 @@ def summary(history: History, status: Mapping[str, Any], run: str) -> list[list[
     return [line for line in lines if line[1] != DASH]
 
 
-_advised: WeakKeyDictionary[History, tuple[tuple[object, bool, float], list[dict[str, str]]]] = WeakKeyDictionary()
+_advised: WeakKeyDictionary[History, tuple[tuple[object, bool, float, str], list[dict[str, str]]]] = WeakKeyDictionary()
 """The last advice, and what it was made from: the same for all pages."""
 
 
@@ -201,10 +201,17 @@ def advice_lines(history: History, status: Mapping[str, Any]) -> list[dict[str, 
         told = demonstrating(whole(status.get("demonstrations")) or 0, whole(status.get("demonstrations_wanted")) or 0)
         return [{"level": told.level, "text": told.text, "because": told.because}]
     alarm, over = status.get("alarm") is True, number(status.get("over_estimation"))
-    key = (history.series, alarm, 0.0 if math.isnan(over) else over)
+    found = status.get("practice")
+    practice = (str(found.get("verdict")), str(found.get("because"))) if isinstance(found, Mapping) else ("", "")
+    key = (history.series, alarm, 0.0 if math.isnan(over) else over, practice[0])
     known = _advised.get(history)
     if known is None or known[0][0] is not key[0] or known[0][1:] != key[1:]:
-        made = advice(history.facts(practice=True), alarm=alarm, over_estimation=None if math.isnan(over) else over)
+        made = advice(
+            history.facts(practice=True),
+            alarm=alarm,
+            over_estimation=None if math.isnan(over) else over,
+            practice=practice,
+        )
         known = key, [{"level": each.level, "text": each.text, "because": each.because} for each in made]
         _advised[history] = known
     return known[1]
