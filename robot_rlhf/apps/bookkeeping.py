@@ -86,10 +86,10 @@ class Bookkeeping:
         """Practice is over, and its last policy has not been looked at."""
         return bool(self.config.evaluation.every) and self.judge.is_due_at_the_end(self.tally.steps)
 
-    def evaluate(self, snapshot: WeightSnapshot) -> None:
-        """Measure a policy without help."""
+    def evaluate(self, averaged: WeightSnapshot, newest: WeightSnapshot) -> None:
+        """Measure the policy without help, and with which of its weights it is better."""
         steps = self.tally.steps
-        rate = self.judge.measure(snapshot, steps, self.tally.hands_on_seconds)
+        rate = self.judge.measure(averaged, steps, self.tally.hands_on_seconds, newest)
         self.metrics(steps, {"success_rate": rate}, group="evaluation")
         self.progress.evaluated(rate)
 

@@ -141,7 +141,7 @@ class ParallelTraining:
             if late:
                 book.warn(late)
             if book.last_evaluation_due:
-                book.evaluate(self.learner.weights(Weights.AVERAGED))
+                self._evaluate()
 
     def _recover(self) -> None:
         """Take up the journal; arms and learner do the same by themselves."""
@@ -182,6 +182,9 @@ class ParallelTraining:
             keeper.after_episode(self.book.tally.steps, self.learner.weights)
             write_standings(self.folder.exchange, keeper.monitor.standings)
 
+    def _evaluate(self) -> None:
+        self.book.evaluate(self.learner.weights(Weights.AVERAGED), self.learner.weights(Weights.NEWEST))
+
     def _watch(self) -> None:
         """Until all arms have done their part, or the policy is good enough. Evaluation runs here, beside them."""
         book = self.book
@@ -195,7 +198,7 @@ class ParallelTraining:
             if book.take_checkpoint_due():
                 book.stopwatch.save()
             if book.take_evaluation_due():
-                book.evaluate(self.learner.weights(Weights.AVERAGED))
+                self._evaluate()
                 if book.satisfied:
                     return
             if not took:

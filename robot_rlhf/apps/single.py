@@ -325,7 +325,7 @@ class SingleTraining:
 
     def _evaluate(self) -> None:
         with self.book.stopwatch.outside_training():
-            self.book.evaluate(self._weights(Weights.AVERAGED))
+            self.book.evaluate(self._weights(Weights.AVERAGED), self._weights(Weights.NEWEST))
 
     def _save(self) -> None:
         self.book.stopwatch.save()

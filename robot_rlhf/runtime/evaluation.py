@@ -73,20 +73,27 @@ class _GoldReturn:
 
 
 def evaluate(
-    station: Station, *, episodes: int, seed: int, first: int = 0, subscribers: Sequence[Subscriber] = ()
+    station: Station,
+    *,
+    episodes: int,
+    seed: int,
+    first: int = 0,
+    only: Sequence[int] | None = None,
+    subscribers: Sequence[Subscriber] = (),
 ) -> Evaluation:
     """Run the station's policy without a person; the task's predicate judges, as nobody is there to press a button.
 
     Args:
         seed: The run's seed; together with `first` it fixes the starts, which no other kind of episode shares.
         first: Number of the first evaluation episode.
+        only: Which of the episodes, counted from 0, are run; None: all.
         subscribers: Told of the episodes; the station's own (journal, learner) are not.
     """
     gold = _GoldReturn(station.task.time_limit)
     reward = replace(station.reward, judge="task")
     alone = replace(station, teleop=None, operator="none", reward=reward, subscribers=(gold, *subscribers))
     ends: list[EpisodeEnd] = []
-    for number in range(first, first + episodes):
+    for number in (first + place for place in (range(episodes) if only is None else only)):
         episode = episode_seed(seed, EpisodeKind.EVALUATION, number)
         meta = EpisodeMeta(
             f"evaluation-{number:06d}",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from robot_rlhf.apps.config import defaults_for
-from robot_rlhf.apps.judge import Judge, steps_until
+from robot_rlhf.apps.judge import Judge, is_surely_more, steps_until
 from robot_rlhf.apps.run_folder import RunFolder, append_json, read_json_lines
 from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.datatypes import WeightSnapshot
@@ -76,6 +76,58 @@ def test_one_lucky_measurement_is_not_the_best_of_two(tmp_path: Path, monkeypatc
     assert not judge.satisfied(0.5)
     assert steps_until(judge.rows, 0.97) == 500
     assert Judge(config, folder, Blank(), resumed=True).rows == judge.rows
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "sure"),
+    [(4, 0, False), (5, 0, True), (6, 1, False), (7, 1, True), (0, 0, False), (0, 9, False), (38, 1, True)],
+)
+def test_the_sign_test_by_hand(gained: int, lost: int, sure: bool) -> None:
+    """1/16, 1/32, 8/128, 9/256: of five at most one in twenty is chance."""
+    assert is_surely_more(gained, lost) is sure
+
+
+def told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, averaged: str, newest: str) -> tuple[Judge, list[int]]:
+    """Measure two policies whose outcomes at ten starts are given, S or F; and how many starts each look took."""
+    looks: list[int] = []
+    blank = Blank()
+
+    def measured(*_: object, only: list[int] | None = None, **__: object) -> Evaluation:
+        row = newest if looks else averaged
+        places = range(10) if only is None else only
+        looks.append(len(places))
+        successes = tuple(row[place] == "S" for place in places)
+        return Evaluation(successes, tuple(10 + p for p in places), tuple(float(p) for p in places), len(looks))
+
+    monkeypatch.setattr("robot_rlhf.apps.judge.evaluate", measured)
+    config = replace(defaults_for("reach"), evaluation=replace(defaults_for("reach").evaluation, episodes=10))
+    judge = Judge(config, RunFolder.create(tmp_path, "run"), blank, resumed=False)
+    weights = [WeightSnapshot(3, {"w": np.full(1, value, np.float32)}) for value in (0, 1)]
+    judge.measure(weights[0], 500, 0.0, weights[1])
+    return judge, looks
+
+
+@pytest.mark.parametrize(
+    ("averaged", "newest", "looks", "weights"),
+    [
+        ("SSSSSSSSFF", "SSSSSSSSSS", [10], "averaged"),  # two more prove nothing
+        ("FFFFFSSSSS", "SSSFFSSSSS", [10, 5], "averaged"),  # three of five neither
+        ("FFFFFFSSSS", "SSSSSSFFSS", [10, 6, 4], "averaged"),  # six for two: 37 of 256
+        ("FFFFSSSSFF", "SSSSSSSFSS", [10, 6, 4], "averaged"),  # six for one: 8 of 128
+        ("FFSFFSFSFF", "SSSSSSSFSS", [10, 7, 3], "newest"),  # seven for one
+        ("FFFFFFFFFF", "SSSSSSFFFF", [10, 10], "newest"),
+    ],
+)
+def test_the_newest_weights_are_kept_where_they_are_surely_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, averaged: str, newest: str, looks: list[int], weights: str
+) -> None:
+    judge, seen = told_apart(tmp_path, monkeypatch, averaged, newest)
+    row = judge.rows[-1]
+    assert (seen, row["weights"]) == (looks, weights)
+    chosen = newest if weights == "newest" else averaged
+    assert row["successes"] == chosen.count("S")
+    assert row["cycle_steps"] == round(np.mean([10 + place for place in range(10) if chosen[place] == "S"]), 2)
+    assert read_snapshot(RunFolder(tmp_path / "run").best)[0].arrays["w"][0] == (weights == "newest")
 
 
 def test_times_add_up_over_sessions_and_leave_measuring_out(tmp_path: Path) -> None:
