@@ -11,7 +11,7 @@ from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.checkpoint import write_snapshot
-from robot_rlhf.runtime.practice_monitor import PracticeMonitor, Report, Verdict
+from robot_rlhf.runtime.practice_monitor import TESTED, PracticeMonitor, Report, Verdict
 from robot_rlhf.runtime.practice_weights import Weights
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class Keeper:
         """
         if not self.active or self.monitor.kept is not None:
             return
-        if learned and not self.monitor.episodes and not self._folder.best.exists():
+        # A learner in a process of its own may give its first weights only after the first episode has begun.
+        if learned and self.monitor.episodes < TESTED and not self._folder.best.exists():
             try:
                 self._write(give(Weights.AVERAGED))
             except CheckpointError as error:

@@ -162,6 +162,7 @@ class FakeSession:
         self.journal = JournalWriter(folder, self.spec, metadata={"task": "fake"})
         self.token = secrets.token_urlsafe(24)
         self.port = port
+        self.practice: dict[str, str] = {"verdict": "", "because": ""}
         self.phase = Phase.RESETTING
         self.driver: Driver | None = None
         self.action: Action | None = None
@@ -329,6 +330,7 @@ class FakeSession:
             "value_return": 0.5,
             "over_estimation": -0.1,
             "alarm": False,
+            "practice": dict(self.practice),
             "demonstrations": self._demonstrations_done,
             "demonstrations_wanted": self._demonstrations,
             "practice_episodes": len(self._outcomes),

@@ -111,6 +111,16 @@ def test_the_coach_speaks_of_the_phase_that_is() -> None:
     assert "Let the robot try" in line["text"]
 
 
+def test_what_the_run_finds_of_its_practice_is_advice() -> None:
+    found = {"verdict": "worse", "because": "40% of the last episodes were done without help, and 95% before"}
+    lines = state.advice_lines(History("nowhere"), {"stage": "practice", "practice": found})
+    assert (lines[0]["level"], lines[0]["because"]) == ("warn", found["because"])
+    assert "the best policy is kept" in lines[0]["text"]
+    for well in ({"verdict": "", "because": "all is well"}, None, "worse"):
+        (line,) = state.advice_lines(History("nowhere"), {"stage": "practice", "practice": well})
+        assert "Let the robot try" in line["text"]
+
+
 def test_the_end_says_where_it_all_lies_and_what_comes_next() -> None:
     lines = dict(state.summary(History("nowhere"), {}, "runs/my run"))
     assert lines["Folder"] == "runs/my run"
@@ -273,6 +283,15 @@ def test_the_banner_says_who_drives_and_the_key_lights_up(operator: Any) -> None
     operator.keyboard.up("w")
     go_on(operator)
     assert "c-held" not in (operator.get_attribute(".d-help kbd[data-code=KeyW]", "class") or "")
+
+
+def test_a_fall_of_practice_is_told_with_its_figures_and_its_end_takes_that_away(operator: Any, session: Any) -> None:
+    line = "#d-advice .d-hint[data-level=warn]"
+    session.practice = {"verdict": "worse", "because": "40% of the last episodes were done without help"}
+    operator.wait_for_selector(f"{line} span:has-text('the best policy is kept')", timeout=120_000)
+    assert operator.text_content(f"{line} em") == "because 40% of the last episodes were done without help"
+    session.practice = {"verdict": "", "because": ""}
+    operator.wait_for_selector(line, state="detached", timeout=120_000)
 
 
 def test_settings_show_what_is_so_also_when_changed_by_key(operator: Any) -> None:
