@@ -124,11 +124,12 @@ def test_only_practice_is_evidence(kind: EpisodeKind) -> None:
 
 def test_where_weights_are_chosen_the_newest_tell() -> None:
     learning = Learning()
+    before = learning.lead.worth
     for weights in ("averaged", "kept"):
         learning.episode(Outcome.SUCCESS, weights=weights)
-        assert learning.lead.worth == pytest.approx(means(PRIOR))
+        assert learning.lead.worth == before
     learning.episode(Outcome.SUCCESS, weights="newest")
-    assert max(learning.lead.worth) > max(means(PRIOR))
+    assert learning.lead.worth != before
 
 
 def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:
