@@ -15,7 +15,7 @@ import importlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,8 @@ class Trial:
     hindsight: bool = False
     expert: experts.Expert | None = None
     demonstrations: int = 0
+    return_bounds: tuple[float, float] | None = None
+    """Returns that are possible, where that is known."""
     by_return: bool = False
     """Measured by return, not by success."""
     episodes: int = 20
@@ -79,6 +81,7 @@ TRIALS = {
         hindsight=True,
         expert=experts.fetch_pick,
         demonstrations=25,
+        return_bounds=(-20.0, 0.0),
     ),
     "gym_hil": Trial(
         "gym_hil/PandaPickCube-v0",
@@ -87,6 +90,7 @@ TRIALS = {
         gamma=0.95,
         expert=experts.panda_pick,
         demonstrations=10,
+        return_bounds=(-1.0, 1.0),
     ),
     "adroit_door": Trial("AdroitHandDoor-v1", 20_000),
     "half_cheetah": Trial("HalfCheetah-v5", 20_000, by_return=True, episodes=5),
@@ -175,7 +179,7 @@ def ours(trial: Trial, env: gymnasium.Env[Any, Any], seed: int) -> RlhfSAC:
         learning_rate=trial.learning_rate,
         gamma=trial.gamma,
         replay_buffer_class=DeviceHerReplayBuffer if trial.hindsight else DeviceReplayBuffer,
-        sac=TAUGHT_SAC if trial.demonstrations else PLAIN_SAC,
+        sac=replace(TAUGHT_SAC if trial.demonstrations else PLAIN_SAC, return_bounds=trial.return_bounds),
         gripper=facts.gripper,
         relative=facts.relative,
         normalised=True,
@@ -241,7 +245,7 @@ def as_algorithm(trial: Trial, algorithm: str, seed: int) -> dict[str, Any]:
 def run(name: str, algorithm: str, seed: int, steps: int | None) -> dict[str, Any]:
     trial = TRIALS[name]
     if steps is not None:
-        trial = Trial(**{**vars(trial), "steps": steps})
+        trial = replace(trial, steps=steps)
     torch.set_num_threads(1)
     found = in_our_loop(trial, seed) if algorithm == "loop" else as_algorithm(trial, algorithm, seed)
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -19,6 +19,7 @@ from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.sac_policy import LearnerRemainder, SacActor, SacCnnPolicy, SacCritic, SacPolicy
 from robot_rlhf.bridges.settings import PLAIN_SAC, learning_of
 from robot_rlhf.bridges.teaching import TaughtAlgorithm
+from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.sac import SacConfig, SacLearner
@@ -87,6 +88,7 @@ class RlhfSAC(TaughtAlgorithm):
         normalised: bool = False,
         demonstrations: Iterable[Demonstration] = (),
         warm_start: int = 1_000,
+        warm_critic: int = 500,
     ) -> None:
         """As the constructor of their SAC, and:
 
@@ -105,6 +107,7 @@ class RlhfSAC(TaughtAlgorithm):
             normalised: networks see numbers by mean and spread of what was learned from, which are saved with them.
             demonstrations: what somebody showed; more of it, or a journal's: `add_demonstrations`.
             warm_start: updates that imitate demonstrations before anything is collected, where there are any.
+            warm_critic: updates of the critics alone, from demonstrations, after that.
 
         Raises:
             ConfigError: spaces or settings that the learner cannot serve; names them.
@@ -149,7 +152,7 @@ class RlhfSAC(TaughtAlgorithm):
         self.sac = sac
         self.network = network
         self.seen = {"gripper": gripper, "relative": relative, "normalised": normalised}
-        self.warm_start = warm_start
+        self.warm_start, self.warm_critic = warm_start, warm_critic
         self.imitated = False
         """Whether the demonstrations were imitated before practice."""
         self._recent = RecentMeans()
@@ -216,10 +219,15 @@ class RlhfSAC(TaughtAlgorithm):
         result = super()._setup_learn(*args, **kwargs)
         buffer = self.replay_buffer
         if self.warm_start and not self.imitated and isinstance(buffer, DeviceReplayBuffer) and buffer.demonstrations:
-            batches = self._drawn_from_demonstrations(self.warm_start)
-            self.learner.warm_start(self.policy.batch_of(shown, self.gamma, source) for shown, source in batches)
+            self.learner.warm_start(self._shown(self.warm_start))
+            self.learner.warm_critic(self._shown(self.warm_critic))
             self.imitated = True
         return result
+
+    def _shown(self, count: int) -> Iterator[Batch]:
+        """So many batches of demonstrations and corrections alone."""
+        for samples, source in self._drawn_from_demonstrations(count):
+            yield self.policy.batch_of(samples, self.gamma, source)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """So many updates of the learner, each on a batch of its own; their means are logged as theirs are."""

@@ -33,9 +33,16 @@ learner's own defaults are for a sparse reward with demonstrations: returns clip
 (from 1.0 the entropy bonus drowns a sparse reward; from 0.01 a dense one is explored too little), imitation, and an
 averaged actor."""
 TAUGHT_SAC = replace(
-    PLAIN_SAC, temperature=0.1, cloning_weight=2.0, cloning_weight_end=0.5, cloning_updates=20_000, average_rate=0.005
+    PLAIN_SAC,
+    temperature=0.05,
+    backup_entropy=False,
+    cloning_weight=20.0,
+    cloning_weight_end=5.0,
+    cloning_updates=20_000,
+    average_rate=0.005,
 )
-"""The same for who has demonstrations to imitate: less exploration, imitation that fades, an averaged actor."""
+"""For who has demonstrations to imitate: less exploration, imitation that weighs much and fades, an averaged actor. Its
+weights are for returns of tens, as -1 per step gives; returns that are possible, where known, go into return_bounds."""
 OF_GSDE = ("log_std_init", "use_expln", "clip_mean")
 """Arguments of their policies that state-dependent exploration alone reads."""
 LATENT_NAMES = ("features_dim", "cnn_output_dim")

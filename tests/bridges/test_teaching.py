@@ -89,7 +89,9 @@ def test_corrections_are_kept_as_what_was_executed_and_as_a_persons() -> None:
     assert set(held.source[~by_human].tolist()) == {int(Source.POLICY)}
 
 
-def test_demonstrations_are_imitated_before_anything_is_collected_and_scaled_as_actions_are() -> None:
+def test_demonstrations_are_imitated_before_anything_is_collected_and_scaled_as_actions_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = RlhfSAC("MlpPolicy", Aim(), demonstrations=right(50), warm_start=300, sac=TAUGHT_SAC, **SMALL)
     assert isinstance(model.replay_buffer, DeviceReplayBuffer)
     assert model.add_demonstrations(right(10, 1)) == 10
@@ -97,11 +99,16 @@ def test_demonstrations_are_imitated_before_anything_is_collected_and_scaled_as_
     kept = np.concatenate([each.actions for each in model.replay_buffer.demonstrations])
     assert -1.0 <= kept.min() < kept.max() <= 1.0
     before, _ = evaluate_policy(model, Aim(), 50, warn=False)
+    critic_updates: list[int] = []
+    warm_critic = model.learner.warm_critic
+    monkeypatch.setattr(model.learner, "warm_critic", lambda given: critic_updates.append(len(list(given))))
     model.learn(1)
+    monkeypatch.setattr(model.learner, "warm_critic", warm_critic)
     after, _ = evaluate_policy(model, Aim(), 50, warn=False)
     assert isinstance(before, float)
     assert isinstance(after, float)
     assert after > -0.5 > -0.9 > before
+    assert critic_updates == [500]
     updates = model.learner.updates
     model.learn(1, reset_num_timesteps=False)  # once is enough
     assert (model.imitated, model.learner.updates) == (True, updates)
