@@ -9,11 +9,13 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.learner import losses
-from robot_rlhf.learner.state import AdamState, follow
+from robot_rlhf.learner.state import AdamState, averaging_rate, follow
 from robot_rlhf.learner.weighting import imitation_mask
 from robot_rlhf.policy.imitators import Imitators, value_of_mode
 from robot_rlhf.policy.networks import Critic
 
+PUBLISHED = 10_000
+"""Versions of which it is known who led them; the weights of a robot are never that old."""
 LEARNING_RATE = 1e-3
 """As cloning's: what imitates keeps up with corrections, whatever the critics' rate is."""
 
@@ -32,6 +34,7 @@ class Imitation:
         self.optimiser = AdamState(list(imitators.parameters()), LEARNING_RATE)
         self._proven_weight = proven_weight
         self._average_rate = average_rate
+        self._alone: dict[int, bool] = {}
 
     def learn(self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
         """One step; each member learns from all rows. Features (B, F), continuous action (B, c) -> the loss, 0-d."""
@@ -42,10 +45,10 @@ class Imitation:
         means, logits = self.imitators.members(features)
         loss = losses.cloning_loss(means, logits, action, is_open, mask)
         self.optimiser.step(loss)
-        with torch.no_grad():
-            self.imitators.taught.copy_(torch.maximum(self.imitators.taught, (person.sum() > 0).to(mask.dtype)))
-            self.average.taught.copy_(self.imitators.taught)
-        follow(self.average, self.imitators, self._average_rate)
+        taught = self.imitators.taught
+        taught.add_((person.sum() > 0).to(taught.dtype))
+        self.average.taught.copy_(taught)
+        follow(self.average, self.imitators, averaging_rate(self._average_rate, taught))
         return loss.detach()
 
     def value(self, critic: Critic, features: Tensor, subset: Tensor | None) -> Tensor:
@@ -57,6 +60,16 @@ class Imitation:
         q = value_of_mode(critic, features, self.imitators(features))  # (E, B)
         least = (q if subset is None else q[subset]).amin(dim=0)
         return torch.where(self.imitators.taught > 0.0, least, torch.full_like(least, -torch.inf))
+
+    def published(self, version: int) -> None:
+        """The newest weights are given away under this version, with who leads in them."""
+        self._alone[version] = bool(self.imitators.alone)
+        if len(self._alone) > PUBLISHED:
+            del self._alone[next(iter(self._alone))]
+
+    def led_alone(self, version: int) -> bool | None:
+        """Whether the imitators acted alone in weights of this version; None where this learner did not give them."""
+        return self._alone.get(version)
 
     def lead(self, *, alone: bool, deployed_alone: bool) -> None:
         """Whether they act alone, in the newest weights from now on, and in the average."""

@@ -329,6 +329,7 @@ class SacLearner:
         """The newest policy: what practises, so that mistakes of the critic are met and mended."""
         if self.imitation is None:
             return snapshot_of(self.actor, self.updates)
+        self.imitation.published(self.updates)
         return snapshot_of(self.actor, self.updates, imitators=self.imitation.imitators, judge=self.target)
 
     def averaged(self) -> WeightSnapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 """Adam's usual constants."""
 
+
+Count = TypeVar("Count", float, Tensor)
 
 POWER = 3
 """Of a young average: about the last quarter of the updates so far is in it."""
@@ -125,7 +128,7 @@ def follow(follower: nn.Module, leader: nn.Module, rate: float | Tensor) -> None
         own.lerp_(other, rate)
 
 
-def averaging_rate(rate: float, updates: int) -> float:
+def averaging_rate(rate: float, updates: Count) -> Count:
     """Share of the newest weights that flows into a running average of a young run, so that it is of what was learned.
 
     What an update leaves of the average is (1 - rate) n / (n + POWER): an exponential average whose weights also fall
@@ -134,7 +137,7 @@ def averaging_rate(rate: float, updates: int) -> float:
 
     Args:
         rate: of a run so long that it has no beginning.
-        updates: n, those of the averaged weights, this one included.
+        updates: n, those of the averaged weights, this one included; a 0-d tensor where the device counts.
     """
     return 1.0 - (1.0 - rate) * updates / (updates + POWER)
 

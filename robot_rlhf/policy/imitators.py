@@ -32,7 +32,7 @@ class Imitators(nn.Module):
     """K heads that only imitate; together they propose their mean action."""
 
     taught: Tensor
-    """1 once a person showed something; before, nobody should act by them. 0-d."""
+    """Updates in which a person gave something to imitate; before the first nobody should act by them. 0-d."""
     alone: Tensor
     """1 where they act whatever the critics think. 0-d."""
 

@@ -8,7 +8,6 @@ forgotten as both go on learning.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,8 +30,6 @@ YOUNG = ((0.0, 0.0), (0.0, 3.0))
 have to help."""
 ALONE, BOTH = 0, 1
 JUDGED = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT)
-DRAWS = 10_000
-"""Draws that are kept, to tell which weights led; a robot's weights are never that old."""
 
 
 class Lead:
@@ -52,8 +49,6 @@ class Lead:
         self._rng = np.random.default_rng([seed, 0x1EAD])
         self._seen = np.add(PRIOR, YOUNG)
         """Worth seen and worth missed, of the imitators alone and of both. Shape (2, 2)."""
-        self._draws: deque[tuple[int, int]] = deque([(-1, ALONE)], maxlen=DRAWS)
-        """From which version on, that one excluded, weights were led by whom."""
         self.is_open = False
         """Critics have learned something; before, the imitators lead."""
         self._longest = 1
@@ -63,7 +58,7 @@ class Lead:
     # -- what happens --------------------------------------------------------------------------------------------
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        if not (meta.continues and self._kind is EpisodeKind.PRACTICE):
+        if not meta.continues:
             self._begin(meta.kind)
             self._tells = meta.weights in ("", "newest")
 
@@ -71,7 +66,8 @@ class Lead:
         self._steps += 1
         self._helped |= step.driver is Driver.HUMAN
         if self._tells and self._led_by is None and step.policy_version >= 0:
-            self._led_by = self._leader_of(step.policy_version)
+            alone = self._imitation.led_alone(step.policy_version)
+            self._led_by = None if alone is None else ALONE if alone else BOTH
 
     def on_event(self, event: Event) -> None:
         """Who leads goes by how episodes end."""
@@ -116,7 +112,7 @@ class Lead:
         return {
             "worth_imitators": alone,
             "worth_both": both,
-            "imitators_alone": float(self._draws[-1][1] == ALONE),
+            "imitators_alone": float(self._imitation.imitators.alone),
             "hold": self.hold,
         }
 
@@ -125,11 +121,12 @@ class Lead:
         return [*self._seen.ravel().tolist(), float(self._longest), self.hold]
 
     def load(self, state: Sequence[float]) -> None:
-        """Take up what was known; of weights before this it is not known who led them."""
+        """Take up what was known. Of an episode that is open, and of weights that another learner gave away, it is not
+        known who leads them: they are no evidence."""
         *seen, longest, hold = state
         self._seen = np.array(seen).reshape(2, 2)
         self._longest, self._learner.hold = int(longest), hold
-        self._draws.clear()
+        self._begin(None)
         self._draw()
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -141,16 +138,9 @@ class Lead:
         self._helped = False
         self._led_by: int | None = None
 
-    def _leader_of(self, version: int) -> int | None:
-        for after, leader in reversed(self._draws):
-            if version > after:
-                return leader
-        return None
-
     def _draw(self) -> None:
         alone, both = self._rng.beta(self._seen[:, 0], self._seen[:, 1])
         leader = BOTH if self.is_open and both > alone else ALONE
-        self._draws.append((self._learner.updates, leader))
         self._tell(leader)
 
     def _tell(self, leader: int) -> None:

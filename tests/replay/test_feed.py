@@ -118,6 +118,42 @@ def test_demonstrations_are_demo_evaluations_are_left_out() -> None:
     assert len(recorder.stamps) == encoded
 
 
+@pytest.mark.parametrize(
+    ("drivers", "kind", "end", "proven"),
+    [
+        ([P, P, P], EpisodeKind.PRACTICE, Outcome.SUCCESS, 3),
+        ([P, H, P, P], EpisodeKind.PRACTICE, Outcome.SUCCESS, 2),
+        ([P, P, H], EpisodeKind.PRACTICE, Outcome.SUCCESS, 0),
+        ([P, R, P], EpisodeKind.PRACTICE, Outcome.SUCCESS, 1),
+        ([P, P, P], EpisodeKind.PRACTICE, Outcome.TIME_LIMIT, 0),
+        ([P, P, P], EpisodeKind.PRACTICE, Outcome.FAILURE, 0),
+        ([P, P, P], EpisodeKind.PRACTICE, Outcome.STOPPED, 0),
+        ([P, P, P], EpisodeKind.PRACTICE, Outcome.PAUSED, 0),
+        ([P, P, P], EpisodeKind.PRACTICE, Outcome.DISCARDED, 0),
+        ([P, P, P], EpisodeKind.EVALUATION, Outcome.SUCCESS, 0),
+        ([H, H, H], EpisodeKind.DEMONSTRATION, Outcome.SUCCESS, 0),
+    ],
+)
+def test_what_led_to_success_unaided_is_proven(
+    drivers: list[Driver], kind: EpisodeKind, end: Outcome, proven: int
+) -> None:
+    to, buffer, _ = feed()
+    play(to, [P, P])  # an episode before, which stays what it was
+    play(to, drivers, kind, end)
+    assert buffer.counts[Source.PROVEN] == proven
+    if end is not Outcome.DISCARDED and kind is EpisodeKind.PRACTICE:
+        assert buffer.counts[Source.POLICY] == 2 + drivers.count(P) - proven
+
+
+def test_of_a_path_that_jumped_back_only_what_came_after_is_proven() -> None:
+    to, buffer, _ = feed()
+    to.on_episode_start(meta(EpisodeKind.PRACTICE), see(0.0))
+    for t, (before, after) in enumerate([(0.0, 1.0), (1.0, 2.0), (0.5, 1.5), (1.5, 2.5)]):
+        to.on_step(step(t, see(before), see(after)))
+    to.on_episode_end(EpisodeEnd("e0", Outcome.SUCCESS, 4))
+    assert (buffer.counts[Source.POLICY], buffer.counts[Source.PROVEN]) == (2, 2)
+
+
 def test_a_demonstration_that_failed_is_not_sampled() -> None:
     to, buffer, _ = feed()
     play(to, [H, H], EpisodeKind.DEMONSTRATION, end=Outcome.SUCCESS)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from robot_rlhf.apps.build import build_trainer
+from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Outcome
 from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.sac import SacConfig, SacLearner
@@ -32,6 +35,12 @@ class Learning:
         self.learner = learner
         self.lead = Lead(learner, seed)
         self.lead.is_open = is_open
+        self.publish(1)
+
+    def publish(self, version: int) -> None:
+        """The learner has got so far, and gives its newest weights away."""
+        self.learner.updates = version
+        self.learner.snapshot()
 
     def episode(
         self,
@@ -136,8 +145,8 @@ def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:
     learning = Learning(seed=3)
     leaders = {0: learning.newest_alone}
     for version in range(1, 60):
-        learning.learner.updates = version
-        leaders[version] = learning.newest_alone  # published now, as these weights
+        learning.publish(version)
+        leaders[version] = learning.newest_alone
         before = learning.lead.worth
         learning.episode(Outcome.TIME_LIMIT, version=version)
         led = ALONE if leaders[version] else BOTH
@@ -147,6 +156,9 @@ def test_an_episode_is_put_down_to_the_weights_of_its_first_step() -> None:
     late = learning.lead.worth
     learning.episode(Outcome.TIME_LIMIT, version=min(v for v, alone in leaders.items() if not alone))
     assert learning.lead.worth[BOTH] < late[BOTH], "weights of long ago, which a slow process still had"
+    known = learning.lead.state()
+    learning.episode(Outcome.TIME_LIMIT, version=1000)
+    assert learning.lead.state() == known, "weights that this learner never gave away"
 
 
 @pytest.mark.parametrize(("chance", "leader"), [((0.9, 0.4), ALONE), ((0.5, 0.95), BOTH)])
@@ -156,7 +168,7 @@ def test_who_does_better_leads_practice_and_is_deployed(chance: tuple[float, flo
     for seed in range(5):
         learning = Learning(seed)
         for version in range(1, 121):
-            learning.learner.updates = version
+            learning.publish(version)
             now = ALONE if learning.newest_alone else BOTH
             success = rng.random() < chance[now]
             learning.episode(Outcome.SUCCESS if success else Outcome.TIME_LIMIT, version=version)
@@ -193,15 +205,19 @@ def test_the_hold_loosens_while_nine_of_ten_succeed() -> None:
 def test_what_is_known_survives_and_older_weights_are_nobodys() -> None:
     learning, again = Learning(), Learning()
     for version in range(1, 30):
-        learning.learner.updates = version
+        learning.publish(version)
         learning.episode(Outcome.SUCCESS, version=version)
-    again.learner.updates = 29
+    again.lead.on_episode_start(meta(EpisodeKind.PRACTICE), see(0.0))  # replayed from the journal, and still open
+    again.lead.on_step(replace(step(0, see(0.0), see(1.0)), policy_version=1))
     again.lead.load(learning.lead.state())
     assert again.lead.state() == learning.lead.state()
+    again.lead.on_episode_end(EpisodeEnd("e0", Outcome.TIME_LIMIT, 1))
+    again.episode(Outcome.SUCCESS, version=1, continues="e0")
+    assert again.lead.state() == learning.lead.state(), "what began before is no evidence"
     assert again.deployed_alone == learning.deployed_alone
     again.episode(Outcome.TIME_LIMIT, version=29)  # of before the restart: led by whom?
     assert again.lead.state() == learning.lead.state()
-    again.learner.updates = 30
+    again.publish(30)
     again.episode(Outcome.TIME_LIMIT, version=30)
     assert again.lead.state() != learning.lead.state()
 
@@ -235,3 +251,27 @@ def test_who_leads_is_settled_when_an_episode_begins() -> None:
     policy.reset()
     policy.load(learner.averaged())  # led by the other
     assert float(learner.averaged().arrays["imitators.alone"]) == 0.0
+
+
+def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> None:
+    config = defaults_for("reach")
+    assert config.sac.imitators, "the usual settings"
+    trainers = [build_trainer(config, SPEC, lambda _step, _metrics: None)[0] for _ in range(2)]
+    first, second = trainers
+    assert first.lead is not None
+    assert second.lead is not None
+    for worth in (0.8, 0.0, 0.9):
+        first.lead.note(BOTH, worth)
+    first.save(tmp_path / "learner.safetensors")
+    assert second.lead.state() != first.lead.state()
+    second.load(tmp_path / "learner.safetensors")
+    assert second.lead.state() == pytest.approx(first.lead.state())
+    assert {"worth_imitators", "worth_both", "hold"} <= set(second.lead.figures())
+
+
+def test_recordings_alone_show_nobody_leads() -> None:
+    trainer, _ = build_trainer(defaults_for("reach"), SPEC, lambda _step, _metrics: None, practises=False)
+    assert trainer.lead is None
+    assert float(trainer.learner.averaged().arrays["imitators.alone"]) == 0.0
+    plain = replace(defaults_for("reach"), sac=SacConfig())
+    assert build_trainer(plain, SPEC, lambda _step, _metrics: None)[0].lead is None
