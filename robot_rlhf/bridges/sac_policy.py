@@ -150,6 +150,8 @@ class SacPolicy(BasePolicy):
         self._network = network_of(asked, network, pictures=bool(self.layout.cameras))
         if self._network.encoder_frozen:
             raise ConfigError("network.encoder_frozen: got True, allowed False; pictures come from the environment")
+        if sac.imitators:
+            raise ConfigError(f"sac.imitators: got {sac.imitators}, allowed 0; here the actor alone predicts")
         if sac.turned_colours and any(count != 3 for count in self.layout.channels.values()):
             raise ConfigError(f"sac.turned_colours: got {sac.turned_colours}, allowed 0 where pictures have no colours")
         self._sac = sac

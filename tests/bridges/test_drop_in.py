@@ -27,6 +27,7 @@ from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.observations import NetworkLayout, by_key
 from robot_rlhf.bridges.sac_policy import SacActor
 from robot_rlhf.errors import CheckpointError, ConfigError, RobotRlhfError, UnknownNameError
+from robot_rlhf.learner.sac import SacConfig
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {"buffer_size": 500, "learning_starts": 10, "batch_size": 16, "seed": 0, "device": "cpu"}
@@ -331,6 +332,8 @@ def test_encoders_that_are_not_shared_and_unknown_names_are_refused() -> None:
     made(policy_kwargs={"share_features_extractor": False, **TINY})  # nothing to share
     with pytest.raises(UnknownNameError, match="net_arch"):
         made(policy_kwargs={"net_arc": [8]})
+    with pytest.raises(ConfigError, match=r"sac\.imitators: got 3"):
+        made(sac=SacConfig(imitators=3))
     with pytest.raises(ConfigError, match="policy: got SACPolicy"):
         made(SAC.policy_aliases["MlpPolicy"])  # pyright: ignore[reportArgumentType]  that is the point
     assert issubclass(CheckpointError, RuntimeError)
