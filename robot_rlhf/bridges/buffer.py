@@ -132,6 +132,13 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         self._rings = self._empty_rings()
 
     def _empty_rings(self) -> list[ReplayBuffer]:
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            why = str(error).splitlines()[0]
+            raise ConfigError(
+                f"device: got {self.device}, allowed: one of this machine; replay lies there ({why})"
+            ) from error
         return [self._ring(self.buffer_size + 1) for _ in range(self.n_envs)]
 
     def _ring(self, rows: int) -> ReplayBuffer:
@@ -326,7 +333,8 @@ class DeviceReplayBuffer(buffers.ReplayBuffer):
         """
         if name not in LOOKED_INTO:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        columns = [LOOKED_INTO[name](_read(ring)) for ring in self.rings]
+        kept = [_read(ring) for ring in self._rings] or self._kept
+        columns = [LOOKED_INTO[name](one) for one in kept]
         shortest = min(len(next(iter(column.values()))) for column in columns)
         stacked = {
             part: np.stack([column[part][len(column[part]) - shortest :] for column in columns], axis=1)

@@ -325,6 +325,17 @@ def test_what_is_refused_is_named_and_explained_in_the_documents(name: str) -> N
     assert f"| `{name}` |" in (ROOT / "docs" / "sb3.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has that device")
+def test_replay_on_a_device_that_is_not_there_is_refused_but_can_be_looked_into() -> None:
+    buffer = made().learn(12).replay_buffer
+    assert isinstance(buffer, DeviceReplayBuffer)
+    before = buffer.observations
+    buffer.device = torch.device("cuda")
+    np.testing.assert_array_equal(buffer.observations, before)
+    with pytest.raises(ConfigError, match="device: got cuda"):
+        buffer.sample(4)
+
+
 def test_encoders_that_are_not_shared_and_unknown_names_are_refused() -> None:
     pictures = Drawn(spaces.Box(0, 255, (12, 12, 3), np.uint8))
     with pytest.raises(ConfigError, match="share_features_extractor"):
