@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hardware.ros.nodes import NODES
 from hardware.ros.parameters import read_parameters
 from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps import ros
+from robot_rlhf.apps.config import defaults_for, write_yaml
 from robot_rlhf.apps.ros_host import (
     DOMAIN,
     HostOptions,
@@ -28,6 +30,8 @@ from robot_rlhf.apps.ros_host import (
 from robot_rlhf.apps.ros_run import run_folder, run_settings
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters, stand_in_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.policy.features import FeatureConfig
+from sim.disturbance import DisturbanceConfig
 from sim.person import PEOPLE
 
 
@@ -122,6 +126,22 @@ def test_a_task_of_ones_own_is_allowed_on_a_robot() -> None:
     given = parameters_of(stand_in_yaml("reach"), "/policy", "stand-in") | {"task": "fold the towel"}
     values = read_parameters(NODES["policy"].parameters, given, "/policy")
     assert run_settings(dict(values)).task == "fold the towel"
+
+
+def test_what_disturbed_the_simulation_stays_there_when_its_settings_drive_a_robot(tmp_path: Path) -> None:
+    trained = replace(
+        defaults_for("pick_cube"),
+        disturbance=DisturbanceConfig(command_delay=2),
+        randomise=0.3,
+        features=FeatureConfig(ahead=True),
+    )
+    write_yaml(trained, tmp_path / "config.yaml")
+    given = parameters_of(stand_in_yaml("pick_cube"), "/policy", "stand-in") | {"config": str(tmp_path / "config.yaml")}
+    config = run_settings(dict(read_parameters(NODES["policy"].parameters, given, "/policy")))
+    assert config.robot == "ros"
+    assert config.disturbance.is_none
+    assert config.randomise == 0.0
+    assert config.features.ahead
 
 
 def test_ros_own_options_are_handed_to_it() -> None:
