@@ -166,7 +166,7 @@ def test_learner_policy_and_saved_weights_act_the_same(
     learner.update(native_batch(32, 8))
     own = learner.actor if isinstance(learner, CloningLearner) else learner.average
     write_snapshot(tmp_path / "policy", learner.averaged())
-    policies = [LearnedPolicy(direct_spec(), FEATURES, SMALL, sample=False) for _ in range(2)]
+    policies = [LearnedPolicy(direct_spec(), FEATURES, SMALL) for _ in range(2)]
     policies[0].load(learner.averaged())
     policies[1].load(read_snapshot(tmp_path / "policy")[0])
     rng = np.random.default_rng(0)
