@@ -124,14 +124,8 @@ def build_trainer(
     config: TrainConfig,
     spec: RobotSpec,
     on_metrics: Callable[[int, Mapping[str, float]], None],
-    *,
-    practises: bool = True,
 ) -> tuple[Trainer, ValueCheck | None]:
-    """The learner with its replay, and what compares its values with real returns (None without a critic).
-
-    Args:
-        practises: the policy's episodes are told while they happen, and show who should lead (runtime/lead.py).
-    """
+    """The learner with its replay, and what compares its values with real returns (None without a critic)."""
     features = build_features(config, spec)
     shapes = shapes_of(spec, features)
     buffer = ReplayBuffer(
@@ -173,7 +167,7 @@ def build_trainer(
     recordable = isinstance(learner, SacLearner) and learner.device.type == "cuda"
     graphs = whole_update if recordable and config.replay.pictures == "device" else None
     lead = None
-    if practises and isinstance(learner, SacLearner) and learner.imitation is not None:
+    if isinstance(learner, SacLearner) and learner.imitation is not None:
         lead = Lead(learner, config.seed)
     trainer = Trainer(learner, buffer, feed, config.trainer, on_metrics=on_metrics, whole_update=graphs, lead=lead)
     if config.reward_model.is_used or config.reward.gold:

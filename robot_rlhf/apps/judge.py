@@ -15,6 +15,7 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.run_folder import RunFolder, append_json, read_json_lines
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.policy.imitators import led_as
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate
 from robot_rlhf.runtime.interrupts import EndedAtOnceError
@@ -49,6 +50,7 @@ class Judge:
         """
         snapshot, which = averaged, Weights.AVERAGED
         result = self._evaluate(averaged)
+        newest = None if newest is None else led_as(newest, averaged)
         if newest is not None and newest.checksum != averaged.checksum:
             better = self._better(newest, result)
             if better is not None:

@@ -177,7 +177,7 @@ class _Offline:
                 return self._run()
 
     def _run(self) -> dict[str, Any]:
-        trainer, _ = build_trainer(self.config, self.spec, lambda _step, _metrics: None, practises=False)
+        trainer, _ = build_trainer(self.config, self.spec, lambda _step, _metrics: None)
         interrupted, done = False, 0
         try:
             self._fill(trainer)

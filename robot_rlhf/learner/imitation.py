@@ -52,18 +52,19 @@ class Imitation:
         return loss.detach()
 
     def value(self, critic: Critic, features: Tensor, subset: Tensor | None) -> Tensor:
-        """The least that critics think of the proposal; minus infinity before a person showed anything. Shape (B,).
+        """The least that critics think of the proposal; minus infinity until they know enough. Shape (B,).
 
         Args:
             subset: of the critics' numbers; None for all.
         """
         q = value_of_mode(critic, features, self.imitators(features))  # (E, B)
         least = (q if subset is None else q[subset]).amin(dim=0)
-        return torch.where(self.imitators.taught > 0.0, least, torch.full_like(least, -torch.inf))
+        return torch.where(self.imitators.know, least, torch.full_like(least, -torch.inf))
 
     def published(self, version: int) -> None:
-        """The newest weights are given away under this version, with who leads in them."""
-        self._alone[version] = bool(self.imitators.alone)
+        """The newest weights are given away under this version, with who leads in them; what is given away again after
+        the next draw does not practise."""
+        self._alone.setdefault(version, bool(self.imitators.alone))
         if len(self._alone) > PUBLISHED:
             del self._alone[next(iter(self._alone))]
 

@@ -65,8 +65,8 @@ class SacConfig:
     """The actor follows the critics' mean less so many of their standard deviations: it keeps away from what they
     disagree about."""
     imitators: int = 0
-    """Networks that only imitate. Their mean acts, and is what TD targets count on, unless every critic finds what the
-    actor proposes better (policy/imitators.py). 0: the actor alone."""
+    """Networks that only imitate. Their mean acts unless every critic finds what the actor proposes better
+    (policy/imitators.py); TD targets count on the better of the two. 0: the actor alone."""
     imitators_average_rate: float = 0.01
     """Share of the imitators that flows into their running average per actor update."""
     proven_weight: float = 1.0
@@ -222,13 +222,13 @@ class SacLearner:
             next_q = self.target(next_features, next_action)  # (E, B, 1 or 2)
             next_q = (next_q if noise.subset is None else next_q[noise.subset]).amin(dim=0)
             next_value = self._expected(next_q, out)
+            if self.config.backup_entropy:
+                next_value = next_value - self.log_temperature.exp() * neg_entropy
             metrics: dict[str, Tensor] = {}
-            if self.imitation is not None:
+            if self.imitation is not None:  # their proposal has no entropy
                 imitators_value = self.imitation.value(self.target, next_features, noise.subset)
                 metrics["actor_ahead_share"] = (next_value > imitators_value).float().mean()
                 next_value = torch.maximum(next_value, imitators_value)
-            if self.config.backup_entropy:
-                next_value = next_value - self.log_temperature.exp() * neg_entropy
             low, high = self.config.return_bounds or (None, None)
             target = losses.td_target(batch.reward, batch.discount, next_value, lowest=low, highest=high)
         features = self._encode(batch.observation)
@@ -236,7 +236,7 @@ class SacLearner:
         loss = losses.critic_loss(q, target, batch.weight)
         objective = loss
         if self._sees and self.config.encoder_cloning:
-            cloning = self._imitation(self.actor.head(features), batch, action, is_open)
+            cloning = self._cloning(self.actor.head(features), batch, action, is_open)
             objective = loss + self.config.encoder_cloning * cloning
         self._optimisers["value"].step(objective)
         if self.target_rate:
@@ -255,7 +255,7 @@ class SacLearner:
         loss = losses.actor_loss(value, neg_entropy, temperature, batch.weight)
         metrics: dict[str, Tensor] = {}
         if self._imitates:
-            cloning = self._imitation(out, batch, action, is_open)
+            cloning = self._cloning(out, batch, action, is_open)
             loss = loss + self._imitation_weight * cloning
             metrics["cloning_loss"] = cloning.detach()
         objective = loss
@@ -274,7 +274,7 @@ class SacLearner:
         }
 
     @staticmethod
-    def _imitation(out: PolicyOutput, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
+    def _cloning(out: PolicyOutput, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
         """The cloning loss on the batch's human rows."""
         return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, imitation_mask(batch.source))
 
@@ -287,7 +287,7 @@ class SacLearner:
             self.actor.encoder.note(batch.observation)
             features = self._encode(self._augment(batch.observation))
             out = self.actor.head(features)
-            last = self._imitation(out, batch, action, is_open)
+            last = self._cloning(out, batch, action, is_open)
             spread = losses.spread_loss(out.mean, out.log_std, action, imitation_mask(batch.source))
             policy.step(last + 0.05 * spread)
             if self.imitation is not None:
@@ -301,6 +301,11 @@ class SacLearner:
         """Update the critics alone, so that the actor does not follow a raw one."""
         for batch in batches:
             self.step(batch, with_actor=False)
+            if self.imitation is not None and self._sees:  # the encoder moved under them
+                action, is_open = split_action(batch.action, self._gripper)
+                with torch.no_grad():
+                    features = self._encode(self._augment(batch.observation))
+                self.imitation.learn(features, batch, action, is_open)
 
     # -- asking --------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.policy.mlp import ActivationName, mlp
 from robot_rlhf.policy.networks import (
     Critic,
@@ -24,6 +25,8 @@ from robot_rlhf.policy.networks import (
 
 LARGEST = 0.999
 """Of a mean action's entries, whose inverse tanh is finite."""
+TAUGHT = 100
+"""Updates with something of a person's to imitate, before which nobody should act by what imitates."""
 NO_SPREAD = -30.0
 """Log standard deviation of what is done without noise."""
 
@@ -32,7 +35,7 @@ class Imitators(nn.Module):
     """K heads that only imitate; together they propose their mean action."""
 
     taught: Tensor
-    """Updates in which a person gave something to imitate; before the first nobody should act by them. 0-d."""
+    """Updates in which a person gave something to imitate. 0-d."""
     alone: Tensor
     """1 where they act whatever the critics think. 0-d."""
 
@@ -48,6 +51,11 @@ class Imitators(nn.Module):
         self.half_precision = False
         self.register_buffer("taught", torch.zeros(()))
         self.register_buffer("alone", torch.zeros(()))
+
+    @property
+    def know(self) -> Tensor:
+        """Whether they were taught enough to act. 0-d, bool."""
+        return self.taught >= TAUGHT
 
     def members(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features (B, F) to each one's mean before the tanh (K, B, c), and log odds of opening (K, B) or None."""
@@ -70,12 +78,20 @@ def value_of_mode(critic: Critic, features: Tensor, out: PolicyOutput) -> Tensor
     return torch.where(out.gripper_logit > 0.0, q[..., 1], q[..., 0])
 
 
-def is_better(critic: Critic, features: Tensor, one: PolicyOutput, other: PolicyOutput) -> Tensor:
-    """Whether every critic finds one proposal better than the other. Shape (B,), bool."""
+def values_of_both(critic: Critic, features: Tensor, one: PolicyOutput, other: PolicyOutput) -> tuple[Tensor, Tensor]:
+    """What each critic thinks of two proposals; asked once, which is faster. Shapes (E, B)."""
     logits = None
     if one.gripper_logit is not None and other.gripper_logit is not None:
         logits = torch.cat([one.gripper_logit, other.gripper_logit])
     both = PolicyOutput(torch.cat([one.mean, other.mean]), torch.cat([one.log_std, other.log_std]), logits)
-    values = value_of_mode(critic, torch.cat([features, features]), both)  # (E, 2 B): asked once, which is faster
-    ours, theirs = values.chunk(2, dim=1)
-    return (ours > theirs).all(dim=0)
+    ours, theirs = value_of_mode(critic, torch.cat([features, features]), both).chunk(2, dim=1)
+    return ours, theirs
+
+
+def led_as(snapshot: WeightSnapshot, other: WeightSnapshot) -> WeightSnapshot:
+    """The same weights, with who leads in the other ones: newest weights are led by whom practice tries, which need not
+    be who does better."""
+    name = "imitators.alone"
+    if name not in snapshot.arrays or name not in other.arrays:
+        return snapshot
+    return WeightSnapshot(snapshot.version, {**snapshot.arrays, name: other.arrays[name]})

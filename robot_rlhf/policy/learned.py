@@ -12,7 +12,7 @@ from torch import Tensor
 from robot_rlhf.datatypes import Action, Observation, RobotSpec, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import Features
-from robot_rlhf.policy.imitators import Imitators, is_better
+from robot_rlhf.policy.imitators import Imitators, values_of_both
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -31,7 +31,8 @@ class ExplorationConfig:
     """How practice differs from what the policy thinks best."""
 
     noise: float = 1.0
-    """Share of the policy's own standard deviation that practice draws with; 0 does what it thinks best."""
+    """Share of the policy's own standard deviation that practice draws with; 0 does what it thinks best. What imitates
+    (sac.imitators) acts without noise."""
     gripper: Literal["drawn", "likelier"] = "drawn"
     """A gripper that is a choice of two: drawn anew in each period, or what the policy finds likelier."""
 
@@ -78,7 +79,7 @@ class LearnedPolicy:
         self._device = torch.device(device)
         self._discrete = has_discrete_gripper(self._shapes, config)
         self._actor = Actor(self._shapes, config, torch.Generator()).to(self._device).requires_grad_(False)
-        self._judged: tuple[Imitators, Critic] | None = None
+        self._beside: tuple[Imitators, Critic] | None = None
         self._alone: bool | None = None
         self._version = -1
         self.checksum = ""
@@ -101,16 +102,16 @@ class LearnedPolicy:
         """
         if snapshot.version < 0:
             raise CheckpointError(f"weights: version is {snapshot.version}, allowed >= 0")
-        judged = self._modules_beside(snapshot)
+        beside = self._modules_beside(snapshot)
         own = dict(self._actor.state_dict())
-        if judged is not None:
-            for prefix, module in zip(("imitators", "judge"), judged, strict=True):
+        if beside is not None:
+            for prefix, module in zip(("imitators", "judge"), beside, strict=True):
                 own |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
         check_same_shapes("weights", shapes_in(snapshot.arrays), shapes_in(own), plural=True)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(np.array(snapshot.arrays[name])))
-        self._judged = judged
+        self._beside = beside
         self._version, self.checksum = snapshot.version, snapshot.checksum
 
     def _modules_beside(self, snapshot: WeightSnapshot) -> tuple[Imitators, Critic] | None:
@@ -120,8 +121,8 @@ class LearnedPolicy:
         }
         if not members:
             return None
-        if self._judged is not None and {p.shape[0] for p in self._judged[0].parameters()} == members:
-            return self._judged
+        if self._beside is not None and {p.shape[0] for p in self._beside[0].parameters()} == members:
+            return self._beside
         size, generator = self._actor.encoder.size, torch.Generator()
         imitators = Imitators(self._shapes, self._config, min(members), size, generator)
         judge = Critic(self._shapes, self._config, size, generator)
@@ -166,14 +167,17 @@ class LearnedPolicy:
 
     def _best(self, features: Tensor, found: PolicyOutput) -> PolicyOutput:
         """What acts: the imitators' proposal, unless every critic finds better what the actor proposes and is asked."""
-        if self._judged is None:
+        if self._beside is None:
             return found
-        imitators, judge = self._judged
-        if not imitators.taught:
+        imitators, critic = self._beside
+        if not imitators.know:
             return found
         if self._alone is None:
             self._alone = bool(imitators.alone)
         imitated = imitators(features)
-        if self._alone or not bool(is_better(judge, features, found, imitated)):
+        if self._alone:
             return imitated
-        return found
+        ours, theirs = values_of_both(critic, features, found, imitated)
+        if not bool(torch.isfinite(ours - theirs).all()):
+            raise InvalidValueError(f"policy (version {self._version}) critics", ours[:, 0].tolist(), "finite numbers")
+        return found if bool((ours > theirs).all()) else imitated

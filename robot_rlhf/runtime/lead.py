@@ -11,8 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    Observation,
+    Outcome,
+    Step,
+    whole_episode,
+)
+from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.sac import SacLearner
 
 KEPT = 0.97
@@ -34,6 +48,9 @@ YOUNG = ((0.0, 0.0), (0.0, 3.0))
 have to help."""
 ALONE, BOTH = 0, 1
 JUDGED = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT)
+"""Ends that say something of who led. A fault may be anybody's."""
+ENOUGH = 3.0
+"""Episodes, of which later ones count more, before both are deployed."""
 
 
 class Lead:
@@ -53,9 +70,11 @@ class Lead:
         self._rng = np.random.default_rng([seed, 0x1EAD])
         self._seen = np.add(PRIOR, YOUNG)
         """Worth seen and worth missed, of the imitators alone and of both. Shape (2, 2)."""
-        self.is_open = False
+        self.critics_know = False
         """Critics have learned something; before, the imitators lead."""
         self._longest = 1
+        self._before: tuple[str, NDArray[np.float64], float] | None = None
+        """The last episode that counted, and what was known before it."""
         self._begin(None)
         self._tell(ALONE)
 
@@ -65,6 +84,8 @@ class Lead:
         if not meta.continues:
             self._begin(meta.kind)
             self._tells = meta.weights in ("", "newest")
+        elif meta.continues_at < self._steps:  # somebody went back
+            self._helped = True
 
     def on_step(self, step: Step) -> None:
         self._steps += 1
@@ -74,17 +95,23 @@ class Lead:
             self._led_by = None if alone is None else ALONE if alone else BOTH
 
     def on_event(self, event: Event) -> None:
-        """Who leads goes by how episodes end."""
+        """An episode that is discarded after its end was none."""
+        if isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value and self._before:
+            name, seen, hold = self._before
+            if whole_episode(event.span.episode_id) == name:
+                self._seen, self._learner.hold, self._before = seen, hold, None
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         if self._kind is not EpisodeKind.PRACTICE or end.outcome is Outcome.PAUSED:
             return
-        self._longest = max(self._longest, self._steps)
-        if self.is_open and end.outcome in JUDGED:
+        if not self._helped:
+            self._longest = max(self._longest, self._steps)
+        if self.critics_know and bool(self._imitation.imitators.know) and end.outcome in JUDGED:
             if self._led_by is not None:
                 worth = 0.0
                 if end.outcome is Outcome.SUCCESS and not self._helped:
                     worth = 1.0 - PACE * self._steps / self._longest
+                self._before = whole_episode(end.id), self._seen, self.hold
                 self.note(self._led_by, worth)
             self._draw()
         self._begin(None)
@@ -126,9 +153,15 @@ class Lead:
 
     def load(self, state: Sequence[float]) -> None:
         """Take up what was known. Of an episode that is open, and of weights that another learner gave away, it is not
-        known who leads them: they are no evidence."""
+        known who leads them: they are no evidence.
+
+        Raises:
+            CheckpointError: not what state() gives.
+        """
+        if len(state) != len(self.state()) or not np.isfinite(state).all():
+            raise CheckpointError(f"who leads: got {list(state)}, allowed {len(self.state())} finite numbers")
         *seen, longest, hold = state
-        self._seen = np.array(seen).reshape(2, 2)
+        self._seen, self._before = np.array(seen).reshape(2, 2), None
         self._longest, self._learner.hold = int(longest), hold
         self._begin(None)
         self._draw()
@@ -145,10 +178,11 @@ class Lead:
     def _draw(self) -> None:
         alone, both = self._rng.beta(self._seen[:, 0], self._seen[:, 1])
         practises = self.worth[BOTH] > BEARABLE * self.worth[ALONE] and self._rng.random() < PRACTICE
-        leader = BOTH if self.is_open and (both > alone or practises) else ALONE
+        leader = BOTH if self.critics_know and (both > alone or practises) else ALONE
         self._tell(leader)
 
     def _tell(self, leader: int) -> None:
         """To the weights that practise, and to those that are deployed, which are led by who did better."""
         alone, both = self.worth
-        self._imitation.lead(alone=leader == ALONE, deployed_alone=alone >= both)
+        known = self._seen[BOTH].sum() - np.sum(PRIOR[BOTH])
+        self._imitation.lead(alone=leader == ALONE, deployed_alone=alone >= both or known < ENOUGH)

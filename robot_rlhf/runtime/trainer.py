@@ -174,7 +174,7 @@ class Trainer:
         if not self._critic_warm:
             self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
             self._critic_warm = True
-            self._open_lead()
+            self._tell_lead()
         for metrics in self._updates(due, mix):
             self._recent.note(metrics)
             self.updates += 1
@@ -210,9 +210,9 @@ class Trainer:
             self.heartbeat()
             yield from self.buffer.sample_many(min(BATCHES_AT_ONCE, count - done), self.config.batch_size, mix)
 
-    def _open_lead(self) -> None:
+    def _tell_lead(self) -> None:
         if self.lead is not None:
-            self.lead.is_open = self._critic_warm
+            self.lead.critics_know = self._critic_warm
 
     def _report(self) -> None:
         means = self._recent.take()
@@ -257,12 +257,12 @@ class Trainer:
         try:
             self.learner.load_state({k[8:]: v for k, v in tensors.items() if k.startswith("learner.")})
             self.buffer.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("replay.")})
+            if self.lead is not None and "lead" in tensors:
+                self.lead.load([float(x) for x in tensors["lead"]])
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path}: a learner's state of another version of this program ({error})") from error
         self.updates, self._warm, self._critic_warm = updates, warm, critic_warm
-        self._open_lead()
-        if self.lead is not None and "lead" in tensors:
-            self.lead.load([float(x) for x in tensors["lead"]])
+        self._tell_lead()
         self.staleness.clear()  # steps played again were proposed by weights of another count

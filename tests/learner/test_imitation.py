@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
-from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.given import Noise
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
-from robot_rlhf.policy.imitators import Imitators, is_better, value_of_mode
+from robot_rlhf.policy.imitators import TAUGHT, Imitators, value_of_mode, values_of_both
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
-from robot_rlhf.policy.networks import NetworkConfig, PolicyOutput, Shapes, split_action
+from robot_rlhf.policy.networks import PolicyOutput, Shapes, split_action
 from tests.conformance import LearnerConformance, sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
@@ -101,11 +101,27 @@ def test_nobody_taught_is_nobody_to_follow() -> None:
     learner.update(batch_of(32, 9, source=Source.HUMAN))
     learner.update(batch_of(32, 9, source=Source.HUMAN))
     assert float(learner.imitation.imitators.taught) == float(learner.imitation.average.taught) == 1.0
+    assert not learner.imitation.imitators.know, "of one step nobody knows how to act"
+
+
+def test_the_average_of_the_young_is_of_what_they_learned() -> None:
+    learner = learner_of(SacConfig(imitators=2, actor_every=1), NO_GRIPPER)
+    assert learner.imitation is not None
+    batch = replace(batch_of(64, 0, NO_GRIPPER, Source.HUMAN), action=torch.full((64, 3), 0.6))
+    for _ in range(TAUGHT):
+        learner.update(batch)
+    assert learner.imitation.imitators.know
+    state = batch.observation["state"]
+    newest, averaged = (
+        torch.tanh(who(state).mean).detach() for who in (learner.imitation.imitators, learner.imitation.average)
+    )
+    assert float((newest - 0.6).abs().mean()) < 0.1
+    assert float((averaged - 0.6).abs().mean()) < 0.15
 
 
 def test_td_targets_count_on_the_better_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = learner_of(SacConfig(imitators=3, target_subset=2, return_bounds=None))
-    learner.warm_start([batch_of(32, 0)])
+    learner.warm_start([batch_of(32, 0)] * TAUGHT)
     seen: list[torch.Tensor] = []
     original = losses.td_target
 
@@ -154,6 +170,8 @@ def taught(seed: int = 0, imitators: int = 3) -> SacLearner:
     shapes = shapes_of(SPEC, Features(SPEC, FeatureConfig()))
     learner = learner_of(SacConfig(imitators=imitators), shapes, seed)
     learner.warm_start([batch_of(64, seed, shapes, Source.HUMAN)] * 5)
+    assert learner.imitation is not None
+    learner.imitation.imitators.taught.fill_(TAUGHT)
     for step in range(6):
         learner.update(batch_of(64, step, shapes))
     return learner
@@ -175,7 +193,8 @@ def test_it_acts_by_what_every_critic_finds_better(averaged: bool) -> None:
             found, imitated = actor.head(state), imitators(state)
             values = [value_of_mode(learner.target, state, out)[:, 0] for out in (found, imitated)]
             better = bool((values[0] > values[1]).all())
-            assert better == bool(is_better(learner.target, state, found, imitated))
+            asked = values_of_both(learner.target, state, found, imitated)
+            assert better == bool((asked[0] > asked[1]).all())
         choices.append(better)
         wanted = found if better else imitated
         assert wanted.gripper_logit is not None
@@ -216,6 +235,18 @@ def test_incomplete_weights_are_refused_and_change_nothing(missing: str) -> None
     np.testing.assert_array_equal(policy.act(seen, "", np.random.default_rng(0)).values, before)
 
 
+@pytest.mark.parametrize("part", ["head", "judge"])
+def test_weights_that_are_no_numbers_are_told(part: str) -> None:
+    learner = taught()
+    assert learner.imitation is not None
+    learner.imitation.lead(alone=False, deployed_alone=False)
+    arrays = {n: np.full_like(v, np.nan) if n.startswith(part) else v for n, v in learner.snapshot().arrays.items()}
+    with pytest.raises(InvalidValueError, match=r"version 12.*finite"):
+        acting(WeightSnapshot(12, arrays)).act(
+            sample_observation(SPEC, 0.0, np.random.default_rng(0)), "", np.random.default_rng(0)
+        )
+
+
 def test_practice_draws_less_of_the_spread_and_keeps_the_gripper() -> None:
     shapes = shapes_of(SPEC, Features(SPEC, FeatureConfig()))
     snapshot = learner_of(replace(CONFIG, imitators=0), shapes).snapshot()
@@ -239,4 +270,3 @@ def test_settings_outside_their_range_are_refused() -> None:
         SacConfig(imitators=-1)
     with pytest.raises(ConfigError, match=r"exploration\.noise"):
         ExplorationConfig(noise=1.5)
-    assert NetworkConfig().critics == 2

@@ -11,10 +11,20 @@ import pytest
 
 from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import defaults_for
-from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Outcome
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    Feedback,
+    FeedbackKind,
+    Outcome,
+    Segment,
+)
+from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.policy.imitators import TAUGHT, led_as
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, YOUNG, Lead
 from tests.conformance import sample_observation
@@ -34,7 +44,8 @@ class Learning:
         self.imitation: Imitation = learner.imitation
         self.learner = learner
         self.lead = Lead(learner, seed)
-        self.lead.is_open = is_open
+        self.lead.critics_know = is_open
+        learner.imitation.imitators.taught.fill_(TAUGHT)
         self.publish(1)
 
     def publish(self, version: int) -> None:
@@ -50,12 +61,14 @@ class Learning:
         version: int = 1,
         kind: EpisodeKind = EpisodeKind.PRACTICE,
         continues: str = "",
-        weights: str = "",
+        continues_at: int | None = None,
+        weights: str = "newest",
     ) -> None:
-        about: EpisodeMeta = replace(meta(kind), continues=continues, weights=weights)
+        at = (len(drivers) if continues else 0) if continues_at is None else continues_at
+        about = replace(meta(kind), continues=continues, continues_at=at, weights=weights)
         self.lead.on_episode_start(about, see(0.0))
         for t, driver in enumerate(drivers):
-            self.lead.on_step(replace(step(t, see(t), see(t + 1.0), driver), policy_version=version))
+            self.lead.on_step(replace(step(t % 9, see(t), see(t + 1.0), driver), policy_version=version))
         self.lead.on_episode_end(EpisodeEnd("e0", outcome, len(drivers)))
 
     @property
@@ -227,6 +240,8 @@ def test_who_leads_is_settled_when_an_episode_begins() -> None:
     learner = SacLearner(shapes, SMALL, SacConfig(imitators=2), seed=1)
     learner.warm_start([batch_of(64, 0, shapes)] * 3)
     assert learner.imitation is not None
+    learner.imitation.imitators.taught.fill_(TAUGHT)
+    learner.imitation.average.taught.fill_(TAUGHT)
     policy, rng = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL), np.random.default_rng(0)
 
     def acts(*, alone: bool) -> list[float]:
@@ -250,7 +265,11 @@ def test_who_leads_is_settled_when_an_episode_begins() -> None:
     assert acts(alone=True) == together
     policy.reset()
     policy.load(learner.averaged())  # led by the other
-    assert float(learner.averaged().arrays["imitators.alone"]) == 0.0
+    averaged = policy.act(seen, "", rng).values.tolist()
+    learner.imitation.lead(alone=True, deployed_alone=True)
+    policy.reset()
+    policy.load(learner.averaged())
+    assert averaged != policy.act(seen, "", rng).values.tolist()
 
 
 def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> None:
@@ -269,9 +288,66 @@ def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> 
     assert {"worth_imitators", "worth_both", "hold"} <= set(second.lead.figures())
 
 
-def test_recordings_alone_show_nobody_leads() -> None:
-    trainer, _ = build_trainer(defaults_for("reach"), SPEC, lambda _step, _metrics: None, practises=False)
-    assert trainer.lead is None
-    assert float(trainer.learner.averaged().arrays["imitators.alone"]) == 0.0
-    plain = replace(defaults_for("reach"), sac=SacConfig())
-    assert build_trainer(plain, SPEC, lambda _step, _metrics: None)[0].lead is None
+def test_other_learners_have_nobody_to_lead() -> None:
+    for config in (replace(defaults_for("reach"), sac=SacConfig()), replace(defaults_for("reach"), algorithm="dagger")):
+        assert build_trainer(config, SPEC, lambda _step, _metrics: None)[0].lead is None
+
+
+@pytest.mark.parametrize("state", [[1.0] * 5, [1.0] * 5 + [float("nan")]])
+def test_a_damaged_checkpoint_of_it_is_refused(state: list[float]) -> None:
+    learning = Learning()
+    known = learning.lead.state()
+    with pytest.raises(CheckpointError, match="who leads"):
+        learning.lead.load(state)
+    assert learning.lead.state() == known
+
+
+def test_an_episode_discarded_after_its_end_was_none() -> None:
+    learning = Learning()
+    learning.episode(Outcome.SUCCESS)
+    known = learning.lead.state()
+    learning.episode(Outcome.TIME_LIMIT)
+    assert learning.lead.state() != known
+    learning.lead.on_event(Feedback(FeedbackKind.DISCARD, "kim", 0.0, Segment("other", 0, 2), 1.0))
+    assert learning.lead.state() != known
+    for _ in range(2):  # once is as good as twice
+        learning.lead.on_event(Feedback(FeedbackKind.DISCARD, "kim", 0.0, Segment("e0", 0, 2), 1.0))
+        assert learning.lead.state()[:4] == known[:4]
+
+
+def test_going_back_is_help() -> None:
+    learning = Learning()
+    learning.episode(Outcome.PAUSED, [P, P, P])
+    learning.episode(Outcome.SUCCESS, [P, P], continues="e0", continues_at=1)
+    assert learning.lead.worth[ALONE] == pytest.approx(1.0 / 3.0)
+    learning.episode(Outcome.PAUSED, [P, P, P])
+    learning.episode(Outcome.SUCCESS, [P, P], continues="e0", continues_at=3)
+    assert learning.lead.worth[ALONE] > 1.0 / 3.0
+
+
+def test_a_long_episode_with_help_is_no_measure_of_pace() -> None:
+    learning = Learning()
+    learning.episode(Outcome.SUCCESS, [P, H, *[P] * 500])
+    before = learning.lead.state()[0]
+    learning.episode(Outcome.SUCCESS, [P] * 4)
+    assert learning.lead.state()[0] == pytest.approx(1.0 + KEPT * (before - 1.0) + 1.0 - PACE)
+
+
+def test_nobody_is_deployed_on_no_evidence() -> None:
+    learning = Learning()
+    for _ in range(120):
+        learning.lead.note(ALONE, 0.3)
+    learning.episode(Outcome.TIME_LIMIT)
+    assert learning.lead.worth[BOTH] > learning.lead.worth[ALONE]
+    assert learning.deployed_alone
+
+
+def test_newest_weights_can_be_measured_as_they_would_be_deployed() -> None:
+    learner = Learning().learner
+    assert learner.imitation is not None
+    learner.imitation.lead(alone=False, deployed_alone=True)
+    newest, averaged = learner.snapshot(), learner.averaged()
+    same = led_as(newest, averaged)
+    assert (float(newest.arrays["imitators.alone"]), float(same.arrays["imitators.alone"])) == (0.0, 1.0)
+    plain = SacLearner(SHAPES, SMALL, SacConfig(), seed=0).snapshot()
+    assert led_as(plain, averaged) is plain
