@@ -37,10 +37,6 @@ alike the faster leads, and half the time is worth some 6 points of success."""
 LOOSER, TIGHTER = 0.02, 0.18
 """What an unaided success of both loosens the actor's hold on imitation, and what another end tightens it, of 1: it is
 loosened as long as nine of ten succeed."""
-PRACTICE = 0.5
-"""Share of the episodes that both have in any case, as long as they are worth so much of what the imitators are: only
-what is tried is mended."""
-BEARABLE = 0.5
 PRIOR = ((1.0, 1.0), (1.0, 1.0))
 """Successes and failures that are always taken for seen, of the imitators and of both: anything may be."""
 YOUNG = ((0.0, 0.0), (0.0, 3.0))
@@ -177,8 +173,7 @@ class Lead:
 
     def _draw(self) -> None:
         alone, both = self._rng.beta(self._seen[:, 0], self._seen[:, 1])
-        practises = self.worth[BOTH] > BEARABLE * self.worth[ALONE] and self._rng.random() < PRACTICE
-        leader = BOTH if self.critics_know and (both > alone or practises) else ALONE
+        leader = BOTH if self.critics_know and both > alone else ALONE
         self._tell(leader)
 
     def _tell(self, leader: int) -> None:

@@ -42,7 +42,7 @@ def test_the_one_that_tells_how_the_run_is_doing(errors: Errors) -> None:
         raise ValueError("no such number")
 
     half = cast("Any", SimpleNamespace(link=SimpleNamespace(tell=lambda values: None), _status=status))
-    with LiveConsole.feed(half, None, cast("Any", None)):
+    with LiveConsole.feed(half, None, cast("Any", None), cast("Any", None)):
         assert errors.came.wait(60.0)
     assert errors.said == ["thread console-status died: ValueError: no such number"]
 

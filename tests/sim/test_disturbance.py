@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -290,7 +292,7 @@ def test_a_robot_without_snapshots_is_named() -> None:
     ("name", "value"),
     [("command_delay", 4), ("sensing_delay", -1), ("jitter", 1.5), ("jitter", float("nan")), ("action_noise", -0.1)],
 )
-def test_settings_are_checked(name: str, value: float) -> None:
+def test_settings_are_checked(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"disturbance.{name}"):
         DisturbanceConfig(**{name: value})
 
