@@ -134,7 +134,8 @@ def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
     facts = model.facts
     try:
         given = dict(facts["features"])
-        config = FeatureConfig(**{**given, "cameras": tuple(given["cameras"])})
+        relative = tuple(tuple(pair) for pair in given.get("relative", ()))  # JSON knows lists alone
+        config = FeatureConfig(**{**given, "cameras": tuple(given["cameras"]), "relative": relative})
         robot: Mapping[str, Any] = facts["robot"]
         encoder = facts["encoder"]
     except (KeyError, TypeError) as error:

@@ -134,11 +134,17 @@ def tell(subscriber: Subscriber, episode: Episode) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value that compares by content and bits: arrays become dtype, shape and bytes."""
+    """A value that compares by content and bits: arrays become dtype, shape and bytes.
+
+    What was executed before an observation (`recent`) is never written, but known again from the steps when read.
+    """
     if isinstance(value, np.ndarray):
         return (value.dtype.str, value.shape, value.tobytes())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return (type(value).__name__, {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)})
+        return (
+            type(value).__name__,
+            {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name != "recent"},
+        )
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
