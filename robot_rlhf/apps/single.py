@@ -273,6 +273,10 @@ class SingleTraining:
         return book.satisfied
 
     def _let_learner_finish(self, at_most: float = math.inf) -> None:
+        if (
+            self.trainer is not None
+        ):  # a run killed within its last steps has updates left, and no step to do them after
+            self.trainer.work(UNLIMITED)
         if self.learner is not None:
             self.world.guard.stop()
             late = self.learner.let_finish(self.tally, self._show_learner, at_most=at_most)

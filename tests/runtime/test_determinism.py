@@ -16,7 +16,7 @@ import torch
 from robot_rlhf.apps.config import write_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
-from robot_rlhf.datatypes import Outcome
+from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.checkpoint import read_checkpoint, read_snapshot
@@ -148,4 +148,4 @@ def _checkpointed(run: RunFolder) -> int:
 
 
 def _demonstrated(run: RunFolder) -> int:
-    return sum(len(e) for e in episodes(run.journal) if e.end is not None and e.end.outcome is Outcome.SUCCESS)
+    return sum(len(e) for e in episodes(run.journal) if e.meta.kind is EpisodeKind.DEMONSTRATION)

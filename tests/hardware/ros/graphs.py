@@ -121,8 +121,8 @@ class FakeArm:
             self.out[camera] = bus.publisher(mirrored("{camera}/image_raw", "publisher"), f"{camera}/image_raw")
         bus.subscription(mirrored("target_pose", "subscription"), self._follow)
         bus.subscription(mirrored("gripper_controller/commands", "subscription"), self._grip)
+        self.tell()  # before the timer has another thread do it
         bus.timer(0.01, self.tell)
-        self.tell()
 
     def _follow(self, message: Any) -> None:
         self.targets.append(pose_of(message.pose))
