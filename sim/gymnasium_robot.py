@@ -193,7 +193,8 @@ class GymnasiumTask:
     def reached(self, achieved: Array, desired: Array) -> NDArray[np.bool_]:
         """Whether goals are reached, as the environment's own compute_reward tells: for goals in hindsight.
 
-        Nothing else is asked of the environment's reward, and this only by who passes it to a Hindsight.
+        They are where it gives as much as at the goal itself. Nothing else is asked of the environment's reward, and
+        this only by who passes it to a Hindsight.
 
         Args:
             achieved: Shape (N, g).
@@ -212,8 +213,10 @@ class GymnasiumTask:
         kind = getattr(env, "reward_type", "sparse")
         if kind != "sparse":
             raise ConfigError(f"{self.name}: reward_type {kind!r}, allowed with goals in hindsight: 'sparse'")
-        rewards = judge(achieved.astype(np.float64), desired.astype(np.float64), [{}] * len(achieved))
-        return np.asarray(rewards) >= 0.0
+        place, goal = achieved.astype(np.float64), desired.astype(np.float64)
+        # There it is 0 where all else gives -1, as in Fetch, and 1 where all else gives 0, as in mazes.
+        rewards, there = (np.asarray(judge(at, goal, [{}] * len(goal))) for at in (place, goal))
+        return rewards >= there
 
 
 def _box_of_actions(env: gym.Env[Any, Any]) -> gym.spaces.Box:

@@ -318,6 +318,19 @@ def test_goals_in_hindsight_reach_replay_and_the_environments_reward_does_not() 
     assert there.any()
 
 
+@pytest.mark.parametrize(("there", "elsewhere"), [(0.0, -1.0), (1.0, 0.0)])
+def test_goals_are_reached_whatever_the_sparse_reward_is_there(there: float, elsewhere: float) -> None:
+    """0 or -1 in Fetch, 1 or 0 in the mazes of gymnasium-robotics."""
+
+    class Sparse(Pond):
+        def compute_reward(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> np.ndarray:
+            return np.where(np.linalg.norm(achieved - desired, axis=-1) < 0.2, there, elsewhere)
+
+    task = GymnasiumTask(GymnasiumRobot(Sparse(), FakeClock()), name="pond", instruction="", time_limit=5)
+    achieved = np.array([[0.0, 0.1], [5.0, 5.0]], np.float32)
+    assert task.reached(achieved, np.zeros((2, 2), np.float32)).tolist() == [True, False]
+
+
 class Leftwards:
     """Always goes to where no goal is."""
 
