@@ -87,7 +87,9 @@ class TaughtAlgorithm(OffPolicyAlgorithm):
             if INTERVENTION in info:
                 executed = np.array(executed) if executed is buffer_action else executed
                 given = np.asarray(info[INTERVENTION])
-                executed[number] = self._scaled(given.reshape(1, -1))[0].reshape(executed[number].shape)
+                if given.size == executed[number].size:  # however it is laid out
+                    given = given.reshape(executed[number].shape)
+                executed[number] = self._scaled(given[None])[0]
         super()._store_transition(replay_buffer, executed, new_obs, reward, dones, infos)
 
     def _draw(self, batch_size: int, *, prior_share: float | None = None) -> tuple[Any, Tensor | None]:

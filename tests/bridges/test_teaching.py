@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -87,6 +89,26 @@ def test_corrections_are_kept_as_what_was_executed_and_as_a_persons() -> None:
         held.action[by_human], held.observation["state"][by_human] * 5.0 / 3.0 - 2.0 / 3.0, atol=1e-5
     )
     assert set(held.source[~by_human].tolist()) == {int(Source.POLICY)}
+
+
+def test_corrections_have_the_axes_of_the_action_space() -> None:
+    given = np.array([[2.0, -2.0], [0.0, 1.0]], np.float32)
+
+    class Square(gymnasium.Env[Any, Any]):
+        observation_space = spaces.Box(0.0, 1.0, (1,), np.float32)
+        action_space = spaces.Box(-2.0, 2.0, (2, 2), np.float32)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            super().reset(seed=seed)
+            return np.zeros(1, np.float32), {}
+
+        def step(self, action: Any) -> Any:
+            return np.ones(1, np.float32), 0.0, True, False, {"intervene_action": given}
+
+    model = RlhfSAC("MlpPolicy", Square(), **SMALL).learn(5)
+    assert isinstance(model.replay_buffer, DeviceReplayBuffer)
+    (ring,) = model.replay_buffer.rings
+    assert ring.gather(ring.indices()).action.tolist() == [(given / 2.0).ravel().tolist()] * 5
 
 
 def test_demonstrations_are_imitated_before_anything_is_collected_and_scaled_as_actions_are(
