@@ -106,7 +106,8 @@ class RlhfSAC(TaughtAlgorithm):
                 array), whose difference networks see too: where the first is from the second.
             normalised: networks see numbers by mean and spread of what was learned from, which are saved with them.
             demonstrations: what somebody showed; more of it, or a journal's: `add_demonstrations`.
-            warm_start: updates that imitate demonstrations before anything is collected, where there are any.
+            warm_start: updates that imitate demonstrations before anything is learned from practice, where there are
+                any by then; what is shown later enters the batches alone.
             warm_critic: updates of the critics alone, from demonstrations, after that.
 
         Raises:
@@ -215,10 +216,11 @@ class RlhfSAC(TaughtAlgorithm):
         return LearnerRemainder(self.learner)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
-        """As theirs, and once before anything is collected: imitate."""
+        """As theirs, and once before anything is learned from practice: imitate."""
         result = super()._setup_learn(*args, **kwargs)
         buffer = self.replay_buffer
-        if self.warm_start and not self.imitated and isinstance(buffer, DeviceReplayBuffer) and buffer.demonstrations:
+        fresh = not self.imitated and not self._n_updates  # what was learned from practice would be lost
+        if self.warm_start and fresh and isinstance(buffer, DeviceReplayBuffer) and buffer.demonstrations:
             self.learner.warm_start(self._shown(self.warm_start))
             self.learner.warm_critic(self._shown(self.warm_critic))
             self.imitated = True

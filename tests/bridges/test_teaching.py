@@ -136,6 +136,16 @@ def test_demonstrations_are_imitated_before_anything_is_collected_and_scaled_as_
     assert (model.imitated, model.learner.updates) == (True, updates)
 
 
+def test_what_is_shown_after_practice_takes_nothing_away() -> None:
+    model = RlhfSAC("MlpPolicy", Aim(), **SMALL).learn(60)
+    learned = {name: weights.clone() for name, weights in model.policy.state_dict().items()}
+    model.add_demonstrations(right(5))
+    model.learn(1, reset_num_timesteps=False, callback=lambda *_: False)
+    assert not model.imitated
+    for name, weights in model.policy.state_dict().items():
+        assert torch.equal(weights, learned[name]), name
+
+
 def test_actions_that_lie_in_minus_one_to_one_are_kept_to_the_bit() -> None:
     model = RlhfSAC("MultiInputPolicy", Walk(), demonstrations=walks(3), **SMALL)
     assert isinstance(model.replay_buffer, DeviceReplayBuffer)
