@@ -4,12 +4,12 @@ The tool's motion per control period is explained by its own motion in the two p
 like, and by what was commanded some periods before (an ARX model with dead time, Ljung, System Identification, 1999,
 chapter 10.3). The dead time is the one that leaves the least unexplained. It holds everything from the wish of a
 policy to the observation that shows its effect: the way to the robot, the robot itself, the way back. How far it can
-be trusted comes from episodes drawn anew with replacement.
+be trusted comes from pieces of the episodes drawn anew with replacement (a block bootstrap, Künsch 1989).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,10 @@ LONGEST = RECENT - 1
 """Control periods of dead time that are looked for at most."""
 SERVO = 2
 """Periods of its own motion that explain the tool's."""
+PIECE = 50
+"""Steps of a piece at most: longer than what the model remembers, so that pieces have little to do with each other."""
 DRAWS = 200
-"""Times the episodes are drawn anew."""
+"""Times the pieces are drawn anew."""
 EXPLAINED = 0.5
 """Share of the motion that must be explained for a dead time to mean anything."""
 STEPS = 100
@@ -102,11 +104,11 @@ def dead_time(motions: Sequence[tuple[Rows, Rows]], where: str = "recording") ->
     Raises:
         ConfigError: too little of both.
     """
-    grams = [_grams(commanded, moved) for commanded, moved in motions if len(moved) > LONGEST + SERVO]
+    grams = [piece for commanded, moved in motions for piece in _pieces(commanded, moved)]
     steps = sum(count for _, _, count in grams)
     if steps < STEPS or not sum(float(np.abs(commanded).sum()) for commanded, _ in motions):
         raise ConfigError(f"{where}: {steps} steps with motion and a whole past; a dead time needs {STEPS}")
-    left = np.stack([gram for gram, _, _ in grams])  # (E, lags, p, p)
+    left = np.stack([gram for gram, _, _ in grams])  # (pieces, lags, p, p)
     total = np.array([size for _, size, _ in grams])
     rest = _unexplained(left.sum(axis=0), float(total.sum()))
     best = int(np.argmin(rest))
@@ -134,19 +136,17 @@ def _motion(episode: Episode, spec: RobotSpec) -> tuple[Rows, Rows]:
     return commanded, np.diff(place, axis=0)
 
 
-def _grams(commanded: Rows, moved: Rows) -> tuple[NDArray[np.float64], float, int]:
-    """Products of the model's columns with each other, per dead time; sum of the squared motion; steps.
+def _pieces(commanded: Rows, moved: Rows) -> Iterator[tuple[NDArray[np.float64], float, int]]:
+    """Of each piece: products of the model's columns with each other, per dead time; squared motion, summed; steps.
 
     The columns are the motion, the motion 1 to SERVO periods before, and the command `lag` periods before.
     """
-    first = LONGEST + SERVO
-    motion = moved[first:].ravel()
-    before = [moved[first - k : len(moved) - k].ravel() for k in range(1, SERVO + 1)]
-    grams: list[NDArray[np.float64]] = []
-    for lag in range(LONGEST + 1):
-        columns = np.stack([motion, *before, commanded[first - lag : len(commanded) - lag].ravel()])
-        grams.append(columns @ columns.T)
-    return np.stack(grams), float(motion @ motion), len(moved) - first
+    first, end = LONGEST + SERVO, len(moved)
+    for begin in range(first, end, PIECE):
+        steps = np.arange(begin, min(begin + PIECE, end))
+        motion = [moved[steps - k].ravel() for k in range(SERVO + 1)]
+        columns = [np.stack([*motion, commanded[steps - lag].ravel()]) for lag in range(LONGEST + 1)]
+        yield np.stack([each @ each.T for each in columns]), float(motion[0] @ motion[0]), len(steps)
 
 
 def _unexplained(grams: NDArray[np.float64], size: float) -> Rows:

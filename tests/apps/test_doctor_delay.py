@@ -71,6 +71,21 @@ def test_a_slow_servo_is_no_delay(dead: int, lag: float) -> None:
     assert (found.low, found.periods, found.high) == (dead, dead, dead)
 
 
+def test_one_recording_is_not_sure_of_what_it_does_not_show() -> None:
+    """Slow motion that is seen inexactly is explained by 2, 3 and 4 periods about as well."""
+    sure = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        steps = 0.002 * np.cumsum(rng.normal(0.0, 1.0, (400, 3)), axis=0)
+        slow = np.stack([np.convolve(axis, np.ones(25) / 25, "same") for axis in steps.T], axis=1)
+        found = dead_time([(slow, servo(slow, 2, 0.5, rng, 6e-3))])
+        sure += found.is_sure
+    assert sure <= 1
+    rng = np.random.default_rng(0)
+    quick = 0.01 * rng.uniform(-1.0, 1.0, (400, 3))
+    assert dead_time([(quick, servo(quick, 2, 0.5, rng, 2e-4))]).is_sure
+
+
 def test_motion_that_nobody_commanded_is_not_believed() -> None:
     rng = np.random.default_rng(0)
     motions = [(0.01 * rng.uniform(-1, 1, (60, 3)), 0.01 * rng.standard_normal((60, 3))) for _ in range(6)]
