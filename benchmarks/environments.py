@@ -41,8 +41,8 @@ from sim.known_environments import facts_of
 
 RESULTS = Path(__file__).parent / "results" / "environments.jsonl"
 ALGORITHMS = ("ours", "sb3", "loop")
-"""RlhfSAC; their SAC; and our own loop with its defaults, where a success gives 1 and ends the episode: only for
-environments that tell success."""
+"""RlhfSAC; their SAC; and our own loop, where a success gives 1 and ends the episode: only for environments that tell
+success. A success at any step counts for the loop, one in the last step for the others; its starts are its own."""
 PACKAGES = {"Fetch": "gymnasium_robotics", "Adroit": "gymnasium_robotics", "gym_hil": "gym_hil"}
 FIRST_TEST_SEED = 10_000
 """Starts of evaluation, apart from those of practice and demonstrations."""
