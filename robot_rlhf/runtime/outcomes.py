@@ -49,8 +49,8 @@ class SuccessRate:
 class AloneOutcomes:
     """A Subscriber: for each finished practice episode, whether the policy did it alone.
 
-    It did when the episode succeeded and no person drove a step of it, over all parts of a paused one. Episodes that
-    needed help count as failures: left out, the rest would be those that were easy.
+    It did when the episode succeeded and no person drove a step of it, over all parts of a paused one, or went back in
+    it. Episodes that needed help count as failures: left out, the rest would be those that were easy.
     """
 
     def __init__(self, told: Callable[[bool], None]) -> None:
@@ -58,13 +58,19 @@ class AloneOutcomes:
         self._told = told
         self._practice = False
         self._helped = False
+        self._steps = 0
+        """Of all parts, those that somebody took back included."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._practice = meta.kind is EpisodeKind.PRACTICE
         if not meta.continues:
             self._helped = False
+            self._steps = 0
+        elif meta.continues_at < self._steps:  # somebody went back
+            self._helped = True
 
     def on_step(self, step: Step) -> None:
+        self._steps += 1
         self._helped |= step.driver is Driver.HUMAN
 
     def on_event(self, event: Event) -> None:

@@ -105,6 +105,22 @@ def test_a_helped_part_of_a_paused_episode_counts_for_the_whole() -> None:
     assert heard == [False, True]
 
 
+def test_who_goes_back_in_an_episode_helps() -> None:
+    """The policy failed before, where nobody drove, and did not get out of it by itself."""
+    heard: list[bool] = []
+    listener = AloneOutcomes(heard.append)
+    steps = [replace(step, driver=Driver.POLICY) for step in sample_steps(SPEC, 4, 0)]
+    whole = EpisodeMeta("practice-1", "bench", EpisodeKind.PRACTICE, 0, "tester", "task")
+    for goes_on_at in (4, 2):
+        part = replace(whole, id="practice-1+01", continues=whole.id, continues_at=goes_on_at)
+        for meta, outcome in ((whole, Outcome.PAUSED), (part, Outcome.SUCCESS)):
+            listener.on_episode_start(meta, steps[0].observation)
+            for step in steps:
+                listener.on_step(step)
+            listener.on_episode_end(EpisodeEnd(meta.id, outcome, 4))
+    assert heard == [True, False]
+
+
 # -- decisions by hand -------------------------------------------------------------------------------------------------
 
 
