@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import (
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    Observation,
+    Step,
+    whole_episode,
+)
 from robot_rlhf.runtime.outcomes import AloneOutcomes, SuccessRate
 from robot_rlhf.runtime.practice_weights import Standings, Weights
 
@@ -23,6 +34,8 @@ GAIN = 0.1
 """Practice is of no more use where its success surely rose by less than this from one half to the other."""
 MASTERED = 0.9
 """Success without help from which on a policy that gains nothing more has learned the task."""
+KNOWN = ("rates", "present", "kept", "verdict", "episodes", "to_keep", "_past", "_level")
+"""Attributes of a monitor that an episode changes."""
 
 
 class Verdict(enum.Enum):
@@ -77,6 +90,8 @@ class PracticeMonitor:
         self.to_keep: Weights | None = None
         """Whose weights are to be written down as the best, by whoever has them; they set it back to None."""
         self._outcomes = AloneOutcomes(lambda alone: self.note(alone, self._practises))
+        self._before: tuple[str, dict[str, Any]] | None = None
+        """The last episode, and what was known before it."""
 
     # -- what happens --------------------------------------------------------------------------------------------
 
@@ -88,9 +103,16 @@ class PracticeMonitor:
         self._outcomes.on_step(step)
 
     def on_event(self, event: Event) -> None:
-        """Only how it ended counts."""
+        """An episode that is discarded after its end was none."""
+        if not (isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value and self._before):
+            return
+        name, known = self._before
+        if whole_episode(event.span.episode_id) == name:
+            vars(self).update(known)
+            self._before = None
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
+        self._before = whole_episode(end.id), copy.deepcopy({name: getattr(self, name) for name in KNOWN})
         self._outcomes.on_episode_end(end)
 
     def note(self, alone: bool, weights: Weights) -> None:

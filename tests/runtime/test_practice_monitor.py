@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.fake import FakeRobot
-from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Outcome, RobotSpec
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Feedback,
+    FeedbackKind,
+    Outcome,
+    RobotSpec,
+    Segment,
+)
 from robot_rlhf.errors import LinkError
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.loop import run_episode
@@ -231,6 +241,29 @@ def test_a_journal_played_again_brings_it_back(episodes: list[tuple[Weights, boo
     first, again = told(*episodes), told(*episodes)
     assert (first.report, first.standings, first.to_keep) == (again.report, again.standings, again.to_keep)
     assert first.report.episodes == len(episodes)
+
+
+def test_an_episode_discarded_after_its_end_was_none() -> None:
+    """As when the journal is played again; whatever else is discarded, or kept after all, changes nothing."""
+    monitor, rest = told(*[(N, True)] * 8), told(*[(N, True)] * 8)
+    rig = Rig(listeners=(monitor,))
+    meta = EpisodeMeta("practice-8", "bench", EpisodeKind.PRACTICE, 0, "none", "task")
+    rig.task.succeeds = lambda o: True
+    run_episode(rig.station, meta, *generators(0))
+    assert monitor.episodes == 9
+
+    def discard(name: str, value: float) -> None:
+        monitor.on_event(Feedback(FeedbackKind.DISCARD, "tester", 1.0, Segment(name, 0, 1), value))
+
+    discard("practice-7", 1.0)
+    discard("practice-8", 0.0)
+    assert monitor.episodes == 9
+    discard("practice-8+01", 1.0)
+    discard("practice-8", 1.0)
+    assert (monitor.report, monitor.standings, monitor.to_keep) == (rest.report, rest.standings, rest.to_keep)
+    monitor.note(False, A)
+    rest.note(False, A)
+    assert monitor.report == rest.report
 
 
 def test_the_meta_says_whose_episode_it_was() -> None:
