@@ -15,7 +15,7 @@ from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.learner_link import LearnerLink
 from robot_rlhf.apps.run_folder import RunFolder
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, whole_episode
 from robot_rlhf.disk import saving_last
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
@@ -150,11 +150,12 @@ class ParallelTraining:
         for path in journal_files(self.folder.journal):
             if (writer := writer_of(path)) not in known:
                 raise ConfigError(f"arms: got {arms}, but {path} was written by {writer or 'another mode'!r}")
-        episodes = 0
+        recorded: list[Record] = []
         while records := self.tail.poll():
-            for record in records:
-                tell(record, self._listeners)
-            episodes += sum(isinstance(record, EpisodeStarted) for record in records)
+            recorded += records
+        for record in in_turn(recorded):
+            tell(record, self._listeners)
+        episodes = sum(isinstance(record, EpisodeStarted) for record in recorded)
         self.book.keeper.recovered()
         self.recovered_steps = self.book.tally.steps + self.book.tally.demonstration_steps
         told = f"resumed: {self.recovered_steps} steps in {episodes} episodes recovered from the journal"
@@ -211,3 +212,17 @@ class ParallelTraining:
         if news is not None:
             self.book.progress.learner_says(news.state, news.updates)
             self.book.progress.alarm(news.alarm, news.over_estimation)
+
+
+def in_turn(records: Sequence[Record]) -> list[Record]:
+    """Whole episodes of several arms, told one arm after another, as the arms took turns: by the episodes' numbers.
+
+    Who forgets what was long ago would else remember the last arm alone. What stands behind an episode stays there.
+    """
+    runs: list[tuple[tuple[bool, int], list[Record]]] = [((False, -1), [])]
+    for record in records:
+        if isinstance(record, EpisodeStarted):
+            number = int(whole_episode(record.meta.id).rpartition("-")[2])
+            runs.append(((record.meta.kind is EpisodeKind.PRACTICE, number), []))
+        runs[-1][1].append(record)
+    return [record for _, run in sorted(runs, key=lambda run: run[0]) for record in run]

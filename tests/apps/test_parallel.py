@@ -20,16 +20,20 @@ from hypothesis import strategies as st
 from robot_rlhf.apps.arm import arm_name, may_begin, share_of
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
+from robot_rlhf.apps.parallel import in_turn
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
-from robot_rlhf.datatypes import EpisodeKind, Outcome
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.shared import files_of
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
+from tests.conformance import sample_steps
+from tests.journal.sessions import make_spec
 from tests.runtime.runs import earned, practice, tiny
 from tests.waits import until as eventually
 
@@ -312,3 +316,21 @@ def test_without_updates_nobody_waits() -> None:
 def test_bad_settings_are_named(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=said):
         parallel(tmp_path, **changes)
+
+
+def test_arms_that_are_read_one_after_another_are_told_as_they_took_turns() -> None:
+    spec = make_spec()
+    (step,) = sample_steps(spec, 1, 0)
+
+    def episode(kind: EpisodeKind, number: int) -> list[Record]:
+        meta = EpisodeMeta(f"{kind.value}-{number:06d}", "bench", kind, number, "tester", "task")
+        return [EpisodeStarted(meta, step.observation), step, EpisodeEnd(meta.id, Outcome.TIME_LIMIT, 1)]
+
+    practice = [episode(EpisodeKind.PRACTICE, number) for number in range(6)]
+    shown = [episode(EpisodeKind.DEMONSTRATION, number) for number in range(2)]
+    late = Feedback(FeedbackKind.DISCARD, "tester", 1.0, Segment("practice-000002", 0, 1), 1.0)
+    arms = [[shown[0], practice[0], [*practice[2], late], practice[4]], [shown[1], *practice[1::2]]]
+    read = [record for arm in arms for run in arm for record in run]
+    turns = [*shown, *practice[:3], [late], *practice[3:]]
+    assert [id(record) for record in in_turn(read)] == [id(record) for run in turns for record in run]
+    assert in_turn([]) == []
