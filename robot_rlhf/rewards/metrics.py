@@ -29,7 +29,7 @@ def wilson_interval(successes: float, episodes: float, z: float = 1.96) -> tuple
     scale = 1.0 + z * z / episodes
     center = (rate + z * z / (2 * episodes)) / scale
     half = z / scale * math.sqrt(rate * (1 - rate) / episodes + z * z / (4 * episodes * episodes))
-    return max(0.0, center - half), min(1.0, center + half)
+    return max(0.0, min(rate, center - half)), min(1.0, max(rate, center + half))  # all of all: 1, whatever is rounded
 
 
 @dataclass(frozen=True)
