@@ -276,7 +276,7 @@ class SimulatedPerson:
         self._set_going = np.zeros(self._layout.size)
         self._seen = observation = self._sight[0]
         self._left = self._remaining(observation)
-        self._looks = self._demonstrating or self._looking.go_on(self._rng)
+        self._looks = self._demonstrating or self._looking.go_on(self._rng) or self._mode is Mode.DRIVING
         if not self._looks:
             self._begin_to_watch()
         elif self._left < self._best - self.PROGRESS:
