@@ -10,12 +10,14 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import CheckpointError
-from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.learner.checkpoint import read_checkpoint, write_snapshot
 from robot_rlhf.runtime.practice_monitor import TESTED, PracticeMonitor, Report, Verdict
 from robot_rlhf.runtime.practice_weights import Weights
 
 log = logging.getLogger(__name__)
 
+KEPT_AT = "practice_episodes"
+"""Fact of kept weights: practice episodes after which they were kept."""
 GiveWeights = Callable[[Weights], WeightSnapshot]
 """Reads the learner's weights, as they are now."""
 
@@ -50,8 +52,13 @@ class Keeper:
             self.monitor.adopt()
 
     def recovered(self) -> None:
-        """The journal has been played again: what was kept then lies in the folder."""
+        """The journal has been played again: what was kept then lies in the folder, unless the run ended before it was
+        written: of what lies there nothing is known then."""
         self.monitor.to_keep = None
+        if self.active and self.monitor.kept is not None and self._folder.best.exists():
+            kept_at = read_checkpoint(self._folder.best)[1].get(KEPT_AT, self.monitor.kept_at)
+            if kept_at != self.monitor.kept_at:
+                self.monitor.forget_kept()
 
     def begin(self, learned: bool, give: GiveWeights) -> None:
         """Before a practice episode: what practice begins with is kept until something better is known.
@@ -96,7 +103,7 @@ class Keeper:
             self._tell(sentence(report))
 
     def _write(self, snapshot: WeightSnapshot, steps: int = 0) -> None:
-        facts = {"task": self._config.task, "steps": steps, "by": "practice"}
+        facts = {"task": self._config.task, "steps": steps, "by": "practice", KEPT_AT: self.monitor.kept_at}
         write_snapshot(self._folder.best, snapshot, facts)
 
 

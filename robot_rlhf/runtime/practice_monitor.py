@@ -34,7 +34,7 @@ GAIN = 0.1
 """Practice is of no more use where its success surely rose by less than this from one half to the other."""
 MASTERED = 0.9
 """Success without help from which on a policy that gains nothing more has learned the task."""
-KNOWN = ("rates", "present", "kept", "verdict", "episodes", "to_keep", "_past", "_level")
+KNOWN = ("rates", "present", "kept", "kept_at", "verdict", "episodes", "to_keep", "_past", "_level")
 """Attributes of a monitor that an episode changes."""
 
 
@@ -82,6 +82,8 @@ class PracticeMonitor:
         """Of newest and averaged weights together."""
         self.kept: SuccessRate | None = None
         """Of the weights that are kept: what practice was when they were, and what they did since."""
+        self.kept_at = 0
+        """Episodes after which those were kept."""
         self.verdict = Verdict.NONE
         self.episodes = 0
         self._past: list[bool] = []
@@ -142,6 +144,10 @@ class PracticeMonitor:
         if self.kept is None:
             self.kept = SuccessRate()
 
+    def forget_kept(self) -> None:
+        """The kept weights are not those of which so much is known."""
+        self.kept, self.kept_at = SuccessRate(), 0
+
     # -- deciding ------------------------------------------------------------------------------------------------
 
     @property
@@ -163,7 +169,7 @@ class PracticeMonitor:
             return
         if self.kept is not None and (self.kept.episodes < TESTED or _worth(self.present) < _worth(self.kept)):
             return
-        self.kept = replace(self.present)
+        self.kept, self.kept_at = replace(self.present), self.episodes
         self.to_keep = self.better
 
     def _judge(self) -> None:

@@ -117,6 +117,22 @@ def test_an_evaluated_run_leaves_it_to_its_evaluations(tmp_path: Path) -> None:
     assert told.folder.chosen is None
 
 
+def test_nothing_is_known_of_weights_that_were_to_be_replaced_when_the_run_was_killed(tmp_path: Path) -> None:
+    told = Told(tmp_path)
+    for number in range(20):
+        told.episode(number % 2 == 0, version=number)
+    told.keeper.recovered()
+    known = told.keeper.monitor.kept
+    assert known is not None
+    assert known.episodes > 0, "the file is what was kept"
+    while told.keeper.monitor.to_keep is None:
+        told.keeper.monitor.note(True, Weights.NEWEST)  # killed before it is written
+    told.keeper.recovered()
+    assert told.keeper.monitor.kept is not None
+    assert told.keeper.monitor.kept.episodes == 0
+    assert Weights.KEPT in {told.keeper.choose(number) for number in range(60)}, "it practises, and becomes known"
+
+
 # -- whole runs --------------------------------------------------------------------------------------------------------
 
 
