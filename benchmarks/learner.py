@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.contest import Entry, add_options, contest, interpreters, keep, show
+from robot_rlhf.apps.config import defaults_for
 
 STATE, ACTION, BATCH, HIDDEN = 18, 4, 256, 256
 CAMERAS, SIZE = 2, 128
@@ -28,6 +29,9 @@ PLAIN = {"actor_every": 1, "cloning_weight": 0.0, "cloning_weight_end": 0.0}
 """What the others' SAC does."""
 HALF = {"precision": "bfloat16"}
 COMPILED = {"compiled": True}
+DEFAULT = defaults_for("pick_cube").sac
+TRAINS = {"imitators": DEFAULT.imitators, "caution": DEFAULT.caution}
+"""What the default run from state has beyond the learner's own defaults."""
 
 
 def ours(name: str, what: str, *, sac: dict[str, object] | None = None, **network: object) -> Entry:
@@ -45,11 +49,14 @@ def from_state(peers: dict[str, str], what: str) -> list[Entry]:
             ours("ours, plain SAC, SB3's network, bf16", what, sac={**PLAIN, **HALF}, **EQUAL),
             ours("ours, plain SAC, SB3's network, bf16, compiled", what, sac={**PLAIN, **HALF, **COMPILED}, **EQUAL),
             ours("ours, as it trains (LayerNorm, actor every 2nd)", what),
-            Entry("ours, as it trains from state (128 x 2)", "peers/ours.py", (what, STATE, ACTION, BATCH, 128)),
-            Entry(
-                "ours, as it trains from state (128 x 2), compiled",
-                "peers/ours.py",
-                (what, STATE, ACTION, BATCH, 128, "--sac", json.dumps(COMPILED)),
+            *(
+                Entry(name, "peers/ours.py", (what, STATE, ACTION, BATCH, 128, "--sac", json.dumps(sac)))
+                for name, sac in (
+                    ("ours, as it trains from state (128 x 2)", TRAINS),
+                    ("ours, as it trains from state (128 x 2), compiled", {**TRAINS, **COMPILED}),
+                    ("ours, as it trains from state (128 x 2), without imitators", {}),
+                    ("ours, as it trains from state (128 x 2), without imitators, compiled", COMPILED),
+                )
             ),
         ]
     entries.append(
