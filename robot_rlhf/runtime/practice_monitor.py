@@ -167,10 +167,16 @@ class PracticeMonitor:
     def _keep_if_better(self) -> None:
         if self.present.episodes < TESTED:
             return
-        if self.kept is not None and (self.kept.episodes < TESTED or _worth(self.present) < _worth(self.kept)):
+        if self.kept is not None and _worth(self.present) < self._to_beat(self.kept):
             return
         self.kept, self.kept_at = replace(self.present), self.episodes
         self.to_keep = self.better
+
+    @staticmethod
+    def _to_beat(kept: SuccessRate) -> float:
+        """What practice must be worth to be kept instead. Of weights that are hardly known, all that they may be worth:
+        good ones soon practise again and become known, bad ones do not."""
+        return _worth(kept) if kept.episodes >= TESTED else kept.interval(ONE_SIGMA)[1]
 
     def _judge(self) -> None:
         if self.kept is None:

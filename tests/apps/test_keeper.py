@@ -65,10 +65,26 @@ def test_what_practice_begins_with_is_kept_until_something_is_better(tmp_path: P
     for _ in range(10):
         told.episode(True)
     assert told.kept == 0, "nothing is known of it yet"
-    for alone in (False, False, True, False, True, False):
-        told.episode(alone, Weights.KEPT)
+    told.episode(True, Weights.KEPT)
+    told.episode(True, version=6)
+    assert told.kept == 0, "it may be as good"
+    told.episode(False, Weights.KEPT)
     told.episode(True, version=7)
     assert told.kept == 7
+
+
+def test_a_bad_start_that_hardly_practises_again_does_not_stay(tmp_path: Path) -> None:
+    """What practice tries by what is known of each: what failed once is tried rarely, and yet practice got better."""
+    told = Told(tmp_path)
+    told.keeper.begin(True, lambda which: snapshot(0))
+    rng, tried = np.random.default_rng(0), list[Weights]()
+    for number in range(60):
+        weights = told.keeper.choose(number)
+        assert weights is not None
+        tried.append(weights)
+        told.episode(rng.random() < (0.2 if weights is Weights.KEPT and told.kept == 0 else 0.9), weights, version=5)
+    assert tried[:40].count(Weights.KEPT) > 0
+    assert told.kept in (5, 1_005)
 
 
 def test_the_best_stays_when_practice_falls_and_that_is_said_once(tmp_path: Path) -> None:
