@@ -165,6 +165,24 @@ def long_runs(groups: Groups) -> Table | None:
     return Table("15,000 steps: late falls", header, tuple(lines), " ".join(notes)) if lines else None
 
 
+def falls(groups: Groups) -> Table | None:
+    """Whether the usual runs' unaided success, once there, was still there later in practice; over all people."""
+    lines: list[tuple[str, ...]] = []
+    for task in TASKS:
+        for method in COMPARED:
+            usual = (found for key, found in groups.items() if key[:2] == (task, method) and not key[3])
+            rows = [row for found in usual for row in found if row["curve"]]
+            there = [least for step, least in (held(row["curve"]) for row in rows) if step is not None]
+            if not rows:
+                continue
+            later = [least for least in there if least is not None]
+            fell = sum(least < FALL for least in later)
+            counts = map(str, (len(rows), len(there), fell))
+            lines.append((TASKS[task].label, METHODS[method].label, *counts, _percent(min(later, default=None))))
+    header = ("task", "method", "runs", "two of 97 % in a row", "of these below 93 % later", "least after that, %")
+    return Table("Falls during practice, all people and seeds", header, tuple(lines)) if lines else None
+
+
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f}"
 
@@ -229,6 +247,7 @@ def all_tables(groups: Groups) -> list[Table]:
     others = {key[3]: VARIANTS[key[3]].label if key[3] in VARIANTS else key[3] for key in groups if key[3]}
     found = [
         *(table for task in TASKS for table in (decision(groups, task), comparison(groups, task))),
+        falls(groups),
         long_runs(groups),
         short_sessions(groups),
         variants(groups, {name: variant.label for name, variant in ABLATIONS.items()}, "Each mechanism off"),

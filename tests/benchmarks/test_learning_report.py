@@ -24,7 +24,7 @@ from benchmarks.learning.figures import (
 from benchmarks.learning.measure import help_curve
 from benchmarks.learning.report import BEGIN, END, report
 from benchmarks.learning.rows import RESULTS, Era, Row
-from benchmarks.learning.tables import comparison, decision, long_runs, short_sessions, variants
+from benchmarks.learning.tables import comparison, decision, falls, long_runs, short_sessions, variants
 from robot_rlhf.errors import ConfigError
 
 
@@ -136,6 +136,18 @@ def test_the_decision_counts_people() -> None:
     assert by_person["novice"][2].startswith("+25.0 ±")
     assert by_person["slow"][3:] == ("+10.0", "+1.00", "no", "no", "no")
     assert "1 of 2 people, no more seconds for 1 of 2, faster for 1 of 2" in table.note
+
+
+def test_falls_are_counted_over_all_people_of_a_method() -> None:
+    curves = ((0.98, 0.99, 0.9), (0.98, 0.99, 0.95), (0.5, 0.9, 0.96), (0.97, 0.97))
+    rows = [
+        row_of(case_of("ours", person), "11", curve=[{"step": k, "success_rate": x} for k, x in enumerate(curve, 1)])
+        for person, curve in zip(("novice", "slow", "late", "keys"), curves, strict=True)
+    ]
+    table = falls(grouped([*rows, row_of(case_of("demonstrations"), "11", curve=[])]))
+    assert table is not None
+    assert table.rows == (("pick_cube", "ours (RL and corrections)", "4", "3", "1", "90"),)
+    assert len(table.header) == len(table.rows[0])
 
 
 def test_tables_of_long_runs_sessions_and_variants() -> None:
