@@ -18,7 +18,7 @@ from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.sac_policy import LearnerRemainder, SacActor, SacCnnPolicy, SacCritic, SacPolicy
 from robot_rlhf.bridges.settings import PLAIN_SAC, learning_of
-from robot_rlhf.bridges.teaching import TaughtAlgorithm
+from robot_rlhf.bridges.teaching import TaughtAlgorithm, all_shown
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.means import RecentMeans
@@ -119,6 +119,9 @@ class RlhfSAC(TaughtAlgorithm):
             )
         if use_sde:
             raise ConfigError("use_sde: got True, allowed False; the actor explores by its Gaussian alone")
+        for name, updates in (("warm_start", warm_start), ("warm_critic", warm_critic)):
+            if not isinstance(updates, int) or updates < 0:
+                raise ConfigError(f"{name}: got {updates}, allowed: a number of updates, 0 for none")
         super().__init__(
             policy,
             env,
@@ -159,7 +162,7 @@ class RlhfSAC(TaughtAlgorithm):
         self._recent = RecentMeans()
         if _init_setup_model:
             self._setup_model()
-            shown = tuple(demonstrations)
+            shown = all_shown(demonstrations)
             if shown:
                 self.add_demonstrations(shown)
 

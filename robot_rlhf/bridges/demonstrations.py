@@ -34,6 +34,10 @@ class Demonstration:
     """Whether the last step ended the episode by itself; a time limit does not."""
 
     def __post_init__(self) -> None:
+        for name, values in {"actions": self.actions, "rewards": self.rewards, **self.by_key}.items():
+            if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+                got = f"{values.dtype} array" if isinstance(values, np.ndarray) else type(values).__name__
+                raise InvalidValueError(f"Demonstration.{name or 'observations'}", got, "an array of numbers")
         steps = len(self.actions)
         if steps < 1 or self.actions.ndim != 2:
             raise ShapeError("Demonstration.actions", self.actions.shape, ("T >= 1", "m"))

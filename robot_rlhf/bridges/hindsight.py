@@ -13,7 +13,7 @@ from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY, 
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
 from robot_rlhf.bridges.buffer import DeviceReplayBuffer
-from robot_rlhf.errors import ConfigError, ReplayError
+from robot_rlhf.errors import ConfigError, ReplayError, UnknownNameError
 from robot_rlhf.replay.hindsight import Hindsight, HindsightConfig, Strategy, Wanted
 
 
@@ -50,6 +50,7 @@ class DeviceHerReplayBuffer(DeviceReplayBuffer, HerReplayBuffer):
 
         Raises:
             ConfigError: no goals in the observations, copy_info_dict, or another setting that cannot hold.
+            UnknownNameError: no such strategy.
         """
         if copy_info_dict:
             raise ConfigError("copy_info_dict: got True, allowed False; infos are not kept for compute_reward")
@@ -57,8 +58,7 @@ class DeviceHerReplayBuffer(DeviceReplayBuffer, HerReplayBuffer):
             raise ConfigError(f"n_sampled_goal: got {n_sampled_goal}, allowed at least 0")
         self.env = env
         self.n_sampled_goal = n_sampled_goal
-        name = goal_selection_strategy
-        self.goal_selection_strategy = KEY_TO_GOAL_STRATEGY[name.lower()] if isinstance(name, str) else name
+        self.goal_selection_strategy = _strategy(goal_selection_strategy)
         super().__init__(
             buffer_size,
             observation_space,
@@ -105,3 +105,11 @@ class DeviceHerReplayBuffer(DeviceReplayBuffer, HerReplayBuffer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         DeviceReplayBuffer.__setstate__(self, {**state, "env": None})
+
+
+def _strategy(given: GoalSelectionStrategy | str) -> GoalSelectionStrategy:
+    if not isinstance(given, str):
+        return given
+    if given.lower() not in KEY_TO_GOAL_STRATEGY:
+        raise UnknownNameError("goal_selection_strategy", given, KEY_TO_GOAL_STRATEGY)
+    return KEY_TO_GOAL_STRATEGY[given.lower()]

@@ -274,9 +274,12 @@ def shapes_in_spaces(
 ) -> Shapes:
     """The shapes of the networks that these spaces need; raises as SacPolicy does."""
     spans = {key or "state": span for key, span in layout.spans.items()}
+    entries = math.prod(action_space.shape)
+    if gripper is not None and (not isinstance(gripper, int) or gripper not in range(entries)):
+        raise ConfigError(f"gripper: got {gripper}, allowed: None, or the index of an action entry, 0 to {entries - 1}")
     return Shapes(
         layout.state_size,
-        math.prod(action_space.shape),
+        entries,
         gripper,
         layout.cameras,
         channels=layout.channels,

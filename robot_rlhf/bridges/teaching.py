@@ -17,8 +17,24 @@ from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.demonstrations import INTERVENTION, Demonstration, from_journal
 from robot_rlhf.bridges.environment import encoder_of
 from robot_rlhf.datatypes import Observation
-from robot_rlhf.errors import ConfigError, ShapeError
+from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.policy.features import Features
+
+ROUNDING = 1e-3
+"""Share of the range of an action by which one may lie outside."""
+
+
+def all_shown(given: object) -> tuple[Demonstration, ...]:
+    """Raises ConfigError for what is not demonstrations, one after the other."""
+    entries = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
+    shown = [each for each in entries or () if isinstance(each, Demonstration)]
+    if entries is None or len(shown) < len(entries):
+        got = given if entries is None else next(each for each in entries if not isinstance(each, Demonstration))
+        raise ConfigError(
+            f"demonstrations: got {type(got).__name__}, allowed: a list of Demonstration, or the Path of a journal "
+            "for add_demonstrations(path, encode=...)"
+        )
+    return tuple(shown)
 
 
 class TaughtAlgorithm(OffPolicyAlgorithm):
@@ -44,8 +60,9 @@ class TaughtAlgorithm(OffPolicyAlgorithm):
             How many demonstrations were added.
 
         Raises:
-            ConfigError: a replay buffer of another kind, or a journal without `encode`.
+            ConfigError: a replay buffer of another kind, a journal without `encode`, or what is no demonstration.
             ShapeError: observations or actions of another shape than the environment's.
+            InvalidValueError: actions outside the bounds of the action space.
         """
         buffer = self.replay_buffer
         if not isinstance(buffer, DeviceReplayBuffer):
@@ -58,16 +75,30 @@ class TaughtAlgorithm(OffPolicyAlgorithm):
             show = encoder_of(encode) if isinstance(encode, Features) else encode
             found = from_journal(given, show)  # in [-1, 1] already
         else:
-            found = [each.with_actions(self._scaled) for each in given]
+            found = [each.with_actions(self._scaled) for each in all_shown(given)]
         buffer.add_demonstrations(found)
         return len(found)
 
     def _scaled(self, actions: NDArray[Any]) -> NDArray[np.float32]:
-        """Actions in the environment's units to [-1, 1]; those that lie there already stay as they are, to the bit."""
+        """Actions in the environment's units to [-1, 1]; those that lie there already stay as they are, to the bit.
+
+        Raises:
+            ShapeError: of another shape than the action space.
+            InvalidValueError: outside its bounds by more than rounding: in other units, probably, and nothing that the
+                actor could do.
+        """
         space = self.action_space
         assert isinstance(space, spaces.Box)
         if actions.shape[1:] != space.shape:
             raise ShapeError("actions", actions.shape, ("T", *space.shape))
+        room = ROUNDING * (space.high - space.low)
+        beyond = (actions < space.low - room) | (actions > space.high + room)
+        if beyond.any():
+            row = int(np.argwhere(beyond)[0][0])
+            raise InvalidValueError(
+                f"actions[{row}]", actions[row].tolist(), f"{space.low.tolist()} to {space.high.tolist()}"
+            )
+        actions = np.clip(actions, space.low, space.high)
         if (space.low == -1.0).all() and (space.high == 1.0).all():
             return np.asarray(actions, np.float32)
         return np.asarray(self.policy.scale_action(actions), np.float32)

@@ -19,7 +19,7 @@ from robot_rlhf.bridges.demonstrations import Demonstration, from_journal, from_
 from robot_rlhf.bridges.environment import encoder_of
 from robot_rlhf.bridges.hindsight import DeviceHerReplayBuffer
 from robot_rlhf.datatypes import EpisodeKind, Source
-from robot_rlhf.errors import ConfigError, ReplayError, ShapeError
+from robot_rlhf.errors import ConfigError, InvalidValueError, ReplayError, ShapeError, UnknownNameError
 from robot_rlhf.journal.reader import episodes, journal_spec
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.replay.mixing import PRIOR
@@ -154,6 +154,10 @@ def test_refuses_what_does_not_fit() -> None:
         Demonstration(np.zeros((4, 3)), np.zeros((4, 2)), np.zeros(4), True)
     with pytest.raises(ShapeError, match="rewards"):
         Demonstration(np.zeros((5, 3)), np.zeros((4, 2)), np.zeros(3), True)
+    with pytest.raises(InvalidValueError, match=r"Demonstration.actions: got list"):
+        Demonstration(np.zeros((2, 3)), [[0.0, 0.0]], np.zeros(1), True)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InvalidValueError, match=r"Demonstration.observations: got object array"):
+        Demonstration(np.full((2, 3), None), np.zeros((1, 2)), np.zeros(1), True)
     keyed = DeviceReplayBuffer(10, spaces.Dict({"state": FLAT}), MOVE, device="cpu")
     with pytest.raises(ConfigError, match=r"the space has \['state'\]"):
         keyed.add_demonstrations([shown(4, 0)])
@@ -269,10 +273,11 @@ def test_serves_their_algorithms_in_the_place_of_their_buffer(normalise: bool, t
         (spaces.Dict({"state": FLAT}), {}, "achieved_goal"),
         (GOALS, {"copy_info_dict": True}, "copy_info_dict"),
         (GOALS, {"n_sampled_goal": -1}, "n_sampled_goal"),
+        (GOALS, {"goal_selection_strategy": "futur"}, "Did you mean 'future'"),
     ],
 )
 def test_hindsight_refuses_what_it_cannot_do(space: spaces.Dict, options: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises((ConfigError, UnknownNameError), match=words):
         DeviceHerReplayBuffer(10, space, MOVE, DummyVecEnv([Walk]), device="cpu", **options)
 
 

@@ -21,7 +21,7 @@ from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.hindsight import DeviceHerReplayBuffer
 from robot_rlhf.bridges.settings import PLAIN_SAC, TAUGHT_SAC
 from robot_rlhf.datatypes import Source
-from robot_rlhf.errors import ConfigError, ShapeError, UnknownNameError
+from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError, UnknownNameError
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.networks import NetworkConfig
 from tests.bridges.test_algorithm import SMALL, Aim
@@ -203,6 +203,23 @@ def test_walks_to_its_goal_by_hindsight_and_demonstrations() -> None:
     assert returns > -5.5  # standing still gives -8, straight lines about -3.5
 
 
+def test_actions_of_people_lie_within_the_bounds_of_the_action_space() -> None:
+    """Those outside are in other units, and would be imitated at any price; what is rounding is cut off."""
+    model = RlhfSAC("MlpPolicy", Aim(), **SMALL)
+    space = model.action_space
+    assert isinstance(space, spaces.Box)
+    assert isinstance(model.replay_buffer, DeviceReplayBuffer)
+    for factor in (1.0001, 1.5):
+        actions = np.full((1, *space.shape), factor * space.high, np.float32)
+        given = [Demonstration(np.zeros((2, 1)), actions, np.zeros(1), True)]
+        if factor < 1.1:
+            model.add_demonstrations(given)
+            assert model.replay_buffer.demonstrations[0].actions.max() == 1.0
+        else:
+            with pytest.raises(InvalidValueError, match=r"actions\[0\]: got"):
+                model.add_demonstrations(given)
+
+
 def test_refuses_what_it_cannot_take() -> None:
     with pytest.raises(ConfigError, match="ReplayBuffer does not tell"):
         RlhfSAC("MlpPolicy", Aim(), demonstrations=right(1), replay_buffer_class=ReplayBuffer, **SMALL)
@@ -211,5 +228,12 @@ def test_refuses_what_it_cannot_take() -> None:
         RlhfSAC("MlpPolicy", Aim(), demonstrations=wide, **SMALL)
     with pytest.raises(UnknownNameError, match="'goal'"):
         RlhfSAC("MultiInputPolicy", Walk(), relative=(("goal", "achieved_goal"),), **SMALL)
+    for given, got in ((Path("journal"), "PosixPath"), (right(1)[0], "Demonstration"), ([{}], "dict"), ("x", "str")):
+        with pytest.raises(ConfigError, match=f"demonstrations: got {got}, allowed: a list of Demonstration"):
+            RlhfSAC("MlpPolicy", Aim(), demonstrations=given, **SMALL)  # pyright: ignore[reportArgumentType]
+    for option in ({"gripper": 1}, {"gripper": -1}, {"gripper": 0.0}, {"warm_start": -1}, {"warm_critic": 0.5}):
+        (name,) = option
+        with pytest.raises(ConfigError, match=f"{name}: got"):
+            RlhfSAC("MlpPolicy", Aim(), **SMALL, **option)  # pyright: ignore[reportArgumentType]
     assert PLAIN_SAC.cloning_weight == 0.0
     assert isinstance(Walk.action_space, spaces.Box)
