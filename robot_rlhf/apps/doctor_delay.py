@@ -36,7 +36,7 @@ EXPLAINED = 0.5
 STEPS = 100
 """Steps with a whole past that are needed."""
 SIMULATED = 3
-"""Periods that the simulation can be late."""
+"""Periods that the simulation can be late, in obeying and in being seen, each."""
 AXES = ("x", "y", "z")
 
 
@@ -76,8 +76,12 @@ class DeadTime:
         if self.high == 0:
             return "train as it is: nothing is late"
         simulated = f", in simulation --disturbance.command-delay {min(self.low, SIMULATED)}"
+        if self.low > SIMULATED:
+            simulated += f" --disturbance.sensing-delay {min(self.low - SIMULATED, SIMULATED)}"
         if self.high > self.low:
             simulated += " --disturbance.jitter 0.5"
+        if self.low > 2 * SIMULATED:
+            simulated += f" (it can be {2 * SIMULATED} periods late at most)"
         return f"train with --features.ahead{simulated}"
 
 

@@ -114,7 +114,11 @@ def test_too_little_and_robots_without_a_tool_are_refused_by_name(tmp_path: Path
             DeadTime(1, 1, 2, 0.9, 0.9, 500),
             "--features.ahead, in simulation --disturbance.command-delay 1 --disturbance.jitter",
         ),
-        (DeadTime(7, 7, 7, 0.9, 0.5, 500), "--features.ahead, in simulation --disturbance.command-delay 3"),
+        (DeadTime(5, 5, 5, 0.9, 0.5, 500), "--disturbance.command-delay 3 --disturbance.sensing-delay 2"),
+        (
+            DeadTime(7, 7, 7, 0.9, 0.5, 500),
+            "--disturbance.command-delay 3 --disturbance.sensing-delay 3 (it can be 6 periods late at most)",
+        ),
     ],
 )
 def test_says_what_to_train_with(found: DeadTime, advice: str) -> None:
