@@ -22,6 +22,7 @@ T = TypeVar("T")
 LineState = tuple[tuple[tuple[int, T], ...], T | None]
 """What is under way, each with the period of its arrival, and what arrived last."""
 PERIODS = Range(0, 3)
+NOISE = Range(0.0, 10.0)
 _IDLE = 0.75
 """Control periods without a command after which time counts all the same."""
 
@@ -42,7 +43,7 @@ class DisturbanceConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self, "disturbance", command_delay=PERIODS, sensing_delay=PERIODS, jitter=SHARE)
-        check_ranges(self, "disturbance", action_noise=Range(0.0, 10.0))
+        check_ranges(self, "disturbance", action_noise=NOISE)
 
     @property
     def is_none(self) -> bool:

@@ -11,7 +11,7 @@ from robot_rlhf.datatypes import Observation
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.safety.limits import ToolLimits
 from sim.arm import SimArm
-from sim.disturbance import PERIODS, DisturbedRobot
+from sim.disturbance import NOISE, PERIODS, DisturbedRobot
 from sim.experts import ScriptedExpert
 from sim.variation import DRAWS
 
@@ -84,10 +84,11 @@ class VariedTask:
         much, base = self._randomise, self._disturbance
         self._task.arm.vary(much * rng.uniform(-1.0, 1.0, DRAWS))
         late = base.command_delay + int(rng.binomial(EXTRA_DELAY, 0.5 * much))
+        noise = base.action_noise + EXTRA_NOISE * much * float(rng.uniform())
         self._robot.config = replace(
             base,
             command_delay=min(late, int(PERIODS.most)),
-            action_noise=base.action_noise + EXTRA_NOISE * much * float(rng.uniform()),
+            action_noise=min(noise, NOISE.most),
         )
 
     def success(self, observation: Observation) -> bool:

@@ -161,6 +161,15 @@ def test_delay_and_noise_are_drawn_around_what_is_set() -> None:
     assert {one.sensing_delay for one in found} == {0}
 
 
+def test_what_is_drawn_stays_within_what_can_be_set() -> None:
+    most = DisturbanceConfig(command_delay=3, sensing_delay=3, jitter=1.0, action_noise=10.0)
+    made = build_world(replace(TrainConfig(), randomise=1.0, disturbance=most), FakeClock())
+    assert isinstance(made.task, VariedTask)
+    for seed in range(5):
+        made.task.reset(np.random.default_rng(seed))
+        assert made.task._robot.config == most
+
+
 def test_a_script_that_knows_the_truth_still_does_the_task() -> None:
     made = world(0.3)
     done = 0
