@@ -14,13 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import (
-    Driver,
     EpisodeEnd,
     EpisodeKind,
     EpisodeMeta,
     Event,
-    Feedback,
-    FeedbackKind,
     Observation,
     Outcome,
     Step,
@@ -28,6 +25,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.sac import SacLearner
+from robot_rlhf.runtime.outcomes import FINISHED, Help, discarded_episode
 
 KEPT = 0.97
 """Share of what is known that an episode leaves: some 33 episodes count."""
@@ -43,8 +41,6 @@ YOUNG = ((0.0, 0.0), (0.0, 3.0))
 """Taken for seen besides at the start, and forgotten: critics of the first episodes know little, and a person would
 have to help."""
 ALONE, BOTH = 0, 1
-JUDGED = (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT)
-"""Ends that say something of who led. A fault may be anybody's."""
 ENOUGH = 3.0
 """Episodes, of which later ones count more, before both are deployed."""
 
@@ -80,33 +76,30 @@ class Lead:
         if not meta.continues:
             self._begin(meta.kind)
             self._tells = meta.weights in ("", "newest")
-        elif meta.continues_at < self._steps:  # somebody went back
-            self._helped = True
+        self._help.on_episode_start(meta)
 
     def on_step(self, step: Step) -> None:
-        self._steps += 1
-        self._helped |= step.driver is Driver.HUMAN
+        self._help.on_step(step)
         if self._tells and self._led_by is None and step.policy_version >= 0:
             alone = self._imitation.led_alone(step.policy_version)
             self._led_by = None if alone is None else ALONE if alone else BOTH
 
     def on_event(self, event: Event) -> None:
         """An episode that is discarded after its end was none."""
-        if isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value and self._before:
-            name, seen, hold = self._before
-            if whole_episode(event.span.episode_id) == name:
-                self._seen, self._learner.hold, self._before = seen, hold, None
+        if self._before is not None and discarded_episode(event) == self._before[0]:
+            _, self._seen, self._learner.hold = self._before
+            self._before = None
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         if self._kind is not EpisodeKind.PRACTICE or end.outcome is Outcome.PAUSED:
             return
-        if not self._helped:
-            self._longest = max(self._longest, self._steps)
-        if self.critics_know and bool(self._imitation.imitators.know) and end.outcome in JUDGED:
+        if not self._help.given:
+            self._longest = max(self._longest, self._help.steps)
+        if self.critics_know and bool(self._imitation.imitators.know) and end.outcome in FINISHED:
             if self._led_by is not None:
                 worth = 0.0
-                if end.outcome is Outcome.SUCCESS and not self._helped:
-                    worth = 1.0 - PACE * self._steps / self._longest
+                if end.outcome is Outcome.SUCCESS and not self._help.given:
+                    worth = 1.0 - PACE * self._help.steps / self._longest
                 self._before = whole_episode(end.id), self._seen, self.hold
                 self.note(self._led_by, worth)
             self._draw()
@@ -167,8 +160,7 @@ class Lead:
     def _begin(self, kind: EpisodeKind | None) -> None:
         self._kind = kind
         self._tells = True
-        self._steps = 0
-        self._helped = False
+        self._help = Help()
         self._led_by: int | None = None
 
     def _draw(self) -> None:

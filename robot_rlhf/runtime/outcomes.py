@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+from robot_rlhf.datatypes import (
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    Observation,
+    Outcome,
+    Step,
+    whole_episode,
+)
+from robot_rlhf.journal.labels import TAKEN_BACK
 from robot_rlhf.rewards.metrics import wilson_interval
 
 FINISHED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
-"""Outcomes of episodes that were not broken off."""
+"""Outcomes of episodes that were not broken off, nor ended by a fault, which may be anybody's."""
 MEMORY = 30.0
 """Episodes after which an outcome counts a third (1/e): so many practise while weights change noticeably."""
 
@@ -46,36 +59,57 @@ class SuccessRate:
         return wilson_interval(self.successes, self.episodes, z) if self.episodes >= 1.0 else (0.0, 1.0)
 
 
+def discarded_episode(event: Event) -> str | None:
+    """Id of the whole episode that somebody discards with this event; None where nobody does."""
+    if isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value != TAKEN_BACK:
+        return whole_episode(event.span.episode_id)
+    return None
+
+
+class Help:
+    """Whether an episode had help, over all parts of a paused one: a person drove a step of it, or went back in it."""
+
+    def __init__(self) -> None:
+        self.given = False
+        self.steps = 0
+        """Of all parts, those that somebody took back included."""
+
+    def on_episode_start(self, meta: EpisodeMeta) -> None:
+        """An episode begins, or goes on after a pause."""
+        if not meta.continues:
+            self.given, self.steps = False, 0
+        elif meta.continues_at < self.steps:  # somebody went back
+            self.given = True
+
+    def on_step(self, step: Step) -> None:
+        """Who drove it counts."""
+        self.steps += 1
+        self.given |= step.driver is Driver.HUMAN
+
+
 class AloneOutcomes:
     """A Subscriber: for each finished practice episode, whether the policy did it alone.
 
-    It did when the episode succeeded and no person drove a step of it, over all parts of a paused one, or went back in
-    it. Episodes that needed help count as failures: left out, the rest would be those that were easy.
+    It did when the episode succeeded without help. Episodes that needed help count as failures: left out, the rest
+    would be those that were easy.
     """
 
     def __init__(self, told: Callable[[bool], None]) -> None:
         """Args: told: called at each one's end."""
         self._told = told
         self._practice = False
-        self._helped = False
-        self._steps = 0
-        """Of all parts, those that somebody took back included."""
+        self._help = Help()
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._practice = meta.kind is EpisodeKind.PRACTICE
-        if not meta.continues:
-            self._helped = False
-            self._steps = 0
-        elif meta.continues_at < self._steps:  # somebody went back
-            self._helped = True
+        self._help.on_episode_start(meta)
 
     def on_step(self, step: Step) -> None:
-        self._steps += 1
-        self._helped |= step.driver is Driver.HUMAN
+        self._help.on_step(step)
 
     def on_event(self, event: Event) -> None:
         """Only how it ended counts."""
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         if self._practice and end.outcome in FINISHED:
-            self._told(end.outcome is Outcome.SUCCESS and not self._helped)
+            self._told(end.outcome is Outcome.SUCCESS and not self._help.given)

@@ -8,17 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robot_rlhf.datatypes import (
-    EpisodeEnd,
-    EpisodeMeta,
-    Event,
-    Feedback,
-    FeedbackKind,
-    Observation,
-    Step,
-    whole_episode,
-)
-from robot_rlhf.runtime.outcomes import AloneOutcomes, SuccessRate
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step, whole_episode
+from robot_rlhf.runtime.outcomes import AloneOutcomes, SuccessRate, discarded_episode
 from robot_rlhf.runtime.practice_weights import Standings, Weights
 
 TESTED = 5.0
@@ -106,11 +97,8 @@ class PracticeMonitor:
 
     def on_event(self, event: Event) -> None:
         """An episode that is discarded after its end was none."""
-        if not (isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value and self._before):
-            return
-        name, known = self._before
-        if whole_episode(event.span.episode_id) == name:
-            vars(self).update(known)
+        if self._before is not None and discarded_episode(event) == self._before[0]:
+            vars(self).update(self._before[1])
             self._before = None
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
