@@ -34,9 +34,11 @@ TRAINS = {"imitators": DEFAULT.imitators, "caution": DEFAULT.caution}
 """What the default run from state has beyond the learner's own defaults."""
 
 
-def ours(name: str, what: str, *, sac: dict[str, object] | None = None, **network: object) -> Entry:
+def ours(
+    name: str, what: str, *, hidden: int = HIDDEN, sac: Mapping[str, object] | None = None, **network: object
+) -> Entry:
     """Our learner or policy from state, with some settings."""
-    arguments = (what, STATE, ACTION, BATCH, HIDDEN, "--sac", json.dumps(sac or {}), "--network", json.dumps(network))
+    arguments = (what, STATE, ACTION, BATCH, hidden, "--sac", json.dumps(sac or {}), "--network", json.dumps(network))
     return Entry(name, "peers/ours.py", arguments)
 
 
@@ -49,14 +51,11 @@ def from_state(peers: dict[str, str], what: str) -> list[Entry]:
             ours("ours, plain SAC, SB3's network, bf16", what, sac={**PLAIN, **HALF}, **EQUAL),
             ours("ours, plain SAC, SB3's network, bf16, compiled", what, sac={**PLAIN, **HALF, **COMPILED}, **EQUAL),
             ours("ours, as it trains (LayerNorm, actor every 2nd)", what),
-            *(
-                Entry(name, "peers/ours.py", (what, STATE, ACTION, BATCH, 128, "--sac", json.dumps(sac)))
-                for name, sac in (
-                    ("ours, as it trains from state (128 x 2)", TRAINS),
-                    ("ours, as it trains from state (128 x 2), compiled", {**TRAINS, **COMPILED}),
-                    ("ours, as it trains from state (128 x 2), without imitators", {}),
-                    ("ours, as it trains from state (128 x 2), without imitators, compiled", COMPILED),
-                )
+            ours("ours, as it trains from state (128 x 2)", what, hidden=128, sac=TRAINS),
+            ours("ours, as it trains from state (128 x 2), compiled", what, hidden=128, sac={**TRAINS, **COMPILED}),
+            ours("ours, as it trains from state (128 x 2), without imitators", what, hidden=128),
+            ours(
+                "ours, as it trains from state (128 x 2), without imitators, compiled", what, hidden=128, sac=COMPILED
             ),
         ]
     entries.append(

@@ -273,9 +273,7 @@ class SingleTraining:
         return book.satisfied
 
     def _let_learner_finish(self, at_most: float = math.inf) -> None:
-        if (
-            self.trainer is not None
-        ):  # a run killed within its last steps has updates left, and no step to do them after
+        if self.trainer is not None:  # resumed after its last step, a run owes updates and has no step to do them after
             self.trainer.work(UNLIMITED)
         if self.learner is not None:
             self.world.guard.stop()

@@ -162,8 +162,7 @@ class RlhfSAC(TaughtAlgorithm):
         self._recent = RecentMeans()
         if _init_setup_model:
             self._setup_model()
-            shown = all_shown(demonstrations)
-            if shown:
+            if shown := all_shown(demonstrations):
                 self.add_demonstrations(shown)
 
     def _setup_model(self) -> None:

@@ -26,15 +26,18 @@ ROUNDING = 1e-3
 
 def all_shown(given: object) -> tuple[Demonstration, ...]:
     """Raises ConfigError for what is not demonstrations, one after the other."""
-    entries = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
-    shown = [each for each in entries or () if isinstance(each, Demonstration)]
-    if entries is None or len(shown) < len(entries):
-        got = given if entries is None else next(each for each in entries if not isinstance(each, Demonstration))
+    shown: tuple[Any, ...] = ()
+    wrong: list[object] = [given]
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        shown = tuple(given)
+        wrong = [each for each in shown if not isinstance(each, Demonstration)]
+    if wrong:
+        got = type(wrong[0]).__name__
         raise ConfigError(
-            f"demonstrations: got {type(got).__name__}, allowed: a list of Demonstration, or the Path of a journal "
-            "for add_demonstrations(path, encode=...)"
+            f"demonstrations: got {got}, allowed: a list of Demonstration, or the Path of a journal for "
+            "add_demonstrations(path, encode=...)"
         )
-    return tuple(shown)
+    return shown
 
 
 class TaughtAlgorithm(OffPolicyAlgorithm):
