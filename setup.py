@@ -8,6 +8,8 @@ from setuptools import Distribution, find_packages, setup
 
 PACKAGE = "robot_rlhf"
 HERE = Path(__file__).parent
+FOLDERS = (".", "sim", "hardware")
+"""Where import packages lie; those of `sim` and `hardware` have names that no user's folders have."""
 NODES = ("robot_sim", "policy", "learner", "operator", "recorder")
 
 
@@ -34,8 +36,9 @@ setup(
     version=version(),
     description="Teach a robot a skill, live: it practises, you take over and judge, and it learns while it runs.",
     license="Apache-2.0",
-    packages=find_packages(include=["robot_rlhf*", "sim*", "hardware*"]),
-    package_data={"robot_rlhf.console": ["static/*"], "sim": ["scenes/*.xml"]},
+    packages=[package for folder in FOLDERS for package in find_packages(folder, include=["robot_rlhf*"])],
+    package_dir={f"{PACKAGE}_{folder}": f"{folder}/{PACKAGE}_{folder}" for folder in ("sim", "hardware")},
+    package_data={"robot_rlhf.console": ["static/*"], "robot_rlhf_sim": ["scenes/*.xml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -29,7 +29,7 @@ from robot_rlhf.apps.train import train
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.runtime.evaluation import wilson_interval
 from robot_rlhf.timing import FakeClock
-from sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.disturbance import DisturbanceConfig
 
 RESULTS = Path(__file__).parent / "results" / "delay.jsonl"
 DELAYS = (0, 1, 2, 3)

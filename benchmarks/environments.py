@@ -36,8 +36,8 @@ from robot_rlhf.bridges.buffer import DeviceReplayBuffer
 from robot_rlhf.bridges.demonstrations import Demonstration
 from robot_rlhf.bridges.hindsight import DeviceHerReplayBuffer
 from robot_rlhf.bridges.settings import PLAIN_SAC, TAUGHT_SAC
-from sim.gymnasium_robot import SUCCESS_KEYS
-from sim.known_environments import facts_of
+from robot_rlhf_sim.gymnasium_robot import SUCCESS_KEYS
+from robot_rlhf_sim.known_environments import facts_of
 
 RESULTS = Path(__file__).parent / "results" / "environments.jsonl"
 ALGORITHMS = ("ours", "sb3", "loop")

@@ -28,7 +28,7 @@ from robot_rlhf.runtime.trainer import Trainer, TrainerConfig
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
-from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
 
 
 @dataclass(frozen=True)

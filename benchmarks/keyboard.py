@@ -23,8 +23,8 @@ from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.timing import FakeClock
-from sim.hands import KEY_SPEEDS, anticipated
-from sim.person import PEOPLE, PersonConfig
+from robot_rlhf_sim.hands import KEY_SPEEDS, anticipated
+from robot_rlhf_sim.person import PEOPLE, PersonConfig
 
 KEYS: Mapping[str, tuple[str, str]] = {
     "x": ("KeyW", "KeyS"),

@@ -25,7 +25,7 @@ from robot_rlhf.ports import Policy
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from sim.person import PEOPLE
+from robot_rlhf_sim.person import PEOPLE
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 SEED = 11

@@ -33,7 +33,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from sim.person import CAST, SimulatedPerson
+from robot_rlhf_sim.person import CAST, SimulatedPerson
 
 SEED = 100
 PUBLISHED = (

@@ -34,8 +34,8 @@ from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.runtime.exchange import read_news
 from robot_rlhf.safety.guard import GuardedRobot
-from sim.arm import SimArm
-from sim.graphics import prepare_graphics
+from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.graphics import prepare_graphics
 
 RESULTS = Path(__file__).parent / "results" / "ros.jsonl"
 TASK = "pick_cube"

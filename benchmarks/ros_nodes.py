@@ -20,12 +20,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from hardware.ros.bus_dds import URI, DdsBus, loopback
-from hardware.ros.messages import pose_of
-from hardware.ros.rcl_yaml import dumped
-from hardware.ros.topics import BOOL, DEFAULT, LATCHED, NEWEST, POSE, STRING, Topic
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
+from robot_rlhf_hardware.ros.bus_dds import URI, DdsBus, loopback
+from robot_rlhf_hardware.ros.messages import pose_of
+from robot_rlhf_hardware.ros.rcl_yaml import dumped
+from robot_rlhf_hardware.ros.topics import BOOL, DEFAULT, LATCHED, NEWEST, POSE, STRING, Topic
 
 TIMEOUT = 180.0
 

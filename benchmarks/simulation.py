@@ -43,7 +43,7 @@ from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from sim.tasks import PickCube
+from robot_rlhf_sim.tasks import PickCube
 
 REPEATS = 5
 CAMERAS = {"front": (128, 128), "wrist": (128, 128)}

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.fake import FakeRobot
 from robot_rlhf import datatypes
 from robot_rlhf.datatypes import (
     Action,
@@ -31,6 +30,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, ShapeError, UnknownNameError
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.conformance import assert_same_state, sample_meta, sample_observation, sample_steps
 from tests.draws import draws
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("robot_rlhf", "sim/robot_rlhf_sim", "hardware/robot_rlhf_hardware")
+PREFIX = "robot_rlhf_"
+"""What the import names of the folders sim and hardware begin with: no user's own folder is called so."""
 
 NOUNS = frozenset({"datatypes", "episode", "errors", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "ports", "timing"}
@@ -35,19 +38,20 @@ ONLY_IN = {"mujoco": {"sim"}, "rclpy": {"hardware"}, "cyclonedds": {"hardware"}}
 
 
 def sources() -> list[Path]:
-    return sorted(p for package in ("robot_rlhf", "sim", "hardware") for p in (ROOT / package).rglob("*.py"))
+    return sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
 
 
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts if parts[0] == "robot_rlhf" else parts[1:]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def layer_of(module: str) -> str | None:
-    """'safety' for robot_rlhf.safety.guard, 'sim' for sim.arm; None for what is not ours."""
+    """'safety' for robot_rlhf.safety.guard, 'sim' for robot_rlhf_sim.arm; None for what is not ours."""
     package, _, rest = module.partition(".")
-    if package in ("sim", "hardware"):
-        return package
+    if package.startswith(PREFIX):
+        return package.removeprefix(PREFIX)
     return rest.partition(".")[0] if package == "robot_rlhf" and rest else None
 
 
@@ -131,7 +135,7 @@ def test_above_the_bus_nobody_knows_a_middleware() -> None:
         "rclpy_messages": {"rosidl_runtime_py"},
         "rclpy_spin": {"rclpy"},
     }
-    for path in sorted((ROOT / "hardware" / "ros").glob("*.py")):
+    for path in sorted((ROOT / "hardware" / "robot_rlhf_hardware" / "ros").glob("*.py")):
         packages = {name.partition(".")[0] for name in imports_of(path, for_types=True)}
         known = packages & {"cyclonedds", "rclpy", "rosidl_runtime_py", "rcl_interfaces"}
         assert known <= allowed.get(path.stem, set()), path.name
@@ -142,7 +146,7 @@ def test_folders_that_would_shadow_others_are_no_packages() -> None:
     assert not (ROOT / "datasets" / "__init__.py").exists()
     assert not [path for path in sources() if path.name == "types.py"]
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["packages"] == ["robot_rlhf", "sim", "hardware"]
+    assert wheel["packages"] == list(FOLDERS)
 
 
 def test_names_are_nouns_of_the_domain() -> None:
@@ -154,13 +158,13 @@ def test_names_are_nouns_of_the_domain() -> None:
     ("module", "code", "refused"),
     [
         ("robot_rlhf.safety.guard", "from robot_rlhf.policy.actor import Actor", "robot_rlhf.policy.actor.Actor"),
-        ("robot_rlhf.runtime.loop", "import sim.arm", "sim.arm"),
-        ("robot_rlhf.runtime.loop", "def f():\n    from hardware import fake", "hardware.fake"),
+        ("robot_rlhf.runtime.loop", "import robot_rlhf_sim.arm", "robot_rlhf_sim.arm"),
+        ("robot_rlhf.runtime.loop", "def f():\n    from robot_rlhf_hardware import fake", "robot_rlhf_hardware.fake"),
         ("robot_rlhf.datatypes", "from robot_rlhf import ports", "robot_rlhf.ports"),
         ("robot_rlhf.safety.guard", "from ..policy import actor", "robot_rlhf.policy.actor"),
         ("robot_rlhf.learner.sac", "import mujoco", "mujoco"),
-        ("sim.arm", "from robot_rlhf.learner import sac", "robot_rlhf.learner.sac"),
-        ("sim.arm", "if TYPE_CHECKING:\n    import hardware.fake", "hardware.fake"),
+        ("robot_rlhf_sim.arm", "from robot_rlhf.learner import sac", "robot_rlhf.learner.sac"),
+        ("robot_rlhf_sim.arm", "if TYPE_CHECKING:\n    import robot_rlhf_hardware.fake", "robot_rlhf_hardware.fake"),
     ],
 )
 def test_the_check_finds_a_stranger(module: str, code: str, refused: str) -> None:
@@ -172,8 +176,8 @@ def test_the_check_finds_a_stranger(module: str, code: str, refused: str) -> Non
     ("module", "code"),
     [
         ("robot_rlhf.safety.guard", "from . import limits\nfrom robot_rlhf.ports import Robot\nimport torch"),
-        ("robot_rlhf.apps.train", "import sim.arm\nfrom robot_rlhf.runtime import loop"),
-        ("sim.arm", "import mujoco\nfrom robot_rlhf.safety.rotation import exp"),
+        ("robot_rlhf.apps.train", "import robot_rlhf_sim.arm\nfrom robot_rlhf.runtime import loop"),
+        ("robot_rlhf_sim.arm", "import mujoco\nfrom robot_rlhf.safety.rotation import exp"),
     ],
 )
 def test_the_check_lets_pass_what_is_allowed(module: str, code: str) -> None:

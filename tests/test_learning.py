@@ -9,7 +9,7 @@ import pytest
 
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.train import train
-from sim.tasks import Reach
+from robot_rlhf_sim.tasks import Reach
 
 
 def test_reach_is_learned(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 The checkpoint is ours (`robot-rlhf reward clip`), or with --clip MODEL:TAG any of open_clip, where weights can be had.
 States are those of the task `reach`: of each sentence it is known how far a state is from what it says (`gold`), and
-when it is true (sim/captions.py).
+when it is true (robot_rlhf_sim/captions.py).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.metrics import spearman
 from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.timing import FakeClock
-from sim.captions import BACK, CENTRE, RIGHT, facts_of
-from sim.situations import place_tool
+from robot_rlhf_sim.captions import BACK, CENTRE, RIGHT, facts_of
+from robot_rlhf_sim.situations import place_tool
 
 SIZE = 64
 ALPHAS = (0.0, 0.5)

@@ -38,8 +38,8 @@ from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from sim.graphics import prepare_graphics
-from sim.person import SimulatedPerson
+from robot_rlhf_sim.graphics import prepare_graphics
+from robot_rlhf_sim.person import SimulatedPerson
 
 log = logging.getLogger(__name__)
 

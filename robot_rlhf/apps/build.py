@@ -35,10 +35,10 @@ from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Clock, FakeClock
-from sim.disturbance import DisturbedRobot
-from sim.eyes import REMAINING
-from sim.person import PersonConfig, SimulatedPerson
-from sim.varied import SimTask, VariedTask
+from robot_rlhf_sim.disturbance import DisturbedRobot
+from robot_rlhf_sim.eyes import REMAINING
+from robot_rlhf_sim.person import PersonConfig, SimulatedPerson
+from robot_rlhf_sim.varied import SimTask, VariedTask
 
 GIVE_BACK_AFTER = 0.1
 """Seconds of hands off after which the policy drives again."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from robot_rlhf import __version__
 from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
-from sim.graphics import prepare_graphics
+from robot_rlhf_sim.graphics import prepare_graphics
 
 COMMANDS = {
     "session": "teach live: robot, learner, and your console in the browser",

@@ -26,9 +26,9 @@ from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
-from sim.disturbance import DisturbanceConfig
-from sim.person import PEOPLE, PersonConfig
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.person import PEOPLE, PersonConfig
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
 """Every task by name; another one is one more entry."""

@@ -26,9 +26,9 @@ from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, load_open_clip, preprocessed, save_clip
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.timing import FakeClock
-from sim import captions
-from sim.captions import Facts
-from sim.situations import episode, place_tool
+from robot_rlhf_sim import captions
+from robot_rlhf_sim.captions import Facts
+from robot_rlhf_sim.situations import episode, place_tool
 
 ATTRIBUTES = tuple(captions.PHRASES)
 CLEARANCE = {"reach": None, "pick_cube": 0.05, "peg_insert": 0.005}
@@ -303,7 +303,7 @@ def data_card(
 ) -> dict[str, Any]:
     """What the model was trained on, and how well it does on scenes it never saw."""
     return {
-        "what": "pictures of simulated scenes, and sentences made from the simulator's state (sim/captions.py)",
+        "what": "pictures of simulated scenes, and sentences made from the simulator's state (captions.py)",
         "tasks": list(options.tasks),
         "camera": options.camera,
         "image_size": options.image_size,

@@ -9,13 +9,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hardware.dynamixel import DynamixelJoints
-from hardware.leader_arm import LeaderArm, PolledJoints
-from hardware.spacemouse import SpaceMouse
 from robot_rlhf.apps.config import DeviceConfig
 from robot_rlhf.datatypes import ActionLayout, Situation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.ports import Monitor, Teleop
+from robot_rlhf_hardware.dynamixel import DynamixelJoints
+from robot_rlhf_hardware.leader_arm import LeaderArm, PolledJoints
+from robot_rlhf_hardware.spacemouse import SpaceMouse
 
 Forward = Callable[[NDArray[np.float64]], ArrayLike]
 """Joint positions, rad, (n,) to the tool's pose x, y, z, qw, qx, qy, qz (7,)."""

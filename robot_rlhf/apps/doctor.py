@@ -26,7 +26,7 @@ from robot_rlhf.apps.ros_host import HostOptions, read_options
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, RenderError, RobotRlhfError
 from robot_rlhf.timing import MonotonicClock
-from sim.graphics import prepare_graphics
+from robot_rlhf_sim.graphics import prepare_graphics
 
 PACKAGES = ("av", "gymnasium", "h5py", "matplotlib", "mcap", "mujoco", "numpy", "opencv-python", "pyarrow", "rich")
 PACKAGES += ("rosbags", "safetensors", "stable-baselines3", "tensorboard", "torch", "tyro")

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hardware.ros.bus import Bus
-from hardware.ros.checkup import Checkup, Duties, Finding
-from hardware.ros.nodes import POLICY
-from hardware.ros.parameters import read_parameters
-from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from robot_rlhf.apps.ros_host import HostOptions, open_bus, parameters_given
 from robot_rlhf.errors import ConfigError
+from robot_rlhf_hardware.ros.bus import Bus
+from robot_rlhf_hardware.ros.checkup import Checkup, Duties, Finding
+from robot_rlhf_hardware.ros.nodes import POLICY
+from robot_rlhf_hardware.ros.parameters import read_parameters
+from robot_rlhf_hardware.ros.settings import RobotSettings, limits_of, settings_of
 
 LOOK_EVERY = 0.1
 """Seconds of waiting at once, so that Ctrl-C is heard."""

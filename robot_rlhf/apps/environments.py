@@ -16,7 +16,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
-from sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.disturbance import DisturbanceConfig
 
 RENDER_SIZE = 256
 """Height and width of what `render` returns."""

@@ -16,7 +16,7 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import EpisodeKind, Phase, Situation
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.timing import FakeClock
-from sim.arm import SimArm, SimState
+from robot_rlhf_sim.arm import SimArm, SimState
 
 EVERY = 2
 """Control periods between two moments that are told of."""

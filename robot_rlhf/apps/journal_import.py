@@ -11,9 +11,6 @@ from typing import Annotated, Any, TypeVar, cast
 import tyro
 from rich.table import Table
 
-from hardware.ros.nodes import POLICY
-from hardware.ros.parameters import read_parameters
-from hardware.ros.settings import RobotSettings, limits_of, settings_of
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
@@ -34,6 +31,9 @@ from robot_rlhf.journal.datasets.importing import (
 from robot_rlhf.journal.datasets.layout import PickleLayout
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf_hardware.ros.nodes import POLICY
+from robot_rlhf_hardware.ros.parameters import read_parameters
+from robot_rlhf_hardware.ros.settings import RobotSettings, limits_of, settings_of
 
 NO_OUT = "journal import: --out is required: the folder of the journal to make; or --plan"
 

@@ -38,7 +38,7 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock, Rate
-from sim.arm import SimArm
+from robot_rlhf_sim.arm import SimArm
 
 RECENT = 1_200
 """Periods and inputs that the status is about: a minute's."""

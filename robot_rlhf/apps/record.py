@@ -16,7 +16,7 @@ from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.disturbance import DisturbanceConfig
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from hardware.ros.nodes import NODES
 from robot_rlhf.apps.ros_host import USAGE
 from robot_rlhf.errors import UnknownNameError
+from robot_rlhf_hardware.ros.nodes import NODES
 
 MODULES = {
     "robot_sim": "robot_rlhf.apps.ros_robot_sim",

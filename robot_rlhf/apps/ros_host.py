@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hardware.ros.bus import Bus, BusError
-from hardware.ros.rcl_yaml import Section, Value, for_node, merged, sections_of, value_of
 from robot_rlhf.errors import ConfigError
+from robot_rlhf_hardware.ros.bus import Bus, BusError
+from robot_rlhf_hardware.ros.rcl_yaml import Section, Value, for_node, merged, sections_of, value_of
 
 DOMAIN = "ROS_DOMAIN_ID"
 TWIN_LOOK = 2.0
@@ -168,7 +168,7 @@ def open_bus(options: HostOptions) -> Bus:
     if backend_of(options) == "rclpy":
         if not _installed("rclpy", "node"):
             raise ConfigError("--backend rclpy: ROS 2 is not sourced here (no rclpy); --backend dds needs no ROS")
-        module = importlib.import_module("hardware.ros.bus_rclpy")
+        module = importlib.import_module("robot_rlhf_hardware.ros.bus_rclpy")
         return module.RclpyBus(options.name, ros_arguments(options), parameters_given(options))
     if not _installed("cyclonedds", "core"):
         raise ConfigError("--backend dds needs Cyclone DDS: pip install 'robot-rlhf[ros-wire]' (Linux on x86-64)")
@@ -179,7 +179,7 @@ def open_bus(options: HostOptions) -> Bus:
         )
     if any(word in options.ros for word in ("--enclave", "-e")):
         raise ConfigError("--enclave: the dds backend knows no SROS2; --backend rclpy does")
-    dds = importlib.import_module("hardware.ros.bus_dds")
+    dds = importlib.import_module("robot_rlhf_hardware.ros.bus_dds")
     if options.loopback:
         dds.stay_on_this_machine()
     return dds.DdsBus(

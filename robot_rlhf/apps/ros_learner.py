@@ -9,10 +9,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from hardware.ros.nodes import LEARNER
 from robot_rlhf.apps import learner
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options
 from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf_hardware.ros.nodes import LEARNER
 
 
 def run(argv: Sequence[str]) -> int:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Protocol
 
-from hardware.ros.bus import BusError
-from hardware.ros.nodes import POLICY
 from robot_rlhf.apps.ros_host import (
     HostOptions,
     alone,
@@ -24,6 +22,8 @@ from robot_rlhf.apps.ros_host import (
     warn_of_strangers,
 )
 from robot_rlhf.apps.ros_policy import PolicyCore, summary_line
+from robot_rlhf_hardware.ros.bus import BusError
+from robot_rlhf_hardware.ros.nodes import POLICY
 
 INTERRUPTED = 130
 
@@ -64,7 +64,7 @@ def _hold_and_end(core: PolicyCore) -> None:
 
 def _with_rclpy(options: HostOptions) -> int:
     open_bus(options)  # says what is missing
-    module = importlib.import_module("hardware.ros.rclpy_host")
+    module = importlib.import_module("robot_rlhf_hardware.ros.rclpy_host")
     given = parameters_given(options)
     with module.LifecycleHost(options.name, ros_arguments(options), given, PolicyCore) as host:
         end_in_order(host)

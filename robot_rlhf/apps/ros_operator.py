@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hardware.ros.bus import Bus
-from hardware.ros.messages import joy_fields, twist_fields
-from hardware.ros.nodes import OPERATOR
-from hardware.ros.topics import OPERATOR_TOPICS, named
-from hardware.spacemouse import SpaceMouse
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.datatypes import ActionLayout
 from robot_rlhf.ports import Teleop
+from robot_rlhf_hardware.ros.bus import Bus
+from robot_rlhf_hardware.ros.messages import joy_fields, twist_fields
+from robot_rlhf_hardware.ros.nodes import OPERATOR
+from robot_rlhf_hardware.ros.topics import OPERATOR_TOPICS, named
+from robot_rlhf_hardware.spacemouse import SpaceMouse
 
 LAYOUT = ActionLayout(("x", "y", "z", "rx", "ry", "rz", "gripper"), np.ones(7, np.float32))
 BUTTONS = 16

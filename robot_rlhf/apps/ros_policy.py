@@ -14,15 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from hardware.ros.bus import Bus
-from hardware.ros.diagnostics import Diagnostics
-from hardware.ros.estop import EStop
-from hardware.ros.narrator import Narrator
-from hardware.ros.nodes import POLICY
-from hardware.ros.robot import WATCH_EVERY, RosRobot
-from hardware.ros.settings import RobotSettings, limits_of, settings_of
-from hardware.ros.task import RosTask, TaskSettings
-from hardware.ros.teleop import RosTeleop, TeleopSettings
 from robot_rlhf.apps.build import build_policy, software_versions
 from robot_rlhf.apps.devices import Monitors
 from robot_rlhf.apps.keeper import Keeper, described
@@ -53,7 +44,16 @@ from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequested
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Rate
-from sim.model_kinematics import ModelKinematics
+from robot_rlhf_hardware.ros.bus import Bus
+from robot_rlhf_hardware.ros.diagnostics import Diagnostics
+from robot_rlhf_hardware.ros.estop import EStop
+from robot_rlhf_hardware.ros.narrator import Narrator
+from robot_rlhf_hardware.ros.nodes import POLICY
+from robot_rlhf_hardware.ros.robot import WATCH_EVERY, RosRobot
+from robot_rlhf_hardware.ros.settings import RobotSettings, limits_of, settings_of
+from robot_rlhf_hardware.ros.task import RosTask, TaskSettings
+from robot_rlhf_hardware.ros.teleop import RosTeleop, TeleopSettings
+from robot_rlhf_sim.model_kinematics import ModelKinematics
 
 log = logging.getLogger(__name__)
 

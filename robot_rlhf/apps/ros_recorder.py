@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from mcap.records import Metadata
 
-from hardware.ros import wire
-from hardware.ros.bus import Bus
-from hardware.ros.nodes import RECORDER
-from hardware.ros.topics import DEFAULT, FIXED_FRAMES, IMAGE, SENSOR, Topic
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.mcapfile import McapFile, message_record
+from robot_rlhf_hardware.ros import wire
+from robot_rlhf_hardware.ros.bus import Bus
+from robot_rlhf_hardware.ros.nodes import RECORDER
+from robot_rlhf_hardware.ros.topics import DEFAULT, FIXED_FRAMES, IMAGE, SENSOR, Topic
 
 FILE = "bag_0.mcap"
 QUEUE, IMAGE_QUEUE = 1000, 50

@@ -12,9 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from hardware.ros.bus import Bus, Fields, Publisher
-from hardware.ros.frames import quaternion
-from hardware.ros.messages import (
+from robot_rlhf.apps.build import SimTask
+from robot_rlhf.apps.config import TASKS
+from robot_rlhf.apps.priority import stay_urgent
+from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
+from robot_rlhf.apps.ros_person import JoyPerson
+from robot_rlhf.apps.ros_transport import LatePublisher, Teller, Transport
+from robot_rlhf.datatypes import Command, Observation
+from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.safety import rotation
+from robot_rlhf_hardware.ros.bus import Bus, Fields, Publisher
+from robot_rlhf_hardware.ros.frames import quaternion
+from robot_rlhf_hardware.ros.messages import (
     Numbers,
     camera_info_fields,
     image_fields,
@@ -28,18 +37,9 @@ from hardware.ros.messages import (
     twist_stamped_fields,
     wrench_stamped_fields,
 )
-from hardware.ros.nodes import ROBOT_SIM
-from hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, ROBOT_SIM_TOPICS, named
-from robot_rlhf.apps.build import SimTask
-from robot_rlhf.apps.config import TASKS
-from robot_rlhf.apps.priority import stay_urgent
-from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
-from robot_rlhf.apps.ros_person import JoyPerson
-from robot_rlhf.apps.ros_transport import LatePublisher, Teller, Transport
-from robot_rlhf.datatypes import Command, Observation
-from robot_rlhf.errors import RobotRlhfError
-from robot_rlhf.safety import rotation
-from sim.arm import FINGER_TRAVEL, SimArm
+from robot_rlhf_hardware.ros.nodes import ROBOT_SIM
+from robot_rlhf_hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, ROBOT_SIM_TOPICS, named
+from robot_rlhf_sim.arm import FINGER_TRAVEL, SimArm
 
 FINGER = "finger_joint"
 """Joint that tells the opening: 0 closed, FINGER_TRAVEL open."""

@@ -13,7 +13,7 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
-from sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.disturbance import DisturbanceConfig
 
 
 def run_settings(values: dict[str, Any]) -> TrainConfig:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hardware.ros.rcl_yaml import dumped
 from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.ros_robot_sim import FINGER
 from robot_rlhf.timing import FakeClock
-from sim.arm import FINGER_TRAVEL
+from robot_rlhf_hardware.ros.rcl_yaml import dumped
+from robot_rlhf_sim.arm import FINGER_TRAVEL
 
 
 def stand_in_parameters(task: str, *, person: str = "attentive") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hardware.ros.bus import Fields
+from robot_rlhf_hardware.ros.bus import Fields
 
 
 class Teller(Protocol):

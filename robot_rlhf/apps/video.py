@@ -19,7 +19,7 @@ from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.timing import FakeClock
 
 if TYPE_CHECKING:
-    from sim.arm import SimArm
+    from robot_rlhf_sim.arm import SimArm
 
 Picture = NDArray[np.uint8]
 TILE = 240

@@ -31,7 +31,7 @@ from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
-from sim.person import PEOPLE, PersonConfig
+from robot_rlhf_sim.person import PEOPLE, PersonConfig
 
 CONFIGS = st.builds(
     dataclasses.replace,

@@ -17,8 +17,8 @@ from robot_rlhf.learner.contrastive import ContrastiveConfig
 from robot_rlhf.rewards.clip import ClipEncoder
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.timing import FakeClock
-from sim import captions
-from sim.tasks import Reach
+from robot_rlhf_sim import captions
+from robot_rlhf_sim.tasks import Reach
 
 open_clip = pytest.importorskip("open_clip")
 

@@ -17,7 +17,7 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.disturbance import DisturbanceConfig
 from tests.journal.sessions import make_episode, make_spec, tell
 
 DATASETS = Path(__file__).parents[2] / "datasets"

@@ -11,12 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from hardware.ros.messages import ENCODINGS, image_of
-from hardware.ros.nodes import POLICY
-from hardware.ros.parameters import read_parameters
-from hardware.ros.senses import fitted as fitted_live
-from hardware.ros.settings import RobotSettings, limits_of, settings_of
-from hardware.ros.topics import POLICY_TOPICS
 from robot_rlhf.apps.build import build_features, build_policy, build_trainer
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import defaults_for
@@ -32,6 +26,12 @@ from robot_rlhf.journal.reader import episodes, journal_spec, replay_into
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline
+from robot_rlhf_hardware.ros.messages import ENCODINGS, image_of
+from robot_rlhf_hardware.ros.nodes import POLICY
+from robot_rlhf_hardware.ros.parameters import read_parameters
+from robot_rlhf_hardware.ros.senses import fitted as fitted_live
+from robot_rlhf_hardware.ros.settings import RobotSettings, limits_of, settings_of
+from robot_rlhf_hardware.ros.topics import POLICY_TOPICS
 from tests.journal.teleop_bags import SPEED, TURN, Drive, image, number, pose, write_bag
 
 ROBOT = """

@@ -12,11 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.messages import pose_of, pose_stamped_fields
-from hardware.ros.nodes import NODES
-from hardware.ros.outputs import GripperOutput
-from hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import ConsoleConfig
 from robot_rlhf.apps.ros_policy import PolicyCore
@@ -29,6 +24,11 @@ from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, W
 from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError, UnknownNameError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
+from robot_rlhf_hardware.ros.messages import pose_of, pose_stamped_fields
+from robot_rlhf_hardware.ros.nodes import NODES
+from robot_rlhf_hardware.ros.outputs import GripperOutput
+from robot_rlhf_hardware.ros.rcl_yaml import parameters_of
 from tests.apps.weights import random_weights
 from tests.console.certificates import make_certificate
 from tests.hardware.ros.graphs import settings

@@ -18,9 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware.ros.rcl_yaml import dumped
-from hardware.ros.settings import limits_of
-from hardware.ros.topics import DEFAULT, NEWEST, STRING, Topic
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
@@ -33,11 +30,14 @@ from robot_rlhf.runtime.seeds import generators
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.ros.rcl_yaml import dumped
+from robot_rlhf_hardware.ros.settings import limits_of
+from robot_rlhf_hardware.ros.topics import DEFAULT, NEWEST, STRING, Topic
 from tests.apps.weights import random_weights
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
-from hardware.ros.bus_dds import URI, DdsBus, loopback
+from robot_rlhf_hardware.ros.bus_dds import URI, DdsBus, loopback
 
 ROOT = Path(__file__).parents[2]
 DOMAIN = 0

@@ -14,13 +14,13 @@ import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
-from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.messages import joint_state_fields, joy_fields, transform_fields
-from hardware.ros.topics import DEFAULT, JOINT_STATE, JOY, POLICY_TOPICS, TF, Topic
 from robot_rlhf.apps.ros_operator import LAYOUT, Publisher
 from robot_rlhf.apps.ros_recorder import Recorder
 from robot_rlhf.datatypes import Action, HumanInput
 from robot_rlhf.errors import ConfigError, JournalError
+from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
+from robot_rlhf_hardware.ros.messages import joint_state_fields, joy_fields, transform_fields
+from robot_rlhf_hardware.ros.topics import DEFAULT, JOINT_STATE, JOY, POLICY_TOPICS, TF, Topic
 
 ENTRIES = (f"joint_states:{JOINT_STATE}", f"joy:{JOY}")
 

@@ -53,6 +53,6 @@ def test_there_is_no_other_console_and_no_markup() -> None:
         assert "rich.markup" not in text, file  # what is not read as markup must not be escaped either
 
 
-@pytest.mark.parametrize("package", ["robot_rlhf", "sim", "hardware"])
-def test_types_are_shipped(package: str) -> None:
-    assert (APPS.parents[1] / package / "py.typed").is_file()
+@pytest.mark.parametrize("folder", ["robot_rlhf", "sim/robot_rlhf_sim", "hardware/robot_rlhf_hardware"])
+def test_types_are_shipped(folder: str) -> None:
+    assert (APPS.parents[1] / folder / "py.typed").is_file()

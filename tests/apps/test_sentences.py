@@ -32,7 +32,7 @@ from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
-from sim.tasks import Reach
+from robot_rlhf_sim.tasks import Reach
 from tests.runtime.runs import earned, tiny
 
 open_clip = pytest.importorskip("open_clip")

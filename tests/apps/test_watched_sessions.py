@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import robot_rlhf.apps.environments  # noqa: F401 - makes the environments known
-from hardware.fake import FakeRobot
 from robot_rlhf.apps import arm, build, ros_policy
 from robot_rlhf.apps.config import write_yaml
 from robot_rlhf.apps.run_folder import RunFolder
@@ -27,6 +26,7 @@ from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import EndRequestedError, Station
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock, Rate
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.apps.test_ros_policy import World
 from tests.apps.watched import WatchedGuard, judge, watch
 from tests.apps.weights import random_weights

@@ -30,8 +30,8 @@ from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
-from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
-from sim.tasks import Reach
+from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from robot_rlhf_sim.tasks import Reach
 
 
 def run(env: gymnasium.Env[Any, Any], steps: int, seed: int | None = None) -> list[Any]:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from hardware.dynamixel import DynamixelJoints
-from hardware.leader_arm import JointReader
-from hardware.teleop import DeviceError
 from robot_rlhf.errors import InvalidValueError, ShapeError
+from robot_rlhf_hardware.dynamixel import DynamixelJoints
+from robot_rlhf_hardware.leader_arm import JointReader
+from robot_rlhf_hardware.teleop import DeviceError
 
 pytest.importorskip("dynamixel_sdk", reason="the extra 'leader' is not installed")
 

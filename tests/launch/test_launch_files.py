@@ -13,15 +13,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hardware.ros.nodes import NODES, POLICY
-from hardware.ros.parameters import TYPES, read_parameters
-from hardware.ros.rcl_yaml import parameters_of, sections_of
-from hardware.ros.settings import RobotSettings, limits_of, settings_of
-from hardware.ros.task import TaskSettings
 from robot_rlhf import __version__
 from robot_rlhf.apps import ros
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
-from sim.tasks import PickCube
+from robot_rlhf_hardware.ros.nodes import NODES, POLICY
+from robot_rlhf_hardware.ros.parameters import TYPES, read_parameters
+from robot_rlhf_hardware.ros.rcl_yaml import parameters_of, sections_of
+from robot_rlhf_hardware.ros.settings import RobotSettings, limits_of, settings_of
+from robot_rlhf_hardware.ros.task import TaskSettings
+from robot_rlhf_sim.tasks import PickCube
 from tests.launch.recorded import Call, Transition, load, of_kind
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import Batch, CommandLayout, RobotSpec, Source
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
@@ -26,6 +25,7 @@ from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
 from robot_rlhf.policy.vectors import LARGEST, Difference, VectorView, find_differences
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.conformance import sample_observation
 from tests.draws import draws
 

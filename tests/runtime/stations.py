@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import (
     Action,
     Button,
@@ -30,6 +29,7 @@ from robot_rlhf.runtime.seeds import generators
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock, Rate
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.safety.laws import LOOSE
 
 Hand = Action | Button | None

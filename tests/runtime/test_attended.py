@@ -42,7 +42,7 @@ from robot_rlhf.runtime.station import EndRequestedError, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from sim.tasks import PickCube
+from robot_rlhf_sim.tasks import PickCube
 from tests.runtime.stations import GO, LEFT, Listener, Rig, Script, run_station, wish
 
 PRESS = {button: HumanInput(None, frozenset({button})) for button in Button}

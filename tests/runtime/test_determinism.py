@@ -20,7 +20,7 @@ from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.checkpoint import read_checkpoint, read_snapshot
-from sim.tasks import Reach
+from robot_rlhf_sim.tasks import Reach
 from tests.runtime.runs import earned, practice, tiny
 from tests.waits import CEILING
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_checkpoint
@@ -33,6 +32,7 @@ from robot_rlhf.runtime.exchange import (
 )
 from robot_rlhf.runtime.learner_process import LearnerProcess
 from robot_rlhf.timing import FakeClock, MonotonicClock
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.runtime.stations import Rig
 from tests.waits import until as eventually
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import (
     Driver,
     EpisodeEnd,
@@ -32,6 +31,7 @@ from robot_rlhf.runtime.practice_monitor import PracticeMonitor, Verdict
 from robot_rlhf.runtime.practice_weights import STANDINGS, Standings, Weights, read_standings, write_standings
 from robot_rlhf.runtime.seeds import generators
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.conformance import SubscriberConformance, sample_steps
 from tests.runtime.stations import LEFT, Hands, Rig
 

@@ -17,7 +17,7 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
-from sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.disturbance import DisturbanceConfig
 from tests.runtime.stations import Script, wish
 from tests.runtime.test_attended import DRIVE, OFF, PRESS, back_to, rig_of
 

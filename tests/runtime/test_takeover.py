@@ -16,9 +16,9 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import Guarded, GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock
-from sim.eyes import REMAINING
-from sim.person import PersonConfig, SimulatedPerson
-from sim.tasks import PickCube, Reach
+from robot_rlhf_sim.eyes import REMAINING
+from robot_rlhf_sim.person import PersonConfig, SimulatedPerson
+from robot_rlhf_sim.tasks import PickCube, Reach
 from tests.runtime.stations import Listener, run_station
 from tests.safety.laws import Laws
 

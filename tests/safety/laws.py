@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import Action, ActionLayout, Observation
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.guard import Guarded, GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 
 PERIOD = 0.05
 EPS = 1e-6

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import Action, ActionLayout, Command, CommandLayout, Observation, RobotSpec
 from robot_rlhf.errors import FaultLatchedError, RobotError
 from robot_rlhf.ports import Robot
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits, ToolLimits
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.safety.oracle import Oracle, turned
 
 Operation = tuple[str, tuple[float, ...]]

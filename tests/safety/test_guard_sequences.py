@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.fake import HOME
 from robot_rlhf.datatypes import Action
 from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf_hardware.fake import HOME
 from tests.safety.laws import LIMITS
 from tests.safety.sequences import OPERATIONS, SETUP_SIZE, Operation, Player, Setup, drawn, drawn_setup, setup_of
 

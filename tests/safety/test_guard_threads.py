@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hardware.fake import FakeRobot
 from robot_rlhf.datatypes import Action, Command, GuardEvent
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 from tests.safety.laws import LIMITS, PERIOD
 
 GO = Action(np.array([0.5, 0.0, 0.0, 0.0, 1.0], np.float32))

@@ -9,8 +9,8 @@ from robot_rlhf.datatypes import Command, Observation
 from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError
 from robot_rlhf.ports import Robot, Task
 from robot_rlhf.timing import FakeClock, MonotonicClock
-from sim.arm import CONTROL_PERIOD, SPEED_MAX, SimArm, SimState
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.arm import CONTROL_PERIOD, SPEED_MAX, SimArm, SimState
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 from tests.conformance import RobotConformance, TaskConformance, assert_same_state
 
 TASKS = (Reach, PickCube, PegInsert)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from robot_rlhf.errors import UnknownNameError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from sim import captions
-from sim.situations import episode, place_tool
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim import captions
+from robot_rlhf_sim.situations import episode, place_tool
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 from tests.draws import draws
 
 FACTS = st.fixed_dictionaries({a: st.sampled_from(sorted(values)) for a, values in captions.PHRASES.items()})

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from robot_rlhf.datatypes import Action, Button, EpisodeKind, Observation
-from sim.eyes import REMAINING, Spells
-from sim.person import CAST, PEOPLE, PersonConfig, SimulatedPerson
+from robot_rlhf_sim.eyes import REMAINING, Spells
+from robot_rlhf_sim.person import CAST, PEOPLE, PersonConfig, SimulatedPerson
 from tests.sim.scene import STEADY, Scene, bursts, drives, first
 
 PERIOD = 0.05

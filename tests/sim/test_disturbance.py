@@ -16,10 +16,10 @@ from robot_rlhf.datatypes import Action, Command, Observation
 from robot_rlhf.errors import ConfigError, RobotError
 from robot_rlhf.ports import GoldTask, Restorable, Robot, Task
 from robot_rlhf.timing import FakeClock
-from sim.disturbance import DisturbanceConfig, DisturbedRobot, Line
-from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
-from sim.tasks import PickCube, Reach
-from sim.varied import VariedTask
+from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot, Line
+from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from robot_rlhf_sim.tasks import PickCube, Reach
+from robot_rlhf_sim.varied import VariedTask
 from tests.conformance import RobotConformance, TaskConformance, assert_same_state
 from tests.draws import draws
 

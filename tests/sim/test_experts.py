@@ -13,8 +13,8 @@ from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import Policy
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from sim.rotation import POINTING_DOWN, multiply
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.rotation import POINTING_DOWN, multiply
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 CASES = (
     (Reach, {}, 0.0),

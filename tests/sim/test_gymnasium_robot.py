@@ -22,8 +22,8 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
-from sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
-from sim.known_environments import EnvironmentFacts, facts_of
+from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from robot_rlhf_sim.known_environments import EnvironmentFacts, facts_of
 from tests.conformance import RobotConformance, TaskConformance, sample_meta
 
 

@@ -14,9 +14,9 @@ from robot_rlhf.console.frames import View
 from robot_rlhf.console.page_input import PageInput
 from robot_rlhf.datatypes import ActionLayout
 from robot_rlhf.timing import FakeClock
-from sim.hands import KEY_SPEEDS, KEYS_AT_ONCE, TOO_SMALL, Hands, anticipated
-from sim.rotation import difference
-from sim.tasks import PegInsert, PickCube
+from robot_rlhf_sim.hands import KEY_SPEEDS, KEYS_AT_ONCE, TOO_SMALL, Hands, anticipated
+from robot_rlhf_sim.rotation import difference
+from robot_rlhf_sim.tasks import PegInsert, PickCube
 
 PERIOD = 0.05
 NAMES = ("x", "y", "z", "rx", "ry", "rz", "gripper")

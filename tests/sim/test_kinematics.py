@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sim.arm import load_world
-from sim.kinematics import HOME, JOINTS, ToolKinematics
-from sim.rotation import canonical, difference, exp, multiply, rotate
+from robot_rlhf_sim.arm import load_world
+from robot_rlhf_sim.kinematics import HOME, JOINTS, ToolKinematics
+from robot_rlhf_sim.rotation import canonical, difference, exp, multiply, rotate
 from tests.draws import draws
 
 # a (m), d (m), alpha (rad) of the modified Denavit-Hartenberg convention (Craig), as published for the arm.

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from robot_rlhf.errors import ConfigError
-from sim.kinematics import HOME
-from sim.model_kinematics import ModelKinematics
+from robot_rlhf_sim.kinematics import HOME
+from robot_rlhf_sim.model_kinematics import ModelKinematics
 
-ARM = Path(__file__).parents[2] / "sim" / "scenes" / "arm.xml"
+ARM = Path(__file__).parents[2] / "sim" / "robot_rlhf_sim" / "scenes" / "arm.xml"
 JOINTS = [f"joint{i + 1}" for i in range(7)]
 
 INERTIA = '<inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'

@@ -12,7 +12,7 @@ import pytest
 from robot_rlhf.datatypes import Command
 from robot_rlhf.errors import InvalidValueError, RenderError, UnknownNameError
 from robot_rlhf.timing import FakeClock
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 BOTH = {"front": (96, 128), "wrist": (64, 64)}
 

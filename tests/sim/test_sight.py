@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from robot_rlhf.console.guides import Projection
 from robot_rlhf.timing import FakeClock
-from sim.situations import place_tool
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.situations import place_tool
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 SIZE = (120, 160)
 CAMERAS = ("front", "side", "wrist")

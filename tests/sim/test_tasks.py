@@ -12,8 +12,8 @@ from robot_rlhf.datatypes import Action
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from sim.rotation import yaw
-from sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.rotation import yaw
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 
 def test_cubes_fill_their_region_and_yaw_is_reduced_by_symmetry() -> None:

@@ -13,10 +13,10 @@ from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for
 from robot_rlhf.datatypes import Observation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.timing import FakeClock
-from sim.disturbance import DisturbanceConfig, DisturbedRobot
-from sim.tasks import PickCube
-from sim.variation import DRAWS, FRICTION, MASS, PERCEPTION, SIZE
-from sim.varied import VariedTask
+from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
+from robot_rlhf_sim.tasks import PickCube
+from robot_rlhf_sim.variation import DRAWS, FRICTION, MASS, PERCEPTION, SIZE
+from robot_rlhf_sim.varied import VariedTask
 from tests.conformance import TaskConformance, assert_same_state
 
 PICTURES = {"front": (16, 16), "wrist": (16, 16)}

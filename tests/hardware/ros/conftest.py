@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from hardware.ros.bus import Bus
 from robot_rlhf.apps.ros_host import HostOptions, ros_arguments
+from robot_rlhf_hardware.ros.bus import Bus
 from tests.hardware.ros.processes import DOMAINS, FarSide
 
 
@@ -35,7 +35,7 @@ class JoinDds:
     def __call__(
         self, name: str, namespace: str = "", remaps: Mapping[str, str] | None = None
     ) -> AbstractContextManager[Bus]:
-        from hardware.ros.bus_dds import DdsBus
+        from robot_rlhf_hardware.ros.bus_dds import DdsBus
 
         return DdsBus(name, domain=self._domain, namespace=namespace, remaps=remaps)
 
@@ -48,7 +48,7 @@ class JoinRclpy:
     def __call__(
         self, name: str, namespace: str = "", remaps: Mapping[str, str] | None = None
     ) -> AbstractContextManager[Bus]:
-        from hardware.ros.bus_rclpy import RclpyBus
+        from robot_rlhf_hardware.ros.bus_rclpy import RclpyBus
 
         arguments = ros_arguments(HostOptions(name, namespace=namespace, remaps=dict(remaps or {})))
         bus: Any = RclpyBus(name, arguments)
@@ -58,7 +58,7 @@ class JoinRclpy:
 @pytest.fixture
 def domain(monkeypatch: pytest.MonkeyPatch) -> int:
     pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
-    from hardware.ros.bus_dds import URI, loopback
+    from robot_rlhf_hardware.ros.bus_dds import URI, loopback
 
     monkeypatch.setenv(URI, loopback(uuid.uuid4().hex))  # whoever tests beside us on this machine is not met
     return next(DOMAINS)
@@ -69,7 +69,7 @@ def join(request: pytest.FixtureRequest, domain: int, monkeypatch: pytest.Monkey
     if request.param == "dds":
         return JoinDds(domain)
     pytest.importorskip("rclpy.node", reason="ROS 2 is not sourced here")
-    from hardware.ros.bus_dds import URI, loopback
+    from robot_rlhf_hardware.ros.bus_dds import URI, loopback
 
     monkeypatch.setenv(URI, loopback())
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hardware.ros.bus_dds import DdsBus, stay_on_this_machine
-from hardware.ros.topics import NEWEST, POLICY_TOPICS, TRIGGER, Topic, named
+from robot_rlhf_hardware.ros.bus_dds import DdsBus, stay_on_this_machine
+from robot_rlhf_hardware.ros.topics import NEWEST, POLICY_TOPICS, TRIGGER, Topic, named
 from tests.hardware.ros.graphs import HOME, FakeArm, mirrored
 
 

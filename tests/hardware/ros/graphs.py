@@ -7,19 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from hardware.ros.bus import Bus
-from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.messages import (
+from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf_hardware.ros.bus import Bus
+from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
+from robot_rlhf_hardware.ros.messages import (
     image_fields,
     joint_state_fields,
     pose_of,
     pose_stamped_fields,
     wrench_stamped_fields,
 )
-from hardware.ros.robot import RosRobot
-from hardware.ros.settings import RobotSettings
-from hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, POLICY_TOPICS, ROBOT_SIM_TOPICS, Topic, named
-from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf_hardware.ros.robot import RosRobot
+from robot_rlhf_hardware.ros.settings import RobotSettings
+from robot_rlhf_hardware.ros.topics import (
+    GRIPPER_GOAL,
+    PARALLEL_GRIPPER_GOAL,
+    POLICY_TOPICS,
+    ROBOT_SIM_TOPICS,
+    Topic,
+    named,
+)
 
 NAMES = ("shoulder", "elbow", "wrist")
 HOME = (0.5, 0.0, 0.2, 0.0, 1.0, 0.0, 0.0)

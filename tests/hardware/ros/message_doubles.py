@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hardware.ros import wire
+from robot_rlhf_hardware.ros import wire
 
 _PYTHON: dict[str, type] = {"string": str, "bool": bool, "float32": float, "float64": float, "byte": bytes}
 _CALLED = {"float32": "float", "float64": "double", "bool": "boolean", "byte": "octet"}

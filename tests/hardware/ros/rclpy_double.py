@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from hardware.ros.bus import qualified
-from hardware.ros.rcl_yaml import Section as YamlSection
-from hardware.ros.rcl_yaml import for_node, merged, sections_of, value_of
+from robot_rlhf_hardware.ros.bus import qualified
+from robot_rlhf_hardware.ros.rcl_yaml import Section as YamlSection
+from robot_rlhf_hardware.ros.rcl_yaml import for_node, merged, sections_of, value_of
 from tests.hardware.ros import message_doubles
 
 
@@ -530,5 +530,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> World:
         module.__dict__.update(values)
         monkeypatch.setitem(sys.modules, name, module)
     for name in ("bus_rclpy", "rclpy_graph", "rclpy_host", "rclpy_messages", "rclpy_spin"):
-        monkeypatch.delitem(sys.modules, f"hardware.ros.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"robot_rlhf_hardware.ros.{name}", raising=False)
     return world

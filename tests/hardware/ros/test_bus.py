@@ -15,13 +15,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hardware.ros.bus import BusError
-from hardware.ros.robot import RosRobot
-from hardware.ros.topics import DEFAULT, DIAGNOSTICS, POLICY_TOPICS, STRING, Topic, named
 from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.errors import FaultLatchedError, RobotError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import MonotonicClock, Rate
+from robot_rlhf_hardware.ros.bus import BusError
+from robot_rlhf_hardware.ros.robot import RosRobot
+from robot_rlhf_hardware.ros.topics import DEFAULT, DIAGNOSTICS, POLICY_TOPICS, STRING, Topic, named
 from tests.apps.watched import WatchedGuard, judge
 from tests.hardware.ros.conftest import Join
 from tests.hardware.ros.graphs import GRIPPER_ACTIONS
@@ -29,7 +29,7 @@ from tests.hardware.ros.processes import PATIENT, ROOT, SETTINGS, TIMEOUT, FarSi
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
-from hardware.ros.bus_dds import DdsBus
+from robot_rlhf_hardware.ros.bus_dds import DdsBus
 
 
 def test_closed_loop_pictures_and_service(join: Join, far_side: FarSide) -> None:
@@ -131,7 +131,7 @@ def test_a_killed_policy_leaves_the_robots_state_readable(join: Join, domain: in
     script = (
         "import os, signal\n"
         "from tests.hardware.ros.conftest import JoinDds, JoinRclpy\n"
-        "from hardware.ros.robot import RosRobot\n"
+        "from robot_rlhf_hardware.ros.robot import RosRobot\n"
         "from tests.hardware.ros.graphs import LIMITS, settings\n"
         f"bus = {joined}('policy').__enter__()\n"
         "robot = RosRobot(bus, settings(state_age_max=20.0, scene_age_max=20.0), LIMITS)\n"

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from hardware.ros.bus import BusError
-from hardware.ros.messages import transform_fields
-from hardware.ros.topics import FIXED_FRAMES, POLICY_TOPICS, STRING, TF, Topic, named
+from robot_rlhf_hardware.ros.bus import BusError
+from robot_rlhf_hardware.ros.messages import transform_fields
+from robot_rlhf_hardware.ros.topics import FIXED_FRAMES, POLICY_TOPICS, STRING, TF, Topic, named
 from tests.hardware.ros.processes import TIMEOUT, FarSide, wait_for
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 
 from cyclonedds.core import DDSException
 
-from hardware.ros.bus_dds import DdsBus
+from robot_rlhf_hardware.ros.bus_dds import DdsBus
 
 
 def test_who_leaves_is_gone_though_somebody_holds_on_to_it(domain: int) -> None:

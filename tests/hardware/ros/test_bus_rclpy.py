@@ -13,16 +13,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware.ros import messages as m
-from hardware.ros import topics as t
-from hardware.ros.bus import BusError
-from hardware.ros.diagnostics import Level, Status, status_fields
-from hardware.ros.outputs import GripperOutput
-from hardware.ros.parameters import Parameter
-from hardware.ros.robot import RosRobot
-from hardware.ros.topics import COMMAND, FIXED_FRAMES, LATCHED, POLICY_TOPICS, STRING, TF, TRIGGER, Topic, named
 from robot_rlhf.datatypes import Command
 from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
+from robot_rlhf_hardware.ros import messages as m
+from robot_rlhf_hardware.ros import topics as t
+from robot_rlhf_hardware.ros.bus import BusError
+from robot_rlhf_hardware.ros.diagnostics import Level, Status, status_fields
+from robot_rlhf_hardware.ros.outputs import GripperOutput
+from robot_rlhf_hardware.ros.parameters import Parameter
+from robot_rlhf_hardware.ros.robot import RosRobot
+from robot_rlhf_hardware.ros.topics import (
+    COMMAND,
+    FIXED_FRAMES,
+    LATCHED,
+    POLICY_TOPICS,
+    STRING,
+    TF,
+    TRIGGER,
+    Topic,
+    named,
+)
 from tests.hardware.ros import rclpy_double
 from tests.hardware.ros.graphs import GRIPPER_ACTIONS, HOME, FakeArm, settings
 from tests.hardware.ros.processes import DOMAINS, PATIENT, SETTINGS, wait_for
@@ -40,7 +50,7 @@ PARAMETERS = (
 def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Makes a bus, or what else a module over rclpy holds, on the double and on rclpy itself."""
     for name in OURS:
-        sys.modules.pop(f"hardware.ros.{name}", None)
+        sys.modules.pop(f"robot_rlhf_hardware.ros.{name}", None)
     if request.param == "double":
         rclpy_double.install(monkeypatch)
     else:
@@ -50,11 +60,13 @@ def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
     def made(*arguments: Any, kind: str = "bus_rclpy.RclpyBus", **named_arguments: Any) -> Any:
         module, _, member = kind.partition(".")
-        return getattr(importlib.import_module(f"hardware.ros.{module}"), member)(*arguments, **named_arguments)
+        return getattr(importlib.import_module(f"robot_rlhf_hardware.ros.{module}"), member)(
+            *arguments, **named_arguments
+        )
 
     yield made
     for name in OURS:
-        sys.modules.pop(f"hardware.ros.{name}", None)
+        sys.modules.pop(f"robot_rlhf_hardware.ros.{name}", None)
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +151,7 @@ def test_what_is_raised_in_the_executor_does_not_end_it(make: Callable[..., Any]
         raise RuntimeError("on purpose")
 
     with make("policy") as bus:
-        steady = importlib.import_module("hardware.ros.bus_rclpy")._STEADY
+        steady = importlib.import_module("robot_rlhf_hardware.ros.bus_rclpy")._STEADY
         bus._node.create_timer(0.01, fail, clock=steady)  # as rclpy's own: not one of those that the bus guards
         bus.timer(0.01, lambda: ticks.append(1))
         wait_for(lambda: len(raised) > 5 and len(ticks) > 5)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.checkup import Checkup, Duties, Finding
-from hardware.ros.messages import image_fields, joint_state_fields, joy_fields, pose_stamped_fields
-from hardware.ros.topics import BOOL, DEFAULT, LATCHED, POLICY_TOPICS, Topic, named
+from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
+from robot_rlhf_hardware.ros.checkup import Checkup, Duties, Finding
+from robot_rlhf_hardware.ros.messages import image_fields, joint_state_fields, joy_fields, pose_stamped_fields
+from robot_rlhf_hardware.ros.topics import BOOL, DEFAULT, LATCHED, POLICY_TOPICS, Topic, named
 from tests.hardware.ros.graphs import LIMITS, SETTINGS, FakeArm, mirrored
 
 CAMERA = replace(SETTINGS, cameras=("front",))

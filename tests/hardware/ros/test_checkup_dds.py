@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hardware.ros.checkup import Finding
-from hardware.ros.rcl_yaml import dumped
 from robot_rlhf.apps.doctor_ros import checks_of_robot
 from robot_rlhf.apps.ros_host import HostOptions, read_options
 from robot_rlhf.errors import ConfigError
+from robot_rlhf_hardware.ros.checkup import Finding
+from robot_rlhf_hardware.ros.rcl_yaml import dumped
 from tests.hardware.ros.graphs import LIMITS, SETTINGS
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")

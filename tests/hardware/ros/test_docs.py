@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hardware.ros.nodes import POLICY
-from hardware.ros.topics import POLICY_TOPICS, Topic
 from robot_rlhf.apps.doctor import DoctorOptions
+from robot_rlhf_hardware.ros.nodes import POLICY
+from robot_rlhf_hardware.ros.topics import POLICY_TOPICS, Topic
 
 TEXT = (Path(__file__).parents[3] / "docs" / "ros2.md").read_text()
 DIRECTION = {"publisher": "out", "subscription": "in", "service": "service", "client": "calls"}

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.ros import messages as m
-from hardware.ros import topics as t
-from hardware.ros import wire
 from robot_rlhf.errors import InvalidValueError, ShapeError
 from robot_rlhf.safety import rotation
+from robot_rlhf_hardware.ros import messages as m
+from robot_rlhf_hardware.ros import topics as t
+from robot_rlhf_hardware.ros import wire
 
 
 def sent(msgtype: str, fields: dict[str, Any]) -> Any:

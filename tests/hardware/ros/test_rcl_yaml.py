@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.ros.nodes import NODES
-from hardware.ros.parameters import TYPES, read_parameters
-from hardware.ros.rcl_yaml import Section, dumped, for_node, merged, parameters_of, scalar_of, sections_of, value_of
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given, read_options, ros_arguments
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from robot_rlhf.errors import ConfigError
+from robot_rlhf_hardware.ros.nodes import NODES
+from robot_rlhf_hardware.ros.parameters import TYPES, read_parameters
+from robot_rlhf_hardware.ros.rcl_yaml import (
+    Section,
+    dumped,
+    for_node,
+    merged,
+    parameters_of,
+    scalar_of,
+    sections_of,
+    value_of,
+)
 
 LAUNCH = Path(__file__).parents[3] / "launch"
 FILES: dict[str, str] = {path.name: path.read_text() for path in sorted(LAUNCH.glob("*.yaml"))}

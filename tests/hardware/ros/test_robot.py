@@ -9,10 +9,15 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from hardware.ros import topics as t
-from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.diagnostics import Diagnostics, Level
-from hardware.ros.messages import (
+from robot_rlhf.datatypes import Action, Command
+from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError
+from robot_rlhf.ports import Robot
+from robot_rlhf.safety import rotation
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf_hardware.ros import topics as t
+from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
+from robot_rlhf_hardware.ros.diagnostics import Diagnostics, Level
+from robot_rlhf_hardware.ros.messages import (
     joint_state_fields,
     pose_of,
     pose_stamped_fields,
@@ -20,14 +25,9 @@ from hardware.ros.messages import (
     transform_fields,
     twist_of,
 )
-from hardware.ros.robot import WATCH_EVERY, RosRobot
-from hardware.ros.settings import limits_of, settings_of
-from hardware.ros.topics import FIXED_FRAMES, NEWEST, Qos
-from robot_rlhf.datatypes import Action, Command
-from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError
-from robot_rlhf.ports import Robot
-from robot_rlhf.safety import rotation
-from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf_hardware.ros.robot import WATCH_EVERY, RosRobot
+from robot_rlhf_hardware.ros.settings import limits_of, settings_of
+from robot_rlhf_hardware.ros.topics import FIXED_FRAMES, NEWEST, Qos
 from tests.conformance import RobotConformance
 from tests.hardware.ros.graphs import (
     GOALS,

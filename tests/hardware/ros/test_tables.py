@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.ros import wire
-from hardware.ros.bus import qualified
-from hardware.ros.graph import Endpoint, mismatch
-from hardware.ros.nodes import NODES
-from hardware.ros.parameters import TYPES, Parameter, read_parameters
-from hardware.ros.rcl_yaml import parameters_of
-from hardware.ros.topics import MESSAGE_TYPES, SERVICE_TYPES, Qos
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf_hardware.ros import wire
+from robot_rlhf_hardware.ros.bus import qualified
+from robot_rlhf_hardware.ros.graph import Endpoint, mismatch
+from robot_rlhf_hardware.ros.nodes import NODES
+from robot_rlhf_hardware.ros.parameters import TYPES, Parameter, read_parameters
+from robot_rlhf_hardware.ros.rcl_yaml import parameters_of
+from robot_rlhf_hardware.ros.topics import MESSAGE_TYPES, SERVICE_TYPES, Qos
 
 
 @pytest.mark.parametrize("node", NODES.values(), ids=lambda node: node.executable)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware.ros.task import RosTask, TaskSettings
 from robot_rlhf.errors import ConfigError, FaultLatchedError
 from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf_hardware.ros.task import RosTask, TaskSettings
 from tests.hardware.ros.graphs import HOME, LIMITS, Pair, pair
 
 AWAY = (0.6, 0.2, 0.3, *HOME[3:])

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.ros.bus_fake import FakeBus, FakeGraph
-from hardware.ros.diagnostics import Level
-from hardware.ros.estop import EStop
-from hardware.ros.messages import joy_fields, twist_fields
-from hardware.ros.nodes import TELEOP
-from hardware.ros.parameters import read_parameters
-from hardware.ros.settings import settings_of
-from hardware.ros.teleop import RosTeleop, TeleopSettings, undead
-from hardware.ros.topics import LATCHED, TRIGGER, Topic
 from robot_rlhf.datatypes import ActionLayout, Button, HumanInput, Observation, Phase, Situation
 from robot_rlhf.ports import Monitor, Teleop
+from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
+from robot_rlhf_hardware.ros.diagnostics import Level
+from robot_rlhf_hardware.ros.estop import EStop
+from robot_rlhf_hardware.ros.messages import joy_fields, twist_fields
+from robot_rlhf_hardware.ros.nodes import TELEOP
+from robot_rlhf_hardware.ros.parameters import read_parameters
+from robot_rlhf_hardware.ros.settings import settings_of
+from robot_rlhf_hardware.ros.teleop import RosTeleop, TeleopSettings, undead
+from robot_rlhf_hardware.ros.topics import LATCHED, TRIGGER, Topic
 from tests.conformance import TeleopConformance
 from tests.hardware.ros.graphs import HOME, mirrored
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardware.ros import messages as m
-from hardware.ros import topics as t
-from hardware.ros import wire
+from robot_rlhf_hardware.ros import messages as m
+from robot_rlhf_hardware.ros import topics as t
+from robot_rlhf_hardware.ros import wire
 
 GOLDEN = Path(__file__).parent / "golden_messages.json"
 POSE = (0.1, -0.2, 0.3, 0.5, 0.5, -0.5, 0.5)

@@ -1,0 +1,7 @@
+"""Skills to be learned on the simulated arm; each builds its own world and arm."""
+
+from robot_rlhf_sim.tasks.peg_insert import PegInsert
+from robot_rlhf_sim.tasks.pick_cube import PickCube
+from robot_rlhf_sim.tasks.reach import Reach
+
+__all__ = ["PegInsert", "PickCube", "Reach"]

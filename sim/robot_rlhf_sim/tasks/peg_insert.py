@@ -1,0 +1,193 @@
+"""Put a square peg, held in the gripper, into a square hole that is hardly larger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import mujoco
+import numpy as np
+
+from robot_rlhf.datatypes import ActionLayout, Array, Observation
+from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf.timing import Clock
+from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.experts import PegInsertExpert
+from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, conjugate, exp, multiply, rotate, yaw
+
+PEG_HALF_WIDTH = 0.01
+DEPTH = 0.025
+"""How deep the tip must be, m."""
+MOUTH_HEIGHT = 0.04
+
+_PEG_TIP = 0.15
+_PEG_TOP = 0.062
+_BLOCK_HALF_WIDTH = 0.05
+_FLOOR = 0.005
+_CENTRE = (0.5, 0.0)
+_HALF_SPREAD = 0.10
+_HOLE_YAW = math.radians(15.0)
+_START_HEIGHT = (0.04, 0.07)
+_START_ASIDE = 0.04
+_START_TILT = math.radians(6.0)
+_START_YAW = math.radians(15.0)
+# Stiff contacts: the softness of MuJoCo's default is larger than the clearance.
+_STIFF = {"solref": [0.004, 1.0], "solimp": [0.95, 0.99, 0.0005, 0.5, 2.0]}
+
+
+class PegInsert:
+    """Insert the 20 mm peg 25 mm deep. Actions: x, y, z (1 cm per step), rx, ry, rz (0.05 rad per step).
+
+    The tool point is the middle of the peg's tip. scene['hole'] is the pose of the hole's mouth as perception
+    reports it, wrong by up to `hole_error`; privileged['hole'] is the true one and privileged['depth'] how deep the
+    tip is in the hole, m (negative above it, and beside it at most 0).
+    """
+
+    name = "peg_insert"
+    instruction = "insert the peg into the hole"
+    time_limit = 150
+    scene_sizes: Mapping[str, int] = {"hole": 7}
+    privileged_sizes: Mapping[str, int] = {"hole": 7, "depth": 1}
+    limits = ToolLimits(
+        workspace_lower=np.array([0.32, -0.18, 0.003]),
+        workspace_upper=np.array([0.68, 0.18, 0.22]),
+        tool_speed=0.35,
+        turn_rate=1.8,
+        tool_acceleration=12.0,
+        turn_acceleration=60.0,
+        leash=0.022,
+        leash_angle=0.12,
+        joint_margin=0.01,
+        force_soft=40.0,
+        force_hard=300.0,
+        torque_hard=40.0,
+        tilt_max=0.35,
+        command_validity=0.15,
+        observation_age_max=0.25,
+        jump_max=0.08,
+    )
+
+    def __init__(
+        self,
+        clock: Clock,
+        cameras: Mapping[str, tuple[int, int]] | None = None,
+        *,
+        clearance: float = 0.001,
+        hole_error: float = 0.0,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            clock: see SimArm.
+            cameras: see SimArm.
+            clearance: by how much the hole is wider than the peg, m.
+            hole_error: largest horizontal error of the reported hole, m; new in each episode.
+        """
+        if not 0.0002 <= clearance <= 0.02:
+            raise InvalidValueError("clearance", clearance, "0.0002 to 0.02 m")
+        if not 0.0 <= hole_error <= 0.02:
+            raise InvalidValueError("hole_error", hole_error, "0 to 0.02 m")
+        self.clearance = clearance
+        self.hole_error = hole_error
+        self._hole_half_width = PEG_HALF_WIDTH + 0.5 * clearance
+        world = load_world()
+        self._add_peg(world)
+        self._add_block(world)
+        layout = ActionLayout(("x", "y", "z", "rx", "ry", "rz"), np.array([0.01] * 3 + [0.05] * 3, np.float32))
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, surface=MOUTH_HEIGHT, memory=2)
+
+    def _add_peg(self, world: mujoco.MjSpec) -> None:
+        half_length = 0.5 * (_PEG_TIP - _PEG_TOP)
+        world.body("hand").add_geom(
+            name="peg",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[PEG_HALF_WIDTH, PEG_HALF_WIDTH, half_length],
+            pos=[0.0, 0.0, _PEG_TIP - half_length],
+            contype=2,
+            conaffinity=1,
+            condim=4,
+            friction=[0.3, 0.005, 0.0001],
+            rgba=[0.86, 0.26, 0.18, 1.0],
+            group=2,
+            **_STIFF,
+        )
+        world.site("tool").pos = [0.0, 0.0, _PEG_TIP]
+
+    def _add_block(self, world: mujoco.MjSpec) -> None:
+        block = world.worldbody.add_body(name="block", mocap=True, pos=[*_CENTRE, 0.0])
+        outer, inner = _BLOCK_HALF_WIDTH, self._hole_half_width
+        middle, half_wall = 0.5 * (outer + inner), 0.5 * (outer - inner)
+        half_height = 0.5 * (MOUTH_HEIGHT - _FLOOR)
+        height = _FLOOR + half_height
+        parts = [
+            ([half_wall, outer, half_height], [middle, 0.0, height], [0.20, 0.42, 0.62, 1.0]),
+            ([half_wall, outer, half_height], [-middle, 0.0, height], [0.20, 0.42, 0.62, 1.0]),
+            ([inner, half_wall, half_height], [0.0, middle, height], [0.25, 0.48, 0.68, 1.0]),
+            ([inner, half_wall, half_height], [0.0, -middle, height], [0.25, 0.48, 0.68, 1.0]),
+            ([outer, outer, 0.5 * _FLOOR], [0.0, 0.0, 0.5 * _FLOOR], [0.10, 0.12, 0.15, 1.0]),
+        ]
+        for size, position, colour in parts:
+            block.add_geom(
+                type=mujoco.mjtGeom.mjGEOM_BOX,
+                size=size,
+                pos=position,
+                contype=1,
+                conaffinity=2,
+                condim=4,
+                friction=[0.3, 0.005, 0.0001],
+                rgba=colour,
+                group=2,
+                **_STIFF,
+            )
+
+    def reset(self, rng: np.random.Generator) -> None:
+        x, y = (float(c + rng.uniform(-_HALF_SPREAD, _HALF_SPREAD)) for c in _CENTRE)
+        hole_yaw = float(rng.uniform(-_HOLE_YAW, _HOLE_YAW))
+        aside = rng.uniform(-_START_ASIDE, _START_ASIDE, 2).tolist()
+        height = MOUTH_HEIGHT + float(rng.uniform(*_START_HEIGHT))
+        tilt_x, tilt_y = rng.uniform(-_START_TILT, _START_TILT, 2).tolist()
+        turn = multiply(exp((tilt_x, tilt_y, 0.0)), about_z(float(rng.uniform(-_START_YAW, _START_YAW))))
+        distance = self.hole_error * math.sqrt(float(rng.uniform()))  # uniform over the disc
+        direction = float(rng.uniform(-math.pi, math.pi))
+        self.arm.begin((x + aside[0], y + aside[1], height, *multiply(turn, POINTING_DOWN)), 0.25)
+        self.arm.data.mocap_pos[0] = (x, y, 0.0)
+        self.arm.data.mocap_quat[0] = about_z(hole_yaw)
+        self.arm.memory[:] = (distance * math.cos(direction), distance * math.sin(direction))
+        self.arm.settle()
+
+    def success(self, observation: Observation) -> bool:
+        return bool(observation.privileged["depth"][0] >= DEPTH)
+
+    def gold_reward(self, observation: Observation) -> float:
+        """In [0, 1]: a quarter for nearness of tip and mouth, a quarter for alignment, half for the depth."""
+        hole, tool = observation.privileged["hole"], observation.tool_pose_in_base
+        depth = min(max(float(observation.privileged["depth"][0]) / DEPTH, 0.0), 1.0)
+        gap = float(np.linalg.norm(tool[:3] - hole[:3]))
+        upright = multiply(about_z(yaw(hole[3:].tolist())), POINTING_DOWN)
+        cosine = abs(float(np.dot(tool[3:], upright)))
+        angle = 2.0 * math.acos(min(cosine, 1.0))
+        near = 1.0 if depth > 0.0 else 1.0 - math.tanh(20.0 * gap)
+        return 0.25 * near + 0.25 * near * (1.0 - math.tanh(10.0 * angle)) + 0.5 * depth
+
+    def expert(self, noise: float = 0.0, tap: float = 0.0) -> PegInsertExpert:
+        """A script that solves the task; `noise` is the spread of its wobble in actions, less near the hole, and `tap`
+        the shortest motion that the hands can make, as an action."""
+        return PegInsertExpert(self.arm.spec.action, noise, self.clearance, tap)
+
+    def sense(self, arm: SimArm) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        x, y, _ = arm.data.mocap_pos[0].tolist()
+        quat = arm.data.mocap_quat[0].tolist()
+        dx, dy = arm.memory.tolist()
+        tip = arm.tool_pose()
+        ahead, left, _ = rotate(conjugate(quat), (tip[0] - x, tip[1] - y, 0.0))
+        depth = MOUTH_HEIGHT - tip[2]
+        if max(abs(ahead), abs(left)) > self._hole_half_width:
+            depth = min(depth, 0.0)
+        return {"hole": np.array([x + dx, y + dy, MOUTH_HEIGHT, *quat], np.float32)}, {
+            "hole": np.array([x, y, MOUTH_HEIGHT, *quat], np.float32),
+            "depth": np.array([depth], np.float32),
+        }
+
+    def paint(self, arm: SimArm) -> None:
+        """Nothing changes colour."""

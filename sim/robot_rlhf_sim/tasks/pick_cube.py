@@ -1,0 +1,130 @@
+"""Pick up a cube: position, yaw and colour are new in each episode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import mujoco
+import numpy as np
+
+from robot_rlhf.datatypes import ActionLayout, Array, Observation
+from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf.timing import Clock
+from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.experts import PickCubeExpert
+from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, wrap, yaw
+
+HALF_SIDE = 0.02
+LIFT = 0.08
+"""Height above its place on the table at which the cube counts as picked up, m."""
+
+_CENTRE = (0.5, 0.0)
+_HALF_SPREAD = (0.10, 0.12)
+_START = (0.48, 0.0, 0.16)
+_START_SPREAD = 0.03
+_SATURATION = 0.75
+
+
+class PickCube:
+    """Grasp the cube and lift it 8 cm. Actions: x, y, z (2 cm per step), rz (0.15 rad per step), gripper.
+
+    scene['cube'] is the cube's pose with its yaw reduced to [-45, 45) degrees, which its symmetry allows;
+    privileged['cube'] the same, and privileged['grasped'] is 1 while both pads touch it.
+    """
+
+    name = "pick_cube"
+    instruction = "pick up the cube"
+    time_limit = 100
+    scene_sizes: Mapping[str, int] = {"cube": 7}
+    privileged_sizes: Mapping[str, int] = {"cube": 7, "grasped": 1}
+    limits = ToolLimits(
+        workspace_lower=np.array([0.32, -0.20, 0.012]),
+        workspace_upper=np.array([0.68, 0.20, 0.34]),
+        tool_speed=0.70,
+        turn_rate=3.1,
+        tool_acceleration=24.0,
+        turn_acceleration=100.0,
+        leash=0.06,
+        leash_angle=0.4,
+        joint_margin=0.01,
+        force_soft=30.0,
+        force_hard=120.0,
+        torque_hard=15.0,
+        tilt_max=0.2,
+        command_validity=0.15,
+        observation_age_max=0.25,
+        jump_max=0.1,
+    )
+
+    def __init__(self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
+        world = load_world()
+        body = world.worldbody.add_body(name="cube", pos=[*_CENTRE, HALF_SIDE])
+        body.add_freejoint(name="cube")
+        body.add_geom(
+            name="cube",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[HALF_SIDE] * 3,
+            mass=0.1,
+            contype=3,
+            conaffinity=3,
+            condim=3,  # with the table; with the pads theirs, 4, counts
+            friction=[1.0, 0.02, 0.0001],
+            solref=[0.01, 1.0],
+            rgba=[0.85, 0.2, 0.2, 1.0],
+            group=2,
+        )
+        layout = ActionLayout(("x", "y", "z", "rz", "gripper"), np.array([0.02, 0.02, 0.02, 0.15, 1.0], np.float32))
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, graspable="cube", memory=3)
+        model = self.arm.model
+        self._body: int = model.body("cube").id
+        self._geom: int = model.geom("cube").id
+        self._address = int(model.jnt_qposadr[model.joint("cube").id])
+
+    def reset(self, rng: np.random.Generator) -> None:
+        start = np.add(_START, rng.uniform(-_START_SPREAD, _START_SPREAD, 3))
+        x, y = np.add(_CENTRE, rng.uniform(-1.0, 1.0, 2) * _HALF_SPREAD)
+        angle = float(rng.uniform(-math.pi, math.pi))
+        colour = _vivid(float(rng.uniform()), float(rng.uniform(0.65, 0.95)))
+        self.arm.begin((*start.tolist(), *POINTING_DOWN), 1.0)
+        a = self._address
+        self.arm.data.qpos[a : a + 7] = (x, y, self.arm.model.geom_size[self._geom, 2], *about_z(angle))
+        self.arm.memory[:] = colour
+        self.arm.settle()
+
+    def success(self, observation: Observation) -> bool:
+        lifted = observation.privileged["cube"][2] - HALF_SIDE > LIFT
+        return bool(lifted and observation.privileged["grasped"][0] > 0.5)
+
+    def gold_reward(self, observation: Observation) -> float:
+        """In [0, 1]: a quarter for nearness of tool and cube, a quarter for the grasp, half for the height."""
+        cube = observation.privileged["cube"]
+        distance = float(np.linalg.norm(observation.tool_pose_in_base[:3] - cube[:3]))
+        grasped = float(observation.privileged["grasped"][0])
+        height = min(max(float(cube[2]) - HALF_SIDE, 0.0) / LIFT, 1.0)
+        return 0.25 * (1.0 - math.tanh(5.0 * distance)) + grasped * (0.25 + 0.5 * height)
+
+    def expert(self, noise: float = 0.0, tap: float = 0.0) -> PickCubeExpert:
+        """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
+
+        No tap of a key is too long for it: the fingers open wide enough.
+        """
+        return PickCubeExpert(self.arm.spec.action, noise)
+
+    def sense(self, arm: SimArm) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        angle = wrap(yaw(arm.data.xquat[self._body].tolist()), math.pi / 2.0)
+        cube = np.array([*arm.data.xpos[self._body].tolist(), *about_z(angle)], np.float32)
+        cube.flags.writeable = False
+        return {"cube": cube}, {"cube": cube, "grasped": np.array([arm.grasped], np.float32)}
+
+    def paint(self, arm: SimArm) -> None:
+        arm.model.geom_rgba[self._geom, :3] = arm.memory
+
+
+def _vivid(hue: float, value: float) -> tuple[float, float, float]:
+    """RGB of a saturated colour; hue in [0, 1)."""
+    r, g, b = (
+        value * (1.0 - _SATURATION * min(max(min(k, 4.0 - k), 0.0), 1.0))
+        for k in ((n + 6.0 * hue) % 6.0 for n in (5.0, 3.0, 1.0))
+    )
+    return r, g, b

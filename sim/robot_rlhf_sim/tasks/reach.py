@@ -1,0 +1,92 @@
+"""Bring the tool to a point in space: the smallest task, for first trials and fast tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import mujoco
+import numpy as np
+
+from robot_rlhf.datatypes import ActionLayout, Array, Observation
+from robot_rlhf.safety.limits import ToolLimits
+from robot_rlhf.timing import Clock
+from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.experts import ReachExpert
+from robot_rlhf_sim.rotation import POINTING_DOWN
+
+NEAR = 0.01
+"""Distance at which the target counts as reached, m."""
+
+_START_BOX = ((0.42, -0.08, 0.12), (0.58, 0.08, 0.24))
+_TARGET_BOX = ((0.36, -0.20, 0.04), (0.64, 0.20, 0.30))
+
+
+class Reach:
+    """Move the tool to within 1 cm of the marker. Actions: x, y, z (2 cm per step).
+
+    scene['target'] and privileged['target'] are the marker's pose.
+    """
+
+    name = "reach"
+    instruction = "move the gripper to the green marker"
+    time_limit = 60
+    scene_sizes: Mapping[str, int] = {"target": 7}
+    privileged_sizes: Mapping[str, int] = {"target": 7}
+    limits = ToolLimits(
+        workspace_lower=np.array([0.32, -0.24, 0.02]),
+        workspace_upper=np.array([0.68, 0.24, 0.36]),
+        tool_speed=0.70,
+        turn_rate=1.0,
+        tool_acceleration=24.0,
+        turn_acceleration=20.0,
+        leash=0.06,
+        leash_angle=0.2,
+        joint_margin=0.01,
+        force_soft=30.0,
+        force_hard=120.0,
+        torque_hard=15.0,
+        tilt_max=0.2,
+        command_validity=0.15,
+        observation_age_max=0.25,
+        jump_max=0.1,
+    )
+
+    def __init__(self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
+        world = load_world()
+        marker = world.worldbody.add_body(name="target", mocap=True, pos=[0.5, 0.0, 0.1])
+        marker.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.012] * 3, contype=0, conaffinity=0, rgba=[0.15, 0.75, 0.35, 1.0]
+        )
+        layout = ActionLayout(("x", "y", "z"), np.full(3, 0.02, np.float32))
+        self.arm = SimArm(self, world, layout, clock, cameras or {})
+
+    def reset(self, rng: np.random.Generator) -> None:
+        start = rng.uniform(*_START_BOX)
+        target = rng.uniform(*_TARGET_BOX)
+        self.arm.begin((*start.tolist(), *POINTING_DOWN), 1.0)
+        self.arm.data.mocap_pos[0] = target
+        self.arm.settle()
+
+    def success(self, observation: Observation) -> bool:
+        return _distance(observation) < NEAR
+
+    def gold_reward(self, observation: Observation) -> float:
+        """In [0, 1]: 1 at the target, 0.24 at 10 cm."""
+        return 1.0 - math.tanh(10.0 * _distance(observation))
+
+    def expert(self, noise: float = 0.0, tap: float = 0.0) -> ReachExpert:
+        """A script that solves the task; `noise` is the spread of its wobble in actions. No tap is too long for it."""
+        return ReachExpert(self.arm.spec.action, noise)
+
+    def sense(self, arm: SimArm) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        target = np.array([*arm.data.mocap_pos[0].tolist(), 1.0, 0.0, 0.0, 0.0], np.float32)
+        target.flags.writeable = False
+        return {"target": target}, {"target": target}
+
+    def paint(self, arm: SimArm) -> None:
+        """Nothing changes colour."""
+
+
+def _distance(observation: Observation) -> float:
+    return float(np.linalg.norm(observation.tool_pose_in_base[:3] - observation.privileged["target"][:3]))
