@@ -88,9 +88,9 @@ def test_fixed_frames_told_before_are_recorded(tmp_path: Path) -> None:
 def test_a_killed_recorder_loses_nothing_that_arrived(tmp_path: Path) -> None:
     script = (
         "import sys, os, signal; from pathlib import Path\n"
-        "from hardware.ros.bus_fake import FakeBus, FakeGraph\n"
-        "from hardware.ros.messages import joint_state_fields\n"
-        "from hardware.ros.topics import *\n"
+        "from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph\n"
+        "from robot_rlhf_hardware.ros.messages import joint_state_fields\n"
+        "from robot_rlhf_hardware.ros.topics import *\n"
         "from robot_rlhf.apps.ros_recorder import Recorder\n"
         "graph = FakeGraph(); out = Path(sys.argv[1])\n"
         f"Recorder(FakeBus(graph, 'recorder'), out, {ENTRIES!r}, reliable=False)\n"

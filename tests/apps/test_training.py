@@ -214,7 +214,7 @@ def _lines(path: Path) -> list[str]:
 def test_learning_after_drawing_does_not_crash() -> None:
     """Mesa and torch both bring LLVM: in the wrong order the process died."""
     code = (
-        "import numpy as np; from sim.tasks import Reach; from robot_rlhf.timing import FakeClock\n"
+        "import numpy as np; from robot_rlhf_sim.tasks import Reach; from robot_rlhf.timing import FakeClock\n"
         "task = Reach(FakeClock()); task.reset(np.random.default_rng(0)); task.arm.render('front', 64, 64)\n"
         "import torch; torch.optim.Adam([torch.zeros(2, requires_grad=True)])"
     )

@@ -96,7 +96,7 @@ def test_without_gl_the_error_says_what_to_do_and_state_still_works() -> None:
         "import numpy as np\n"
         "from robot_rlhf.errors import RenderError\n"
         "from robot_rlhf.timing import FakeClock\n"
-        "from sim.tasks import Reach\n"
+        "from robot_rlhf_sim.tasks import Reach\n"
         "Reach(FakeClock()).arm.observe()\n"
         "try:\n"
         "    Reach(FakeClock(), {'front': (8, 8)}).arm.observe()\n"

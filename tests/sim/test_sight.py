@@ -21,7 +21,7 @@ CAMERAS = ("front", "side", "wrist")
 
 @pytest.fixture(scope="module")
 def _needs_gl() -> None:
-    program = "from robot_rlhf.timing import FakeClock\nfrom sim.tasks import Reach\n"
+    program = "from robot_rlhf.timing import FakeClock\nfrom robot_rlhf_sim.tasks import Reach\n"
     program += "Reach(FakeClock(), {'front': (8, 8)}).arm.observe()"
     done = subprocess.run([sys.executable, "-c", program], env=os.environ, capture_output=True, timeout=60, check=False)
     if done.returncode:
