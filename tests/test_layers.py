@@ -16,12 +16,12 @@ PREFIX = "robot_rlhf_"
 """What the import names of the folders sim and hardware begin with: no user's own folder is called so."""
 
 NOUNS = frozenset({"datatypes", "episode", "errors", "parts", "ranges", "sight"})
-GROUND = NOUNS | {"background", "disk", "ports", "timing"}
+GROUND = NOUNS | {"background", "disk", "naming", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "rewards", "replay", "journal"})
 BELOW_LOOP = GROUND | ROOMS | {"learner"}
 LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(NOUNS, NOUNS),
-    **dict.fromkeys(("background", "disk", "ports", "timing"), NOUNS),
+    **dict.fromkeys(("background", "disk", "naming", "ports", "timing"), NOUNS),
     **dict.fromkeys(ROOMS, GROUND),
     "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,

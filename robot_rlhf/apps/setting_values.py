@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.naming import OWN, OfKind
 
 T = TypeVar("T")
+KIND = "kind"
+"""Of settings of which there are several kinds: which one."""
 LARGE = 1e300
 """Above it a number is as good as infinite."""
 
@@ -49,7 +52,8 @@ def _is_unicode(text: str) -> bool:
 def plain(value: Any) -> Any:
     """Settings as mappings, lists and plain values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        settings = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {KIND: value.kind, **settings} if isinstance(value, OfKind) else settings
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
@@ -64,6 +68,11 @@ def build(cls: type[T], data: object, where: str) -> T:
     """
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: got {type(data).__name__}, allowed: settings by name")
+    if issubclass(cls, OfKind):
+        data = dict(data)
+        if not isinstance(kind := data.pop(KIND, None), str):
+            raise ConfigError(f"{where}: {KIND}: got {kind!r}, allowed: {', '.join((*cls.KINDS, OWN))}")
+        cls = cls.of_kind(kind)
     hints = typing.get_type_hints(cls)
     for name in data:
         if name not in hints:
@@ -79,7 +88,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if value is None and type(None) in options:
         return None
     hint = next(option for option in options if option is not type(None))
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, OfKind)):
         return build(typing.cast("type[Any]", hint), value, where)
     if typing.get_origin(hint) is Literal:
         allowed = {str(option): option for option in typing.get_args(hint)}

@@ -1,0 +1,141 @@
+"""Parts of one's own by name: `module:attribute`, or `file.py:attribute`, wherever a known name may stand."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Self
+
+from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
+
+OWN = "module:name or file.py:name of your own"
+
+
+class OfKind:
+    """Settings of which there are several kinds: the base of each family of them, for example of all learners'.
+
+    Each kind is a frozen dataclass of its own, and a family knows the import paths of those that have a name.
+    """
+
+    kind: ClassVar[str]
+    """The name by which it is chosen: on the command line, and in files of settings."""
+    KINDS: ClassVar[Mapping[str, str]]
+    """The family's names; of each, `module:class`."""
+    WHAT: ClassVar[str]
+    """What a kind of the family is, for errors."""
+
+    @classmethod
+    def of_kind(cls, name: str) -> type[Self]:
+        """The class of a kind: one that has a name, or one's own.
+
+        Raises:
+            UnknownNameError: neither.
+            ConfigError: one's own that cannot be imported, or is no kind of the family.
+        """
+        if name not in cls.KINDS and not is_own(name):
+            raise UnknownNameError(cls.WHAT, name, (*cls.KINDS, OWN))
+        found = find_own(cls.KINDS.get(name, name), cls.WHAT, cls.KINDS)
+        if not (isinstance(found, type) and issubclass(found, cls)):
+            raise ConfigError(f"{cls.WHAT} {name!r}: is not a {cls.__name__}; allowed: {', '.join((*cls.KINDS, OWN))}")
+        if "kind" not in found.__dict__:
+            found.kind = name
+        return found
+
+
+def is_own(name: str) -> bool:
+    """Whether a name says where something of one's own lies."""
+    return ":" in name
+
+
+def find_own(name: str, what: str, known: Iterable[str] = ()) -> Any:
+    """The attribute that `module:attribute` or `path/to/file.py:attribute` names.
+
+    Modules are looked for in the current folder, too, as processes that are started from it do.
+
+    Args:
+        name: what was given.
+        what: the setting, for errors.
+        known: names that may stand there as well.
+
+    Raises:
+        UnknownNameError: it has no colon.
+        ConfigError: no such module, file or attribute, or the module itself fails.
+    """
+    place, colon, attribute = name.rpartition(":")
+    if not colon:
+        raise UnknownNameError(what, name, (*known, OWN))
+    if not place or not attribute:
+        raise ConfigError(f"{what} {name!r}: allowed: {', '.join((*known, OWN))}")
+    module = _from_file(Path(place), name, what) if place.endswith(".py") else _from_path(place, name, what)
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            raise ConfigError(f"{what} {name!r}: {place} has no {attribute!r}") from error
+    return found
+
+
+def make_own(factory: Any, name: str, what: str, *arguments: Any, **options: Any) -> Any:
+    """Call a factory of one's own.
+
+    Raises:
+        ConfigError: it cannot be called, or raises; an error of ours goes through as it is.
+    """
+    if not callable(factory):
+        raise ConfigError(f"{what} {name!r}: is a {type(factory).__name__}, allowed: a class or function that makes it")
+    with _blamed(f"{what} {name!r}: cannot be made"):
+        return factory(*arguments, **options)
+
+
+def _from_path(place: str, name: str, what: str) -> ModuleType:
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    with _blamed(f"{what} {name!r}: {place} cannot be imported"):
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+                raise
+            raise ConfigError(f"{what} {name!r}: no module {error.name!r} here or among what is installed") from error
+
+
+def _from_file(file: Path, name: str, what: str) -> ModuleType:
+    path = file.resolve()
+    if not path.is_file():
+        raise ConfigError(f"{what} {name!r}: no such file {path}")
+    own = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if own in sys.modules:
+        return sys.modules[own]
+    spec = importlib.util.spec_from_file_location(own, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[own] = module
+    try:
+        with _blamed(f"{what} {name!r}: {file} cannot be imported"):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[own]
+        raise
+    return module
+
+
+@contextmanager
+def _blamed(what: str) -> Iterator[None]:
+    """Code of a user's: whatever it raises becomes one line that says whose it is."""
+    try:
+        yield
+    except RobotRlhfError:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise ConfigError(f"{what} ({said})") from error
