@@ -22,9 +22,9 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
+from robot_rlhf.people.hands import KEY_SPEEDS, anticipated
+from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.hands import KEY_SPEEDS, anticipated
-from robot_rlhf_sim.person import PEOPLE, PersonConfig
 
 KEYS: Mapping[str, tuple[str, str]] = {
     "x": ("KeyW", "KeyS"),

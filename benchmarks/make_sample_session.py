@@ -21,11 +21,11 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, EpisodeKind, Observation
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.people.person import PEOPLE
 from robot_rlhf.ports import Policy
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.person import PEOPLE
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 SEED = 11

@@ -30,10 +30,10 @@ from robot_rlhf.datatypes import (
     Outcome,
     Step,
 )
+from robot_rlhf.people.person import CAST, SimulatedPerson
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.person import CAST, SimulatedPerson
 
 SEED = 100
 PUBLISHED = (

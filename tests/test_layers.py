@@ -17,18 +17,19 @@ PREFIX = "robot_rlhf_"
 
 NOUNS = frozenset({"datatypes", "episode", "errors", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "naming", "ports", "timing"}
-ROOMS = frozenset({"safety", "policy", "feedback", "rewards", "replay", "journal"})
+ROOMS = frozenset({"safety", "policy", "feedback", "people", "rewards", "replay", "journal"})
 BELOW_LOOP = GROUND | ROOMS | {"learner"}
 LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(NOUNS, NOUNS),
     **dict.fromkeys(("background", "disk", "naming", "ports", "timing"), NOUNS),
     **dict.fromkeys(ROOMS, GROUND),
+    "people": GROUND | {"safety"},
     "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,
     "console": GROUND | {"feedback", "journal"},
     **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
     "apps": BELOW_LOOP | {"runtime", "console", "bridges", "sim", "hardware"},
-    "sim": GROUND | {"safety"},
+    "sim": GROUND | {"safety", "people"},
     "hardware": GROUND | {"safety"},
 }
 """Layer to the layers it may import, beside itself."""

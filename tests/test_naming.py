@@ -86,7 +86,7 @@ def test_a_users_module_that_fails_is_blamed(tmp_path: Path, text: str, said: st
 
 
 def test_a_users_factory_that_fails_is_blamed() -> None:
-    with pytest.raises(ConfigError, match="task 'm:f': cannot be made .ZeroDivisionError"):
+    with pytest.raises(ConfigError, match=r"task .m:f.: cannot be made .ZeroDivisionError"):
         make_own(lambda: 1 / 0, "m:f", "task")
     with pytest.raises(ConfigError, match="is a int"):
         make_own(3, "m:f", "task")

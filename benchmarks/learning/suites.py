@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.learning.cases import NOBODY, REPORT_SEEDS, Case
 from robot_rlhf.errors import UnknownNameError
-from robot_rlhf_sim.person import CAST
+from robot_rlhf.people.person import CAST
 
 FIVE, THREE, TEN = (tuple(REPORT_SEEDS)[:count] for count in (5, 3, 10))
 PEG_PEOPLE = ("attentive", "slow", "late", "novice")

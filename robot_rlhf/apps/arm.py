@@ -28,6 +28,7 @@ from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.shared import WRITER, files_of
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.people.person import SimulatedPerson
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
 from robot_rlhf.runtime.fan_out import FanOut
@@ -39,7 +40,6 @@ from robot_rlhf.runtime.station import Station, StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.graphics import prepare_graphics
-from robot_rlhf_sim.person import SimulatedPerson
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from robot_rlhf.learner.graphs import UpdateGraphs
 from robot_rlhf.learner.iql import IqlLearner
 from robot_rlhf.learner.precision import precision_on
 from robot_rlhf.learner.sac import SacLearner
+from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
@@ -37,7 +38,6 @@ from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Clock, FakeClock
 from robot_rlhf_sim.disturbance import DisturbedRobot
 from robot_rlhf_sim.eyes import REMAINING
-from robot_rlhf_sim.person import PersonConfig, SimulatedPerson
 from robot_rlhf_sim.varied import SimTask, VariedTask
 
 GIVE_BACK_AFTER = 0.1

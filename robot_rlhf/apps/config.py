@@ -18,6 +18,7 @@ from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
+from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.policy.learned import ExplorationConfig
 from robot_rlhf.policy.networks import NetworkConfig
@@ -27,7 +28,6 @@ from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherCo
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
 from robot_rlhf_sim.disturbance import DisturbanceConfig
-from robot_rlhf_sim.person import PEOPLE, PersonConfig
 from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}

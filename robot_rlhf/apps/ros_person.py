@@ -21,12 +21,12 @@ from robot_rlhf.datatypes import (
     Outcome,
     Step,
 )
+from robot_rlhf.people.person import PEOPLE, SimulatedPerson
 from robot_rlhf_hardware.ros.bus import Bus, Fields, Timer
 from robot_rlhf_hardware.ros.messages import joy_fields
 from robot_rlhf_hardware.ros.nodes import TELEOP
 from robot_rlhf_hardware.ros.topics import ROBOT_SIM_TOPICS, named
 from robot_rlhf_sim.eyes import REMAINING
-from robot_rlhf_sim.person import PEOPLE, SimulatedPerson
 
 LOOK_AT = 0.8
 """Part of the control period after a step at which the person looks: shortly before the robot reads the gamepad."""

@@ -15,7 +15,7 @@ from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.apps.train_command import TrainOptions, more_steps, resumed_config, task_defaults, value_of
 from robot_rlhf.errors import ConfigError
-from robot_rlhf_sim.person import PEOPLE
+from robot_rlhf.people.person import PEOPLE
 
 DEFAULT_PERSON = "attentive"
 CAMERAS = ("front", "side")

@@ -27,11 +27,11 @@ from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.person import PEOPLE, PersonConfig
 
 CONFIGS = st.builds(
     dataclasses.replace,

@@ -25,6 +25,7 @@ from robot_rlhf.apps.ros_host import (
 from robot_rlhf.apps.ros_run import run_folder, run_settings
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters, stand_in_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.people.person import PEOPLE
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf_hardware.ros.bus import BusError
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
@@ -32,7 +33,6 @@ from robot_rlhf_hardware.ros.nodes import NODES
 from robot_rlhf_hardware.ros.parameters import read_parameters
 from robot_rlhf_hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf_sim.disturbance import DisturbanceConfig
-from robot_rlhf_sim.person import PEOPLE
 
 
 def test_options_in_the_words_of_ros(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 
 from robot_rlhf.datatypes import Action, Driver, FeedbackKind, Observation
 from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import Guarded, GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.eyes import REMAINING
-from robot_rlhf_sim.person import PersonConfig, SimulatedPerson
 from robot_rlhf_sim.tasks import PickCube, Reach
 from tests.runtime.stations import Listener, run_station
 from tests.safety.laws import Laws

@@ -20,10 +20,10 @@ from robot_rlhf.datatypes import (
     Outcome,
     Step,
 )
+from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.eyes import REMAINING
-from robot_rlhf_sim.person import PersonConfig, SimulatedPerson
 from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 TASKS: dict[str, Any] = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}

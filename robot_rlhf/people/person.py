@@ -25,9 +25,11 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.errors import InvalidValueError
-from robot_rlhf_sim.eyes import Remaining, Spells
-from robot_rlhf_sim.hands import Hands, anticipated
+from robot_rlhf.people.hands import Hands, anticipated
+from robot_rlhf.people.spells import Spells
 
+Remaining = Callable[[Observation], float]
+"""How far a task still is from done, as a person sees it: metres still to go, 0 when done. Never given to a learner."""
 _SLACK = 1e-6
 """Seconds: sums of control periods are not exact."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import ActionLayout, Observation
-from robot_rlhf_sim.rotation import exp, multiply
+from robot_rlhf.safety.rotation import exp, multiply
 
 Motion = NDArray[np.float32]
 """An action's values in [-1, 1]. Shape (m,)."""

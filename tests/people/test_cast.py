@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from robot_rlhf.datatypes import Action, Button, EpisodeKind, Observation
-from robot_rlhf_sim.eyes import REMAINING, Spells
-from robot_rlhf_sim.person import CAST, PEOPLE, PersonConfig, SimulatedPerson
+from robot_rlhf.people.person import CAST, PEOPLE, PersonConfig, SimulatedPerson
+from robot_rlhf.people.spells import Spells
+from robot_rlhf_sim.eyes import REMAINING
 from tests.sim.scene import STEADY, Scene, bursts, drives, first
 
 PERIOD = 0.05

@@ -18,7 +18,7 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.errors import InvalidValueError
-from robot_rlhf_sim.person import PEOPLE, PersonConfig, SimulatedPerson
+from robot_rlhf.people.person import PEOPLE, PersonConfig, SimulatedPerson
 from tests.conformance import TeleopConformance
 from tests.sim.scene import STEADY, Scene, as_bytes, bursts, drives, first
 

@@ -13,8 +13,8 @@ from robot_rlhf.console.controls import Hands as Page
 from robot_rlhf.console.frames import View
 from robot_rlhf.console.page_input import PageInput
 from robot_rlhf.datatypes import ActionLayout
+from robot_rlhf.people.hands import KEY_SPEEDS, KEYS_AT_ONCE, TOO_SMALL, Hands, anticipated
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.hands import KEY_SPEEDS, KEYS_AT_ONCE, TOO_SMALL, Hands, anticipated
 from robot_rlhf_sim.rotation import difference
 from robot_rlhf_sim.tasks import PegInsert, PickCube
 
