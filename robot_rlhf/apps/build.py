@@ -37,7 +37,6 @@ from robot_rlhf.runtime.value_check import ValueCheck
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Clock, FakeClock
 from robot_rlhf_sim.disturbance import DisturbedRobot
-from robot_rlhf_sim.eyes import REMAINING
 from robot_rlhf_sim.varied import SimTask, VariedTask
 
 GIVE_BACK_AFTER = 0.1
@@ -78,9 +77,8 @@ def build_world(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> W
 
 def build_person(world: World, config: PersonConfig) -> SimulatedPerson:
     """A person who knows the task and watches this robot."""
-    return SimulatedPerson(
-        config, world.spec, world.task.expert, REMAINING[world.task.name], succeeded=world.task.success
-    )
+    task = world.task
+    return SimulatedPerson(config, world.spec, task.expert, task.remaining, succeeded=task.success)
 
 
 def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> LearnedPolicy:

@@ -26,7 +26,6 @@ from robot_rlhf_hardware.ros.bus import Bus, Fields, Timer
 from robot_rlhf_hardware.ros.messages import joy_fields
 from robot_rlhf_hardware.ros.nodes import TELEOP
 from robot_rlhf_hardware.ros.topics import ROBOT_SIM_TOPICS, named
-from robot_rlhf_sim.eyes import REMAINING
 
 LOOK_AT = 0.8
 """Part of the control period after a step at which the person looks: shortly before the robot reads the gamepad."""
@@ -87,8 +86,7 @@ class JoyPerson:
 
     def _build(self, preset: str) -> SimulatedPerson:
         task = self._task
-        remaining = REMAINING[task.name]
-        return SimulatedPerson(PEOPLE[preset], self._spec, task.expert, remaining, succeeded=task.success)
+        return SimulatedPerson(PEOPLE[preset], self._spec, task.expert, task.remaining, succeeded=task.success)
 
     # -- what the person is told -------------------------------------------------------------------------------------
 

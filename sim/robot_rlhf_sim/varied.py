@@ -25,6 +25,10 @@ class SimTask(GoldTask, Protocol):
     @property
     def limits(self) -> ToolLimits: ...
 
+    def remaining(self, observation: Observation) -> float:
+        """How far the task still is from done, as a person who watches sees it, m. Never given to a learner."""
+        ...
+
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ScriptedExpert: ...
 
 
@@ -96,6 +100,9 @@ class VariedTask:
 
     def gold_reward(self, observation: Observation) -> float:
         return self._task.gold_reward(observation)
+
+    def remaining(self, observation: Observation) -> float:
+        return self._task.remaining(observation)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ScriptedExpert:
         return self._task.expert(noise, tap)

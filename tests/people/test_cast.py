@@ -11,7 +11,6 @@ import pytest
 from robot_rlhf.datatypes import Action, Button, EpisodeKind, Observation
 from robot_rlhf.people.person import CAST, PEOPLE, PersonConfig, SimulatedPerson
 from robot_rlhf.people.spells import Spells
-from robot_rlhf_sim.eyes import REMAINING
 from tests.sim.scene import STEADY, Scene, bursts, drives, first
 
 PERIOD = 0.05
@@ -30,7 +29,7 @@ class Looking(Scene):
 
     def _look(self, observation: Observation) -> float:
         self.seen.append(observation.stamp)
-        return REMAINING[self.task_name](observation)
+        return self.task.remaining(observation)
 
 
 @pytest.mark.parametrize(("seconds", "periods"), [(0.0, 0), (0.05, 1), (0.1, 2), (0.12, 2), (0.5, 10)])
@@ -113,7 +112,7 @@ def test_who_drives_looks() -> None:
             solved.append(scene.task.success(observation))
             return solved[-1]
 
-        scene.person = SimulatedPerson(scene.config, scene.spec, scene.task.expert, REMAINING["reach"], eyes)
+        scene.person = SimulatedPerson(scene.config, scene.spec, scene.task.expert, scene.task.remaining, eyes)
         read = scene.watch(80, seed)
         if True in solved and drives(read)[solved.index(True) - 1]:
             assert read[solved.index(True)].buttons == {Button.SUCCESS}, seed

@@ -17,7 +17,6 @@ from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.guard import Guarded, GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.eyes import REMAINING
 from robot_rlhf_sim.tasks import PickCube, Reach
 from tests.runtime.stations import Listener, run_station
 from tests.safety.laws import Laws
@@ -65,7 +64,7 @@ def test_no_switch_jumps(task_type: Any) -> None:
     clock = FakeClock()
     task = task_type(clock)
     guard = WatchedGuard(task.arm, task.limits, clock)
-    person = SimulatedPerson(EAGER, guard.spec, task.expert, REMAINING[task.name], task.success)
+    person = SimulatedPerson(EAGER, guard.spec, task.expert, task.remaining, task.success)
     listener = Listener()
     station = Station(
         guard=guard,

@@ -23,7 +23,6 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.eyes import REMAINING
 from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 
 TASKS: dict[str, Any] = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
@@ -46,9 +45,8 @@ class Scene:
         self.guard = GuardedRobot(self.task.arm, self.task.limits, self.clock)
         self.spec = self.guard.spec
         self.blind = False
-        self.person = SimulatedPerson(
-            self.config, self.spec, self.task.expert, REMAINING[self.task_name], self.task.success
-        )
+        task = self.task
+        self.person = SimulatedPerson(self.config, self.spec, task.expert, task.remaining, task.success)
 
     def watch(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from robot_rlhf.datatypes import Action
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
 from robot_rlhf_sim.rotation import yaw
 from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.varied import VariedTask
 
 
 def test_cubes_fill_their_region_and_yaw_is_reduced_by_symmetry() -> None:
@@ -139,3 +142,32 @@ def test_gold_reward_grows_to_the_goal(task_type: type[PickCube]) -> None:
     assert all(0.0 <= r <= 1.0 for r in rewards)
     assert rewards[-1] > 0.85
     assert rewards[-1] > rewards[0] + 0.3
+
+
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert])
+def test_experts_leave_ever_less_to_go(task_type: Any) -> None:
+    clock = FakeClock()
+    task = task_type(clock)
+    guard, rng = GuardedRobot(task.arm, task.limits, clock), np.random.default_rng(0)
+    varied = VariedTask(task, DisturbedRobot(task.arm, DisturbanceConfig(), clock, seed=0))
+    task.reset(rng)
+    guard.anchor()
+    left = [task.remaining(guard.observe())]
+    while not task.success(guard.observe()) and len(left) < task.time_limit:
+        guard.act(task.expert().act(guard.observe(), "", rng))
+        left.append(task.remaining(guard.observe()))
+        assert varied.remaining(guard.observe()) == left[-1]
+    assert left[-1] < 0.03 < left[0]
+    assert np.mean(np.diff(left) < 1e-3) > 0.8
+
+
+def test_what_remains_of_a_lift() -> None:
+    task = PickCube(FakeClock())
+    task.reset(np.random.default_rng(0))
+    seen = task.arm.observe()
+    away = float(np.linalg.norm(seen.tool_pose_in_base[:3] - seen.privileged["cube"][:3]))
+    assert task.remaining(seen) == pytest.approx(0.10 + away)
+    for height, left in ((0.02, 0.08), (0.07, 0.03), (0.2, 0.0)):
+        cube = np.array([0.5, 0.0, height, 1.0, 0.0, 0.0, 0.0], np.float32)
+        held = replace(seen, privileged={"cube": cube, "grasped": np.ones(1, np.float32)})
+        assert task.remaining(held) == pytest.approx(left, abs=1e-6)

@@ -170,6 +170,11 @@ class PegInsert:
         near = 1.0 if depth > 0.0 else 1.0 - math.tanh(20.0 * gap)
         return 0.25 * near + 0.25 * near * (1.0 - math.tanh(10.0 * angle)) + 0.5 * depth
 
+    def remaining(self, observation: Observation) -> float:
+        """Distance from the peg's tip to where it has to go, inside the hole, m."""
+        goal = observation.privileged["hole"][:3] - (0.0, 0.0, DEPTH)
+        return float(np.linalg.norm(goal - observation.tool_pose_in_base[:3]))
+
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PegInsertExpert:
         """A script that solves the task; `noise` is the spread of its wobble in actions, less near the hole, and `tap`
         the shortest motion that the hands can make, as an action."""

@@ -104,6 +104,13 @@ class PickCube:
         height = min(max(float(cube[2]) - HALF_SIDE, 0.0) / LIFT, 1.0)
         return 0.25 * (1.0 - math.tanh(5.0 * distance)) + grasped * (0.25 + 0.5 * height)
 
+    def remaining(self, observation: Observation) -> float:
+        """Distance to the cube and the whole lift; once it is grasped, what is left of the lift, m."""
+        cube, top = observation.privileged["cube"], HALF_SIDE + LIFT
+        if observation.privileged["grasped"][0] > 0.5:
+            return max(0.0, top - float(cube[2]))
+        return top + float(np.linalg.norm(cube[:3] - observation.tool_pose_in_base[:3]))
+
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PickCubeExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
 

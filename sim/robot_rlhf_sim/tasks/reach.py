@@ -75,6 +75,10 @@ class Reach:
         """In [0, 1]: 1 at the target, 0.24 at 10 cm."""
         return 1.0 - math.tanh(10.0 * _distance(observation))
 
+    def remaining(self, observation: Observation) -> float:
+        """Distance from the tool to the target, m."""
+        return _distance(observation)
+
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ReachExpert:
         """A script that solves the task; `noise` is the spread of its wobble in actions. No tap is too long for it."""
         return ReachExpert(self.arm.spec.action, noise)
