@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
-from robot_rlhf.datatypes import ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm, load_world
-from robot_rlhf_sim.experts import PegInsertExpert
-from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, conjugate, exp, multiply, rotate, yaw
+from robot_rlhf_sim.experts import TRUST_TARGET, ScriptedExpert
+from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, conjugate, difference, exp, multiply, rotate, yaw
 
 PEG_HALF_WIDTH = 0.01
 DEPTH = 0.025
@@ -196,3 +196,55 @@ class PegInsert:
 
     def paint(self, arm: SimArm) -> None:
         """Nothing changes colour."""
+
+
+class PegInsertExpert(ScriptedExpert):
+    """Aligns the peg above the hole, lowers it the more slowly the tighter the hole, then pushes it straight down."""
+
+    HOVER = 0.008
+    FUNNEL = 6.0
+    """Height kept above the mouth per metre of misalignment that is left."""
+    LOST = 0.004
+    """Misalignment at which to go back up, m."""
+    LEVER = 0.02
+    """What a radian of misalignment counts, m."""
+    CLEAR = 0.02
+    """Distance from the hole beyond which the peg first rises, lest it catches the block, m."""
+    STEADY_RANGE = 0.05
+    """Within this distance of the mouth, m, a person moves the more carefully the nearer it is."""
+    STEADIEST = 0.06
+    FEELING = 0.8
+    """Share of their shortest tap to which people can place the peg; from there on they press it down lightly and shift
+    it about until it falls in."""
+    LIGHT = 30.0
+    """Force, N, above which they yield, by so much:"""
+    YIELD = 0.002
+
+    def __init__(self, layout: ActionLayout, noise: float, clearance: float, tap: float = 0.0) -> None:
+        super().__init__(layout, noise)
+        self._feels = tap > 0.0
+        self._tolerance = max(0.4 * clearance, self.FEELING * tap * self._scale[0])
+        self._entry_step = 1.5 * clearance
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        hole, tool = observation.privileged["hole"].tolist(), observation.tool_pose_in_base.tolist()
+        hx, hy, hz = hole[:3]
+        upright = multiply(about_z(yaw(hole[3:])), POINTING_DOWN)
+        aside = math.hypot(hx - tool[0], hy - tool[1])
+        height = tool[2] - hz
+        misaligned = aside + self.LEVER * math.hypot(*difference(upright, tool[3:]))
+        z_now = TRUST_TARGET * float(observation.tool_target_in_base[2]) + (1.0 - TRUST_TARGET) * tool[2]
+        floor = min(self.FUNNEL * max(misaligned - self._tolerance, 0.0), self.HOVER)
+        if observation.privileged["depth"][0] > 0.001:
+            goal = (hx, hy, hz - 0.03)
+        elif aside > self.CLEAR and height < self.HOVER:
+            goal = (tool[0], tool[1], hz + 2.0 * self.HOVER)
+        elif misaligned > self.LOST or (misaligned > self._tolerance and z_now < hz):
+            goal = (hx, hy, hz + self.HOVER)
+        else:  # down as far as the funnel allows, else wait: going up again would stir what has to settle
+            step = self._entry_step if height < self.HOVER else 0.01
+            goal = (hx, hy, min(z_now, max(hz + floor, z_now - step)) if floor else z_now - step)
+        if self._feels and float(np.linalg.norm(observation.tool_wrench[:3])) > self.LIGHT:
+            goal = (*goal[:2], max(goal[2], tool[2] + self.YIELD))
+        steadiness = min(max(math.hypot(aside, height) / self.STEADY_RANGE, self.STEADIEST), 1.0)
+        return self.towards(observation, goal, upright, rng, steadiness=steadiness)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
-from robot_rlhf.datatypes import ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm, load_world
-from robot_rlhf_sim.experts import PickCubeExpert
-from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, wrap, yaw
+from robot_rlhf_sim.experts import ScriptedExpert
+from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, difference, multiply, wrap, yaw
 
 HALF_SIDE = 0.02
 LIFT = 0.08
@@ -126,6 +126,44 @@ class PickCube:
 
     def paint(self, arm: SimArm) -> None:
         arm.model.geom_rgba[self._geom, :3] = arm.memory
+
+
+class PickCubeExpert(ScriptedExpert):
+    """Goes above the cube, turns along its sides, descends, closes, lifts."""
+
+    HOVER = 0.07
+    FREE_HEIGHT = 0.045
+    FUNNEL = 0.010
+    AT_CUBE = 0.012
+    TURN_LIMIT = math.radians(70.0)
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        cube, tool = observation.privileged["cube"].tolist(), observation.tool_pose_in_base.tolist()
+        cx, cy, cz = cube[:3]
+        x, y, z = tool[:3]
+        tx, ty, tz, *_ = observation.tool_target_in_base.tolist()
+        angle = self._grasp_yaw(yaw(cube[3:]), yaw(multiply(tool[3:], POINTING_DOWN)))
+        turn = multiply(about_z(angle), POINTING_DOWN)
+        aside = math.hypot(cx - x, cy - y)
+        crooked = abs(difference(turn, tool[3:])[2])
+        closing = observation.gripper_target < 0.5
+        slack = 1.8 if closing else 1.0  # once closing, go on through small slips
+        at_cube = aside < slack * self.AT_CUBE and abs(z - cz) < slack * self.AT_CUBE and crooked < 0.15 * slack
+        if closing and observation.privileged["grasped"][0] > 0.5:
+            return self.towards(observation, (tx, ty, tz + 0.04), turn, rng, opening=0.0)
+        if at_cube:
+            return self.towards(observation, (cx, cy, cz), turn, rng, opening=0.0)
+        height = z - cz
+        if aside < self.FUNNEL + 0.25 * max(height - 0.03, 0.0) and crooked < 0.1 + 2.0 * max(height - 0.04, 0.0):
+            return self.towards(observation, (cx, cy, cz), turn, rng)
+        if height < self.FREE_HEIGHT and aside > self.FUNNEL:
+            return self.towards(observation, (x, y, cz + self.HOVER), turn, rng)
+        return self.towards(observation, (cx, cy, cz + self.HOVER), turn, rng)
+
+    def _grasp_yaw(self, cube: float, tool: float) -> float:
+        """Of the four equivalent grasps, the one nearest to how the tool is turned, within the wrist's range."""
+        nearest = tool + wrap(cube - tool, math.pi / 2.0)
+        return nearest if abs(nearest) < self.TURN_LIMIT else cube
 
 
 def _vivid(hue: float, value: float) -> tuple[float, float, float]:

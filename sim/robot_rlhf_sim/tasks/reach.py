@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
-from robot_rlhf.datatypes import ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm, load_world
-from robot_rlhf_sim.experts import ReachExpert
+from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.rotation import POINTING_DOWN
 
 NEAR = 0.01
@@ -90,6 +90,14 @@ class Reach:
 
     def paint(self, arm: SimArm) -> None:
         """Nothing changes colour."""
+
+
+class ReachExpert(ScriptedExpert):
+    """Goes straight to the target."""
+
+    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+        x, y, z, *_ = observation.privileged["target"].tolist()
+        return self.towards(observation, (x, y, z), POINTING_DOWN, rng)
 
 
 def _distance(observation: Observation) -> float:
