@@ -39,7 +39,8 @@ from robot_rlhf_hardware.ros.messages import (
 )
 from robot_rlhf_hardware.ros.nodes import ROBOT_SIM
 from robot_rlhf_hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, ROBOT_SIM_TOPICS, named
-from robot_rlhf_sim.arm import FINGER_TRAVEL, SimArm
+from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.robots.built_in import FINGER_TRAVEL
 
 FINGER = "finger_joint"
 """Joint that tells the opening: 0 closed, FINGER_TRAVEL open."""

@@ -9,7 +9,7 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.ros_robot_sim import FINGER
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.ros.rcl_yaml import dumped
-from robot_rlhf_sim.arm import FINGER_TRAVEL
+from robot_rlhf_sim.robots.built_in import FINGER_TRAVEL
 
 
 def stand_in_parameters(task: str, *, person: str = "attentive") -> dict[str, Any]:

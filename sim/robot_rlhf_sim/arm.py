@@ -6,7 +6,6 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import mujoco
@@ -18,15 +17,14 @@ from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError, StaleEr
 from robot_rlhf.sight import CameraMount, Sight
 from robot_rlhf.timing import Clock, FakeClock
 from robot_rlhf_sim.contacts import ContactSense
-from robot_rlhf_sim.kinematics import HOME, JOINTS, ToolKinematics
 from robot_rlhf_sim.render import Renderer
+from robot_rlhf_sim.robots.arm_model import ArmModel, span
+from robot_rlhf_sim.robots.built_in import BUILT_IN
+from robot_rlhf_sim.robots.kinematics import ToolKinematics
 from robot_rlhf_sim.rotation import canonical
 from robot_rlhf_sim.variation import DRAWS, Draws, WorldVariation, perception_error
 
 CONTROL_PERIOD = 0.05
-SPEED_MAX = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61], np.float32)
-"""Published joint speed limits, rad/s."""
-FINGER_TRAVEL = 0.04
 TABLE = 0.0
 """Height of the table's top, m."""
 REACH_LOWER = (0.15, -0.55, -0.01)
@@ -43,13 +41,6 @@ _DRAWN = slice(16, 16 + DRAWS)
 _OWN = _DRAWN.stop
 _FORCE_SAMPLES = 5
 """Times per control period that contact forces are read; their mean is the wrench."""
-
-SCENE_FILE = Path(__file__).parent / "scenes" / "arm.xml"
-
-
-def load_world() -> mujoco.MjSpec:
-    """The arm on its table, for a task to add its bodies to."""
-    return mujoco.MjSpec.from_file(str(SCENE_FILE))
 
 
 class Stage(Protocol):
@@ -82,7 +73,7 @@ class SimState:
 
 
 class SimArm:
-    """A 7-joint arm with a parallel gripper that follows tool poses.
+    """An arm that follows tool poses, with a gripper or without.
 
     `send` finds joint targets by inverse kinematics, moves position servos towards them for one control period, and
     advances the clock by it when that is a FakeClock; with a real clock, pacing is the loop's business. Orientations
@@ -97,6 +88,7 @@ class SimArm:
         clock: Clock,
         cameras: Mapping[str, tuple[int, int]],
         *,
+        model: ArmModel = BUILT_IN,
         graspable: str | None = None,
         surface: float = TABLE,
         memory: int = 0,
@@ -109,7 +101,8 @@ class SimArm:
             action: what the task lets a policy move.
             clock: stamps observations and judges deadlines.
             cameras: name ('front', 'side', 'wrist') to (height, width) of the pictures to take; empty for none.
-            graspable: geom that counts as part of the tool while both pads touch it.
+            model: the arm of this world.
+            graspable: geom that counts as part of the tool while two fingers touch it.
             surface: height of what the task works on, m.
             memory: numbers the task keeps in `memory` for an episode; they are part of snapshots.
         """
@@ -118,13 +111,16 @@ class SimArm:
         self.data = mujoco.MjData(self.model)
         self.clock = clock
         self._stage = stage
-        self._kinematics = ToolKinematics(world)
+        self.arm_model = model
+        self._place(model)
+        self._kinematics = ToolKinematics(world, model)
         self._site: int = self.model.site("tool").id
         self._hand: int = self.model.body("hand").id
-        self._contacts = ContactSense(self.model, self._site, graspable)
+        self._contacts = ContactSense(self.model, model, self._site, graspable)
         self._surface = surface
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep / _FORCE_SAMPLES)
-        self._joint_step = SPEED_MAX.astype(np.float64) * CONTROL_PERIOD
+        self._speed_max = model.speed_max.astype(np.float64)
+        self._joint_step = self._speed_max * CONTROL_PERIOD
         self._state_size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
         self._renderer = Renderer(self.model, cameras)
         self._variation = WorldVariation(self.model, pictures=bool(cameras))
@@ -135,10 +131,10 @@ class SimArm:
         self._fault = ""
         self._lock = threading.RLock()
         self._spec = RobotSpec(
-            joint_names=tuple(f"joint{i + 1}" for i in range(JOINTS)),
+            joint_names=model.joint_names,
             position_lower=self._kinematics.lower.astype(np.float32),
             position_upper=self._kinematics.upper.astype(np.float32),
-            speed_max=SPEED_MAX,
+            speed_max=model.speed_max,
             control_period=CONTROL_PERIOD,
             action=action,
             command=CommandLayout(
@@ -154,6 +150,20 @@ class SimArm:
         self.begin((0.5, 0.0, 0.2, 0.0, 1.0, 0.0, 0.0), 1.0)
         self.settle()
 
+    def _place(self, arm: ArmModel) -> None:
+        """Find joints, fingers and servos in the compiled world."""
+        model, gripper = self.model, arm.gripper
+        joints = [model.joint(name).id for name in arm.joints]
+        fingers = [model.joint(name).id for name in (gripper.joints if gripper else ())]
+        leaders = [model.actuator(name).id for name in (gripper.servos if gripper else ())]
+        self._qpos = span(model.jnt_qposadr[joints])
+        self._dof = span(model.jnt_dofadr[joints])
+        self._servos = span(np.array([model.actuator(name).id for name in arm.servos]))
+        self._fingers = model.jnt_qposadr[fingers].astype(np.intp)
+        self._finger_servos = np.array(leaders, np.intp)
+        self.things: NDArray[np.intp] = np.setdiff1d(np.arange(model.nq), model.jnt_qposadr[[*joints, *fingers]])
+        """Where in qpos all is that is neither arm nor fingers."""
+
     @property
     def spec(self) -> RobotSpec:
         return self._spec
@@ -165,13 +175,13 @@ class SimArm:
 
     @property
     def grasped(self) -> bool:
-        """Both pads touch the graspable object."""
+        """Two fingers touch the graspable object."""
         return bool(self.data.userdata[_GRASPED])
 
     @property
     def joint_target(self) -> NDArray[np.float64]:
-        """What the servos pull to, rad. Shape (7,)."""
-        return self.data.ctrl[:JOINTS].copy()
+        """What the servos pull to, rad. Shape (n,)."""
+        return self.data.ctrl[self._servos].copy()
 
     def tool_pose(self) -> tuple[float, ...]:
         """Measured tool pose x, y, z, qw, qx, qy, qz as plain floats."""
@@ -193,16 +203,18 @@ class SimArm:
             RobotError: no joint positions reach the pose.
         """
         with self._lock:
-            joints = self._kinematics.solve(pose, HOME, iterations=100)
+            joints = self._kinematics.solve(pose, self.arm_model.home, iterations=100)
             missed = float(np.abs(self._kinematics.pose(joints)[:3] - pose[:3]).max())
             if missed > 1e-3:
                 raise RobotError(f"start pose {pose}: out of reach by {missed:.3f} m")
             mujoco.mj_resetData(self.model, self.data)
             self.data.userdata[_DRAWN] = self._drawn
             self._fault = ""
-            self.data.qpos[:JOINTS] = self.data.ctrl[:JOINTS] = joints
-            self.data.qpos[JOINTS : JOINTS + 2] = self.data.ctrl[JOINTS:] = FINGER_TRAVEL * opening
-            self.data.userdata[_OPENING] = opening
+            self.data.qpos[self._qpos] = self.data.ctrl[self._servos] = joints
+            gripper = self.arm_model.gripper
+            if gripper is not None:
+                self.data.qpos[self._fingers] = gripper.closed + (gripper.opened - gripper.closed) * opening
+            self._lead_fingers(opening)
 
     def settle(self) -> None:
         """Make everything that follows from the placed state known: the end of a reset."""
@@ -243,9 +255,9 @@ class SimArm:
             ],
             np.float32,
         )
-        joints = np.concatenate([data.qpos[:JOINTS], data.qvel[:JOINTS]], dtype=np.float32, casting="same_kind")
+        joints = np.concatenate([data.qpos[self._qpos], data.qvel[self._dof]], dtype=np.float32, casting="same_kind")
         row.flags.writeable = joints.flags.writeable = False
-        left, right = data.qpos[JOINTS : JOINTS + 2].tolist()
+        n = len(joints) // 2
         if self._images is None:
             self._images = self._take_pictures()
         scene, privileged = self._stage.sense(self)
@@ -254,18 +266,33 @@ class SimArm:
             scene = {name: pose + wrong for name, pose in scene.items()}
         return Observation(
             stamp=stamp,
-            joint_position=joints[:JOINTS],
-            joint_velocity=joints[JOINTS:],
+            joint_position=joints[:n],
+            joint_velocity=joints[n:],
             tool_pose_in_base=row[:7],
             tool_target_in_base=row[7:14],
             tool_velocity=row[14:20],
             tool_wrench=row[20:26],
-            gripper=min(1.0, max(0.0, (left + right) / (2.0 * FINGER_TRAVEL))),
+            gripper=self._opening(),
             gripper_target=user[_OPENING],
             images=self._images,
             scene=scene,
             privileged=privileged,
         )
+
+    def _opening(self) -> float:
+        """How far the fingers are open, all together; what they were told, where there are none."""
+        gripper = self.arm_model.gripper
+        if gripper is None:
+            return float(self.data.userdata[_OPENING])
+        way = gripper.opened - gripper.closed
+        gone = (np.sign(way) * (self.data.qpos[self._fingers] - gripper.closed)).tolist()
+        return min(1.0, max(0.0, sum(gone) / sum(np.abs(way).tolist())))
+
+    def _lead_fingers(self, opening: float) -> None:
+        self.data.userdata[_OPENING] = opening
+        gripper = self.arm_model.gripper
+        if gripper is not None:
+            self.data.ctrl[self._finger_servos] = gripper.closing + (gripper.opening - gripper.closing) * opening
 
     def _take_pictures(self) -> Mapping[str, NDArray[np.uint8]]:
         if not self._spec.cameras:
@@ -304,22 +331,22 @@ class SimArm:
             if self._fault:
                 raise RobotError(self._fault)
             if not self.data.userdata[_HELD]:
-                self._follow(SPEED_MAX.astype(np.float64) * seconds)
+                self._follow(self._speed_max * seconds)
             self._run(1, max(1, round(seconds / self.model.opt.timestep)))
             self._check_divergence()
             self._derive()
 
     def _aim(self, target: list[float]) -> None:
-        self.data.ctrl[JOINTS:] = FINGER_TRAVEL * target[7]
+        self._lead_fingers(target[7])
         user = self.data.userdata
-        user[: _OPENING + 1] = target
+        user[_TARGET] = target[:7]
         user[_HELD] = 0.0
 
     def _follow(self, step: NDArray[np.float64]) -> None:
         """Move what the servos pull to towards the target, each joint by at most its entry of `step`, rad."""
-        last = self.data.ctrl[:JOINTS]
-        wanted = self._kinematics.solve(tuple(self.data.userdata[_TARGET].tolist()), last.copy())
-        last += np.minimum(np.maximum(wanted - last, -step), step)
+        last = self.data.ctrl[self._servos].copy()
+        wanted = self._kinematics.solve(tuple(self.data.userdata[_TARGET].tolist()), last)
+        self.data.ctrl[self._servos] = last + np.minimum(np.maximum(wanted - last, -step), step)
 
     def _run(self, samples: int, substeps: int) -> None:
         """Physics, with the mean of several samples of the contact force, as a filtered sensor gives it."""
@@ -358,7 +385,7 @@ class SimArm:
             if self.data.userdata[_HELD]:
                 return
             data = self.data
-            data.ctrl[:JOINTS] = data.qpos[:JOINTS]
+            data.ctrl[self._servos] = data.qpos[self._qpos]
             data.userdata[_TARGET] = self.tool_pose()
             data.userdata[_HELD] = 1.0
             self._changed()
@@ -393,7 +420,7 @@ class SimArm:
             return self._renderer.picture(self.data, camera, (height, width))
 
     def forward(self, joints: NDArray[np.float64]) -> tuple[float, ...]:
-        """Tool pose x, y, z, qw, qx, qy, qz in the base frame for joint positions in rad. Shape (7,) -> (7,)."""
+        """Tool pose x, y, z, qw, qx, qy, qz in the base frame for joint positions in rad. Shape (n,) -> (7,)."""
         with self._lock:
             return tuple(float(value) for value in self._kinematics.pose(joints))
 
@@ -401,7 +428,8 @@ class SimArm:
         """How the cameras stand, and what they look at."""
         with self._lock:
             mounts = {name: self._mount(self.model.camera(name).id) for name in self._spec.cameras}
-            return Sight(mounts, self._surface, 2.0 * FINGER_TRAVEL)
+            gripper = self.arm_model.gripper
+            return Sight(mounts, self._surface, None if gripper is None else gripper.width)
 
     def _mount(self, camera: int) -> CameraMount:
         data = self.data

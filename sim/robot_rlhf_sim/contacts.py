@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.errors import UnknownNameError
+from robot_rlhf_sim.robots.arm_model import ArmModel
 
 
 class ContactSense:
     """Sums contact forces on the hand, the fingers and what they hold."""
 
-    def __init__(self, model: mujoco.MjModel, site: int, graspable: str | None) -> None:
+    def __init__(self, model: mujoco.MjModel, arm: ArmModel, site: int, graspable: str | None) -> None:
         self._model = model
         self._site = site
-        hand = model.body("hand").id
-        bodies = {hand} | {b for b in range(model.nbody) if int(model.body_parentid[b]) == hand}
-        self._tool = frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies)
-        self._left: int = model.geom("left_pad").id
-        self._right: int = model.geom("right_pad").id
+        self._tool = _geoms_of(model, _carried_by(model, arm.tool))
+        self._sides = [
+            _geoms_of(model, {model.body(name).id for name in side})
+            for side in (arm.gripper.sides if arm.gripper is not None else ())
+        ]
         names = [model.geom(g).name for g in range(model.ngeom)]
         if graspable is not None and graspable not in names:
             raise UnknownNameError("geom", graspable, [n for n in names if n])
@@ -31,7 +32,7 @@ class ContactSense:
         """Add force (N), then torque about the tool point (N m), in the base frame and times `share`; shape (6,).
 
         Returns:
-            Whether both pads touch the graspable object; it then counts as part of the tool.
+            Whether two fingers touch the graspable object; it then counts as part of the tool.
         """
         if not data.ncon:
             return False
@@ -40,7 +41,7 @@ class ContactSense:
         grasped = False
         if self._object >= 0:
             touching = {a if b == self._object else b for a, b in pairs if self._object in (a, b)}
-            grasped = self._left in touching and self._right in touching
+            grasped = sum(not side.isdisjoint(touching) for side in self._sides) >= 2
             if grasped:
                 tool = self._tool_and_object
         for i, (a, b) in enumerate(pairs):
@@ -56,3 +57,16 @@ class ContactSense:
         arm = contact.pos - data.site_xpos[self._site]
         wrench[:3] += force
         wrench[3:] += sign * (self._force[3:] @ axes) + np.cross(arm, force)
+
+
+def _carried_by(model: mujoco.MjModel, name: str) -> set[int]:
+    """Numbers of the body and of all that it carries; a parent's number is below its children's."""
+    bodies = {int(model.body(name).id)}
+    for body in range(model.nbody):
+        if int(model.body_parentid[body]) in bodies:
+            bodies.add(body)
+    return bodies
+
+
+def _geoms_of(model: mujoco.MjModel, bodies: set[int]) -> frozenset[int]:
+    return frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies)

@@ -13,7 +13,6 @@ from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.experts import ScriptedExpert
-from robot_rlhf_sim.kinematics import JOINTS
 from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, multiply
 
 NEAR_A_THING = 0.4
@@ -29,8 +28,6 @@ EVERY = 3
 WANDERING = 18
 """Steps for which a thing that was picked up is carried about."""
 TURN = math.radians(40.0)
-
-_FINGERS = JOINTS + 2
 
 
 def place_tool(
@@ -51,7 +48,7 @@ def place_tool(
         keep_opening: leave the gripper as it is, for a tool that holds something.
     """
     data = arm.data
-    bodies, positions, turns = data.qpos[_FINGERS:].copy(), data.mocap_pos.copy(), data.mocap_quat.copy()
+    things, positions, turns = data.qpos[arm.things], data.mocap_pos.copy(), data.mocap_quat.copy()
     memory, opening = arm.memory.copy(), arm.observe().gripper
     thing = next(iter(arm.observe().privileged.values()))[:3].astype(float)
     if not keep_opening:
@@ -69,7 +66,7 @@ def place_tool(
             break
         except RobotError:  # out of reach: draw again
             continue
-    data.qpos[_FINGERS:] = bodies
+    data.qpos[arm.things] = things
     data.mocap_pos[:], data.mocap_quat[:] = positions, turns
     arm.memory[:] = memory
     arm.settle()

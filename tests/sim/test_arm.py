@@ -9,7 +9,8 @@ from robot_rlhf.datatypes import Command, Observation
 from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError
 from robot_rlhf.ports import Robot, Task
 from robot_rlhf.timing import FakeClock, MonotonicClock
-from robot_rlhf_sim.arm import CONTROL_PERIOD, SPEED_MAX, SimArm, SimState
+from robot_rlhf_sim.arm import CONTROL_PERIOD, SimArm, SimState
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
 from tests.conformance import RobotConformance, TaskConformance, assert_same_state
 
@@ -83,7 +84,7 @@ def test_joint_targets_move_no_faster_than_the_joints_may() -> None:
         for _ in range(6):
             before = arm.joint_target
             go(arm, *target)
-            assert (np.abs(arm.joint_target - before) <= SPEED_MAX * CONTROL_PERIOD + 1e-9).all()
+            assert (np.abs(arm.joint_target - before) <= BUILT_IN.speed_max * CONTROL_PERIOD + 1e-9).all()
             assert (arm.joint_target >= arm.spec.position_lower).all()
             assert (arm.joint_target <= arm.spec.position_upper).all()
 

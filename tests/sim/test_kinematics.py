@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from robot_rlhf_sim.arm import load_world
-from robot_rlhf_sim.kinematics import HOME, JOINTS, ToolKinematics
+from robot_rlhf_sim.robots.built_in import BUILT_IN
+from robot_rlhf_sim.robots.kinematics import ToolKinematics
 from robot_rlhf_sim.rotation import canonical, difference, exp, multiply, rotate
 from tests.draws import draws
 
@@ -44,7 +44,7 @@ def forward(joints: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def kinematics() -> ToolKinematics:
-    return ToolKinematics(load_world())
+    return ToolKinematics(BUILT_IN.load(), BUILT_IN)
 
 
 def test_limits_are_the_published_ones(kinematics: ToolKinematics) -> None:
@@ -54,7 +54,7 @@ def test_limits_are_the_published_ones(kinematics: ToolKinematics) -> None:
 
 def test_forward_kinematics_is_that_of_the_table(kinematics: ToolKinematics) -> None:
     rng = np.random.default_rng(0)
-    for joints in rng.uniform(LOWER, UPPER, (50, JOINTS)):
+    for joints in rng.uniform(LOWER, UPPER, (50, 7)):
         pose = kinematics.pose(joints)
         expected = forward(joints)
         columns = [rotate(pose[3:].tolist(), axis) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
@@ -74,7 +74,7 @@ def test_inverse_kinematics_converges_inside_the_limits(
     kinematics: ToolKinematics, x: float, y: float, z: float, tilt: tuple[float, float, float]
 ) -> None:
     target = (x, y, z, *multiply(exp(tilt), (0.0, 1.0, 0.0, 0.0)))
-    joints = kinematics.solve(target, HOME, iterations=100)
+    joints = kinematics.solve(target, BUILT_IN.home, iterations=100)
     reached = forward(joints)
     np.testing.assert_allclose(reached[:3, 3], [x, y, z], atol=2e-4)
     pose = kinematics.pose(joints).tolist()
@@ -86,7 +86,7 @@ def test_inverse_kinematics_converges_inside_the_limits(
 def test_an_unreachable_target_stays_inside_the_limits(kinematics: ToolKinematics) -> None:
     rng = np.random.default_rng(1)
     for far in rng.uniform(-3.0, 3.0, (30, 3)).tolist():
-        joints = kinematics.solve((*far, 0.0, 1.0, 0.0, 0.0), HOME, iterations=60)
+        joints = kinematics.solve((*far, 0.0, 1.0, 0.0, 0.0), BUILT_IN.home, iterations=60)
         assert np.isfinite(joints).all()
         assert (joints > LOWER).all()
         assert (joints < UPPER).all()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from robot_rlhf.errors import ConfigError
-from robot_rlhf_sim.kinematics import HOME
 from robot_rlhf_sim.model_kinematics import ModelKinematics
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 
 ARM = Path(__file__).parents[2] / "sim" / "robot_rlhf_sim" / "scenes" / "arm.xml"
 JOINTS = [f"joint{i + 1}" for i in range(7)]
@@ -30,7 +30,7 @@ def test_finds_the_pose_again_from_nearby() -> None:
     solver = ModelKinematics(ARM, JOINTS, "tool")
     rng = np.random.default_rng(0)
     for _ in range(10):
-        joints = HOME + rng.uniform(-0.2, 0.2, 7)
+        joints = BUILT_IN.home + rng.uniform(-0.2, 0.2, 7)
         pose = solver.pose(joints)
         found = solver.solve(pose, joints + rng.uniform(-0.05, 0.05, 7))
         np.testing.assert_allclose(solver.pose(found)[:3], pose[:3], atol=1e-4)
@@ -39,7 +39,7 @@ def test_finds_the_pose_again_from_nearby() -> None:
 
 def test_small_steps_of_a_target_give_small_steps_of_the_joints() -> None:
     solver = ModelKinematics(ARM, JOINTS, "tool")
-    pose, joints = solver.pose(HOME), HOME
+    pose, joints = solver.pose(BUILT_IN.home), BUILT_IN.home
     for _ in range(20):
         pose = pose + np.array([0.002, 0, 0, 0, 0, 0, 0])
         following = solver.solve(pose, joints)

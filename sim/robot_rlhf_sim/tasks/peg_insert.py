@@ -12,8 +12,10 @@ from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.experts import TRUST_TARGET, ScriptedExpert
+from robot_rlhf_sim.robots.arm_model import ArmModel
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, conjugate, difference, exp, multiply, rotate, yaw
 
 PEG_HALF_WIDTH = 0.01
@@ -73,6 +75,7 @@ class PegInsert:
         clock: Clock,
         cameras: Mapping[str, tuple[int, int]] | None = None,
         *,
+        arm: ArmModel = BUILT_IN,
         clearance: float = 0.001,
         hole_error: float = 0.0,
     ) -> None:
@@ -81,6 +84,7 @@ class PegInsert:
         Args:
             clock: see SimArm.
             cameras: see SimArm.
+            arm: whose hand holds the peg.
             clearance: by how much the hole is wider than the peg, m.
             hole_error: largest horizontal error of the reported hole, m; new in each episode.
         """
@@ -91,11 +95,11 @@ class PegInsert:
         self.clearance = clearance
         self.hole_error = hole_error
         self._hole_half_width = PEG_HALF_WIDTH + 0.5 * clearance
-        world = load_world()
+        world = arm.load()
         self._add_peg(world)
         self._add_block(world)
         layout = ActionLayout(("x", "y", "z", "rx", "ry", "rz"), np.array([0.01] * 3 + [0.05] * 3, np.float32))
-        self.arm = SimArm(self, world, layout, clock, cameras or {}, surface=MOUTH_HEIGHT, memory=2)
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, surface=MOUTH_HEIGHT, memory=2)
 
     def _add_peg(self, world: mujoco.MjSpec) -> None:
         half_length = 0.5 * (_PEG_TIP - _PEG_TOP)

@@ -11,8 +11,10 @@ import numpy as np
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.experts import ScriptedExpert
+from robot_rlhf_sim.robots.arm_model import ArmModel
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, about_z, difference, multiply, wrap, yaw
 
 HALF_SIDE = 0.02
@@ -57,8 +59,11 @@ class PickCube:
         jump_max=0.1,
     )
 
-    def __init__(self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
-        world = load_world()
+    def __init__(
+        self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None, *, arm: ArmModel = BUILT_IN
+    ) -> None:
+        arm.needs_gripper(self.name)
+        world = arm.load()
         body = world.worldbody.add_body(name="cube", pos=[*_CENTRE, HALF_SIDE])
         body.add_freejoint(name="cube")
         body.add_geom(
@@ -75,7 +80,7 @@ class PickCube:
             group=2,
         )
         layout = ActionLayout(("x", "y", "z", "rz", "gripper"), np.array([0.02, 0.02, 0.02, 0.15, 1.0], np.float32))
-        self.arm = SimArm(self, world, layout, clock, cameras or {}, graspable="cube", memory=3)
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, graspable="cube", memory=3)
         model = self.arm.model
         self._body: int = model.body("cube").id
         self._geom: int = model.geom("cube").id

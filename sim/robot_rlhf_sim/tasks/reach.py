@@ -11,8 +11,10 @@ import numpy as np
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.experts import ScriptedExpert
+from robot_rlhf_sim.robots.arm_model import ArmModel
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN
 
 NEAR = 0.01
@@ -52,14 +54,16 @@ class Reach:
         jump_max=0.1,
     )
 
-    def __init__(self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
-        world = load_world()
+    def __init__(
+        self, clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None, *, arm: ArmModel = BUILT_IN
+    ) -> None:
+        world = arm.load()
         marker = world.worldbody.add_body(name="target", mocap=True, pos=[0.5, 0.0, 0.1])
         marker.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.012] * 3, contype=0, conaffinity=0, rgba=[0.15, 0.75, 0.35, 1.0]
         )
         layout = ActionLayout(("x", "y", "z"), np.full(3, 0.02, np.float32))
-        self.arm = SimArm(self, world, layout, clock, cameras or {})
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm)
 
     def reset(self, rng: np.random.Generator) -> None:
         start = rng.uniform(*_START_BOX)

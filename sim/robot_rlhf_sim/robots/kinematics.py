@@ -1,4 +1,4 @@
-"""Inverse kinematics of the arm: damped least squares on a bare copy of its joints."""
+"""Inverse kinematics of an arm: damped least squares on a bare copy of its joints."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rlhf_sim.robots.arm_model import ArmModel, span
 from robot_rlhf_sim.rotation import difference
-
-JOINTS = 7
-HOME = np.array([0.0, 0.1, 0.0, -2.3, 0.0, 2.4, math.pi / 4])
-"""Joint positions the null space is pulled to, rad: tool 20 cm above the table, pointing down."""
 
 _DAMPING = 0.02**2
 _HOME_PULL = 0.02
 _LARGEST_STEP = 0.15
 _LIMIT_MARGIN = 0.02
 _PULLED_FOR = 50
+_TURNING_OF_FEW = 0.02
+"""What a radian counts beside a metre for arms with fewer than six joints, which cannot have both as asked: their tool
+comes to the place, and turns as far as that allows."""
+_UNLIMITED = 2.0 * math.pi
+"""How far a joint without limits is let turn, rad."""
 _OFF = 1e-4
 """Error (m and rad together) which, if it is left after so many iterations, is the pull's doing: then the pull ends."""
 
@@ -31,31 +33,39 @@ class ToolKinematics:
     need towards home: dq = n + J^T (J J^T + d I)^-1 (e - J n)  (damped least squares, Wampler 1986).
     """
 
-    def __init__(self, spec: mujoco.MjSpec) -> None:
-        """Strip the spec of all but the arm's joints and its site 'tool'; the spec is consumed."""
-        for element in (*spec.actuators, *spec.sensors, *spec.geoms, *spec.cameras, *spec.lights):
+    def __init__(self, spec: mujoco.MjSpec, arm: ArmModel) -> None:
+        """Strip the arm's world of all but its joints and its site 'tool'; the spec is consumed."""
+        attached = (*spec.actuators, *spec.sensors, *spec.equalities, *spec.tendons, *spec.excludes, *spec.pairs)
+        for element in (*attached, *spec.keys, *spec.geoms, *spec.cameras, *spec.lights):
             spec.delete(element)
         for body in spec.worldbody.bodies:
-            if body.name != "link0":
+            if body.name != arm.root:
                 spec.delete(body)
-        for name in ("left_finger", "right_finger"):
-            spec.delete(spec.body(name))
+        for name in (side[0] for side in (arm.gripper.sides if arm.gripper else ())):
+            if name != arm.tool:
+                spec.delete(spec.body(name))
         self._model = spec.compile()
         self._data = mujoco.MjData(self._model)
         self._site = self._model.site("tool").id
         self._hand = self._model.body("hand").id
-        limits = self._model.jnt_range
+        ids = [self._model.joint(name).id for name in arm.joints]
+        self._qpos = span(self._model.jnt_qposadr[ids])
+        self._dof = span(self._model.jnt_dofadr[ids])
+        limited = self._model.jnt_limited[ids].astype(bool)[:, None]
+        limits = np.where(limited, self._model.jnt_range[ids], (-_UNLIMITED, _UNLIMITED))
         self.lower: NDArray[np.float64] = limits[:, 0].copy()
         self.upper: NDArray[np.float64] = limits[:, 1].copy()
+        self._home = arm.home
         self._inner_lower = self.lower + _LIMIT_MARGIN
         self._inner_upper = self.upper - _LIMIT_MARGIN
-        self._jacobian = np.zeros((6, JOINTS))
+        self._jacobian = np.zeros((6, self._model.nv))
         self._damping = _DAMPING * np.eye(6)
         self._error = np.zeros(6)
+        self._turning = 1.0 if len(ids) >= 6 else _TURNING_OF_FEW
 
     def pose(self, joints: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Forward kinematics: tool pose x, y, z, qw, qx, qy, qz of joint positions (7,)."""
-        self._data.qpos[:] = joints
+        """Forward kinematics: tool pose x, y, z, qw, qx, qy, qz of joint positions (n,)."""
+        self._data.qpos[self._qpos] = joints
         mujoco.mj_kinematics(self._model, self._data)
         return np.concatenate([self._data.site_xpos[self._site], self._data.xquat[self._hand]])
 
@@ -66,19 +76,19 @@ class ToolKinematics:
 
         Args:
             target: x, y, z (m), qw, qx, qy, qz, as plain floats.
-            start: joint positions to begin at, rad. Shape (7,).
+            start: joint positions to begin at, rad. Shape (n,).
             iterations: most iterations.
             tolerance: error (m and rad together) at which to end sooner.
 
         Returns:
-            Joint positions inside the limits, rad. Shape (7,).
+            Joint positions inside the limits, rad. Shape (n,).
         """
-        model, data, jacobian, error = self._model, self._data, self._jacobian, self._error
+        model, data, whole, error = self._model, self._data, self._jacobian, self._error
         tx, ty, tz, qw, qx, qy, qz = target
         quat = (qw, qx, qy, qz)
         joints, pull_gain = start, _HOME_PULL
         for i in range(iterations):
-            data.qpos[:] = joints
+            data.qpos[self._qpos] = joints
             mujoco.mj_kinematics(model, data)
             mujoco.mj_comPos(model, data)
             x, y, z = data.site_xpos[self._site].tolist()
@@ -92,8 +102,12 @@ class ToolKinematics:
             error[:] = (dx, dy, dz, rx, ry, rz)
             if size > _LARGEST_STEP:
                 error *= _LARGEST_STEP / size
-            mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], self._site)
-            pull = pull_gain * (HOME - joints)
+            mujoco.mj_jacSite(model, data, whole[:3], whole[3:], self._site)
+            jacobian = whole[:, self._dof]
+            if self._turning != 1.0:
+                error[3:] *= self._turning
+                jacobian = jacobian * np.repeat((1.0, self._turning), 3)[:, None]
+            pull = pull_gain * (self._home - joints)
             square = jacobian @ jacobian.T
             square += self._damping
             step = pull + np.linalg.solve(square, error - jacobian @ pull) @ jacobian
