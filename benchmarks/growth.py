@@ -35,6 +35,8 @@ STATE, ACTION, HIDDEN = 18, 4, 128
 SMALL = (32, 32)
 """A picture small enough for a million of them."""
 REPEATS = 5
+KEPT = "growth: "
+"""What the kept rows of these questions begin with."""
 Point = tuple[float, list[float]]
 
 
@@ -125,16 +127,27 @@ def report(title: str, unit: str, curves: dict[str, list[Point]]) -> None:
         table.add_row(f"{x:,.0f}", *shown)
     Console(width=140).print(table)
     kept = {name: [[x, [round(t, 4) for t in times]] for x, times in points] for name, points in curves.items()}
-    row: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "what": f"growth: {title}", "unit": unit, "curves": kept}
+    row: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "what": KEPT + title, "unit": unit, "curves": kept}
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / "speed.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")
 
 
-def draw(panels: dict[str, tuple[str, str, dict[str, list[Point]]]]) -> None:
+def newest(rows: Path) -> dict[str, tuple[str, dict[str, list[Point]]]]:
+    """The unit and the curves of each question by its title, as they were measured last."""
+    found: dict[str, tuple[str, dict[str, list[Point]]]] = {}
+    for line in rows.read_text(encoding="utf-8").splitlines():
+        row: dict[str, Any] = json.loads(line)
+        if row["what"].startswith(KEPT):
+            found[row["what"].removeprefix(KEPT)] = (row["unit"], row["curves"])
+    return found
+
+
+def draw(rows: Path, path: Path) -> None:
     """One panel per question, both axes logarithmic; bars from the smallest to the largest."""
+    panels = newest(rows)
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.0), squeeze=False, layout="constrained")
-    for axis, (title, unit, curves) in zip(axes[0], panels.values(), strict=True):
+    for axis, (title, (unit, curves)) in zip(axes[0], panels.items(), strict=True):
         for name, points in curves.items():
             xs = [x for x, _ in points]
             middle = [statistics.median(t) for _, t in points]
@@ -144,7 +157,8 @@ def draw(panels: dict[str, tuple[str, str, dict[str, list[Point]]]]) -> None:
         axis.set(xscale="log", yscale="log", xlabel=title, ylabel=unit)
         axis.grid(alpha=0.3, which="both")
         axis.legend(fontsize="small")
-    figure.savefig(RESULTS / "growth.png", dpi=110)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
 
 
 def main() -> None:
@@ -152,12 +166,10 @@ def main() -> None:
     parser.add_argument("--only", choices=tuple(QUESTIONS), nargs="+", default=list(QUESTIONS))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    panels: dict[str, tuple[str, str, dict[str, list[Point]]]] = {}
     for name in options.only:
         ask, title, unit = QUESTIONS[name]
-        panels[name] = (title, unit, ask())
-        report(title, unit, panels[name][2])
-    draw(panels)
+        report(title, unit, ask())
+    draw(RESULTS / "speed.jsonl", RESULTS / "growth.png")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.learning run --suite pick peg --processes 2     # over days; killed, it goes on where it was
     python -m benchmarks.learning status --suite pick peg
-    python -m benchmarks.learning report                                 # tables into RESULTS.md, page and pictures
+    python -m benchmarks.learning report                                 # tables, page and pictures
     python -m benchmarks.learning run --suite pick --methods ours --people novice --seeds 100 101 \\
         --variant lr --set sac.learning_rate=1e-3                        # to choose a setting
 
@@ -54,7 +54,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--budget-hours", type=float, help="begin no run after these")
     command.add_argument("--retry", action="store_true", help="do also what failed before")
     command.add_argument("--nice", type=int, default=10, help="how much the runs stand back behind others")
-    command = commands.add_parser("report", help="tables into RESULTS.md, a page and pictures")
+    command = commands.add_parser("report", help="tables into docs/results/learning.md, a page and pictures")
     command.add_argument("--era", default=ERA)
     command = commands.add_parser("one", help="one run, in this process; for `run`")
     command.add_argument("rows", type=Path)

@@ -1,11 +1,12 @@
-"""Writes the report of an era: its tables into RESULTS.md, one page with all of it, and pictures."""
+"""Writes the report of an era: its tables into docs/results/learning.md, one page with all of it, and pictures."""
 
 from __future__ import annotations
 
 import base64
 import html
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from benchmarks.learning.cases import TASKS, TUNE_SEEDS
 from benchmarks.learning.figures import grouped
 from benchmarks.learning.rows import Era, Row
 from benchmarks.learning.suites import SUITES
-from benchmarks.learning.tables import Table, all_tables, comparison
+from benchmarks.learning.tables import Groups, Table, all_tables, comparison
 from robot_rlhf.disk import replace_text
 from robot_rlhf.errors import ConfigError
 
 BEGIN = "<!-- benchmarks.learning report: written by the program from here -->"
 END = "<!-- benchmarks.learning report: to here -->"
-RESULTS_PAGE = Path(__file__).parents[1] / "RESULTS.md"
+RESULTS_PAGE = Path(__file__).parents[2] / "docs" / "results" / "learning.md"
+FOLDER = Path(__file__).parents[1] / "results"
+"""Of the pictures, and the page that needs nothing else."""
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1180px; margin: 2em auto; padding: 0 1em }
 body { color: #111; background: #fff }
@@ -33,11 +36,12 @@ img { max-width: 100%; height: auto } h2 { margin-top: 2em } p { max-width: 72ch
 """
 
 
-def report(era: Era, console: Console, *, page: Path = RESULTS_PAGE) -> None:
-    """Write everything that the rows of an era say; what RESULTS.md says beside its markers stays.
+def report(era: Era, console: Console, *, page: Path = RESULTS_PAGE, folder: Path = FOLDER) -> None:
+    """Write everything that the rows of an era say; what the page says beside its markers stays.
 
     Args:
-        page: RESULTS.md, with the markers in it; the page and the pictures go to results/ beside it.
+        page: the one with the markers in it.
+        folder: where the pictures and learning.html go.
 
     Raises:
         ConfigError: the era has no row, or the page has no markers.
@@ -45,12 +49,25 @@ def report(era: Era, console: Console, *, page: Path = RESULTS_PAGE) -> None:
     rows = list(era.all_rows())
     if not rows:
         raise ConfigError(f"era {era.name}: no row in {era.rows}; begin with python -m benchmarks.learning run")
-    # What was run to choose settings is not what is reported, unless there is nothing else.
-    kept = [row for row in rows if row["seed"] not in TUNE_SEEDS] or rows
+    kept = reported(rows)
     groups = grouped(kept)
     facts, tables = facts_of(era, kept, len(rows) - len(kept)), all_tables(groups)
-    folder = page.parent / "results"
-    pictures = {
+    drawn = {name: title for name, (title, draw) in pictures(groups).items() if draw(folder / name)}
+    write_between(page, markdown(facts, tables, {f"{_way(page.parent, folder)}/{n}": t for n, t in drawn.items()}))
+    replace_text(folder / "learning.html", web_page(era, facts, [*tables, *earlier(era)], drawn, folder))
+    for table in tables:
+        console.print(table.title, highlight=False)
+    console.print(f"{len(kept)} rows: {page.name} and {folder.name}/learning.html are written", highlight=False)
+
+
+def reported(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows without those that were run to choose settings, unless there is nothing else."""
+    return [row for row in rows if row["seed"] not in TUNE_SEEDS] or rows
+
+
+def pictures(groups: Groups) -> dict[str, tuple[str, Callable[[Path], bool]]]:
+    """The pictures by file name: what each shows, and what draws it where there is something to draw."""
+    return {
         "learning.png": ("Unaided success over practice steps", lambda path: plots.curves(groups, path)),
         **{
             f"learning_{task}.png": (
@@ -61,12 +78,11 @@ def report(era: Era, console: Console, *, page: Path = RESULTS_PAGE) -> None:
         },
         "learning_long.png": ("15,000 steps, a line per seed", lambda path: plots.long_curves(groups, path)),
     }
-    drawn = {name: title for name, (title, draw) in pictures.items() if draw(folder / name)}
-    write_between(page, markdown(facts, tables, drawn))
-    replace_text(folder / "learning.html", web_page(era, facts, [*tables, *earlier(era)], drawn, folder))
-    for table in tables:
-        console.print(table.title, highlight=False)
-    console.print(f"{len(kept)} rows: {page.name} and results/learning.html are written", highlight=False)
+
+
+def _way(start: Path, to: Path) -> str:
+    """From one folder to another, as a link has it."""
+    return Path(os.path.relpath(to, start)).as_posix()
 
 
 def earlier(era: Era) -> list[Table]:
@@ -110,8 +126,8 @@ def facts_of(era: Era, rows: Sequence[Row], left_out: int) -> list[str]:
 
 
 def markdown(facts: Sequence[str], tables: Sequence[Table], drawn: Mapping[str, str]) -> str:
-    """For RESULTS.md."""
-    images = [f"![{title}](results/{name})" for name, title in drawn.items()]
+    """For the page; pictures by their way from there."""
+    images = [f"![{title}]({path})" for path, title in drawn.items()]
     return "\n\n".join([" ".join(facts), *(table.markdown() for table in tables), *images])
 
 

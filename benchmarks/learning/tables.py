@@ -39,7 +39,7 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """As RESULTS.md has it."""
+        """As docs/results/learning.md has it."""
         lines = [f"**{self.title}**", "", _line(self.header), _line(["---"] * len(self.header)), *map(_line, self.rows)]
         return "\n".join([*lines, *(["", self.note] if self.note else [])])
 
