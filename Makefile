@@ -14,15 +14,17 @@ TESTS := OMP_NUM_THREADS=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m pytest 
 
 BENCHMARKS := simulation replay learner sb3_buffer growth journal_crash
 
-.PHONY: help demo session test slow check bench setup clean
+.PHONY: help demo session test slow check docs wheel bench setup clean
 
 help:
 	@echo "make demo    install, then train pick_cube, measure it without help, and say where to look"
 	@echo "make session install, then teach pick_cube yourself, in the browser (OPERATOR=simulated: without a person)"
 	@echo "make test    all tests but the slow ones; the same draws, and so the same answer, each time"
 	@echo "make slow    the longer learning runs, and the property tests with other draws each time, ten times as many"
-	@echo "make check   format, lint, types, tests, these also on python3.13 where it is installed: what CI runs"
-	@echo "make bench   the measurements behind benchmarks/RESULTS.md"
+	@echo "make check   format, lint, types, docs, tests, these also on python3.13 where it is installed: what CI runs"
+	@echo "make docs    all pages as a site, into build/site; a warning is an error"
+	@echo "make wheel   the wheel, into dist, and a short run of it in an environment of its own with nothing else in it"
+	@echo "make bench   the measurements behind docs/results"
 	@echo "make setup   only install, into .venv"
 	@echo "make clean   remove .venv and caches; runs, and what make slow found, stay"
 
@@ -42,11 +44,24 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(MAKE) docs
 	$(MAKE) test
 ifneq ($(ALSO),)
 	@if $(ALSO) -c '' 2>/dev/null; then $(MAKE) test PYTHON=$(ALSO) VENV=.venv-$(notdir $(ALSO)); \
 	else echo "make: $(ALSO) is not installed here: the tests ran on $$($(BIN)/python --version) alone"; fi
 endif
+
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site/index.html"
+
+wheel: $(DEV)
+	rm -rf dist build/clean
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt dist/*.whl
+	mkdir build/clean/empty
+	cd build/clean/empty && OMP_NUM_THREADS=1 ../bin/robot-rlhf train --task reach --steps 200 --evaluation.final-episodes 10
 
 bench: $(DEV)
 	set -e; for name in $(BENCHMARKS); do echo "== benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name; done

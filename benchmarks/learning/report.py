@@ -1,4 +1,4 @@
-"""Writes the report of an era: its tables into docs/results/learning.md, one page with all of it, and pictures."""
+"""Writes the report of an era: tables into docs/results/learning.md and README.md, one page with all, and pictures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from benchmarks.learning.cases import TASKS, TUNE_SEEDS
 from benchmarks.learning.figures import grouped
 from benchmarks.learning.rows import Era, Row
 from benchmarks.learning.suites import SUITES
-from benchmarks.learning.tables import Groups, Table, all_tables, comparison
+from benchmarks.learning.tables import Groups, Table, all_tables, comparison, headline
 from robot_rlhf.disk import replace_text
 from robot_rlhf.errors import ConfigError
 
 BEGIN = "<!-- benchmarks.learning report: written by the program from here -->"
 END = "<!-- benchmarks.learning report: to here -->"
 RESULTS_PAGE = Path(__file__).parents[2] / "docs" / "results" / "learning.md"
+FRONT = Path(__file__).parents[2] / "README.md"
 FOLDER = Path(__file__).parents[1] / "results"
 """Of the pictures, and the page that needs nothing else."""
 STYLE = """
@@ -36,15 +37,18 @@ img { max-width: 100%; height: auto } h2 { margin-top: 2em } p { max-width: 72ch
 """
 
 
-def report(era: Era, console: Console, *, page: Path = RESULTS_PAGE, folder: Path = FOLDER) -> None:
-    """Write everything that the rows of an era say; what the page says beside its markers stays.
+def report(
+    era: Era, console: Console, *, page: Path = RESULTS_PAGE, front: Path = FRONT, folder: Path = FOLDER
+) -> None:
+    """Write everything that the rows of an era say; what the pages say beside their markers stays.
 
     Args:
-        page: the one with the markers in it.
+        page: of all tables, with the markers in it.
+        front: of the shortest table, with the markers in it.
         folder: where the pictures and learning.html go.
 
     Raises:
-        ConfigError: the era has no row, or the page has no markers.
+        ConfigError: the era has no row, or a page has no markers.
     """
     rows = list(era.all_rows())
     if not rows:
@@ -54,10 +58,14 @@ def report(era: Era, console: Console, *, page: Path = RESULTS_PAGE, folder: Pat
     facts, tables = facts_of(era, kept, len(rows) - len(kept)), all_tables(groups)
     drawn = {name: title for name, (title, draw) in pictures(groups).items() if draw(folder / name)}
     write_between(page, markdown(facts, tables, {f"{_way(page.parent, folder)}/{n}": t for n, t in drawn.items()}))
+    if short := headline(groups):
+        write_between(front, short.markdown())
     replace_text(folder / "learning.html", web_page(era, facts, [*tables, *earlier(era)], drawn, folder))
     for table in tables:
         console.print(table.title, highlight=False)
-    console.print(f"{len(kept)} rows: {page.name} and {folder.name}/learning.html are written", highlight=False)
+    console.print(
+        f"{len(kept)} rows: {page.name}, {front.name} and {folder.name}/learning.html are written", highlight=False
+    )
 
 
 def reported(rows: Sequence[Row]) -> Sequence[Row]:

@@ -40,8 +40,9 @@ class Table:
 
     def markdown(self) -> str:
         """As docs/results/learning.md has it."""
-        lines = [f"**{self.title}**", "", _line(self.header), _line(["---"] * len(self.header)), *map(_line, self.rows)]
-        return "\n".join([*lines, *(["", self.note] if self.note else [])])
+        lines = [_line(self.header), _line(["---"] * len(self.header)), *map(_line, self.rows)]
+        title = [f"**{self.title}**", ""] if self.title else []
+        return "\n".join([*title, *lines, *(["", self.note] if self.note else [])])
 
     def page(self) -> str:
         """As the page has it."""
@@ -112,6 +113,24 @@ def _compared(groups: Groups, key: Key, label: str) -> tuple[str, ...]:
         each(rows, worst_helped, 0) if METHODS[method].corrects else "–",
         each(rows, lambda row: below_cloning(row, clones.get(row["seed"])), 0) if of_ours else "–",
     )
+
+
+def headline(groups: Groups) -> Table | None:
+    """Ours beside HG-DAgger, a line per skill and person, as short as a first page wants it."""
+    lines: list[tuple[str, ...]] = []
+    for task in TASKS:
+        for person in people_of(groups, task):
+            ours, theirs = (groups.get((task, method, person, ""), ()) for method in ("ours", "hg_dagger"))
+            if not ours or not theirs:
+                continue
+            numbers = (each(rows, lambda row: row["hands_on_seconds"], 0).partition(" ")[0] for rows in (ours, theirs))
+            rates = (rate([row["final"] for row in rows]) for rows in (ours, theirs))
+            lines.append((TASKS[task].label, person, *rates, *numbers))
+    header = (
+        *("skill", "person", "ours, % [95 %]", "HG-DAgger, % [95 %]"),
+        *("hands on, s: ours", "HG-DAgger"),
+    )
+    return Table("", header, tuple(lines)) if lines else None
 
 
 def decision(groups: Groups, task: str) -> Table | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks import growth
 from benchmarks.learning import plots
-from benchmarks.learning.first_era import FIRST_ERA
 from benchmarks.learning.figures import grouped
+from benchmarks.learning.first_era import FIRST_ERA
 from benchmarks.learning.report import pictures, reported
 from benchmarks.learning.rows import Era
 from benchmarks.rewards.report import draw_optimised

@@ -14,7 +14,7 @@ from mkdocs.structure.pages import Page
 
 sys.path[:0] = [str(Path(__file__).parents[2] / folder) for folder in (".", "sim", "hardware")]
 
-from docs.generators import figures, links, options, reference
+from docs.generators import figures, links, options, reference  # noqa: E402  MkDocs runs this file by itself
 
 
 @functools.cache

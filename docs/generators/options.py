@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
 import os
 import re
 import textwrap
@@ -20,6 +21,7 @@ import tyro
 
 from robot_rlhf.apps import cli
 from robot_rlhf.apps.journal_import import DatasetOptions, PickleOptions
+from robot_rlhf.apps.ros_host import USAGE
 from robot_rlhf.errors import UnknownNameError
 from robot_rlhf_hardware.ros.nodes import NODES, Node
 
@@ -195,10 +197,14 @@ def field_docs(settings: type[Any]) -> dict[str, str]:
         if not dataclasses.is_dataclass(cls):
             continue
         body = typing.cast("ast.ClassDef", ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
-        for field, text in zip(body, body[1:], strict=False):
+        for field, text in itertools.pairwise(body):
             if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
                 continue
-            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
+            if (
+                isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+                and isinstance(text.value.value, str)
+            ):
                 found[field.target.id] = " ".join(inspect.cleandoc(text.value.value).split())
     return found
 
@@ -230,8 +236,8 @@ def _overview() -> str:
         [
             "# Command line",
             "",
-            "`robot-rlhf COMMAND --help` prints what these pages say: both are made from the settings themselves. A typo",
-            "is an error that names the likely word.",
+            "`robot-rlhf COMMAND --help` prints what these pages say: both are made from the settings themselves.",
+            "A typo is an error that names the likely word.",
             "",
             "| command | does |",
             "|---|---|",
@@ -251,7 +257,10 @@ def command_lines(command: Command, others: Sequence[Command]) -> list[str]:
     if base is not None:
         known = {option for section in sections(base.settings, base.default) for option in section.options}
         parts = [dataclasses.replace(p, options=tuple(o for o in p.options if o not in known)) for p in parts]
-        lines += [f"It has the options of [`robot-rlhf {base.name}`]({base.page}.md). These differ, or begin otherwise:", ""]
+        lines += [
+            f"It has the options of [`robot-rlhf {base.name}`]({base.page}.md). These differ, or begin otherwise:",
+            "",
+        ]
     for section in parts:
         if not section.options:
             continue
@@ -274,7 +283,8 @@ def _option_lines(option: Option) -> list[str]:
 
 
 def _nodes() -> str:
-    lines = ["# robot-rlhf ros", "", cli.COMMANDS["ros"].capitalize() + ".", ""]
+    about = cli.COMMANDS["ros"]
+    lines = ["# robot-rlhf ros", "", f"{about[0].upper()}{about[1:]}.", "", "```text", USAGE.rstrip(), "```", ""]
     for name, node in NODES.items():
         lines += _node_lines(name, node)
     return "\n".join(lines)

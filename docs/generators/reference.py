@@ -64,8 +64,8 @@ def pages() -> dict[str, str]:
             [
                 "# Library",
                 "",
-                "Made from docstrings. Shapes, units and frames stand at the fields; SI units, quaternions wxyz, actions in",
-                "[-1, 1] unless said otherwise.",
+                "Made from docstrings. Shapes, units and frames stand at the fields; SI units, quaternions wxyz,",
+                "actions in [-1, 1] unless said otherwise.",
                 "",
                 "| room | holds |",
                 "|---|---|",

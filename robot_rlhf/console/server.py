@@ -8,9 +8,7 @@ import json
 import logging
 import signal
 import socket
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -22,7 +20,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import Client, ui
 from starlette.types import Receive, Scope, Send
 
-from robot_rlhf.console.desk import Desk, NotTheOperatorError, Visitor
+from robot_rlhf.console.desk import Desk, Visitor
 from robot_rlhf.console.gate import PAGES, Gate
 from robot_rlhf.console.guides import guides
 from robot_rlhf.console.history import History
@@ -32,12 +30,13 @@ from robot_rlhf.console.pages.clips import register_clip_routes
 from robot_rlhf.console.pages.drive import build_drive_page
 from robot_rlhf.console.pages.label import build_label_page
 from robot_rlhf.console.pages.review import build_review_page
-from robot_rlhf.console.recording import LabelSink, Recording
+from robot_rlhf.console.recording import Recording
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
+from robot_rlhf.console.shared import Console
 from robot_rlhf.console.teleop import Teleop
 from robot_rlhf.console.video import Video
-from robot_rlhf.datatypes import ActionLayout, Button, Feedback, FeedbackKind
+from robot_rlhf.datatypes import ActionLayout, Button
 from robot_rlhf.errors import ConfigError, RobotRlhfError
 from robot_rlhf.journal.labels import LabelWriter
 
@@ -47,60 +46,6 @@ LINGER = 3.0
 """Seconds that the console outlives the robot's process, so that every page can be told."""
 MAX_SOCKET_MESSAGE = 1 << 20
 """Bytes of one message on any socket; the pages' own limits are smaller."""
-
-
-EVERYBODYS = frozenset({FeedbackKind.PREFERENCE, FeedbackKind.ATTRIBUTE})
-"""What those who only watch a live session may say of its episodes, too."""
-
-
-@dataclass(frozen=True)
-class VisitorSink:
-    """A LabelSink: what one visitor of a live session may say about its episodes."""
-
-    desk: Desk
-    visitor: Visitor
-
-    def give(self, feedback: Feedback) -> None:
-        """Pass it on.
-
-        Raises:
-            NotTheOperatorError: to delete or restore an episode, or to change its outcome, takes the operator's seat.
-            LinkError: the robot's process does not answer.
-        """
-        if feedback.kind not in EVERYBODYS and not self.desk.sits(self.visitor):
-            seat = "nobody has the seat" if self.desk.operator is None else f"{self.desk.operator.name} has the seat"
-            raise NotTheOperatorError(
-                "only the operator deletes and restores episodes of a running session and changes their outcomes, and "
-                f"{seat}: you may compare clips and mark spans"
-            )
-        self.desk.give(feedback)
-
-
-@dataclass
-class Console:
-    """Everything that the pages share: one per process."""
-
-    settings: ConsoleSettings
-    gate: Gate
-    history: History
-    recording: Recording
-    robot: RobotSide | None = None
-    """None for a recorded session, like all that follows."""
-    desk: Desk | None = None
-    video: Video | None = None
-    teleop: Teleop | None = None
-    sink: LabelSink | None = None
-    """Takes labels: the robot's process, which writes the journal, or the journal itself."""
-
-    @property
-    def frame_ages(self) -> deque[float]:
-        """Seconds from sensing to painted, of the last frames of all pages."""
-        return deque[float]() if self.video is None else self.video.frame_ages
-
-    def sink_for(self, visitor: Visitor) -> LabelSink:
-        """Where the labels of one visitor go."""
-        assert self.sink is not None
-        return self.sink if self.desk is None else VisitorSink(self.desk, visitor)
 
 
 def make_console(settings: ConsoleSettings) -> Console:

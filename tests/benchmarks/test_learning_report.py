@@ -22,9 +22,18 @@ from benchmarks.learning.figures import (
     worst_unaided,
 )
 from benchmarks.learning.measure import help_curve
-from benchmarks.learning.report import BEGIN, END, RESULTS_PAGE, facts_of, markdown, pictures, report, reported
+from benchmarks.learning.report import BEGIN, END, FRONT, RESULTS_PAGE, facts_of, markdown, pictures, report, reported
 from benchmarks.learning.rows import Era, Row
-from benchmarks.learning.tables import all_tables, comparison, decision, falls, long_runs, short_sessions, variants
+from benchmarks.learning.tables import (
+    all_tables,
+    comparison,
+    decision,
+    falls,
+    headline,
+    long_runs,
+    short_sessions,
+    variants,
+)
 from robot_rlhf.errors import ConfigError
 
 
@@ -180,6 +189,7 @@ def page(tmp_path: Path) -> Path:
     (tmp_path / "results").mkdir()
     path = tmp_path / "learning.md"
     path.write_text(f"# Results\n\nbefore\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    path.with_name("front.md").write_text(f"before {BEGIN}\nold\n{END}")
     return path
 
 
@@ -196,7 +206,7 @@ def test_the_report_is_written_between_the_markers_and_tells_what_it_mixes(tmp_p
     era.write(mixed, row_of(mixed, "1111", commit="b" * 40 + "+changes"))
     tuned = case_of("ours", "novice", 101)
     era.write(tuned, row_of(tuned, "0000"))
-    report(era, Console(quiet=True), page=page, folder=tmp_path / "results")
+    report(era, Console(quiet=True), page=page, front=page.with_name("front.md"), folder=tmp_path / "results")
     text = page.read_text()
     assert text.startswith("# Results\n\nbefore\n") and text.endswith(f"{END}\n\nafter\n")  # noqa: PT018  one page
     assert "old" not in text
@@ -204,7 +214,7 @@ def test_the_report_is_written_between_the_markers_and_tells_what_it_mixes(tmp_p
     assert "1 rows of the seeds on which settings are chosen are left out" in text
     assert "| novice | ours (RL and corrections) | 2 | 3, 4 |" in text
     first = text
-    report(era, Console(quiet=True), page=page, folder=tmp_path / "results")
+    report(era, Console(quiet=True), page=page, front=page.with_name("front.md"), folder=tmp_path / "results")
     assert page.read_text() == first
     html = (tmp_path / "results" / "learning.html").read_text()
     assert "src='data:image/png;base64," in html
@@ -216,11 +226,11 @@ def test_the_report_is_written_between_the_markers_and_tells_what_it_mixes(tmp_p
 def test_a_page_without_markers_and_an_era_without_rows_are_errors(tmp_path: Path, page: Path) -> None:
     era = Era("now", results=tmp_path / "rows", runs=tmp_path / "runs")
     with pytest.raises(ConfigError, match="no row"):
-        report(era, Console(quiet=True), page=page, folder=tmp_path / "results")
+        report(era, Console(quiet=True), page=page, front=page.with_name("front.md"), folder=tmp_path / "results")
     era.write(case_of("ours"), row_of(case_of("ours"), "11"))
     page.write_text("nothing here")
     with pytest.raises(ConfigError, match="write between"):
-        report(era, Console(quiet=True), page=page, folder=tmp_path / "results")
+        report(era, Console(quiet=True), page=page, front=page.with_name("front.md"), folder=tmp_path / "results")
 
 
 def test_the_rows_of_the_first_era_are_read_as_they_were_measured() -> None:
@@ -245,3 +255,6 @@ def test_the_page_of_results_says_what_the_rows_say() -> None:
         if f"/{name})" in there
     }
     assert there.strip() == markdown(facts_of(era, kept, len(rows) - len(kept)), all_tables(groups), drawn)
+    short = headline(groups)
+    assert short is not None
+    assert FRONT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip() == short.markdown()

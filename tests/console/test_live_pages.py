@@ -13,7 +13,7 @@ pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
 
 from robot_rlhf.apps.open_page import leading_to
 from robot_rlhf.console.desk import NotTheOperatorError, Visitor
-from robot_rlhf.console.server import VisitorSink
+from robot_rlhf.console.shared import VisitorSink
 from robot_rlhf.console.wire import Press
 from robot_rlhf.datatypes import Button, Feedback, FeedbackKind, Phase, Segment
 from robot_rlhf.journal.reader import read_journal

@@ -25,7 +25,7 @@ from robot_rlhf.errors import InvalidValueError, RobotRlhfError
 from robot_rlhf.timing import MonotonicClock
 
 if TYPE_CHECKING:
-    from robot_rlhf.console.server import Console
+    from robot_rlhf.console.shared import Console
 
 SCRIPTS = (
     "transport.js",

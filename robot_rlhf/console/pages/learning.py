@@ -11,7 +11,7 @@ from nicegui import ui
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from robot_rlhf.console.server import Console
+    from robot_rlhf.console.shared import Console
 
 CHART_PERIOD = 4
 """Refreshes of the page from one look at the curves to the next: one second."""

@@ -18,7 +18,7 @@ from robot_rlhf.datatypes import GuardEvent, Outcome, whole_episode
 
 if TYPE_CHECKING:
     from robot_rlhf.console.history import History
-    from robot_rlhf.console.server import Console
+    from robot_rlhf.console.shared import Console
 
 DASH = "–"
 EVENTS = 4
