@@ -2,5 +2,6 @@
 
 from robot_rlhf_sim.robots.arm_model import ArmModel, Gripper
 from robot_rlhf_sim.robots.built_in import BUILT_IN
+from robot_rlhf_sim.robots.from_file import arm_from
 
-__all__ = ["BUILT_IN", "ArmModel", "Gripper"]
+__all__ = ["BUILT_IN", "ArmModel", "Gripper", "arm_from"]

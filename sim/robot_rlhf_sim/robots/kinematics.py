@@ -17,9 +17,6 @@ _HOME_PULL = 0.02
 _LARGEST_STEP = 0.15
 _LIMIT_MARGIN = 0.02
 _PULLED_FOR = 50
-_TURNING_OF_FEW = 0.02
-"""What a radian counts beside a metre for arms with fewer than six joints, which cannot have both as asked: their tool
-comes to the place, and turns as far as that allows."""
 _UNLIMITED = 2.0 * math.pi
 """How far a joint without limits is let turn, rad."""
 _OFF = 1e-4
@@ -41,9 +38,9 @@ class ToolKinematics:
         for body in spec.worldbody.bodies:
             if body.name != arm.root:
                 spec.delete(body)
-        for name in (side[0] for side in (arm.gripper.sides if arm.gripper else ())):
-            if name != arm.tool:
-                spec.delete(spec.body(name))
+        for finger in (spec.body(side[0]) for side in (arm.gripper.sides if arm.gripper else ())):
+            if arm.gripper and any(joint.name in arm.gripper.joints for joint in finger.joints):
+                spec.delete(finger)
         self._model = spec.compile()
         self._data = mujoco.MjData(self._model)
         self._site = self._model.site("tool").id
@@ -61,13 +58,25 @@ class ToolKinematics:
         self._jacobian = np.zeros((6, self._model.nv))
         self._damping = _DAMPING * np.eye(6)
         self._error = np.zeros(6)
-        self._turning = 1.0 if len(ids) >= 6 else _TURNING_OF_FEW
 
     def pose(self, joints: NDArray[np.float64]) -> NDArray[np.float64]:
         """Forward kinematics: tool pose x, y, z, qw, qx, qy, qz of joint positions (n,)."""
         self._data.qpos[self._qpos] = joints
         mujoco.mj_kinematics(self._model, self._data)
         return np.concatenate([self._data.site_xpos[self._site], self._data.xquat[self._hand]])
+
+    def lowest(self, joints: NDArray[np.float64]) -> float:
+        """Height of the lowest joint or link that is led, m, for joint positions (n,)."""
+        self.pose(joints)
+        moved = self._model.body_weldid != 0
+        return float(self._data.xpos[moved, 2].min())
+
+    def freedom(self, joints: NDArray[np.float64]) -> float:
+        """Smallest singular value of the Jacobian at joint positions (n,): 0 where the tool cannot move some way."""
+        self.pose(joints)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
+        return float(np.linalg.svd(self._jacobian[:, self._dof], compute_uv=False)[-1])
 
     def solve(
         self, target: Sequence[float], start: NDArray[np.float64], iterations: int = 2, tolerance: float = 2e-6
@@ -104,9 +113,6 @@ class ToolKinematics:
                 error *= _LARGEST_STEP / size
             mujoco.mj_jacSite(model, data, whole[:3], whole[3:], self._site)
             jacobian = whole[:, self._dof]
-            if self._turning != 1.0:
-                error[3:] *= self._turning
-                jacobian = jacobian * np.repeat((1.0, self._turning), 3)[:, None]
             pull = pull_gain * (self._home - joints)
             square = jacobian @ jacobian.T
             square += self._damping
