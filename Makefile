@@ -53,7 +53,7 @@ endif
 
 docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 MUJOCO_GL=$${MUJOCO_GL:-egl} $(BIN)/python -m mkdocs build --quiet --strict
-	@echo "build/site/index.html"
+	@echo "to look at it: $(BIN)/python -m http.server -d build/site"
 
 wheel: $(DEV)
 	rm -rf dist build/clean

@@ -292,12 +292,9 @@ def _nodes() -> str:
 
 def _node_lines(name: str, node: Node) -> list[str]:
     lines = [f"## robot-rlhf ros {name}", "", f"{_plain(node.what)}.", ""]
-    if node.parameters:
-        lines += ["| parameter | allowed | default | what |", "|---|---|---|---|"]
-        for p in node.parameters:
-            default = "required" if p.required else f"`{p.default!r}`"
-            lines.append(f"| `{p.name}` | {_cell(p.allowed)} | {_cell(default)} | {_cell(p.what)} |")
-        lines.append("")
+    for p in node.parameters:
+        default = "required" if p.required else f"default `{p.default!r}`"
+        lines += [f"`{p.name}` ({_plain(str(p.allowed))}; {default})", f":   {_plain(p.what)}", ""]
     if node.topics:
         lines += ["| topic or service | role | type | what |", "|---|---|---|---|"]
         lines += [f"| `{t.name}` | {t.role} | {t.type} | {_cell(t.what)} |" for t in node.topics]
