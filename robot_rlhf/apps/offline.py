@@ -25,7 +25,7 @@ from robot_rlhf.apps.provenance import note_invocation
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import features_of, warn_of_words
-from robot_rlhf.apps.rewarded import build_gates, reward_buffer, score_buffer
+from robot_rlhf.apps.rewarded import REWARD, SCORES, build_gates, score_episodes, show_to_reward
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.stopwatch import Stopwatch
@@ -43,6 +43,7 @@ from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
+from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
@@ -206,41 +207,41 @@ class _Offline:
         buffer, options = trainer.buffer, self.options
         first = ReplayFeed(buffer, self.features)
         gated = None if self.gates is None else GateFeed(first, self.gates)
-        fed: list[ReplayFeed | GateFeed | EpisodeScores] = [gated or first]
-        pictures = bool(self.features.cameras or self.features.frozen)
+        fed: ReplayFeed | GateFeed | EpisodeScores = gated or first
+        pictures, block = bool(self.features.cameras or self.features.frozen), POLICY
         late = None
         if self.sentences is not None:
-            scores = score_buffer(self.config, self.sentences.size, self.spec)
-            late = EpisodeScores(scores, self.sentences.of_pictures, options.clip.camera)
-            fed.append(late)
-        elif self.reward_features is not self.features:  # it sees other things than the policy: replay of its own
-            fed.append(ReplayFeed(reward_buffer(self.config, self.reward_features), self.reward_features))
+            fed = late = score_episodes(gated or first, self.sentences, options.clip.camera)
+            block = SCORES
+        elif self.reward_features is not self.features:  # it sees other things than the policy
+            show_to_reward(first, self.reward_features)
+            block = REWARD
             pictures = pictures or bool(self.reward_features.cameras or self.reward_features.frozen)
         successes: list[int] = []
         for path in self.journals:
             labels, takes = read_labels(path), "gold" if options.reward == "gold" else "sparse"
-            feeds = [JudgedFeed(feed, labels, self.config.reward, takes) for feed in fed]
-            replay_into(path, FanOut([*feeds, self.tally]), pictures=pictures or late is not None)
+            feed = JudgedFeed(fed, labels, self.config.reward, takes)
+            replay_into(path, FanOut([feed, self.tally]), pictures=pictures or late is not None)
             if late is not None:
                 late.finish()
-            successes += feeds[0].successes
+            successes += feed.successes
             if self.model is not None:  # one task: what was asked for last is what all of it is scored for
-                self.model.instruction = feeds[0].instruction or self.model.instruction
-            self.episodes += feeds[0].episodes
+                self.model.instruction = feed.instruction or self.model.instruction
+            self.episodes += feed.episodes
         if not len(buffer):
             raise ConfigError(f"offline: {', '.join(map(str, options.runs))} hold no step to learn from")
         if options.algorithm != "cloning" and options.reward != "sparse":
-            self._reward(buffer, fed[-1].buffer, successes, gated)
+            self._reward(buffer, block, successes, gated)
         counts = {source.name.lower(): count for source, count in buffer.counts.items() if count}
         self.facts |= {"rows": counts, "episodes_used": dict(sorted(self.episodes.items()))}
         _say(options, f"{len(buffer)} steps of {sum(self.episodes.values())} episodes: {_words(self.episodes)}")
 
-    def _reward(self, buffer: ReplayBuffer, scored: ReplayBuffer, successes: list[int], gated: GateFeed | None) -> None:
+    def _reward(self, buffer: ReplayBuffer, block: str, successes: list[int], gated: GateFeed | None) -> None:
         """Give the rows dense rewards, scaled to values in [0, 1]; less where a rule is broken."""
         sentences = self.sentences
         if sentences is not None:
             version = max(1, sentences.version)
-            index, values = relabelled(scored, lambda batch: sentences.members_of(batch)[0], version)
+            index, values = relabelled(buffer, lambda batch: sentences.members_of(batch)[0], version, block=block)
         elif self.model is None:
             version, rows = 1, buffer.indices().cpu()
             parts = [buffer.gather(chunk, one_step=True).reward.cpu() for chunk in rows.split(1024)]
@@ -248,7 +249,7 @@ class _Offline:
         else:
             warn_of_words(self.model, self.model.instruction)
             version = max(1, self.model.version)
-            index, values = relabelled(scored, self.model.scores, version)
+            index, values = relabelled(buffer, self.model.scores, version, block=block)
         unit = unit_rewards(values, np.isin(index, successes), self.config.replay.discount)
         rewards = torch.as_tensor(unit)
         if gated is not None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 
 import numpy as np
 
-from robot_rlhf.apps.build import build_features, picture_config
+from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
-from robot_rlhf.learner.rewarding import Gate, Rewarding, RewardKeeper
+from robot_rlhf.learner.rewarding import Rewarding, RewardKeeper
 from robot_rlhf.policy.features import Features
-from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig, Gates
@@ -24,6 +23,11 @@ from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 from robot_rlhf.runtime.success_watch import SuccessWatch, SuccessWatchBeside
 from robot_rlhf.runtime.trainer import Trainer
+
+REWARD = "reward"
+"""Block of replay with what a reward model sees, where that is not what the policy does."""
+SCORES = "scores"
+"""Block of replay with what sentences score."""
 
 
 def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> None:
@@ -62,31 +66,42 @@ def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> N
             raise ConfigError(f"reward_model.learns: {settings.file} reads {model.reads}, allowed preference")
         trainer.lessons = PreferenceLearner(model, seen, config.preferences, seed=config.seed)
     rewarding = Rewarding(model, settings, config.replay.discount)
-    other = None
+    block = POLICY
     if not seen.same_as(features):
-        other = reward_buffer(config, seen)
-        trainer.feeds.append(ReplayFeed(other, seen))
-    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other, gate)
+        block = REWARD
+        show_to_reward(trainer.feed, seen)
+    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, block, None if gate is None else gate.gate)
 
 
-def _by_sentences(config: TrainConfig, spec: RobotSpec, trainer: Trainer, gate: Gate | None) -> None:
+def _by_sentences(config: TrainConfig, spec: RobotSpec, trainer: Trainer, gate: GateFeed | None) -> None:
     settings = config.reward_model
     settings.clip.check_camera(spec.cameras, f"the robot of {config.task}")
     scores = ClipScores(open_reward(settings.clip, config.device), apart=settings.members != "mean")
-    other = score_buffer(config, scores.size, spec)
-    trainer.scores = EpisodeScores(other, scores.of_pictures, settings.clip.camera)
-    trainer.feeds.append(trainer.scores)
+    trainer.scores = score_episodes(trainer.feed if gate is None else gate, scores, settings.clip.camera)
+    trainer.feeds[0] = trainer.scores
     rewarding = Rewarding(scores, settings, config.replay.discount)
-    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, other, gate)
+    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, SCORES, None if gate is None else gate.gate)
 
 
-def _gate(settings: GateConfig, spec: RobotSpec, trainer: Trainer) -> Gate | None:
+def show_to_reward(feed: ReplayFeed, features: Features) -> None:
+    """Keep in replay, beside what the policy sees, what a reward model does; before the first row."""
+    feed.buffer.add_block(REWARD, state_size=features.size, cameras=features.cameras)
+    feed.beside[REWARD] = features
+
+
+def score_episodes(feed: ReplayFeed | GateFeed, scores: ClipScores, camera: str) -> EpisodeScores:
+    """Keep in replay, beside what the policy sees, the scores of its pictures; before the first row."""
+    feed.buffer.add_block(SCORES, state_size=scores.size)
+    return EpisodeScores(feed, SCORES, scores.of_pictures, camera)
+
+
+def _gate(settings: GateConfig, spec: RobotSpec, trainer: Trainer) -> GateFeed | None:
     """Let what fills the policy's replay note broken rules."""
     if not settings.rules:
         return None
     feed = GateFeed(trainer.feed, build_gates(settings, spec))
     trainer.feeds[0] = feed
-    return feed.gate
+    return feed
 
 
 def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
@@ -113,31 +128,3 @@ def success_watch(config: TrainConfig, spec: RobotSpec, stack: ExitStack) -> Suc
     watch = (SuccessWatchBeside if config.mode == "asynchronous" else SuccessWatch)(model, features)
     stack.callback(watch.close)
     return watch
-
-
-def score_buffer(config: TrainConfig, size: int, spec: RobotSpec) -> ReplayBuffer:
-    """Replay of the same rows as the policy's, with so many scores in the place of what was observed."""
-    return ReplayBuffer(
-        config.replay.rows,
-        state_size=size,
-        action_size=spec.action.size,
-        discount=config.replay.discount,
-        pre_intervention=config.replay.pre_intervention,
-        device=config.device,
-        seed=config.seed,
-    )
-
-
-def reward_buffer(config: TrainConfig, features: Features) -> ReplayBuffer:
-    """Replay of the same rows as the policy's, seen with a reward model's eyes."""
-    return ReplayBuffer(
-        config.replay.rows,
-        state_size=features.size,
-        action_size=features.spec.action.size,
-        cameras=features.cameras,
-        discount=config.replay.discount,
-        pre_intervention=config.replay.pre_intervention,
-        pictures=replace(picture_config(config), shift=0),
-        device=config.device,
-        seed=config.seed,
-    )

@@ -13,6 +13,7 @@ from torch import Tensor
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.ranges import WEIGHT, Range, check_ranges
+from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import EVERYTHING, UNAIDED
 from robot_rlhf.replay.relabel import Relabelling
@@ -171,16 +172,16 @@ class RewardKeeper:
     """
 
     def __init__(
-        self, buffer: ReplayBuffer, rewarding: Rewarding, seen: ReplayBuffer | None = None, gate: Gate | None = None
+        self, buffer: ReplayBuffer, rewarding: Rewarding, block: str = POLICY, gate: Gate | None = None
     ) -> None:
         """
         Args:
-            seen: holds the same rows as the model looks at them, later perhaps; None: as the policy does.
+            block: of the buffer, with what the model sees, shown later than the rows perhaps.
             gate: has the last word on every reward.
         """
         self._buffer = buffer
         self._rewarding = rewarding
-        self._seen = buffer if seen is None else seen
+        self._block = block
         self._gate = gate
         self._pass: Relabelling | None = None
         self._done = -1
@@ -193,17 +194,18 @@ class RewardKeeper:
         self._keep_waiting()
         if self._pass is None or self._pass.version != self._rewarding.version:
             self._referred = False
-            self._pass = self._seen.relabel(self._score, self._rewarding.version, chunk=CHUNK)
+            self._pass = self._buffer.relabel(self._score, self._rewarding.version, chunk=CHUNK, block=self._block)
             self._done = -1
-        if self._done == self._seen.written:
+        shown = self._buffer.filled_to(self._block)
+        if self._done == shown:
             return False
         if not self._referred:
             self._referred = self._refer()
-        written, before = self._seen.written, self._pass.changed
+        before = self._pass.changed
         more = self._pass.advance()
         self.scored += self._pass.changed - before
         if not more:
-            self._done = written
+            self._done = shown
         return more
 
     def finish(self) -> int:
@@ -219,24 +221,23 @@ class RewardKeeper:
             reward = batch.reward if self._rewarding.config.use == "shape" else torch.zeros_like(batch.reward)
         if self._gate is not None:
             reward = self._gate(batch.index, reward)
-        if self._seen is not self._buffer:
-            self._buffer.update_rewards(batch.index, reward, version=self._rewarding.version)
         return reward
 
     def _keep_waiting(self) -> None:
         """Rows that the model has not been shown yet must not count by a reward that it is to replace."""
-        if self._rewarding.config.use == "shape" or self._seen.written >= self._buffer.written:
+        shown, written = self._buffer.filled_to(self._block), self._buffer.written
+        if self._rewarding.config.use == "shape" or shown >= written:
             return
-        waiting = torch.arange(max(self._seen.written - 1, self._buffer.oldest), self._buffer.written)
+        waiting = torch.arange(max(shown - 1, self._buffer.oldest), written)
         waiting = waiting[torch.from_numpy(self._buffer.can_be_drawn(waiting))]
         self._buffer.update_rewards(waiting, torch.zeros(len(waiting)))
 
     def _refer(self) -> bool:
         """Score the first practice anew: each version's scores are taken against its own. False while there is none."""
-        index = self._seen.indices(UNAIDED)[:REFERENCES]
+        index = self._buffer.indices(UNAIDED, self._block)[:REFERENCES]
         if not len(index):
-            index = self._seen.indices(EVERYTHING)[:REFERENCES]
+            index = self._buffer.indices(EVERYTHING, self._block)[:REFERENCES]
         if not len(index) or not self._rewarding.is_ready:
             return False
-        self._rewarding.refer_to(self._seen.gather(index, one_step=True))
+        self._rewarding.refer_to(self._buffer.gather(index, one_step=True, block=self._block))
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robot_rlhf.datatypes import Batch, Source
+from robot_rlhf.datatypes import Array, Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ReplayError, ShapeError
+from robot_rlhf.replay.blocks import POLICY, Block, Blocks
 from robot_rlhf.replay.drawing import Draw, Drawing
 from robot_rlhf.replay.gather import Gather, part
 from robot_rlhf.replay.hindsight import Hindsight
 from robot_rlhf.replay.ledger import Ledger
-from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_memory
+from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_block, plan_memory
 from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_mix
 from robot_rlhf.replay.pictures import PictureConfig, check_place
 from robot_rlhf.replay.relabel import Relabelling, Score
-from robot_rlhf.replay.rows import Rows, as_vector
+from robot_rlhf.replay.rows import Rows, Seen, as_vector
 from robot_rlhf.replay.static import StaticSampler
 
 LOGGER = logging.getLogger(__name__)
+NOTHING: Mapping[str, Seen] = MappingProxyType({})
 
 
 class ReplayBuffer:
@@ -41,6 +44,9 @@ class ReplayBuffer:
     copied, on a GPU until its kernels are launched (both threads then use the same stream, as they do unless told
     otherwise). So a row can be drawn from the moment add() returns, a batch never holds part of a row or of another
     episode, and it never changes afterwards. What several calls see together holds only under `with buffer.lock:`.
+
+    Who looks at other things than the policy, a reward model for example, gets a block of columns of the same rows
+    (add_block), shown with the rows or later (fill), and gathers with block=NAME.
     """
 
     def __init__(
@@ -93,6 +99,8 @@ class ReplayBuffer:
         plan = plan_memory(capacity_rows, state_size, action_size, cameras, pictures, device)
         check_fits(plan, "take fewer capacity_rows, or fewer or smaller cameras")
         LOGGER.info("%s", plan)
+        self.memory: dict[str, MemoryPlan] = {POLICY: plan}
+        """What each block takes; the policy's with the transitions and all bookkeeping."""
         self._rows = Rows(capacity_rows, state_size, action_size, cameras, pictures, device)
         self.device = self._rows.device
         self.pictures = pictures
@@ -109,6 +117,46 @@ class ReplayBuffer:
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._drawing = Drawing(self._ledger, self._rows, self._generator)
         self._hindsight = hindsight
+        self._blocks = Blocks(self._ledger)
+
+    def add_block(self, name: str, *, state_size: int, cameras: Mapping[str, tuple[int, int]] | None = None) -> None:
+        """Keep beside what the policy sees what somebody else sees of the same rows; pictures come as they were seen.
+
+        Args:
+            state_size: length of its state vector.
+            cameras: name to (height, width) of its pictures.
+
+        Raises:
+            ReplayError: there are rows already, or such a block; or not enough memory is free.
+        """
+        cameras = dict(cameras or {})
+        plan = plan_block(self.capacity_rows, state_size, cameras, self.pictures, str(self.device))
+        check_fits(plan, "take fewer capacity_rows")
+        LOGGER.info("block %s: %s", name, plan)
+        self._blocks.add(name, Block(self.capacity_rows, state_size, cameras, self.pictures, self.device))
+        self.memory[name] = plan
+
+    def fill(self, block: str, index: Tensor, seen: Mapping[str, NDArray[Any]]) -> int:
+        """Show rows to a block that they were not shown to when they were written.
+
+        Args:
+            index: row numbers, of last observations too. Shape (N,).
+            seen: what they are to it: 'state' (N, D), and pictures (N, H, W, 3) uint8 by camera name.
+
+        Returns:
+            How many rows were still held; those overwritten since are passed over.
+
+        Raises:
+            ReplayError: a number was never written, or the block is the policy's.
+            UnknownNameError: no such block.
+        """
+        with self.lock:
+            return self._blocks.fill(block, index.cpu().numpy(), seen)
+
+    def filled_to(self, block: str) -> int:
+        """Number of the row after the newest that a block was shown; raises UnknownNameError when there is none."""
+        with self.lock:
+            return self._blocks.filled_to(block)
 
     @staticmethod
     def plan(
@@ -151,21 +199,22 @@ class ReplayBuffer:
         """Transitions that can be sampled, per source."""
         return {source: int(self._ledger.counts[source]) for source in Source}
 
-    def begin(self, observation: Mapping[str, NDArray[Any] | Tensor], *, demonstration: bool = False) -> None:
+    def begin(self, observation: Seen, *, demonstration: bool = False, beside: Mapping[str, Seen] = NOTHING) -> None:
         """Start an episode at its first observation; one still open is closed.
 
         Args:
             observation: 'state' (D,) and pictures (H, W, 3) uint8 by camera name.
             demonstration: its steps count as DEMO, whoever drives; OTHER ones, which nobody chose, stay OTHER.
+            beside: what other blocks see, by name; those left out are shown the row later, or never.
         """
-        state = self._rows.check_observation(observation)
+        state, states = self._rows.check_observation(observation), self._blocks.check(beside)
         with self.lock:
             self.end()
             self.recording = True
             self._demonstration = demonstration
             self._episode += 1
             self._step = 0
-            self._rows.write_observation(self._ledger.append(self._episode, self._step), state, observation)
+            self._write(state, observation, states, beside)
 
     def add(
         self,
@@ -174,8 +223,9 @@ class ReplayBuffer:
         terminated: bool,
         truncated: bool,
         source: Source,
-        next_observation: Mapping[str, NDArray[Any] | Tensor],
+        next_observation: Seen,
         *,
+        beside: Mapping[str, Seen] = NOTHING,
         policy_version: int = -1,
         weight: float = 1.0,
         reward_version: int = 0,
@@ -183,6 +233,9 @@ class ReplayBuffer:
         """Append the transition from the newest observation to the next; it can be sampled at once.
 
         A terminated or truncated step closes the episode.
+
+        Args:
+            beside: as begin().
 
         Returns:
             The row's number.
@@ -192,7 +245,7 @@ class ReplayBuffer:
         """
         if not self.recording:
             raise ReplayError("replay: add() outside an episode; begin() comes first")
-        state = self._rows.check_observation(next_observation)
+        state, states = self._rows.check_observation(next_observation), self._blocks.check(beside)
         values = as_vector("action", action, self._rows.action_size)
         if not (np.isfinite(reward) and np.isfinite(weight)):
             raise InvalidValueError("replay reward, weight", (reward, weight), "finite numbers")
@@ -211,10 +264,15 @@ class ReplayBuffer:
             columns["terminated"][slot] = terminated
             columns["truncated"][slot] = truncated
             self._step += 1
-            self._rows.write_observation(self._ledger.append(self._episode, self._step), state, next_observation)
+            self._write(state, next_observation, states, beside)
             self._ledger.enlist(number, source)
             self.recording = not (terminated or truncated)
         return number
+
+    def _write(self, state: Array, observation: Seen, states: Mapping[str, Array], beside: Mapping[str, Seen]) -> None:
+        """Append the row of an observation that no transition leaves yet."""
+        self._rows.write_observation(self._ledger.append(self._episode, self._step), state, observation)
+        self._blocks.begin_row(self.written - 1, states, beside)
 
     def end(self) -> None:
         """Close the episode; if it was broken off, its last step counts as truncated. Idempotent."""
@@ -248,10 +306,18 @@ class ReplayBuffer:
             label = torch.full((end - first,), float(source), device=self.device)
             self._rows.write_column(slots, self._rows.source, label)
 
-    def indices(self, group: Group = EVERYTHING) -> Tensor:
-        """Numbers of all rows that can be sampled from a group, oldest first, int64, on the device."""
+    def indices(self, group: Group = EVERYTHING, block: str = POLICY) -> Tensor:
+        """Numbers of all rows that can be sampled from a group, oldest first, int64, on the device.
+
+        Args:
+            block: only transitions whose two observations it was shown.
+        """
         with self.lock:
-            return self._ledger.group(group).numbers()
+            numbers = self._ledger.group(group).numbers()
+            if block == POLICY:
+                return numbers
+            shown = torch.as_tensor(self._blocks.shown(block, numbers.cpu().numpy()))
+            return numbers[shown.to(self.device)]
 
     def sample(self, batch_size: int, mix: Mix = DEFAULT_MIX, *, draw: Draw = "uniform") -> Batch:
         """Draw transitions within each group, with replacement; groups follow each other in the batch.
@@ -317,24 +383,33 @@ class ReplayBuffer:
             check_mix(mix)
             self._checked = [*self._checked[-7:], mix]
 
-    def gather(self, index: Tensor, *, one_step: bool = False) -> Batch:
+    def gather(self, index: Tensor, *, one_step: bool = False, block: str = POLICY) -> Batch:
         """The transitions with these row numbers, for example to score them anew; pictures are uint8, as seen.
 
         Args:
             index: row numbers, as in Batch.index. Shape (N,).
             one_step: rewards and next observations of one step, whatever n_step is.
+            block: whose eyes see the observations; other than the policy's see one step.
 
         Raises:
-            ReplayError: a row was overwritten, discarded, or has no transition.
+            ReplayError: a row was overwritten, discarded, has no transition, or was not shown to the block.
+            UnknownNameError: no such block.
         """
         with self.lock:
+            other = self._blocks.of(block)
             held = self.can_be_drawn(index)
             if not held.all():
                 raise ReplayError(
                     f"replay: rows {index.cpu().numpy()[~held][:5].tolist()} hold no transition (any more); "
                     f"held are transitions among rows {self.oldest} to {self.written - 1}"
                 )
-            return (self._gather_one_step if one_step else self._gather)(index.to(self.device))
+            if other is None:
+                return (self._gather_one_step if one_step else self._gather)(index.to(self.device))
+            shown = self._blocks.shown(block, index.cpu().numpy())
+            if not shown.all():
+                missing = index.cpu().numpy()[~shown][:5].tolist()
+                raise ReplayError(f"replay: rows {missing} were not shown to block {block!r}; see fill()")
+            return self._gather_one_step(index.to(self.device), block=other)
 
     def can_be_drawn(self, index: Tensor) -> NDArray[np.bool_]:
         """Which of these row numbers are transitions that are held now. Shape (N,)."""
@@ -347,13 +422,20 @@ class ReplayBuffer:
             slots = self._ledger.slots_held(index.cpu().numpy())[0]
             return {name: column[slots] for name, column in self._ledger.columns.items()}
 
-    def outdated(self, version: int, group: Group = EVERYTHING) -> NDArray[np.int64]:
-        """Numbers of the rows of a group whose reward is of another version, oldest first, on the host."""
+    def outdated(self, version: int, group: Group = EVERYTHING, block: str = POLICY) -> NDArray[np.int64]:
+        """Numbers of the rows of a group whose reward is of another version, oldest first, on the host.
+
+        Args:
+            block: only transitions whose two observations it was shown.
+        """
         with self.lock:
             numbers = self._ledger.numbers(group)
-            return numbers[self._ledger.columns["reward_version"][numbers % self.capacity_rows] != version]
+            numbers = numbers[self._ledger.columns["reward_version"][numbers % self.capacity_rows] != version]
+            return numbers[self._blocks.shown(block, numbers)]
 
-    def relabel(self, score: Score, version: int, *, chunk: int = 4096, group: Group = EVERYTHING) -> Relabelling:
+    def relabel(
+        self, score: Score, version: int, *, chunk: int = 4096, group: Group = EVERYTHING, block: str = POLICY
+    ) -> Relabelling:
         """Begin to replace all rewards of another version; `advance()` of the result does it, chunk by chunk.
 
         Args:
@@ -361,8 +443,9 @@ class ReplayBuffer:
                 since, and their pictures are uint8, as they were seen.
             version: of the rewards to come.
             chunk: transitions that are scored at once, and lie in memory together.
+            block: whose eyes see what is scored.
         """
-        return Relabelling(self, score, version, chunk, group)
+        return Relabelling(self, score, version, chunk, group, block)
 
     def update_rewards(self, index: Tensor, values: Tensor, *, version: int | None = None) -> int:
         """Relabel rewards in place, of the rows that are still held.

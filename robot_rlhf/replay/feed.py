@@ -42,15 +42,24 @@ class ReplayFeed:
     of a simulator is never read.
     """
 
-    def __init__(self, buffer: ReplayBuffer, encode: Encode, is_rest: Callable[[Step], bool] | None = None) -> None:
+    def __init__(
+        self,
+        buffer: ReplayBuffer,
+        encode: Encode,
+        is_rest: Callable[[Step], bool] | None = None,
+        beside: Mapping[str, Encode] | None = None,
+    ) -> None:
         """
         Args:
             is_rest: whether a person who drives asks for nothing in a step; it is then nobody's action (Source.OTHER),
                 values learn from it, and nothing imitates it. None takes every step of a person as meant.
+            beside: what other blocks of the buffer see, by name.
         """
         self.buffer = buffer
         self._encode = encode
         self._is_rest = is_rest
+        self.beside = dict(beside or {})
+        """What makes the rows of other blocks than the policy's, by name."""
         self._meta: EpisodeMeta | None = None
         self._newest: Observation | None = None
         self._paused: EpisodeMeta | None = None
@@ -94,6 +103,7 @@ class ReplayFeed:
             step.truncated,
             self._source(step),
             self._encode(step.next_observation),
+            beside=self._seen_by_others(step.next_observation),
             policy_version=step.policy_version,
         )
         self._newest = step.next_observation
@@ -145,8 +155,15 @@ class ReplayFeed:
             del self._rows[next(iter(self._rows))]
 
     def _begin(self, meta: EpisodeMeta, observation: Observation) -> None:
-        self.buffer.begin(self._encode(observation), demonstration=meta.kind is EpisodeKind.DEMONSTRATION)
+        self.buffer.begin(
+            self._encode(observation),
+            demonstration=meta.kind is EpisodeKind.DEMONSTRATION,
+            beside=self._seen_by_others(observation),
+        )
         self._newest = observation
+
+    def _seen_by_others(self, observation: Observation) -> dict[str, Mapping[str, NDArray[Any]]]:
+        return {name: encode(observation) for name, encode in self.beside.items()}
 
     def _continues(self, observation: Observation) -> bool:
         """The observation is the newest row: the same object, or read back from a journal with the same stamp."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch
+from robot_rlhf.replay.blocks import Block
 from robot_rlhf.replay.rows import Rows
 
 
@@ -19,18 +20,19 @@ class Gather:
         self._powers = discount ** torch.arange(n_step + 1, dtype=torch.float32, device=rows.device)
         self._n_step = n_step
 
-    def __call__(self, index: Tensor, generator: torch.Generator | None = None) -> Batch:
+    def __call__(self, index: Tensor, generator: torch.Generator | None = None, block: Block | None = None) -> Batch:
         """The transitions that leave the rows with these numbers. No step waits for the device.
 
         Args:
             index: int64, on the device. Shape (N,).
             generator: draws the shifts of pictures as configured; None gives the pictures as they are stored.
+            block: whose eyes see the observations; None for the policy's.
         """
         rows, size = self._rows, len(index)
         several = self._look_ahead(index) if self._n_step > 1 else None
         slots = torch.cat((index, index + (1 if several is None else several[2]))).remainder_(len(rows.floats))  # (2N,)
         floats = rows.floats.index_select(0, slots)
-        observation = rows.observation(floats, slots, generator)
+        observation = rows.observation(floats, slots, generator) if block is None else block.observation(slots)
         here = floats[:size]
         if several is None:
             summed, discount = here[:, rows.reward], here[:, rows.goes_on] * self._discount

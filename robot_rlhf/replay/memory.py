@@ -26,7 +26,8 @@ class Bytes(NamedTuple):
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What a replay buffer will take, part by part, known before anything is allocated; str() is a table."""
+    """What a replay buffer, or a further block of one, will take, part by part, known before anything is allocated;
+    str() is a table."""
 
     rows: int
     device: str
@@ -70,6 +71,40 @@ def plan_memory(
     batch_size: int = 256,
 ) -> MemoryPlan:
     """What a ring of these rows takes, as ReplayBuffer.plan says."""
+    members = 2 * MEMBER_BYTES * rows
+    on_host = torch.device(device).type == "cpu"
+    return _plan(
+        rows,
+        rows * FLOAT_BYTES * float_width(state_size, action_size),
+        Bytes(0 if on_host else members, rows * HOST_ROW_BYTES + members),
+        cameras,
+        pictures,
+        device,
+        batch_size,
+    )
+
+
+def plan_block(
+    rows: int,
+    state_size: int,
+    cameras: Mapping[str, tuple[int, int]],
+    pictures: PictureConfig,
+    device: str,
+    batch_size: int = 256,
+) -> MemoryPlan:
+    """What a further block of such a ring takes: what somebody else than the policy sees of each observation."""
+    return _plan(rows, rows * FLOAT_BYTES * state_size, Bytes(0, rows), cameras, pictures, device, batch_size)
+
+
+def _plan(
+    rows: int,
+    numbers: int,
+    bookkeeping: Bytes,
+    cameras: Mapping[str, tuple[int, int]],
+    pictures: PictureConfig,
+    device: str,
+    batch_size: int,
+) -> MemoryPlan:
     on_host = torch.device(device).type == "cpu"
     pinned = pictures.where == "pinned"
     frame = sum(3 * height * width for height, width in cameras.values())
@@ -78,13 +113,12 @@ def plan_memory(
     def place(on_device: int, on_the_host: int = 0) -> Bytes:
         return Bytes(0, on_device + on_the_host) if on_host else Bytes(on_device, on_the_host)
 
-    members = 2 * MEMBER_BYTES * rows
     return MemoryPlan(
         rows=rows,
         device=device,
         pictures=Bytes(0, rows * frame) if pinned else place(rows * frame),
-        numbers=place(rows * FLOAT_BYTES * float_width(state_size, action_size)),
-        bookkeeping=place(0 if on_host else members, rows * HOST_ROW_BYTES + members),
+        numbers=place(numbers),
+        bookkeeping=place(*bookkeeping),
         staging=place(staged, 2 * staged),
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
+from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.mixing import Group
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ class Relabelling:
     """One pass over the rows of a group whose reward has another version, oldest first.
 
     Rows that arrive meanwhile with another version are covered, too; those that are overwritten or discarded before
-    their score is there are skipped. The buffer is locked while rows are read and written, not while they are scored.
+    their score is there are skipped, and so are rows that the block was not shown yet. The buffer is locked while rows
+    are read and written, not while they are scored.
     """
 
-    def __init__(self, buffer: ReplayBuffer, score: Score, version: int, chunk: int, group: Group) -> None:
+    def __init__(
+        self, buffer: ReplayBuffer, score: Score, version: int, chunk: int, group: Group, block: str = POLICY
+    ) -> None:
         if chunk < 1:
             raise ConfigError(f"replay: relabelling in chunks of {chunk}, allowed: at least 1")
         self.version = version
@@ -38,11 +42,12 @@ class Relabelling:
         self._score = score
         self._chunk = chunk
         self._group = group
+        self._block = block
 
     @property
     def remaining(self) -> int:
-        """Rows held now that still have a reward of another version."""
-        return len(self._buffer.outdated(self.version, self._group))
+        """Rows held now, and shown, that still have a reward of another version."""
+        return len(self._buffer.outdated(self.version, self._group, self._block))
 
     def advance(self) -> bool:
         """Score one chunk. Returns whether rows remain; when more arrive after the last, advance again.
@@ -53,11 +58,11 @@ class Relabelling:
         """
         buffer = self._buffer
         with buffer.lock:
-            index = torch.as_tensor(buffer.outdated(self.version, self._group)[: self._chunk])
+            index = torch.as_tensor(buffer.outdated(self.version, self._group, self._block)[: self._chunk])
             if not len(index):
                 return False
             recorded = torch.as_tensor(buffer.columns(index)["recorded_reward"]).to(buffer.device)
-            batch = replace(buffer.gather(index, one_step=True), reward=recorded)
+            batch = replace(buffer.gather(index, one_step=True, block=self._block), reward=recorded)
         values = self._score(batch).detach()
         if values.shape != index.shape:
             raise ShapeError("replay relabelling score", tuple(values.shape), (len(index),))

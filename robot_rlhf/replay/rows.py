@@ -17,6 +17,8 @@ from robot_rlhf.replay.pictures import PictureConfig, make_pictures
 ALIGNMENT = 4
 """A row's width in floats is a multiple of this: 16 bytes, what a GPU loads at once."""
 FLOAT_BYTES = 4
+Seen = Mapping[str, NDArray[Any] | Tensor]
+"""An observation: 'state' (D,), and pictures (H, W, 3) uint8 by camera name."""
 
 
 class Rows:
@@ -54,22 +56,11 @@ class Rows:
         if self.device.type == "cpu":
             self._float_view = self.floats.numpy()
 
-    def check_observation(self, observation: Mapping[str, NDArray[Any] | Tensor]) -> Array:
-        """The state vector as an array, after all entries were found to have the right names, shapes and types."""
-        if set(observation) != {"state", *self.cameras}:
-            raise InvalidValueError(
-                "replay observation", sorted(observation), f"exactly the entries {sorted({'state', *self.cameras})}"
-            )
-        state = as_vector("observation[state]", observation["state"], self.state_size)
-        for name, (height, width) in self.cameras.items():
-            image = observation[name]
-            if tuple(image.shape) != (height, width, 3):
-                raise ShapeError(f"replay observation[{name}]", tuple(image.shape), (height, width, 3))
-            if image.dtype not in (np.uint8, torch.uint8):
-                raise InvalidValueError(f"replay observation[{name}]", f"dtype {image.dtype}", "uint8")
-        return state
+    def check_observation(self, observation: Seen) -> Array:
+        """The state vector, after all entries were checked."""
+        return check_observation(observation, self.state_size, self.cameras)
 
-    def write_observation(self, row: int, state: Array, observation: Mapping[str, NDArray[Any] | Tensor]) -> None:
+    def write_observation(self, row: int, state: Array, observation: Seen) -> None:
         """Begin a row: an observation that no transition leaves yet."""
         values = np.zeros(self.floats.shape[1], np.float32)
         values[: self.state_size] = state
@@ -119,6 +110,22 @@ class Rows:
 def float_width(state_size: int, action_size: int) -> int:
     """Floats per row, padding included."""
     return -(-(state_size + action_size + 5) // ALIGNMENT) * ALIGNMENT
+
+
+def check_observation(observation: Seen, state_size: int, cameras: Mapping[str, tuple[int, int]]) -> Array:
+    """The state vector as an array, after all entries were found to have the right names, shapes and types."""
+    if set(observation) != {"state", *cameras}:
+        raise InvalidValueError(
+            "replay observation", sorted(observation), f"exactly the entries {sorted({'state', *cameras})}"
+        )
+    state = as_vector("observation[state]", observation["state"], state_size)
+    for name, (height, width) in cameras.items():
+        image = observation[name]
+        if tuple(image.shape) != (height, width, 3):
+            raise ShapeError(f"replay observation[{name}]", tuple(image.shape), (height, width, 3))
+        if image.dtype not in (np.uint8, torch.uint8):
+            raise InvalidValueError(f"replay observation[{name}]", f"dtype {image.dtype}", "uint8")
+    return state
 
 
 def as_vector(name: str, value: NDArray[Any] | Tensor, size: int) -> Array:

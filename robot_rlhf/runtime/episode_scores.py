@@ -1,61 +1,68 @@
-"""Scores the pictures of an episode in one batch when it is over, and keeps the scores in replay in their place."""
+"""Scores the pictures of an episode in one batch when it is over, and keeps the scores in replay beside its rows."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import RenderError
-from robot_rlhf.journal.decoder import EpisodeStarted, Record
-from robot_rlhf.journal.reader import tell
-from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.runtime.gate_feed import GateFeed
 
 Heartbeat = Callable[[], None]
 ScorePictures = Callable[[NDArray[np.uint8], Heartbeat], NDArray[np.float32]]
 """Pictures (B, H, W, 3), and what to call now and then, to scores (B, E)."""
+Row = tuple[int, Observation]
+"""Number of a row of replay, and what was observed in it."""
 
 AT_ONCE = 1_000
 """Pictures that wait at most: more are scored without waiting to be asked, so that memory stays bounded."""
 
 
 class EpisodeScores:
-    """A Subscriber: fills a replay of scores with the rows that the policy's has, an episode later.
+    """A Subscriber in the place of a feed, which it tells everything: shows a block of replay its rows' scores.
 
-    What happens is kept until an episode, or a part of one, is over; `work` then scores its pictures together and
-    passes everything on in the order in which it came. So rows have the same numbers in both.
+    Observations are kept until an episode, or a part of one, is over; `work` then scores their pictures together.
     """
 
-    def __init__(self, buffer: ReplayBuffer, score: ScorePictures, camera: str) -> None:
-        self.buffer = buffer
+    def __init__(self, feed: ReplayFeed | GateFeed, block: str, score: ScorePictures, camera: str) -> None:
+        self.buffer = feed.buffer
+        self._feed = feed
+        self._block = block
         self._score = score
         self._camera = camera
-        self._feed = ReplayFeed(buffer, self._row_of)
-        self._open: list[Record] = []
-        self._over: deque[list[Record]] = deque()
-        self._found: dict[int, NDArray[np.float32]] = {}
-        """Scores of the episode that is passed on, by the identity of its observations."""
+        self._open: list[Row] = []
+        self._over: deque[list[Row]] = deque()
         self._working = False
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        if any(isinstance(record, EpisodeStarted) for record in self._open):  # it never ended: a killed run
-            self._close()
-        self._open.append(EpisodeStarted(meta, observation))
+        self._close()  # one that never ended: a killed run
+        written = self.buffer.written
+        self._feed.on_episode_start(meta, observation)
+        self._note(written, observation)
 
     def on_step(self, step: Step) -> None:
-        self._open.append(step)
+        written = self.buffer.written
+        self._feed.on_step(step)
+        self._note(written, step.observation, step.next_observation)
 
     def on_event(self, event: Event) -> None:
-        self._open.append(event)
+        self._feed.on_event(event)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        self._open.append(end)
+        self._feed.on_episode_end(end)
         self._close()
+
+    def _note(self, first: int, *seen: Observation) -> None:
+        """What is in the rows that were written just now, from number first on: the last of what was seen."""
+        several = self.buffer.written - first
+        if several:
+            self._open += zip(range(first, self.buffer.written), seen[-several:], strict=True)
 
     def work(self, heartbeat: Heartbeat = lambda: None) -> int:
         """Score what is over; returns the number of pictures. More may be told meanwhile, by the heartbeat too.
@@ -69,12 +76,11 @@ class EpisodeScores:
         count = 0
         try:
             while self._over:
-                records = self._over.popleft()
-                count += self._look_at(records, heartbeat)
-                for record in records:
-                    tell(record, self._feed)
+                numbers, seen = zip(*self._over.popleft(), strict=True)
+                scores = self._score(np.stack([self._picture(o) for o in seen]), heartbeat)
+                self.buffer.fill(self._block, torch.tensor(numbers), {"state": scores})
+                count += len(seen)
         finally:
-            self._found = {}
             self._working = False
         return count
 
@@ -84,23 +90,11 @@ class EpisodeScores:
         self.work()
 
     def _close(self) -> None:
-        self._over.append(self._open)
+        if self._open:
+            self._over.append(self._open)
         self._open = []
         if sum(map(len, self._over)) > AT_ONCE:
             self.work()
-
-    def _look_at(self, records: list[Record], heartbeat: Heartbeat) -> int:
-        started = [r for r in records if isinstance(r, EpisodeStarted)]
-        if any(r.meta.kind is EpisodeKind.EVALUATION for r in started):  # not kept in replay
-            return 0
-        seen = {id(r.observation): r.observation for r in started}
-        for step in (r for r in records if isinstance(r, Step)):
-            seen |= {id(step.observation): step.observation, id(step.next_observation): step.next_observation}
-        if not seen:
-            return 0
-        scores = self._score(np.stack([self._picture(o) for o in seen.values()]), heartbeat)
-        self._found = dict(zip(seen, scores, strict=True))
-        return len(seen)
 
     def _picture(self, observation: Observation) -> NDArray[np.uint8]:
         if self._camera not in observation.images:
@@ -110,6 +104,3 @@ class EpisodeScores:
                 "which are to be scored"
             )
         return observation.images[self._camera]
-
-    def _row_of(self, observation: Observation) -> Mapping[str, NDArray[Any]]:
-        return {"state": self._found[id(observation)]}

@@ -16,6 +16,7 @@ from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.journal.labels import Labels
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.ports import Learner
+from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import EVERYTHING
@@ -134,9 +135,17 @@ def unit_rewards(reward: NDArray[np.floating], success: NDArray[np.bool_], disco
 
 
 def relabelled(
-    buffer: ReplayBuffer, score: Callable[[Batch], torch.Tensor], version: int, *, chunk: int = 4096
+    buffer: ReplayBuffer,
+    score: Callable[[Batch], torch.Tensor],
+    version: int,
+    *,
+    chunk: int = 4096,
+    block: str = POLICY,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Give all rows a new reward; returns the rows' numbers, oldest first, and the rewards. Shapes (N,)."""
+    """Give all rows a new reward, as a block's eyes see them; returns their numbers, oldest first, and the rewards.
+
+    Shapes (N,).
+    """
     index: list[torch.Tensor] = []
     found: list[torch.Tensor] = []
 
@@ -146,7 +155,7 @@ def relabelled(
         found.append(values.cpu())
         return values
 
-    relabelling = buffer.relabel(noting, version, chunk=chunk)
+    relabelling = buffer.relabel(noting, version, chunk=chunk, block=block)
     while relabelling.advance():
         pass
     if not index:

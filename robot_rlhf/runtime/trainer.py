@@ -104,7 +104,7 @@ class Trainer:
         """Called before every few batches, also in long preparations; a process shows with it that it lives."""
         self.feed = feed
         self.feeds: list[Subscriber] = [feed]
-        """What fills replay, and a reward model's replay where it looks at other things than the policy."""
+        """What fills replay."""
         self._practising = False
         self._warm = False
         self._critic_warm = False

@@ -68,7 +68,7 @@ def test_a_reward_sees_by_its_own_encoder_though_the_policy_has_one_as_large(tmp
         run = replace(config, reward_model=RewardModelConfig(file, use="replace"))
         trainer, _ = build_trainer(run, spec, lambda step, metrics: None)
         reward_by_model(run, spec, trainer)
-        assert len(trainer.feeds) == 1 + kept, "a replay of the reward's own, where it sees otherwise"
+        assert len(trainer.buffer.memory) == 1 + kept, "columns of the reward's own, where it sees otherwise"
 
 
 def test_weights_that_were_changed_are_noticed(tmp_path: Path) -> None:

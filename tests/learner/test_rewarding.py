@@ -136,14 +136,19 @@ def test_a_new_version_scores_again_from_what_was_recorded() -> None:
 
 def test_a_model_may_look_at_other_things_than_the_policy() -> None:
     model = a_model("progress")
-    seen, buffer = a_buffer(), ReplayBuffer(64, state_size=3, action_size=1, discount=GAMMA)
-    practise(seen, [0.0, 1.0], terminated=True)
-    buffer.begin({"state": np.zeros(3)})
-    buffer.add(np.zeros(1), 0.0, False, False, Source.POLICY, {"state": np.zeros(3)})
-    buffer.add(np.zeros(1), 1.0, True, False, Source.POLICY, {"state": np.zeros(3)})
-    RewardKeeper(buffer, Rewarding(model, RewardModelConfig(learns=True), GAMMA), seen).finish()
+    alone, buffer = a_buffer(), ReplayBuffer(64, state_size=3, action_size=1, discount=GAMMA)
+    buffer.add_block("reward", state_size=2)
+    practise(alone, [0.0, 1.0], terminated=True)
+    batch = alone.gather(alone.indices())
+    seen = torch.cat([batch.observation["state"], batch.next_observation["state"][-1:]]).numpy()
+    nothing = {"state": np.zeros(3)}
+    buffer.begin(nothing, beside={"reward": {"state": seen[0]}})
+    buffer.add(np.zeros(1), 0.0, False, False, Source.POLICY, nothing, beside={"reward": {"state": seen[1]}})
+    buffer.add(np.zeros(1), 1.0, True, False, Source.POLICY, nothing, beside={"reward": {"state": seen[2]}})
+    for each, block in ((alone, "policy"), (buffer, "reward")):
+        RewardKeeper(each, Rewarding(model, RewardModelConfig(learns=True), GAMMA), block).finish()
     assert not torch.equal(rewards_of(buffer), torch.tensor([0.0, 1.0]))
-    torch.testing.assert_close(rewards_of(buffer), rewards_of(seen))
+    torch.testing.assert_close(rewards_of(buffer), rewards_of(alone))
 
 
 @pytest.mark.parametrize("wrong", [{"scale": 0.0}, {"penalty": -1.0}])
@@ -177,14 +182,15 @@ def test_a_gate_has_the_last_word_also_before_anything_is_learned() -> None:
 def test_rows_that_the_model_has_not_seen_yet_count_nothing_where_it_replaces() -> None:
     model = a_model("progress")
     for use, wanted in (("replace", [0.0, 0.0]), ("shape", [0.5, 0.25])):
-        buffer, seen = a_buffer(), a_buffer()
+        buffer = a_buffer()
+        buffer.add_block("late", state_size=2)
         practise(buffer, [1.0, 1.0, 1.0], terminated=True, seed=1)
-        practise(seen, [1.0, 1.0, 1.0], terminated=True, seed=1)
+        buffer.fill("late", torch.arange(4), {"state": np.zeros((4, 2), np.float32)})
         buffer.begin({"state": np.zeros(2, np.float32)})
         for reward in (0.5, 0.25):
             buffer.add(np.zeros(1), reward, False, False, Source.POLICY, {"state": np.zeros(2, np.float32)})
         config = RewardModelConfig(learns=True, use=use)  # type: ignore[arg-type]
-        RewardKeeper(buffer, Rewarding(model, config, GAMMA), seen).finish()
+        RewardKeeper(buffer, Rewarding(model, config, GAMMA), "late").finish()
         assert rewards_of(buffer)[3:].tolist() == wanted
         versions = buffer.columns(buffer.indices())["reward_version"]
         assert versions.tolist() == [2, 2, 2, 0, 0]
