@@ -9,8 +9,20 @@ from pathlib import Path
 from docs.generators.links import ROOT
 
 NOUNS = "nouns"
-LOOSE = {NOUNS: "Nouns and ports", "simulation": "Simulation", "hardware": "Hardware"}
-"""Pages that are no room of their own, and their titles."""
+LOOSE = {
+    NOUNS: (
+        "Nouns and ports",
+        "The values that go round the ring, what it asks of its parts, errors, clocks, and names.",
+    ),
+    "simulation": (
+        "Simulation",
+        "MuJoCo: arms, tasks and their experts, pictures, and Gymnasium environments as robots.",
+    ),
+    "hardware": ("Hardware", "Robots and people's devices, and everything that knows ROS 2."),
+}
+"""Pages that are no room of their own: title, and what they hold."""
+FIRST = ("datatypes", "ports")
+"""Modules that come before the others of their page."""
 LEFT_OUT = ("apps", "console")
 """Rooms of programs rather than of a library; the command line has pages of its own."""
 ALSO = ("robot_rlhf.apps.environments",)
@@ -21,7 +33,8 @@ def modules() -> dict[str, list[str]]:
     """The modules of each page, by the page's name."""
     found: dict[str, list[str]] = {NOUNS: []}
     core = ROOT / "robot_rlhf"
-    found[NOUNS] = [f"robot_rlhf.{path.stem}" for path in sorted(core.glob("*.py")) if path.stem != "__init__"]
+    nouns = sorted(path.stem for path in core.glob("*.py") if path.stem != "__init__")
+    found[NOUNS] = [f"robot_rlhf.{name}" for name in sorted(nouns, key=lambda name: name not in FIRST)]
     for room in sorted(path for path in core.iterdir() if (path / "__init__.py").exists()):
         if room.name not in LEFT_OUT:
             found[room.name] = list(_below(core, room))
@@ -51,7 +64,9 @@ def _body(path: Path) -> list[ast.stmt]:
 
 
 def _about(page: str) -> str:
-    """What the package says of itself, if the page is one."""
+    """What the page holds: in the words of the package, where it is one."""
+    if page in LOOSE:
+        return LOOSE[page][1]
     file = ROOT / "robot_rlhf" / page / "__init__.py"
     return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "") if file.exists() else ""
 
@@ -83,4 +98,4 @@ def pages() -> dict[str, str]:
 
 
 def title_of(page: str) -> str:
-    return LOOSE.get(page, f"robot_rlhf.{page}")
+    return LOOSE[page][0] if page in LOOSE else f"robot_rlhf.{page}"
