@@ -194,7 +194,7 @@ class RewardKeeper:
         self._keep_waiting()
         if self._pass is None or self._pass.version != self._rewarding.version:
             self._referred = False
-            self._pass = self._buffer.relabel(self._score, self._rewarding.version, chunk=CHUNK, block=self._block)
+            self._pass = Relabelling(self._buffer, self._score, self._rewarding.version, chunk=CHUNK, block=self._block)
             self._done = -1
         shown = self._buffer.filled_to(self._block)
         if self._done == shown:

@@ -23,7 +23,6 @@ from robot_rlhf.replay.ledger import Ledger
 from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_block, plan_memory
 from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_mix
 from robot_rlhf.replay.pictures import PictureConfig, check_place
-from robot_rlhf.replay.relabel import Relabelling, Score
 from robot_rlhf.replay.rows import Rows, Seen, as_vector
 from robot_rlhf.replay.static import StaticSampler
 
@@ -432,20 +431,6 @@ class ReplayBuffer:
             numbers = self._ledger.numbers(group)
             numbers = numbers[self._ledger.columns["reward_version"][numbers % self.capacity_rows] != version]
             return numbers[self._blocks.shown(block, numbers)]
-
-    def relabel(
-        self, score: Score, version: int, *, chunk: int = 4096, group: Group = EVERYTHING, block: str = POLICY
-    ) -> Relabelling:
-        """Begin to replace all rewards of another version; `advance()` of the result does it, chunk by chunk.
-
-        Args:
-            score: one-step transitions to a reward each; their rewards are those recorded, whatever has replaced them
-                since, and their pictures are uint8, as they were seen.
-            version: of the rewards to come.
-            chunk: transitions that are scored at once, and lie in memory together.
-            block: whose eyes see what is scored.
-        """
-        return Relabelling(self, score, version, chunk, group, block)
 
     def update_rewards(self, index: Tensor, values: Tensor, *, version: int | None = None) -> int:
         """Relabel rewards in place, of the rows that are still held.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +12,8 @@ from torch import Tensor
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.replay.blocks import POLICY
-from robot_rlhf.replay.mixing import Group
-
-if TYPE_CHECKING:
-    from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.mixing import EVERYTHING, Group
 
 Score = Callable[[Batch], Tensor]
 """One-step transitions, with pictures and rewards as they were recorded, to one reward each (B,)."""
@@ -31,8 +28,25 @@ class Relabelling:
     """
 
     def __init__(
-        self, buffer: ReplayBuffer, score: Score, version: int, chunk: int, group: Group, block: str = POLICY
+        self,
+        buffer: ReplayBuffer,
+        score: Score,
+        version: int,
+        *,
+        chunk: int = 4096,
+        group: Group = EVERYTHING,
+        block: str = POLICY,
     ) -> None:
+        """Begin; `advance` does it.
+
+        Args:
+            score: one-step transitions to a reward each; their rewards are those recorded, whatever has replaced them
+                since, and their pictures are uint8, as they were seen.
+            version: of the rewards to come.
+            chunk: transitions that are scored at once, and lie in memory together.
+            group: rows that get a new reward.
+            block: whose eyes see what is scored.
+        """
         if chunk < 1:
             raise ConfigError(f"replay: relabelling in chunks of {chunk}, allowed: at least 1")
         self.version = version

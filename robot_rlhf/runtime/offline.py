@@ -20,6 +20,7 @@ from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import EVERYTHING
+from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.reward import SparseReward
@@ -155,7 +156,7 @@ def relabelled(
         found.append(values.cpu())
         return values
 
-    relabelling = buffer.relabel(noting, version, chunk=chunk, block=block)
+    relabelling = Relabelling(buffer, noting, version, chunk=chunk, block=block)
     while relabelling.advance():
         pass
     if not index:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from robot_rlhf.datatypes import Source
 from robot_rlhf.errors import InvalidValueError, ReplayError, ShapeError, UnknownNameError
 from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.relabel import Relabelling
 from tests.draws import draws
 
 SIZE = (2, 3)
@@ -92,7 +93,7 @@ def test_rewards_are_relabelled_as_a_block_sees_the_rows() -> None:
     buffer = make()
     fill(buffer, play(buffer, 4, "terminated"))
     play(buffer, 3, "terminated")
-    scoring = buffer.relabel(lambda batch: batch.next_observation["state"][:, 1], 1, chunk=2, block="late")
+    scoring = Relabelling(buffer, lambda batch: batch.next_observation["state"][:, 1], 1, chunk=2, block="late")
     while scoring.advance():
         pass
     assert scoring.changed == 4

@@ -8,6 +8,7 @@ import torch
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.replay.mixing import Group
+from robot_rlhf.replay.relabel import Relabelling
 from tests.replay.test_sampling import filled, make, play
 
 HUMAN: Group = frozenset({Source.HUMAN})
@@ -28,7 +29,7 @@ def rewards(buffer: object) -> list[float]:
 @pytest.mark.parametrize("n_step", [1, 3])
 def test_all_rows_get_the_score_of_their_one_step_transition(n_step: int) -> None:
     buffer = filled(n_step=n_step)
-    work = buffer.relabel(score, 3, chunk=16)
+    work = Relabelling(buffer, score, 3, chunk=16)
     assert (work.remaining, work.changed) == (40, 0)
     assert [work.advance(), work.advance(), work.advance(), work.advance()] == [True, True, False, False]
     assert (work.remaining, work.changed) == (0, 40)
@@ -38,7 +39,7 @@ def test_all_rows_get_the_score_of_their_one_step_transition(n_step: int) -> Non
 
 def test_between_chunks_old_and_new_rewards_lie_side_by_side() -> None:
     buffer = filled()
-    work = buffer.relabel(score, 1, chunk=10)
+    work = Relabelling(buffer, score, 1, chunk=10)
     work.advance()
     assert rewards(buffer) == [*(101.0 * t + 1 for t in range(10)), *map(float, range(30))]
     assert buffer.columns(buffer.indices())["reward_version"].tolist() == [1] * 10 + [0] * 30
@@ -47,7 +48,7 @@ def test_between_chunks_old_and_new_rewards_lie_side_by_side() -> None:
 
 def test_rows_that_arrive_are_covered_unless_they_have_the_version_already() -> None:
     buffer = filled()
-    work = buffer.relabel(score, 1, chunk=30)
+    work = Relabelling(buffer, score, 1, chunk=30)
     work.advance()
     play(buffer, [Source.POLICY] * 5)
     assert work.remaining == 15
@@ -75,7 +76,7 @@ def test_rows_that_go_while_they_are_scored_are_skipped() -> None:
             buffer.discard(9, 12)
         return score(batch)
 
-    work = buffer.relabel(slow, 1, chunk=12)
+    work = Relabelling(buffer, slow, 1, chunk=12)
     assert work.advance()
     numbers = buffer.indices().tolist()
     versions = buffer.columns(buffer.indices())["reward_version"].tolist()
@@ -89,7 +90,7 @@ def test_rows_that_go_while_they_are_scored_are_skipped() -> None:
 
 def test_a_group_alone_is_relabelled() -> None:
     buffer = filled()
-    assert not buffer.relabel(score, 2, group=HUMAN).advance()
+    assert not Relabelling(buffer, score, 2, group=HUMAN).advance()
     versions = buffer.columns(buffer.indices())["reward_version"]
     assert versions.tolist() == [
         2 if source == Source.HUMAN else 0 for source in buffer.gather(buffer.indices()).source
@@ -105,13 +106,13 @@ def test_scores_that_are_no_numbers_name_the_row_and_change_nothing() -> None:
         values[batch.index == 6] = float("nan")
         return values
 
-    work = buffer.relabel(broken, 4, chunk=4)
+    work = Relabelling(buffer, broken, 4, chunk=4)
     assert work.advance()
     with pytest.raises(InvalidValueError, match="version 4, row 6: got nan"):
         work.advance()
     assert rewards(buffer)[4:] == before[4:]
     assert work.remaining == 36
     with pytest.raises(ShapeError, match=r"\(40, 1\), expected \(40,\)"):
-        buffer.relabel(lambda batch: score(batch)[:, None], 1).advance()
+        Relabelling(buffer, lambda batch: score(batch)[:, None], 1).advance()
     with pytest.raises(ConfigError, match="chunks of 0"):
-        buffer.relabel(score, 1, chunk=0)
+        Relabelling(buffer, score, 1, chunk=0)

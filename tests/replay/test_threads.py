@@ -12,6 +12,7 @@ import torch
 
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.relabel import Relabelling
 
 GAMMA = 0.5
 EPISODES = 150
@@ -125,7 +126,7 @@ def test_relabelling_and_sampling_while_rows_arrive() -> None:
     """Every row that is held in the end has a score of its own step."""
     buffer = ReplayBuffer(60, state_size=3, action_size=2, discount=GAMMA, cameras={"front": SIZE})
     writer = Writer(buffer)
-    work = buffer.relabel(lambda batch: -100_000 - batch.action[:, 1], 1, chunk=7)
+    work = Relabelling(buffer, lambda batch: -100_000 - batch.action[:, 1], 1, chunk=7)
     writer.start()
     for _ in range(BATCHES):
         work.advance()
