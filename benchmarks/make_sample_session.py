@@ -18,7 +18,7 @@ import numpy as np
 from robot_rlhf import __version__
 from robot_rlhf.apps.build import build_person, build_station, build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.datatypes import Action, EpisodeKind, Observation
+from robot_rlhf.datatypes import Action, Assignment, EpisodeKind, Observation
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.people.person import PEOPLE
@@ -43,9 +43,9 @@ class HesitantPolicy:
         self._steps = steps
         self._taken = 0
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         self._taken += 1
-        wish = self._leader.act(observation, instruction, rng)
+        wish = self._leader.act(observation, asked, rng)
         if self._taken <= self._steps:
             return wish
         still = np.zeros_like(wish.values)

@@ -58,6 +58,23 @@ def _set(instance: object, name: str, value: object) -> None:
     object.__setattr__(instance, name, value)
 
 
+NO_CONTEXT: Mapping[str, Array] = MappingProxyType({})
+"""Nothing but a sentence says what is wanted."""
+
+
+def _no_context() -> Mapping[str, Array]:
+    return NO_CONTEXT
+
+
+def _frozen_context(name: str, value: Mapping[str, ArrayLike]) -> Mapping[str, Array]:
+    """Named vectors, read-only; raises ShapeError and InvalidValueError as frozen_array does, and for an empty one."""
+    vectors = {key: frozen_array(f"{name}[{key}]", vector, (None,)) for key, vector in value.items()}
+    empty = next((key for key, vector in vectors.items() if not vector.size), None)
+    if empty is not None:
+        raise ShapeError(f"{name}[{empty}]", (0,), ("at least 1",))
+    return MappingProxyType(vectors) if vectors else NO_CONTEXT
+
+
 def _frozen_mapping(value: Mapping[str, T]) -> Mapping[str, T]:
     return value if isinstance(value, MappingProxyType) else MappingProxyType(dict(value))
 
@@ -349,6 +366,20 @@ class HumanInput:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Assignment:
+    """What is asked for now."""
+
+    instruction: str = ""
+    """In a person's words."""
+    context: Mapping[str, Array] = field(default_factory=_no_context)
+    """The same as vectors by name, for example of a goal, a text, a skill or a user. Shapes (d,), d >= 1."""
+
+    def __post_init__(self) -> None:
+        if self.context is not NO_CONTEXT:
+            _set(self, "context", _frozen_context("Assignment.context", self.context))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Step:
     """One control period: what was seen, wished, done, and what followed."""
 
@@ -357,8 +388,9 @@ class Step:
     observation: Observation
     proposed: Action | None
     """The policy's wish, also while a person drives; None where no policy was asked."""
-    executed: Action
-    """What the robot was really told after person and guard, in the action's own coordinates."""
+    executed: Action | None
+    """What the robot was really told after person, shield and guard, in the action's own coordinates; None in a
+    recording that does not say it, for example a film."""
     driver: Driver
     reward: float
     """Reward for training, made by EpisodeMeta.reward_source."""
@@ -372,12 +404,27 @@ class Step:
     next_observation: Observation
     gold_reward: float = 0.0
     """The simulator's true reward: for evaluation only."""
+    context: Mapping[str, Array] = field(default_factory=_no_context)
+    """What was asked for, as Assignment.context says. Shapes (d,), d >= 1."""
+    authority: Array | None = None
+    """The person's share of each entry of `executed`, 0 (the policy's) to 1 (theirs); None where the whole action was
+    decided by `driver`. Shape (m,)."""
 
     def __post_init__(self) -> None:
-        if self.proposed is not None and self.proposed.values.shape != self.executed.values.shape:
-            raise ShapeError("Step.proposed", self.proposed.values.shape, self.executed.values.shape)
+        executed = self.executed
+        if self.proposed is not None and executed is not None and self.proposed.values.shape != executed.values.shape:
+            raise ShapeError("Step.proposed", self.proposed.values.shape, executed.values.shape)
         if not np.isfinite(self.reward):
             raise InvalidValueError("Step.reward", self.reward, "a finite number")
+        if self.context is not NO_CONTEXT:
+            _set(self, "context", _frozen_context("Step.context", self.context))
+        if self.authority is not None:
+            if executed is None:
+                raise InvalidValueError("Step.authority", self.authority, "None where no action is known")
+            shares = frozen_array("Step.authority", self.authority, executed.values.shape)
+            if ((shares < 0.0) | (shares > 1.0)).any():
+                raise InvalidValueError("Step.authority", shares.tolist(), "numbers in [0, 1]")
+            _set(self, "authority", shares)
 
 
 UNATTENDED = frozenset({"", "none", "absent"})

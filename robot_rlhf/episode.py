@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -49,7 +49,7 @@ class Episode:
     proposed: Array
     """The policy's wish, NaN where none was asked. Shape (T, m)."""
     executed: Array
-    """What the robot was really told, in [-1, 1]. Shape (T, m)."""
+    """What the robot was really told, in [-1, 1]; NaN where that is not known. Shape (T, m)."""
     driver: NDArray[np.uint8]
     """A Driver per step. Shape (T,)."""
     reward: Array
@@ -67,6 +67,11 @@ class Episode:
     events: tuple[Event, ...] = ()
     end: EpisodeEnd | None = None
     """None where the recording broke off before the episode ended."""
+    context: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    """What was asked for, by name; NaN where it was not part of it. Shapes (T, d)."""
+    authority: Array | None = None
+    """The person's share of each entry, NaN where the whole action was the driver's; None where it always was. Shape
+    (T, m)."""
 
     def __post_init__(self) -> None:
         steps = len(self.executed)
@@ -75,7 +80,7 @@ class Episode:
             raise InvalidValueError(f"Episode {self.meta.id}", "0 steps", "at least one step")
         fields: tuple[tuple[str, tuple[int, ...], type[np.generic], bool], ...] = (
             ("proposed", (steps, m), np.float32, False),
-            ("executed", (steps, m), np.float32, True),
+            ("executed", (steps, m), np.float32, False),
             ("driver", (steps,), np.uint8, True),
             ("reward", (steps,), np.float32, True),
             ("gold_reward", (steps,), np.float32, True),
@@ -86,6 +91,17 @@ class Episode:
         for name, shape, dtype, finite in fields:
             value = frozen_array(f"Episode.{name}", getattr(self, name), shape, dtype, finite=finite)
             object.__setattr__(self, name, value)
+        known = np.isfinite(self.executed)
+        if not (known == known[:, :1]).all() or np.isinf(self.executed).any():
+            raise InvalidValueError("Episode.executed", self.executed.tolist(), "rows of finite numbers, or all of NaN")
+        context = {
+            name: frozen_array(f"Episode.context[{name}]", column, (steps, None), finite=False)
+            for name, column in self.context.items()
+        }
+        object.__setattr__(self, "context", MappingProxyType(context))
+        if self.authority is not None:
+            shares = frozen_array("Episode.authority", self.authority, (steps, m), finite=False)
+            object.__setattr__(self, "authority", shares)
         if len(self.instructions) != steps:
             raise ShapeError("Episode.instructions", (len(self.instructions),), (steps,))
         for name, column in self.observations.items():
@@ -96,6 +112,11 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.executed)
+
+    @property
+    def acted(self) -> NDArray[np.bool_]:
+        """True where it is known what the robot was told. Shape (T,)."""
+        return np.isfinite(self.executed).sum(axis=1) == self.executed.shape[1]
 
     @property
     def by_human(self) -> NDArray[np.bool_]:
@@ -110,6 +131,7 @@ class Episode:
 
         Raises:
             InvalidValueError: no steps, or a step does not start where the one before it ended.
+            ShapeError: actions, or vectors of one name in the context, of different lengths.
         """
         if not steps:
             raise InvalidValueError(f"Episode {meta.id}", "0 steps", "at least one step")
@@ -120,12 +142,14 @@ class Episode:
                 raise InvalidValueError(
                     f"Episode {meta.id}", f"step {after.index} after {before.index}", "steps that follow one another"
                 )
-        none = np.full(steps[0].executed.values.shape, np.nan, np.float32)
+        wishes = [*(s.executed for s in steps), *(s.proposed for s in steps)]
+        shares = [s.authority for s in steps]
+        m = next((len(wish.values) for wish in wishes if wish is not None), 1)
         return cls(
             meta=meta,
             observations=stack_observations([*(s.observation for s in steps), steps[-1].next_observation]),
-            proposed=np.stack([none if s.proposed is None else s.proposed.values for s in steps]),
-            executed=np.stack([s.executed.values for s in steps]),
+            proposed=_stacked("proposed", [None if s.proposed is None else s.proposed.values for s in steps], m),
+            executed=_stacked("executed", [None if s.executed is None else s.executed.values for s in steps], m),
             driver=np.array([s.driver for s in steps], np.uint8),
             reward=np.array([s.reward for s in steps], np.float32),
             gold_reward=np.array([s.gold_reward for s in steps], np.float32),
@@ -135,21 +159,31 @@ class Episode:
             instructions=tuple(s.instruction for s in steps),
             events=tuple(events),
             end=end,
+            context={
+                name: _stacked(f"context[{name}]", [s.context.get(name) for s in steps])
+                for name in dict.fromkeys(name for s in steps for name in s.context)
+            },
+            authority=None if all(share is None for share in shares) else _stacked("authority", shares, m),
         )
 
     def observation(self, t: int) -> Observation:
         """Observation number t, 0 to T."""
-        return unstack_observation(self.observations, t).after(self.executed[max(0, t - RECENT) : t][::-1])
+        recent = self.executed[max(0, t - RECENT) : t][::-1]
+        unknown = np.isnan(recent).any(axis=1)
+        if unknown.any():
+            recent = recent[: int(unknown.argmax())]
+        return unstack_observation(self.observations, t).after(recent)
 
     def steps(self) -> list[Step]:
         """The inverse of from_steps."""
         observations = [self.observation(t) for t in range(len(self) + 1)]
+        acted = self.acted
         return [
             Step(
                 index=t,
                 observation=observations[t],
                 proposed=None if np.isnan(self.proposed[t]).any() else Action(self.proposed[t]),
-                executed=Action(self.executed[t]),
+                executed=Action(self.executed[t]) if acted[t] else None,
                 driver=Driver(int(self.driver[t])),
                 reward=float(self.reward[t]),
                 gold_reward=float(self.gold_reward[t]),
@@ -158,9 +192,22 @@ class Episode:
                 policy_version=int(self.policy_version[t]),
                 instruction=self.instructions[t],
                 next_observation=observations[t + 1],
+                context={name: column[t] for name, column in self.context.items() if not np.isnan(column[t]).any()},
+                authority=None if self.authority is None or np.isnan(self.authority[t]).any() else self.authority[t],
             )
             for t in range(len(self))
         ]
+
+
+def _stacked(name: str, rows: Sequence[Array | None], size: int | None = None) -> Array:
+    """One below the other, NaN where there is none. Args: size: of a row; None: of the first one there is."""
+    if size is None:
+        size = next(len(row) for row in rows if row is not None)
+    wrong = next((row for row in rows if row is not None and row.shape != (size,)), None)
+    if wrong is not None:
+        raise ShapeError(f"Step.{name}", wrong.shape, (size,))
+    none = np.full(size, np.nan, np.float32)
+    return np.stack([none if row is None else row for row in rows])
 
 
 class Recall:
@@ -173,9 +220,12 @@ class Recall:
         """An episode or a part begins: nothing was executed yet."""
         self._recent.clear()
 
-    def add(self, executed: Action) -> None:
-        """A period is over."""
-        self._recent.appendleft(executed.values)
+    def add(self, executed: Action | None) -> None:
+        """A period is over; None where it is not known what was executed, nor then what was before."""
+        if executed is None:
+            self._recent.clear()
+        else:
+            self._recent.appendleft(executed.values)
 
     def __call__(self, observation: Observation) -> Observation:
         return observation.after(np.stack(self._recent)) if self._recent else observation

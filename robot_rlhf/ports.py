@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Batch,
     Command,
     EpisodeEnd,
@@ -119,10 +120,35 @@ class Policy(Protocol):
         """Version of the weights in use; -1 for a policy that does not learn."""
         ...
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action: ...
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
+        """The wish for this control period.
+
+        Args:
+            asked: what is wanted; a policy may be made for one task and not look at it.
+            rng: for all that is drawn.
+        """
+        ...
 
     def reset(self) -> None:
         """An episode begins."""
+        ...
+
+
+@runtime_checkable
+class Director(Protocol):
+    """Says, in every control period, what is asked for: a planner, a curriculum, a goal put into words."""
+
+    @property
+    def context_sizes(self) -> Mapping[str, int]:
+        """Name to length of each vector of its assignments' contexts: constant, and all of them always there."""
+        ...
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """An episode begins; all randomness of what it will ask for comes from rng."""
+        ...
+
+    def asked(self, observation: Observation) -> Assignment:
+        """What is asked for from this observation on, at once; raises InvalidValueError for what it cannot say."""
         ...
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Batch,
     Button,
     Command,
@@ -267,7 +268,7 @@ class PolicyConformance:
         policy.reset()
         rng = np.random.default_rng(0)
         for _ in range(5):
-            action = policy.act(observation, self.instruction, rng)
+            action = policy.act(observation, Assignment(self.instruction), rng)
             assert isinstance(action, Action)
             assert action.values.shape == (self.action_size,)
             assert np.abs(action.values).max() <= 1.0 + 1e-6
@@ -278,7 +279,7 @@ class PolicyConformance:
         def episode() -> list[bytes]:
             policy.reset()
             rng = np.random.default_rng(3)
-            return [policy.act(observation, self.instruction, rng).values.tobytes() for _ in range(4)]
+            return [policy.act(observation, Assignment(self.instruction), rng).values.tobytes() for _ in range(4)]
 
         assert episode() == episode()
 
@@ -286,7 +287,7 @@ class PolicyConformance:
         policy, observation = self.make_policy(), self.make_observation()
         before = _global_generator()
         policy.reset()
-        policy.act(observation, self.instruction, np.random.default_rng(0))
+        policy.act(observation, Assignment(self.instruction), np.random.default_rng(0))
         assert _global_generator() == before
 
 

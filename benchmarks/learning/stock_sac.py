@@ -11,7 +11,7 @@ from stable_baselines3 import SAC
 
 from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.datatypes import Action, EpisodeKind, Observation, Outcome
+from robot_rlhf.datatypes import Action, Assignment, EpisodeKind, Observation, Outcome
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.runtime.seeds import episode_seed, generators
@@ -66,7 +66,7 @@ class Predictor:
     def reset(self) -> None:
         """Nothing is carried."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         values, _ = self._model.predict(self._features.state(observation), deterministic=True)
         return Action(np.clip(values, -1.0, 1.0))
 

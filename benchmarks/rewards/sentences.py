@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.rewards.rows import Asked, Job, Row, train
 from robot_rlhf.apps.build import build_policy, build_world, evaluation_station
 from robot_rlhf.apps.config import TrainConfig, read_yaml
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.datatypes import Assignment, EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
@@ -200,8 +200,8 @@ class _Still:
     def __init__(self, policy: Any) -> None:
         self._policy = policy
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Any:
-        action = self._policy.act(observation, instruction, rng)
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Any:
+        action = self._policy.act(observation, asked, rng)
         return replace(action, values=np.zeros_like(action.values))
 
     def __getattr__(self, name: str) -> Any:

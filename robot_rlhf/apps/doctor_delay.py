@@ -97,7 +97,8 @@ def dead_time_of(path: Path) -> DeadTime:
     """
     journal = journal_path(path)
     spec = journal_spec(journal)
-    return dead_time([_motion(episode, spec) for episode in episodes(journal, pictures=False)], str(path))
+    told = (episode for episode in episodes(journal, pictures=False) if episode.acted.all())
+    return dead_time([_motion(episode, spec) for episode in told], str(path))
 
 
 def dead_time(motions: Sequence[tuple[Rows, Rows]], where: str = "recording") -> DeadTime:

@@ -13,7 +13,7 @@ import numpy as np
 
 from robot_rlhf.apps.build import World, build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.datatypes import EpisodeKind, Phase, Situation
+from robot_rlhf.datatypes import Assignment, EpisodeKind, Phase, Situation
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.arm import SimArm, SimState
@@ -76,7 +76,7 @@ def expert_way(world: World, state: SimState) -> list[list[float]]:
         if done:
             break
         try:
-            guard.act(expert.act(observation, task.instruction, rng))
+            guard.act(expert.act(observation, Assignment(task.instruction), rng))
         except FaultLatchedError:  # the script has got stuck: what it did until then is shown
             break
         time.sleep(BREATH)

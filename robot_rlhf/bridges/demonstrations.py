@@ -104,7 +104,7 @@ def from_journal(path: Path, encode: Callable[[Observation], Any]) -> list[Demon
 
 
 class _Demonstrations:
-    """A Subscriber that keeps demonstrations that succeeded, in one piece."""
+    """A Subscriber that keeps demonstrations that succeeded, in one piece and with their actions."""
 
     def __init__(self, encode: Callable[[Observation], Any]) -> None:
         self.complete: list[Demonstration] = []
@@ -125,14 +125,15 @@ class _Demonstrations:
         """Deleted episodes end as discarded."""
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        if not (self._wanted and self._steps and end.outcome is Outcome.SUCCESS):
+        actions = [step.executed.values for step in self._steps if step.executed is not None]
+        if not (self._wanted and actions and end.outcome is Outcome.SUCCESS) or len(actions) < len(self._steps):
             return
         seen = [self._encode(step.observation) for step in self._steps]
         seen.append(self._encode(self._steps[-1].next_observation))
         self.complete.append(
             Demonstration(
                 observations=_stacked(seen),
-                actions=np.stack([step.executed.values for step in self._steps]),
+                actions=np.stack(actions),
                 rewards=np.array([step.reward for step in self._steps], np.float32),
                 terminated=self._steps[-1].terminated,
             )

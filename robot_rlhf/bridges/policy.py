@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from robot_rlhf.bridges.environment import encoder_of
-from robot_rlhf.datatypes import Action, Observation
+from robot_rlhf.datatypes import Action, Assignment, Observation
 from robot_rlhf.errors import ConfigError, InvalidValueError
 from robot_rlhf.policy.features import Features
 
@@ -61,9 +61,9 @@ class StableBaselinesPolicy:
         """Forget the state of a recurrent policy."""
         self._state, self._first = None, True
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         """Raises InvalidValueError when the model gives NaN."""
-        del instruction
+        del asked
         if self.deterministic:
             values = self._predict(observation)
         else:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from robot_rlhf.datatypes import Action, ActionLayout, Driver, HumanInput
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Driver, HumanInput
 from robot_rlhf.errors import InvalidValueError, ShapeError
 
 
@@ -20,6 +20,8 @@ class Choice:
     driver: Driver
     switch: Literal["takeover", "handback"] | None = None
     """Set in the first period of a new driver."""
+    authority: Array | None = None
+    """The person's share of each entry, where the driver did not decide the whole action alone. Shape (m,)."""
 
 
 class Arbiter:

@@ -19,7 +19,17 @@ from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Metadata
 
-from robot_rlhf.datatypes import Action, Driver, EpisodeEnd, EpisodeMeta, Event, Observation, RobotSpec, Step
+from robot_rlhf.datatypes import (
+    NO_CONTEXT,
+    Action,
+    Driver,
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
+    Observation,
+    RobotSpec,
+    Step,
+)
 from robot_rlhf.episode import Recall
 from robot_rlhf.errors import JournalError, RobotRlhfError
 from robot_rlhf.journal.blocks import HEAD, MESSAGE_FIELDS, BlockReader, Damage, RawRecord
@@ -343,7 +353,7 @@ class FileDecoder:
             raise JournalError("a step outside an episode")
         proposed = fields["proposed"]
         before = self._last
-        executed = Action(fields["executed"])
+        executed = None if fields["executed"] is None else Action(fields["executed"])
         self._recall.add(executed)
         self._last = self._recall(self._observation(fields["next_observation"]))
         return Step(
@@ -359,6 +369,8 @@ class FileDecoder:
             policy_version=fields["policy_version"],
             instruction=fields["instruction"],
             next_observation=self._last,
+            context=fields.get("context", NO_CONTEXT),
+            authority=fields.get("authority"),
         )
 
 

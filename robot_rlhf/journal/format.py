@@ -105,22 +105,25 @@ def decode_meta(fields: Json) -> EpisodeMeta:
 
 
 def encode_step(step: Step) -> bytes:
-    return to_json(
-        {
-            "index": step.index,
-            "driver": step.driver.name.lower(),
-            "executed": step.executed.values.tolist(),
-            "proposed": None if step.proposed is None else step.proposed.values.tolist(),
-            "reward": step.reward,
-            "gold_reward": step.gold_reward,
-            "terminated": step.terminated,
-            "truncated": step.truncated,
-            "policy_version": step.policy_version,
-            "instruction": step.instruction,
-            "next_observation": observation_rest(step.next_observation),
-        },
-        "Step",
-    )
+    """The optional fields, context and authority, are left out where the step has none."""
+    fields: Json = {
+        "index": step.index,
+        "driver": step.driver.name.lower(),
+        "executed": None if step.executed is None else step.executed.values.tolist(),
+        "proposed": None if step.proposed is None else step.proposed.values.tolist(),
+        "reward": step.reward,
+        "gold_reward": step.gold_reward,
+        "terminated": step.terminated,
+        "truncated": step.truncated,
+        "policy_version": step.policy_version,
+        "instruction": step.instruction,
+        "next_observation": observation_rest(step.next_observation),
+    }
+    if step.context:
+        fields["context"] = _vectors(step.context)
+    if step.authority is not None:
+        fields["authority"] = step.authority.tolist()
+    return to_json(fields, "Step")
 
 
 def _segment(segment: Segment) -> Json:

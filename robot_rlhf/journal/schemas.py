@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from robot_rlhf.datatypes import Driver, EpisodeKind, FeedbackKind, Outcome
@@ -10,8 +11,10 @@ from robot_rlhf.journal.format import TOPIC_EPISODE_END, TOPIC_EPISODE_START, TO
 Schema = dict[str, Any]
 
 
-def _object(properties: dict[str, Schema], description: str = "") -> Schema:
-    schema: Schema = {"type": "object", "properties": properties, "required": list(properties)}
+def _object(properties: dict[str, Schema], description: str = "", *, optional: Sequence[str] = ()) -> Schema:
+    """Args: optional: properties that may be missing."""
+    required = [name for name in properties if name not in optional]
+    schema: Schema = {"type": "object", "properties": properties, "required": required}
     return {**schema, "description": description} if description else schema
 
 
@@ -69,7 +72,7 @@ JSON_SCHEMAS: dict[str, tuple[str, Schema]] = {
             {
                 "index": _described(_INTEGER, "Number of this step in its episode, from 0"),
                 "driver": {"type": "string", "enum": [driver.name.lower() for driver in Driver]},
-                "executed": _described(_VECTOR, "What the robot was really told, in [-1, 1]"),
+                "executed": _described(_optional(_VECTOR), "What the robot was told, in [-1, 1]; null: not known"),
                 "proposed": _described(_optional(_VECTOR), "The policy's wish; null where none was asked"),
                 "reward": _NUMBER,
                 "gold_reward": _described(_NUMBER, "The simulator's true reward, for evaluation only"),
@@ -78,7 +81,10 @@ JSON_SCHEMAS: dict[str, tuple[str, Schema]] = {
                 "policy_version": _INTEGER,
                 "instruction": _TEXT,
                 "next_observation": _OBSERVATION,
-            }
+                "context": _described(_NAMED_VECTORS, "What was asked for beside the instruction; missing: nothing"),
+                "authority": _described(_VECTOR, "The person's share of each entry; missing: the driver's is whole"),
+            },
+            optional=("context", "authority"),
         ),
     ),
     TOPIC_EVENT: (

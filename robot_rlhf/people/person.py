@@ -13,6 +13,7 @@ import numpy as np
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Button,
     Driver,
     EpisodeEnd,
@@ -139,7 +140,7 @@ CAST = ("attentive", "slow", "keys", "late", "hasty", "distracted", "clinging", 
 class Expert(Protocol):
     """The skill of a person: how to go on from any state."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action: ...
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action: ...
 
     def reset(self) -> None: ...
 
@@ -342,7 +343,7 @@ class SimulatedPerson:
             return self._resting(observation)
         if self._rng.random() < self.config.pause_rate:
             self._pause_left = float(self._rng.exponential(self.config.pause))
-        values = self._hands(self._expert.act(self._anticipated(observation), "", self._rng).values)
+        values = self._hands(self._expert.act(self._anticipated(observation), Assignment(), self._rng).values)
         self._set_going = values  # as they believe
         if self._mirror_left > _SLACK:
             self._mirror_left -= self._period

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Action, Observation, RobotSpec, WeightSnapshot
+from robot_rlhf.datatypes import Action, Assignment, Observation, RobotSpec, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.imitators import Imitators, values_of_both
@@ -132,14 +132,14 @@ class LearnedPolicy:
         )
 
     @torch.no_grad()
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         """Decide.
 
         Raises:
             NoWeightsError: no weights were loaded, and the robot would move by chance.
             InvalidValueError: the network gives NaN.
         """
-        del instruction
+        del asked
         if self._version < 0:
             raise NoWeightsError("the policy has no weights yet; allowed: to act once load() has given it some")
         encoded = {

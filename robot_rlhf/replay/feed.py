@@ -93,6 +93,8 @@ class ReplayFeed:
             raise ReplayError(f"replay: step {step.index} came outside an episode; on_episode_start comes first")
         if self._meta.kind is EpisodeKind.EVALUATION or whole_episode(self._meta.id) in self._deleted:
             return
+        if step.executed is None:  # nothing can be learned from it here; the next one begins anew
+            return
         # After a jump, for example a rewind, a row must not be paired with what came from elsewhere.
         if not (self.buffer.recording and self._continues(step.observation)):
             self._begin(self._meta, step.observation)

@@ -23,7 +23,7 @@ class StandsStill:
         self._moves = np.array([name != "gripper" for name in layout.names])
 
     def __call__(self, step: Step) -> bool:
-        if np.abs(step.executed.values[self._moves]).max(initial=0.0) > STILL:
+        if step.executed is None or np.abs(step.executed.values[self._moves]).max(initial=0.0) > STILL:
             return False
         if self._gripper is None:
             return True

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_rlhf.background import Background
-from robot_rlhf.datatypes import Action, Observation, WeightSnapshot
+from robot_rlhf.datatypes import Action, Assignment, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
@@ -192,8 +192,8 @@ class FreshPolicy:
     def reset(self) -> None:
         self._policy.reset()
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         newest = self._inbox.take()
         if newest is not None:
             self._policy.load(newest)
-        return self._policy.act(observation, instruction, rng)
+        return self._policy.act(observation, asked, rng)

@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Button,
     Driver,
     EpisodeEnd,
@@ -26,7 +27,9 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.episode import Recall
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError
+from robot_rlhf.feedback.arbiter import Choice
 from robot_rlhf.ports import GoldTask
+from robot_rlhf.runtime.directing import TaskDirector, asked_of
 from robot_rlhf.runtime.ending import Ending, StepCount
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
@@ -108,6 +111,8 @@ class _RunningEpisode:
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
+        self._director = station.director or TaskDirector(station.task)
+        self._assignment: Assignment | None = None
         self._gold = station.task.gold_reward if isinstance(station.task, GoldTask) else None
         if station.reward.gold and self._gold is None:
             raise ConfigError(f"reward.gold: {station.task.name} has no true reward; only a simulated task knows it")
@@ -168,6 +173,7 @@ class _RunningEpisode:
             station.task.reset(rng)
 
         observation = station.guard.begin(reset)
+        self._director.reset(rng)
         if station.policy:
             station.policy.reset()
         return observation
@@ -195,11 +201,14 @@ class _RunningEpisode:
         Args:
             asked: the input that ended a pause; None where the person is to be asked.
         """
-        station, instruction = self.station, self.station.task.instruction
+        station = self.station
         last = not station.may_move()
         human = asked
+        acting = "director"
         try:
-            proposed = station.policy.act(observation, instruction, rng) if station.policy else None
+            assignment = self._assignment = asked_of(self._director, observation)
+            acting = "policy"
+            proposed = station.policy.act(observation, assignment, rng) if station.policy else None
             if human is None:
                 human = station.read()  # as late as possible: what they do now takes effect now
             buttons = human.buttons if human else frozenset[Button]()
@@ -217,7 +226,7 @@ class _RunningEpisode:
             next_observation = self._recall(station.guard.observe())
         except (InvalidValueError, FaultLatchedError) as error:
             if isinstance(error, InvalidValueError):
-                station.guard.fault("policy", str(error))
+                station.guard.fault(acting, str(error))
             self._tell(station.guard.take_events())
             if human is not None:
                 self._hear(human)
@@ -233,7 +242,7 @@ class _RunningEpisode:
             outcome, detail = self._ending.of(self._count, choice.driver, next_observation, buttons, events, last)
         self._outcome_so_far = outcome, detail
         self._untold = [*events, *self._judgements(buttons, next_observation.stamp, self._count.here + 1)]
-        step = self._record(observation, proposed, executed, choice.driver, next_observation, outcome)
+        step = self._record(observation, assignment, proposed, choice, executed, next_observation, outcome)
         if outcome in JUDGED and station.teleop and (verdict := station.read()):
             self._untold += self._judgements(verdict.buttons - buttons, next_observation.stamp, self._count.here)
             if Button.DISCARD in verdict.buttons:
@@ -280,9 +289,10 @@ class _RunningEpisode:
     def _record(
         self,
         observation: Observation,
+        assignment: Assignment,
         proposed: Action | None,
+        choice: Choice,
         executed: Action,
-        driver: Driver,
         next_observation: Observation,
         outcome: Outcome | None,
     ) -> Step:
@@ -293,17 +303,19 @@ class _RunningEpisode:
             observation=observation,
             proposed=proposed,
             executed=executed,
-            driver=driver,
+            driver=choice.driver,
             reward=gold if station.reward.gold else station.reward.value(outcome, observation, next_observation),
             gold_reward=gold,
             terminated=outcome in (Outcome.SUCCESS, Outcome.FAILURE),
             truncated=outcome is not None and outcome not in (Outcome.SUCCESS, Outcome.FAILURE),
             policy_version=station.policy.version if station.policy else -1,
-            instruction=station.task.instruction,
+            instruction=assignment.instruction,
             next_observation=next_observation,
+            context=assignment.context,
+            authority=choice.authority,
         )
         with interrupts_held():
-            self._count.add(driver)  # first: the journal has the step even when a later subscriber fails
+            self._count.add(choice.driver)  # first: the journal has the step even when a later subscriber fails
             station.audience.on_step(step)
             station.recent.add(step)
             if self._path is not None:
@@ -421,6 +433,7 @@ class _RunningEpisode:
         if station.monitor is None:
             return
         steps = self._count.whole
+        assignment = self._assignment
         station.monitor.show(
             Situation(
                 stamp=station.clock.now(),
@@ -432,7 +445,7 @@ class _RunningEpisode:
                 kind=self.meta.kind,
                 step=steps if at is None else at,
                 time_limit=0 if station.waits_for_hands else steps + max(0, self._ending.steps_left(self._count)),
-                instruction=station.task.instruction,
+                instruction=station.task.instruction if assignment is None else assignment.instruction,
                 policy_version=station.policy.version if station.policy else -1,
                 faults=station.guard.faults,
                 detail=detail,

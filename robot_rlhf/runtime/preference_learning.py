@@ -87,7 +87,9 @@ class PreferenceLearner:
             self._rows, self._actions = [self._encode(observation)], []
 
     def on_step(self, step: Step) -> None:
-        if self._meta is not None:
+        if step.executed is None:
+            self._meta = None  # a reward is of what was done
+        elif self._meta is not None:
             self._rows.append(self._encode(step.next_observation))
             self._actions.append(step.executed.values)
             self._instruction = step.instruction

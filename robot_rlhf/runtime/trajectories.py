@@ -25,7 +25,7 @@ def read_trajectories(
     kinds: Collection[EpisodeKind] = tuple(EpisodeKind),
     pictures: bool = True,
 ) -> list[Trajectory]:
-    """The episodes that are neither discarded nor deleted, with their outcomes as labelled today.
+    """The episodes with actions that are neither discarded nor deleted, with their outcomes as labelled today.
 
     Args:
         journal: its folder, or one of its files.
@@ -39,7 +39,9 @@ def read_trajectories(
     return [
         _trajectory(episode, encode)
         for episode in episodes(journal, pictures=pictures)
-        if episode.meta.kind in kinds and (episode.end is None or episode.end.outcome is not Outcome.DISCARDED)
+        if episode.meta.kind in kinds
+        and episode.acted.all()
+        and (episode.end is None or episode.end.outcome is not Outcome.DISCARDED)
     ]
 
 

@@ -65,8 +65,10 @@ class ValueCheck:
     def on_episode_end(self, end: EpisodeEnd) -> None:
         if not self._steps or end.outcome not in FINISHED:
             return
-        actions = np.stack([s.executed.values for s in self._steps])
-        q = self._q_values([s.observation for s in self._steps], actions)
+        actions = [s.executed.values for s in self._steps if s.executed is not None]
+        if len(actions) < len(self._steps):
+            return
+        q = self._q_values([s.observation for s in self._steps], np.stack(actions))
         rewards = np.array([s.reward for s in self._steps])
         if end.outcome is Outcome.TIME_LIMIT:
             rewards[-1] = q[-1]

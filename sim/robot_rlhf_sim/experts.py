@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from robot_rlhf.datatypes import Action, ActionLayout, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf_sim.rotation import Quaternion, Vector, difference
 
@@ -36,7 +36,7 @@ class ScriptedExpert:
     def reset(self) -> None:
         self._wobble[:] = 0.0
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         raise NotImplementedError
 
     def towards(

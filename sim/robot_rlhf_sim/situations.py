@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robot_rlhf.datatypes import Action, Observation
+from robot_rlhf.datatypes import Action, Assignment, Observation
 from robot_rlhf.errors import RobotError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
@@ -87,7 +87,7 @@ def episode(guard: GuardedRobot, expert: ScriptedExpert, steps: int, rng: np.ran
             yield observation
         if observation.privileged.get("grasped", np.zeros(1))[0] > 0.5:
             break
-        guard.act(expert.act(observation, "", rng))
+        guard.act(expert.act(observation, Assignment(), rng))
     else:
         return
     yield from _carry(guard, rng)

@@ -15,7 +15,7 @@ from robot_rlhf.apps.build import build_features, build_policy, build_trainer
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
-from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.datatypes import Assignment, RobotSpec
 from robot_rlhf.journal.bags.cameras import camera_names
 from robot_rlhf.journal.bags.encodings import picture_of
 from robot_rlhf.journal.bags.pictures import fitted
@@ -132,7 +132,7 @@ def test_cloning_learns_from_it(imported: Path) -> None:
     policy = build_policy(config, spec, practises=False)
     policy.load(trainer.learner.averaged())
     episode = next(iter(episodes(imported)))
-    wished = policy.act(episode.observation(5), "slide the tool", np.random.default_rng(0)).values
+    wished = policy.act(episode.observation(5), Assignment("slide the tool"), np.random.default_rng(0)).values
     assert np.allclose(wished[:4], [0.5, 0.0, 0.0, TURN * 0.1 / 0.15], atol=0.15)
     assert wished[4] > 0
 

@@ -21,7 +21,7 @@ import pytest
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
-from robot_rlhf.datatypes import Command, GuardEvent, Observation, RobotSpec, Step
+from robot_rlhf.datatypes import Assignment, Command, GuardEvent, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.journal.tail import journal_spec
@@ -191,7 +191,7 @@ def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypat
             player.guard.anchor()
             player.guard.observe()
         elif isinstance(record, Step):
-            again = decider.act(record.observation, record.instruction, rng)
+            again = decider.act(record.observation, Assignment(record.instruction), rng)
             assert record.proposed is not None
             np.testing.assert_array_equal(again.values, record.proposed.values)
             decided += 1

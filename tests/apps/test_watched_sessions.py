@@ -16,7 +16,7 @@ from robot_rlhf.apps import arm, build, ros_policy
 from robot_rlhf.apps.config import write_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
-from robot_rlhf.datatypes import Action, Button, HumanInput, Observation
+from robot_rlhf.datatypes import Action, Assignment, Button, HumanInput, Observation
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.checkpoint import write_snapshot
@@ -132,7 +132,7 @@ class Wanderer:
     def __init__(self, size: int) -> None:
         self._wish = np.zeros(size, np.float32)
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         if rng.random() < 0.2:
             self._wish = rng.uniform(-1.0, 1.0, len(self._wish)).astype(np.float32)
         return Action(self._wish)

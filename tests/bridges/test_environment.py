@@ -17,6 +17,7 @@ from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment, register
 from robot_rlhf.bridges.environment import RobotEnvironment
+from robot_rlhf.datatypes import Assignment
 from robot_rlhf.errors import (
     ConfigError,
     FaultLatchedError,
@@ -69,7 +70,7 @@ def test_success_terminates_and_is_worth_one() -> None:
     rewards: list[float] = []
     over, info = False, {}
     while not over:
-        wish = expert.act(env.guard.observe(), "", rng)
+        wish = expert.act(env.guard.observe(), Assignment(), rng)
         _, reward, over, truncated, info = env.step(wish.values)
         assert not truncated
         assert info["executed"].shape == wish.values.shape

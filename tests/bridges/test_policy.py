@@ -16,7 +16,7 @@ from robot_rlhf.apps.build import build_station, build_world
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment
 from robot_rlhf.bridges.policy import StableBaselinesPolicy
-from robot_rlhf.datatypes import Observation
+from robot_rlhf.datatypes import Assignment, Observation
 from robot_rlhf.errors import ConfigError, InvalidValueError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.ports import Policy
@@ -67,7 +67,7 @@ def test_wishes_what_the_environment_would_be_told() -> None:
     seen, features = observation()
     env = make_environment("reach")
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, seed=0, device="cpu")
-    wish = policy_of(model, features).act(seen, "", np.random.default_rng(0))
+    wish = policy_of(model, features).act(seen, Assignment(), np.random.default_rng(0))
     expected, _ = model.predict(features.state(seen), deterministic=True)
     np.testing.assert_allclose(wish.values, expected, atol=1e-6)
 
@@ -80,8 +80,8 @@ def test_maps_the_bounds_and_keeps_the_state_for_an_episode() -> None:
     rng = np.random.default_rng(0)
     for _ in range(2):
         policy.reset()
-        np.testing.assert_array_equal(policy.act(seen, "", rng).values, [-1.0, 0.0, 1.0])
-        policy.act(seen, "", rng)
+        np.testing.assert_array_equal(policy.act(seen, Assignment(), rng).values, [-1.0, 0.0, 1.0])
+        policy.act(seen, Assignment(), rng)
     assert [(state, first) for _, state, first, _ in model.given] == [
         (None, True),
         (1, False),
@@ -91,7 +91,7 @@ def test_maps_the_bounds_and_keeps_the_state_for_an_episode() -> None:
     assert policy.version == 7
     model.says = np.full(3, np.nan)
     with pytest.raises(InvalidValueError, match="Stable-Baselines3"):
-        policy.act(seen, "", rng)
+        policy.act(seen, Assignment(), rng)
 
 
 def test_samples_by_the_generator_it_is_given_and_leaves_the_global_one() -> None:
@@ -99,8 +99,8 @@ def test_samples_by_the_generator_it_is_given_and_leaves_the_global_one() -> Non
     policy = policy_of(Model(), features, deterministic=False)
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
-    first, other = (policy.act(seen, "", np.random.default_rng(seed)).values for seed in (1, 2))
-    again = policy.act(seen, "", np.random.default_rng(1)).values
+    first, other = (policy.act(seen, Assignment(), np.random.default_rng(seed)).values for seed in (1, 2))
+    again = policy.act(seen, Assignment(), np.random.default_rng(1)).values
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -110,7 +110,7 @@ def test_takes_another_encoder() -> None:
     seen, _ = observation()
     model = Model()
     policy: Any = StableBaselinesPolicy(model, lambda o: o.joint_position)  # pyright: ignore[reportArgumentType]
-    policy.act(seen, "", np.random.default_rng(0))
+    policy.act(seen, Assignment(), np.random.default_rng(0))
     np.testing.assert_array_equal(model.given[0][0], seen.joint_position)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
+from robot_rlhf.datatypes import Assignment, Batch, Source, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.given import Noise
@@ -198,7 +198,7 @@ def test_it_acts_by_what_every_critic_finds_better(averaged: bool) -> None:
         choices.append(better)
         wanted = found if better else imitated
         assert wanted.gripper_logit is not None
-        action = policy.act(seen, "", np.random.default_rng(0)).values
+        action = policy.act(seen, Assignment(), np.random.default_rng(0)).values
         rest, is_open = split_action(torch.tensor(action)[None], 4)
         torch.testing.assert_close(rest, torch.tanh(wanted.mean), atol=1e-5, rtol=0.0)
         assert is_open is not None
@@ -213,13 +213,13 @@ def test_weights_without_imitators_act_by_the_actor_alone_after_those_with_them(
     alone = WeightSnapshot(9, {k: v for k, v in learner.snapshot().arrays.items() if k.startswith(("head", "encoder"))})
     policy.load(alone)
     np.testing.assert_array_equal(
-        policy.act(seen, "", np.random.default_rng(0)).values,
-        acting(alone).act(seen, "", np.random.default_rng(0)).values,
+        policy.act(seen, Assignment(), np.random.default_rng(0)).values,
+        acting(alone).act(seen, Assignment(), np.random.default_rng(0)).values,
     )
     policy.load(plain.snapshot())  # of other numbers of imitators
     np.testing.assert_array_equal(
-        policy.act(seen, "", np.random.default_rng(0)).values,
-        acting(plain.snapshot()).act(seen, "", np.random.default_rng(0)).values,
+        policy.act(seen, Assignment(), np.random.default_rng(0)).values,
+        acting(plain.snapshot()).act(seen, Assignment(), np.random.default_rng(0)).values,
     )
 
 
@@ -228,11 +228,11 @@ def test_incomplete_weights_are_refused_and_change_nothing(missing: str) -> None
     learner = taught()
     policy = acting(learner.snapshot())
     seen = sample_observation(SPEC, 0.0, np.random.default_rng(0))
-    before = policy.act(seen, "", np.random.default_rng(0)).values
+    before = policy.act(seen, Assignment(), np.random.default_rng(0)).values
     arrays = {name: value for name, value in taught(5).snapshot().arrays.items() if name != missing}
     with pytest.raises(CheckpointError, match=missing.replace(".", r"\.")):
         policy.load(WeightSnapshot(12, arrays))
-    np.testing.assert_array_equal(policy.act(seen, "", np.random.default_rng(0)).values, before)
+    np.testing.assert_array_equal(policy.act(seen, Assignment(), np.random.default_rng(0)).values, before)
 
 
 @pytest.mark.parametrize("part", ["head", "judge"])
@@ -243,7 +243,7 @@ def test_weights_that_are_no_numbers_are_told(part: str) -> None:
     arrays = {n: np.full_like(v, np.nan) if n.startswith(part) else v for n, v in learner.snapshot().arrays.items()}
     with pytest.raises(InvalidValueError, match=r"version 12.*finite"):
         acting(WeightSnapshot(12, arrays)).act(
-            sample_observation(SPEC, 0.0, np.random.default_rng(0)), "", np.random.default_rng(0)
+            sample_observation(SPEC, 0.0, np.random.default_rng(0)), Assignment(), np.random.default_rng(0)
         )
 
 
@@ -252,7 +252,7 @@ def test_practice_draws_less_of_the_spread_and_keeps_the_gripper() -> None:
     snapshot = learner_of(replace(CONFIG, imitators=0), shapes).snapshot()
     seen, rng = sample_observation(SPEC, 0.0, np.random.default_rng(0)), np.random.default_rng(0)
     wide, narrow, still = (
-        np.stack([acting(snapshot, exploration).act(seen, "", rng).values for _ in range(500)])
+        np.stack([acting(snapshot, exploration).act(seen, Assignment(), rng).values for _ in range(500)])
         for exploration in (
             ExplorationConfig(gripper="likelier"),
             ExplorationConfig(noise=0.3, gripper="likelier"),
@@ -261,7 +261,7 @@ def test_practice_draws_less_of_the_spread_and_keeps_the_gripper() -> None:
     )
     spread = [np.arctanh(np.clip(drawn[:, :4], -0.999999, 0.999999)).std(axis=0) for drawn in (wide, narrow)]
     np.testing.assert_allclose(spread[1] / spread[0], 0.3, rtol=0.15)
-    assert (still == acting(snapshot).act(seen, "", rng).values).all()
+    assert (still == acting(snapshot).act(seen, Assignment(), rng).values).all()
     assert len({float(x) for x in wide[:, 4]}) == 1
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Action, Button, EpisodeKind, Observation
+from robot_rlhf.datatypes import Action, Assignment, Button, EpisodeKind, Observation
 from robot_rlhf.people.person import CAST, PEOPLE, PersonConfig, SimulatedPerson
 from robot_rlhf.people.spells import Spells
 from tests.sim.scene import STEADY, Scene, bursts, drives, first
@@ -47,7 +47,7 @@ def test_late_eyes_take_over_late() -> None:
     for seconds in (0.0, 0.3):
         scene = Scene(replace(STEADY, patience=60.0, indulgence=0.0, sight_delay=seconds))
         expert, rng = scene.task.expert(0.0), np.random.default_rng(0)
-        starts.append(first(scene.watch(60, policy=lambda o: Action(-expert.act(o, "", rng).values))))  # noqa: B023
+        starts.append(first(scene.watch(60, policy=lambda o: Action(-expert.act(o, Assignment(), rng).values))))  # noqa: B023
     assert starts[1] == starts[0] + 6
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Button,
     Driver,
     EpisodeKind,
@@ -67,7 +68,7 @@ def test_progress_is_no_reason() -> None:
     scene = Scene(STEADY)
     expert = scene.task.expert(0.0)
     rng = np.random.default_rng(0)
-    read = scene.watch(60, policy=lambda o: expert.act(o, "", rng), until_success=True)
+    read = scene.watch(60, policy=lambda o: expert.act(o, Assignment(), rng), until_success=True)
     assert scene.solved
     assert not any(drives(read))
 
@@ -76,10 +77,11 @@ def test_going_back_is_a_reason_before_patience_runs_out() -> None:
     scene = Scene(replace(STEADY, patience=60.0))
     expert = scene.task.expert(0.0)
     rng = np.random.default_rng(0)
-    read = scene.watch(60, policy=lambda o: Action(-expert.act(o, "", rng).values), obey=False)
+    read = scene.watch(60, policy=lambda o: Action(-expert.act(o, Assignment(), rng).values), obey=False)
     assert any(drives(read))
     later = Scene(replace(STEADY, patience=60.0, indulgence=0.4))
-    assert first(later.watch(60, policy=lambda o: Action(-expert.act(o, "", rng).values), obey=False)) > first(read)
+    waits = later.watch(60, policy=lambda o: Action(-expert.act(o, Assignment(), rng).values), obey=False)
+    assert first(waits) > first(read)
 
 
 def takes_over_on_seeing(config: PersonConfig, **changes: Any) -> bool:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Observation, WeightSnapshot
+from robot_rlhf.datatypes import Assignment, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
@@ -81,7 +81,7 @@ class TestContinuousGripper(PolicyConformance):
 
 def test_the_mean_needs_no_randomness() -> None:
     policy = made()
-    a, b = (policy.act(observation(), "", np.random.default_rng(seed)).values for seed in (0, 1))
+    a, b = (policy.act(observation(), Assignment(), np.random.default_rng(seed)).values for seed in (0, 1))
     np.testing.assert_array_equal(a, b)
     assert a[4] in (-1.0, 1.0), "the gripper is a choice of two"
 
@@ -93,7 +93,7 @@ def test_samples_scatter_around_the_mean_as_the_network_says() -> None:
         encoded = {"state": torch.as_tensor(Features(SPEC, FeatureConfig()).state(seen)).unsqueeze(0)}
         out = policy._actor(encoded)
     assert out.gripper_logit is not None
-    drawn = np.stack([policy.act(seen, "", rng).values for _ in range(3000)])
+    drawn = np.stack([policy.act(seen, Assignment(), rng).values for _ in range(3000)])
     raw = np.arctanh(np.clip(drawn[:, :4], -0.9999999, 0.9999999))
     np.testing.assert_allclose(raw.mean(axis=0), out.mean[0].numpy(), atol=0.1)
     np.testing.assert_allclose(raw.std(axis=0), out.log_std[0].exp().numpy(), rtol=0.1)
@@ -102,11 +102,11 @@ def test_samples_scatter_around_the_mean_as_the_network_says() -> None:
 
 def test_loading_changes_version_and_wishes() -> None:
     policy = made()
-    before = policy.act(observation(), "", np.random.default_rng(0)).values
+    before = policy.act(observation(), Assignment(), np.random.default_rng(0)).values
     assert policy.version == 11
     policy.load(WeightSnapshot(12, weights(seed=5).arrays))
     assert policy.version == 12
-    assert not np.allclose(policy.act(observation(), "", np.random.default_rng(0)).values, before)
+    assert not np.allclose(policy.act(observation(), Assignment(), np.random.default_rng(0)).values, before)
 
 
 def test_equal_weights_wish_equally() -> None:
@@ -114,18 +114,18 @@ def test_equal_weights_wish_equally() -> None:
     for seed in range(5):
         rng = np.random.default_rng(0)
         np.testing.assert_array_equal(
-            a.act(observation(seed), "", rng).values, b.act(observation(seed), "", rng).values
+            a.act(observation(seed), Assignment(), rng).values, b.act(observation(seed), Assignment(), rng).values
         )
 
 
 @pytest.mark.parametrize("other", [NetworkConfig(hidden=(8,)), NetworkConfig(hidden=(16, 16))])
 def test_weights_of_another_architecture_are_refused_by_name(other: NetworkConfig) -> None:
     policy = made()
-    before = policy.act(observation(), "", np.random.default_rng(0)).values
+    before = policy.act(observation(), Assignment(), np.random.default_rng(0)).values
     with pytest.raises(CheckpointError, match=r"head\.layers"):
         policy.load(weights(other))
     assert policy.version == 11
-    np.testing.assert_array_equal(policy.act(observation(), "", np.random.default_rng(0)).values, before)
+    np.testing.assert_array_equal(policy.act(observation(), Assignment(), np.random.default_rng(0)).values, before)
 
 
 def test_missing_weights_are_named() -> None:
@@ -139,7 +139,7 @@ def test_nan_weights_raise_when_they_act() -> None:
     policy = made()
     policy.load(WeightSnapshot(66, {name: np.full_like(value, np.nan) for name, value in weights().arrays.items()}))
     with pytest.raises(InvalidValueError, match=r"version 66.*finite"):
-        policy.act(observation(), "", np.random.default_rng(0))
+        policy.act(observation(), Assignment(), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("gripper", [0, 2, 4])
@@ -157,9 +157,9 @@ def test_an_action_split_and_joined_is_the_same(gripper: int) -> None:
 def test_without_weights_it_refuses_to_act(exploration: ExplorationConfig | None) -> None:
     policy = LearnedPolicy(SPEC, Features(SPEC, FeatureConfig()), SMALL, exploration=exploration)
     with pytest.raises(NoWeightsError, match="no weights yet"):
-        policy.act(observation(), "", np.random.default_rng(0))
+        policy.act(observation(), Assignment(), np.random.default_rng(0))
     policy.load(weights())
-    policy.act(observation(), "", np.random.default_rng(0))
+    policy.act(observation(), Assignment(), np.random.default_rng(0))
     assert policy.checksum == weights().checksum
 
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.datatypes import Batch, CommandLayout, RobotSpec, Source
+from robot_rlhf.datatypes import Assignment, Batch, CommandLayout, RobotSpec, Source
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
@@ -177,7 +177,7 @@ def test_learner_policy_and_saved_weights_act_the_same(
         assert out.gripper_logit is not None
         expected = [*torch.tanh(out.mean)[0].tolist(), 1.0 if float(out.gripper_logit.detach()[0]) > 0 else -1.0]
         for policy in policies:
-            np.testing.assert_allclose(policy.act(seen, "", rng).values, expected, atol=1e-6)
+            np.testing.assert_allclose(policy.act(seen, Assignment(), rng).values, expected, atol=1e-6)
     again = make()
     again.load_state(learner.state())
     for name, value in learner.averaged().arrays.items():

@@ -10,6 +10,7 @@ import numpy as np
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Button,
     EpisodeEnd,
     EpisodeKind,
@@ -80,7 +81,7 @@ class Script:
     acted: int = 0
     resets: int = 0
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         wish = self.wishes[min(self.acted, len(self.wishes) - 1)]
         self.acted += 1
         if isinstance(wish, BaseException):

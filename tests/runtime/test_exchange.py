@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.datatypes import Assignment, WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_checkpoint
 from robot_rlhf.policy.features import FeatureConfig, Features
@@ -177,7 +177,7 @@ def test_weights_are_swapped_between_steps_and_every_step_names_its_own(tmp_path
         value = {1: 0.0, 50: 0.3, 99: -0.3}[step.policy_version]
         replayed.load(weights_of(replayed, step.policy_version, value))
         assert step.proposed is not None
-        again = replayed.act(step.observation, step.instruction, np.random.default_rng(0))
+        again = replayed.act(step.observation, Assignment(step.instruction), np.random.default_rng(0))
         np.testing.assert_array_equal(again.values, step.proposed.values)
 
 

@@ -12,6 +12,7 @@ import pytest
 from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.datatypes import (
+    Assignment,
     Driver,
     EpisodeEnd,
     EpisodeKind,
@@ -248,7 +249,7 @@ def test_who_leads_is_settled_when_an_episode_begins() -> None:
         assert learner.imitation is not None
         learner.imitation.lead(alone=alone, deployed_alone=not alone)
         policy.load(learner.snapshot())
-        return policy.act(seen, "", rng).values.tolist()
+        return policy.act(seen, Assignment(), rng).values.tolist()
 
     for seed in range(50):  # until a state in which the two ways differ
         seen = sample_observation(SPEC, 0.0, np.random.default_rng(seed))
@@ -265,11 +266,11 @@ def test_who_leads_is_settled_when_an_episode_begins() -> None:
     assert acts(alone=True) == together
     policy.reset()
     policy.load(learner.averaged())  # led by the other
-    averaged = policy.act(seen, "", rng).values.tolist()
+    averaged = policy.act(seen, Assignment(), rng).values.tolist()
     learner.imitation.lead(alone=True, deployed_alone=True)
     policy.reset()
     policy.load(learner.averaged())
-    assert averaged != policy.act(seen, "", rng).values.tolist()
+    assert averaged != policy.act(seen, Assignment(), rng).values.tolist()
 
 
 def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> None:

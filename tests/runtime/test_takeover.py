@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Action, Driver, FeedbackKind, Observation
+from robot_rlhf.datatypes import Action, Assignment, Driver, FeedbackKind, Observation
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.runtime.reward import SparseReward
@@ -52,7 +52,7 @@ class Wild:
     size: int
     version: int = 0
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         return Action(rng.choice([-1.0, 1.0], self.size).astype(np.float32))
 
     def reset(self) -> None:

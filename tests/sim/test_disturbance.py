@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.datatypes import Action, Command, Observation
+from robot_rlhf.datatypes import Action, Assignment, Command, Observation
 from robot_rlhf.errors import ConfigError, RobotError
 from robot_rlhf.ports import GoldTask, Restorable, Robot, Task
 from robot_rlhf.timing import FakeClock
@@ -327,7 +327,7 @@ def test_command_and_sensing_delay_are_one_delay_to_whoever_acts() -> None:
         expert, rng = world.task.expert(), np.random.default_rng(3)
         seen = [world.guard.begin(lambda: world.task.reset(rng))]
         for _ in range(40):
-            world.guard.act(expert.act(seen[-1], "", rng))
+            world.guard.act(expert.act(seen[-1], Assignment(), rng))
             seen.append(world.guard.observe())
         return seen
 

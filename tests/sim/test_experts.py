@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.datatypes import Assignment
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import Policy
 from robot_rlhf.safety.guard import GuardedRobot
@@ -39,7 +40,7 @@ def successes(task_type: Any, options: dict[str, float], noise: float, episodes:
         guard.anchor()
         expert.reset()
         for _ in range(task.time_limit):
-            guard.act(expert.act(guard.observe(), task.instruction, rng))
+            guard.act(expert.act(guard.observe(), Assignment(task.instruction), rng))
             if task.success(guard.observe()):
                 solved += 1
                 break
@@ -72,10 +73,12 @@ def test_who_has_only_keys_feels_for_the_hole_and_does_not_press_on() -> None:
     rng = np.random.default_rng(0)
     keys, stick = task.expert(0.0, tap=0.25), task.expert(0.0)
     down = task.arm.spec.action.names.index("z")
-    assert stick.act(beside, "", rng).values[down] >= 0.0
-    assert keys.act(beside, "", rng).values[down] < -0.05
-    assert keys.act(pressed, "", rng).values[down] > 0.0
-    np.testing.assert_array_equal(stick.act(pressed, "", rng).values, stick.act(beside, "", rng).values)
+    assert stick.act(beside, Assignment(), rng).values[down] >= 0.0
+    assert keys.act(beside, Assignment(), rng).values[down] < -0.05
+    assert keys.act(pressed, Assignment(), rng).values[down] > 0.0
+    np.testing.assert_array_equal(
+        stick.act(pressed, Assignment(), rng).values, stick.act(beside, Assignment(), rng).values
+    )
 
 
 @pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert])
@@ -90,8 +93,8 @@ def test_is_a_markov_policy_without_noise(task_type: Any) -> None:
     for seed in range(6):
         task.reset(np.random.default_rng(seed))
         seen.append(task.arm.observe())
-    forward = [one.act(o, "", rng).values for o in seen]
-    backward = [other.act(o, "", rng).values for o in reversed(seen)]
+    forward = [one.act(o, Assignment(), rng).values for o in seen]
+    backward = [other.act(o, Assignment(), rng).values for o in reversed(seen)]
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
@@ -107,7 +110,7 @@ def test_noise_wobbles_like_a_hand() -> None:
 
     def wobble(seed: int) -> np.ndarray:
         expert, rng = task.expert(0.1), np.random.default_rng(seed)
-        return np.stack([expert.act(seen, "", rng).values for _ in range(4000)])
+        return np.stack([expert.act(seen, Assignment(), rng).values for _ in range(4000)])
 
     values = wobble(1)
     assert values.std() == pytest.approx(0.1, rel=0.1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from robot_rlhf.datatypes import Action, Command, Observation, Outcome
+from robot_rlhf.datatypes import Action, Assignment, Command, Observation, Outcome
 from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.policy.features import FeatureConfig, Features
@@ -339,7 +339,7 @@ class Leftwards:
     def reset(self) -> None:
         """Nothing is carried."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         return Action(np.array([-1.0, -1.0], np.float32))
 
 

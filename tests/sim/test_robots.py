@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.datatypes import Assignment
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.ports import Robot, Task
 from robot_rlhf.safety.guard import GuardedRobot
@@ -76,7 +77,7 @@ def solved(task_type: Any, arm: ArmModel, episodes: int = 8) -> int:
         task.reset(rng)
         guard.anchor()
         for _ in range(task.time_limit):
-            guard.act(expert.act(guard.observe(), "", rng))
+            guard.act(expert.act(guard.observe(), Assignment(), rng))
             if task.success(guard.observe()):
                 count += 1
                 break

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Action
+from robot_rlhf.datatypes import Action, Assignment
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
@@ -137,7 +137,7 @@ def test_gold_reward_grows_to_the_goal(task_type: type[PickCube]) -> None:
     expert = task.expert()
     rewards = [task.gold_reward(guard.observe())]
     while not task.success(guard.observe()) and len(rewards) < task.time_limit:
-        guard.act(expert.act(guard.observe(), task.instruction, rng))
+        guard.act(expert.act(guard.observe(), Assignment(task.instruction), rng))
         rewards.append(task.gold_reward(guard.observe()))
     assert all(0.0 <= r <= 1.0 for r in rewards)
     assert rewards[-1] > 0.85
@@ -154,7 +154,7 @@ def test_experts_leave_ever_less_to_go(task_type: Any) -> None:
     guard.anchor()
     left = [task.remaining(guard.observe())]
     while not task.success(guard.observe()) and len(left) < task.time_limit:
-        guard.act(task.expert().act(guard.observe(), "", rng))
+        guard.act(task.expert().act(guard.observe(), Assignment(), rng))
         left.append(task.remaining(guard.observe()))
         assert varied.remaining(guard.observe()) == left[-1]
     assert left[-1] < 0.03 < left[0]

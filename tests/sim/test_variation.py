@@ -10,7 +10,7 @@ import pytest
 
 from robot_rlhf.apps.build import World, build_world
 from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for
-from robot_rlhf.datatypes import Observation
+from robot_rlhf.datatypes import Assignment, Observation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
@@ -178,7 +178,7 @@ def test_a_script_that_knows_the_truth_still_does_the_task() -> None:
         expert = made.task.expert()
         expert.reset()
         for _ in range(made.task.time_limit):
-            made.guard.act(expert.act(seen, "", rng))
+            made.guard.act(expert.act(seen, Assignment(), rng))
             seen = made.guard.observe()
             if made.task.success(seen):
                 done += 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
-from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
@@ -230,7 +230,7 @@ class PegInsertExpert(ScriptedExpert):
         self._tolerance = max(0.4 * clearance, self.FEELING * tap * self._scale[0])
         self._entry_step = 1.5 * clearance
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         hole, tool = observation.privileged["hole"].tolist(), observation.tool_pose_in_base.tolist()
         hx, hy, hz = hole[:3]
         upright = multiply(about_z(yaw(hole[3:])), POINTING_DOWN)

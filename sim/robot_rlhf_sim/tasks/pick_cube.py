@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
-from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -142,7 +142,7 @@ class PickCubeExpert(ScriptedExpert):
     AT_CUBE = 0.012
     TURN_LIMIT = math.radians(70.0)
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         cube, tool = observation.privileged["cube"].tolist(), observation.tool_pose_in_base.tolist()
         cx, cy, cz = cube[:3]
         x, y, z = tool[:3]

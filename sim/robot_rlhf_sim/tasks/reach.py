@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import mujoco
 import numpy as np
 
-from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -99,7 +99,7 @@ class Reach:
 class ReachExpert(ScriptedExpert):
     """Goes straight to the target."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         x, y, z, *_ = observation.privileged["target"].tolist()
         return self.towards(observation, (x, y, z), POINTING_DOWN, rng)
 
