@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 from unittest.mock import patch
 
 import pytest
+import tyro
 import yaml
 
 from docs.generators import links, options, reference
@@ -19,6 +22,7 @@ from robot_rlhf.apps.ros import MODULES as NODES
 from robot_rlhf.apps.setting_values import check_values
 from robot_rlhf.apps.train_command import TrainOptions
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.naming import OfKind
 from tests.test_layers import ROOT
 
 FOLDERS = ("docs", "benchmarks", "datasets", "examples", "hardware", "launch", "robot_rlhf", "sim")
@@ -216,7 +220,7 @@ def test_the_page_of_a_command_has_the_options_that_its_help_has(capsys: pytest.
             for section in options.sections(one.settings, one.default)
             for option in section.options
             for name in (option.name, *option.aliases)
-            if name.startswith("--")
+            if name.startswith("--") and section.begins
         }
         assert mine <= told | {"--help"}, (one.name, sorted(mine - told))
 
@@ -225,10 +229,47 @@ def test_defaults_as_they_are_told_are_the_defaults() -> None:
     default = next(one.default for one in options.commands() if one.name == "train")
     words: list[str] = []
     for section in options.sections(TrainOptions, default):
-        for option in section.options:
+        for option in section.options if section.begins else ():
             if option.default is not None and option.kind and option.default not in ("", "None"):
                 words += [option.name, *option.default.split(" ")]
     assert command.parse(TrainOptions, "train", words, default) == default
+
+
+@dataclass(frozen=True)
+class Family(OfKind):
+    KINDS: ClassVar[Mapping[str, str]] = {"plain": "tests.test_docs:Plain", "fancy": "tests.test_docs:Fancy"}
+    WHAT: ClassVar[str] = "thing"
+
+
+@dataclass(frozen=True)
+class Plain(Family):
+    kind: ClassVar[str] = "plain"
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Fancy(Family):
+    kind: ClassVar[str] = "fancy"
+    colour: str = "red"
+
+
+@dataclass(frozen=True)
+class Chooses:
+    chosen: Annotated[str, tyro.conf.arg(name="thing")] = "plain"
+    thing: Family = field(default_factory=lambda: Plain(2))
+
+
+def test_every_kind_of_a_family_has_its_options() -> None:
+    with patch.dict(sys.modules, {"tests.test_docs": sys.modules[__name__]}):
+        own, plain, fancy = options.sections(Chooses, Chooses())
+    assert [option.name for option in own.options] == ["--thing"]
+    assert (plain.choice, plain.begins, plain.options[0].name, plain.options[0].default) == (
+        "--thing plain",
+        True,
+        "--thing.size",
+        "2",
+    )
+    assert (fancy.choice, fancy.begins, fancy.options[0].name) == ("--thing fancy", False, "--thing.colour")
 
 
 def test_an_option_has_its_field_s_text_and_default() -> None:

@@ -23,6 +23,7 @@ from robot_rlhf.apps import cli
 from robot_rlhf.apps.journal_import import DatasetOptions, PickleOptions
 from robot_rlhf.apps.ros_host import USAGE
 from robot_rlhf.errors import UnknownNameError
+from robot_rlhf.naming import OfKind
 from robot_rlhf_hardware.ros.nodes import NODES, Node
 
 NOBODY = "?"
@@ -77,6 +78,10 @@ class Section:
     """What its options begin with; empty for the command's own."""
     what: str
     options: tuple[Option, ...]
+    choice: str = ""
+    """What has to be chosen to have them, for example --learner cloning; empty where they are there anyway."""
+    begins: bool = True
+    """That is chosen where nothing is said."""
 
 
 def commands() -> list[Command]:
@@ -120,17 +125,35 @@ def sections(settings: type[Any], default: Any, prefix: str = "", what: str | No
         value = _value(field, default)
         name = field.name.replace("_", "-")
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            nested = prefix if any(getattr(extra, "name", None) == "" for extra in extras) else f"{prefix}{name}."
+            name = _named(name, extras)
+            nested = f"{prefix}{name}." if name else prefix
+            if isinstance(value, OfKind):
+                inner += _kinds(value, f"--{prefix}{name}", nested)
+                continue
             below = list(sections(type(value), value, nested, told.get(field.name)))
             if nested == prefix:
                 own += below[0].options
                 below = below[1:]
             inner += below
         elif not _has_settings(hint):
-            own.append(_option(prefix, name, hint, extras, value, told.get(field.name, "")))
+            own.append(_option(prefix, _named(name, extras), hint, extras, value, told.get(field.name, "")))
     text = what or inspect.cleandoc(settings.__doc__ or "")
     yield Section(prefix, text, tuple(own))
     yield from inner
+
+
+def _kinds(value: OfKind, option: str, prefix: str) -> Iterator[Section]:
+    """The options of each kind of a family of settings: first of that which holds where nothing is said."""
+    family = next(cls for cls in type(value).__mro__ if "KINDS" in vars(cls) and issubclass(cls, OfKind))
+    others = [name for name in family.KINDS if name != value.kind]
+    for name, one in ((value.kind, value), *((name, family.of_kind(name)()) for name in others)):
+        for section in sections(type(one), one, prefix):
+            yield dataclasses.replace(section, choice=f"{option} {name}", begins=one is value)
+
+
+def _named(name: str, extras: Sequence[Any]) -> str:
+    """What a field is called on the command line; empty where those inside it take its place."""
+    return next((extra.name for extra in extras if getattr(extra, "name", None) is not None), name)
 
 
 def _option(prefix: str, name: str, hint: Any, extras: Sequence[Any], value: Any, what: str) -> Option:
@@ -265,7 +288,8 @@ def command_lines(command: Command, others: Sequence[Command]) -> list[str]:
         if not section.options:
             continue
         if section.prefix:
-            lines += [f"### `--{section.prefix}*`", "", _plain(section.what), ""]
+            choice = f"`{section.choice}`: " if section.choice else ""
+            lines += [f"### {choice}`--{section.prefix}*`", "", _plain(section.what), ""]
         for option in section.options:
             lines += _option_lines(option)
     return lines
