@@ -11,6 +11,7 @@ from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.facts import FactBook
 from robot_rlhf.learner.rewarding import Rewarding, RewardKeeper
 from robot_rlhf.policy.features import Features
 from robot_rlhf.replay.blocks import POLICY
@@ -108,11 +109,13 @@ def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
     """The rules for a robot.
 
     Raises:
-        ConfigError: a rule about the workspace or fingers of a robot that has none.
+        ConfigError, UnknownNameError: a rule about the workspace or fingers of a robot that has none, or about a fact
+            that is not known of it, or only to the simulator.
     """
     if settings.rules and spec.command.kind != "tool_pose":
         raise ConfigError(f"gates.rules {' '.join(settings.rules)}: need a robot whose tool is led by poses")
-    return Gates(settings, np.array(spec.command.lower[:3]), np.array(spec.command.upper[:3]))
+    lower, upper = np.array(spec.command.lower[:3]), np.array(spec.command.upper[:3])
+    return Gates(settings, lower, upper, FactBook.of_robot(spec))
 
 
 def success_watch(config: TrainConfig, spec: RobotSpec, stack: ExitStack) -> SuccessWatch | None:

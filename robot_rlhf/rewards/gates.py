@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.facts import FactBook
 from robot_rlhf.rewards import transforms
 
-Rule = Literal["dropped", "over_force", "out_of_workspace"]
+RULES = ("dropped", "over_force", "out_of_workspace")
+"""Rules of every robot with a tool; any other rule is a fact that must not hold."""
 KEPT = -1
 """Number that stands for: no rule is broken."""
-CLOSED, GAP, STILL = 0.5, 0.05, 0.05
-"""Fingers hold something where they are commanded to an opening below the first, are open by more than the second, and
-have moved by less than the third since the observation before."""
 
 
 @dataclass(frozen=True)
 class GateConfig:
     """Rules that no learned reward outweighs, and what breaking one costs."""
 
-    rules: tuple[Rule, ...] = ()
-    """dropped, over_force, out_of_workspace: the most important first. A step that breaks some gets at most what the
-    first of them costs, whatever the reward says: of K rules the k-th costs (K - k + 1) / K of `cost`."""
+    rules: tuple[str, ...] = ()
+    """dropped, over_force, out_of_workspace, and facts that must not hold, such as "near(tool, glass)": the most
+    important first. A step that breaks some gets at most what the first of them costs, whatever the reward says: of K
+    rules the k-th costs (K - k + 1) / K of `cost`."""
     cost: float = 0.5
     """In units of the recorded reward, which is 1 at success."""
     force: float = 40.0
@@ -41,6 +41,9 @@ class GateConfig:
     def __post_init__(self) -> None:
         if len(set(self.rules)) < len(self.rules):
             raise ConfigError(f"gates.rules: {' '.join(self.rules)}: allowed is each rule once")
+        for rule in self.rules:
+            if rule not in RULES and "(" not in rule and " is " not in rule and rule not in FactBook.of_scene(()):
+                raise UnknownNameError("rule of gates.rules", rule, [*RULES, "a fact such as near(tool, cube)"])
         if not 0.0 < self.cost <= 1.0:
             raise ConfigError(f"gates.cost: got {self.cost}, allowed above 0, up to 1: a returns' bound")
         if not self.force > 0.0:
@@ -55,9 +58,27 @@ class GateConfig:
 class Gates:
     """Says of steps which is the first rule that they break, by the robot's own senses."""
 
-    def __init__(self, config: GateConfig, lower: NDArray[np.float64], upper: NDArray[np.float64]) -> None:
-        """Args: lower, upper: the robot's workspace, m, where the settings name no other. Shape (3,)."""
+    def __init__(
+        self,
+        config: GateConfig,
+        lower: NDArray[np.float64],
+        upper: NDArray[np.float64],
+        facts: FactBook | None = None,
+    ) -> None:
+        """
+        Args:
+            config: the rules.
+            lower, upper: the robot's workspace, m, where the settings name no other. Shape (3,).
+            facts: what rules may be about, beside the robot itself.
+
+        Raises:
+            UnknownNameError, ConfigError: a rule is no fact that holds or does not, or one that only the simulator
+                knows and that is not named as such.
+        """
         self.config = config
+        book = FactBook.of_scene(()) if facts is None else facts
+        self._facts = {rule: book.truth(rule) for rule in config.rules if rule not in RULES}
+        self._force, self._holds = book["force"], book["holds"]
         self._lower = torch.as_tensor(np.asarray(config.lower or lower, np.float64))
         self._upper = torch.as_tensor(np.asarray(config.upper or upper, np.float64))
 
@@ -65,8 +86,7 @@ class Gates:
         """Number of the first broken rule of each step of an episode, KEPT of none.
 
         Args:
-            observations: columns 'gripper' and 'gripper_target' (T + 1,), 'tool_wrench' (T + 1, 6),
-                'tool_pose_in_base' (T + 1, 7), the others are not looked at.
+            observations: columns of T + 1 rows, named as Episode.observations is.
 
         Returns:
             Shape (T,).
@@ -85,27 +105,14 @@ class Gates:
             reward = torch.fmin(transforms.gated(reward, gate, value=most), reward)
         return reward
 
-    def _gate(self, rule: Rule, observations: Mapping[str, NDArray[Any]]) -> Tensor:
+    def _gate(self, rule: str, observations: Mapping[str, NDArray[Any]]) -> Tensor:
         """True for each step that breaks it. Shape (T,)."""
         if rule == "dropped":
-            held = torch.from_numpy(holds(observations["gripper"], observations["gripper_target"]))
+            held = torch.from_numpy(self._holds.read(observations))
             return transforms.dropped(held[:-1], held[1:])
         if rule == "over_force":
-            return transforms.over_force(torch.tensor(observations["tool_wrench"][1:, :3]), self.config.force)
-        position = torch.tensor(observations["tool_pose_in_base"][1:, :3])
-        return transforms.out_of_workspace(position, self._lower, self._upper)
-
-
-def holds(opening: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Whether fingers hold something at each of consecutive observations: told to close, and stopped before.
-
-    Args:
-        opening: measured, 0 closed to 1 open. Shape (T,).
-        target: commanded. Shape (T,).
-
-    Returns:
-        Shape (T,); False at the first one, of which it is not known whether it moved.
-    """
-    still = np.zeros(len(opening), np.bool_)
-    still[1:] = np.abs(np.diff(opening)) < STILL
-    return still & (opening > GAP) & (target < CLOSED)
+            return torch.from_numpy(self._force.read(observations)[1:] > self.config.force)
+        if rule == "out_of_workspace":
+            position = torch.tensor(observations["tool_pose_in_base"][1:, :3])
+            return transforms.out_of_workspace(position, self._lower, self._upper)
+        return torch.from_numpy(self._facts[rule].read(observations)[1:])

@@ -74,7 +74,7 @@ def gated(reward: Tensor, *gates: Tensor, value: float) -> Tensor:
 
     Args:
         reward: Shape (B,); may be NaN where a gate is true.
-        gates: True where a rule is broken: see `dropped`, `over_force`, `out_of_workspace`. bool, shape (B,).
+        gates: True where a rule is broken: see `dropped`, `out_of_workspace`. bool, shape (B,).
         value: At most what an ordinary step gets, else breaking the rule pays.
 
     Raises:
@@ -90,11 +90,6 @@ def gated(reward: Tensor, *gates: Tensor, value: float) -> Tensor:
 def dropped(held: Tensor, next_held: Tensor) -> Tensor:
     """A gate: what was held is held no more. bool, shapes (B,) -> (B,)."""
     return held & ~next_held
-
-
-def over_force(force: Tensor, limit: float) -> Tensor:
-    """A gate: the contact force, N, is above the limit, N. Shape (B, 3) -> (B,)."""
-    return torch.linalg.vector_norm(force, dim=1) > limit
 
 
 def out_of_workspace(position: Tensor, lower: Tensor, upper: Tensor) -> Tensor:

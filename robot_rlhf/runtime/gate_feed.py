@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.facts import columns_of
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.gates import KEPT, Gates
@@ -39,14 +40,8 @@ class GateFeed:
         self._feed.on_step(step)
         if self.buffer.written > written:
             told = [o for o in (self._before, step.observation, step.next_observation) if o is not None]
-            columns = {
-                "gripper": np.array([o.gripper for o in told]),
-                "gripper_target": np.array([o.gripper_target for o in told]),
-                "tool_wrench": np.stack([o.tool_wrench for o in told]),
-                "tool_pose_in_base": np.stack([o.tool_pose_in_base for o in told]),
-            }
             row = self.buffer.written - 2
-            self._broken[row % len(self._broken)] = self.gates.broken(columns)[-1]
+            self._broken[row % len(self._broken)] = self.gates.broken(columns_of(told))[-1]
         self._before, self._newest = step.observation, step.next_observation
 
     def on_event(self, event: Event) -> None:

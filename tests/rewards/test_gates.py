@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.errors import ConfigError
-from robot_rlhf.rewards.gates import KEPT, GateConfig, Gates, holds
+from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.facts import FactBook, holds
+from robot_rlhf.rewards.gates import KEPT, RULES, GateConfig, Gates
 
 BOX = np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4])
-RULES = ("dropped", "over_force", "out_of_workspace")
 
 
 def seen(opening: list[float], target: list[float], force: list[float], x: list[float]) -> dict[str, np.ndarray]:
@@ -32,29 +32,56 @@ def test_fingers_hold_what_stops_them() -> None:
     opening = np.array([1.0, 0.5, 0.5, 0.5, 0.2, 0.0, 0.0, 0.5, 0.5])
     target = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
     # Open; closing; stopped; held; slipping; shut on nothing; shut; opened; open.
-    assert holds(opening, target).tolist() == [False, False, True, True, False, False, False, False, False]
+    assert holds({"gripper": opening, "gripper_target": target}).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_the_first_broken_rule_counts() -> None:
     opening, target = [0.5, 0.5, 0.5, 0.1, 0.0], [0.0] * 5
     columns = seen(opening, target, force=[0.0, 0.0, 50.0, 50.0, 0.0], x=[0.5, 0.5, 0.5, 0.8, 0.8])
-    gates = Gates(GateConfig(RULES, force=40.0), *BOX)  # type: ignore[arg-type]
+    gates = Gates(GateConfig(RULES, force=40.0), *BOX)
     assert gates.broken(columns).tolist() == [KEPT, 1, 0, 2]
     other = Gates(GateConfig(("out_of_workspace",), lower=(0.0, -1.0, 0.0), upper=(0.9, 1.0, 1.0)), *BOX)
     assert other.broken(columns).tolist() == [KEPT] * 4, "the settings' own box"
 
 
 def test_the_more_important_costs_more() -> None:
-    gates = Gates(GateConfig(RULES, cost=0.6), *BOX)  # type: ignore[arg-type]
+    gates = Gates(GateConfig(RULES, cost=0.6), *BOX)
     reward = torch.tensor([0.9, 0.9, 0.9, 0.9, -2.0, float("nan")])
     broken = torch.tensor([KEPT, 0, 1, 2, 0, 1], dtype=torch.int8)
     wanted = torch.tensor([0.9, -0.6, -0.4, -0.2, -2.0, -0.4])
     torch.testing.assert_close(gates.applied(reward, broken), wanted)
 
 
+def test_any_fact_can_be_a_rule() -> None:
+    columns = seen([1.0] * 5, [1.0] * 5, force=[0.0] * 5, x=[0.5, 0.5, 0.48, 0.4, 0.3])
+    glass = np.zeros((5, 7), np.float32)
+    glass[:, 0], glass[:, 2] = 0.3, 0.1
+    columns |= {"scene/glass": glass, "privileged/cup": glass + 1.0}
+    book = FactBook.of_scene(["glass"], ["cup"])
+    gates = Gates(GateConfig(("near(tool,glass)", "left_of(glass, tool)", "gold:near(tool, cup)")), *BOX, book)
+    assert gates.broken(columns).tolist() == [KEPT, KEPT, KEPT, 0]
+    for rule, error, said in (
+        ("near(tool, cup)", ConfigError, r"only the simulator knows it.*'gold:near\(tool, cup\)'"),
+        ("near(tool, gloss)", UnknownNameError, r"Did you mean 'near\(tool, glass\)'"),
+        ("distance(tool, glass)", ConfigError, "is a number of m"),
+    ):
+        with pytest.raises(error, match=said):
+            Gates(GateConfig((rule,)), *BOX, book)
+
+
 @given(st.lists(st.tuples(st.floats(-5, 5), st.integers(-1, 2)), min_size=1), st.floats(0.01, 1.0))
 def test_breaking_a_rule_never_pays(rows: list[tuple[float, int]], cost: float) -> None:
-    gates = Gates(GateConfig(RULES, cost=cost), *BOX)  # type: ignore[arg-type]
+    gates = Gates(GateConfig(RULES, cost=cost), *BOX)
     reward, broken = torch.tensor([r for r, _ in rows]), torch.tensor([b for _, b in rows], dtype=torch.int8)
     got = gates.applied(reward, broken)
     assert (got <= reward).all()
@@ -76,3 +103,8 @@ def test_breaking_a_rule_never_pays(rows: list[tuple[float, int]], cost: float) 
 def test_settings_that_cannot_hold(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         GateConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_an_unknown_rule_is_named_at_once() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'dropped'"):
+        GateConfig(("droped",))

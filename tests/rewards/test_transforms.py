@@ -84,14 +84,12 @@ def test_centred_sigmoid_refuses_what_cannot_be() -> None:
 
 def test_gates_by_hand() -> None:
     held, next_held = torch.tensor([True, True, False]), torch.tensor([True, False, True])
-    force = torch.tensor([[0.0, 0.0, 5.0], [3.0, 4.0, 0.0], [10.0, 0.0, 0.1]])
     position = torch.tensor([[0.5, 0.0, 0.1], [0.5, 0.0, 0.1], [0.2, 0.0, 0.1]])
     assert transforms.dropped(held, next_held).tolist() == [False, True, False]
-    assert transforms.over_force(force, 5.0).tolist() == [False, False, True]
     lower, upper = torch.tensor([0.3, -0.2, 0.0]), torch.tensor([0.7, 0.2, 0.3])
     assert transforms.out_of_workspace(position, lower, upper).tolist() == [False, False, True]
     reward = torch.tensor([0.7, float("nan"), 0.9])
-    gates = (transforms.dropped(held, next_held), transforms.over_force(force, 5.0))
+    gates = (transforms.dropped(held, next_held), transforms.out_of_workspace(position, lower, upper))
     torch.testing.assert_close(transforms.gated(reward, *gates, value=-1.0), torch.tensor([0.7, -1.0, -1.0]))
     torch.testing.assert_close(transforms.gated(reward[:1], value=-1.0), reward[:1])
     for gate in (torch.zeros(2, dtype=torch.bool), torch.zeros(3)):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Segment
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
+from robot_rlhf.facts import GOLD, FactBook
 from robot_rlhf.ports import Comparison
 from robot_rlhf.rewards.pairs import Clips, reaches_end
 
@@ -81,100 +82,92 @@ def success(clips: Clips, segment: Segment) -> float:
     return 1.0 if succeeded else -1.0
 
 
-def force(clips: Clips, segment: Segment) -> float:
-    """Minus the largest force on the tool, N."""
-    wrench = clips.observations(segment)["tool_wrench"]
-    return -float(np.linalg.norm(wrench[:, :3], axis=1).max())
-
-
-def time(clips: Clips, segment: Segment) -> float:
-    """Minus the duration, s: tells segments apart of which one ended early."""
-    stamps = clips.observations(segment)["stamp"]
-    return -float(stamps[-1] - stamps[0])
-
-
 def path(clips: Clips, segment: Segment) -> float:
     """Minus the length of the tool's path, m."""
     positions = clips.observations(segment)["tool_pose_in_base"][:, :3]
     return -float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum())
 
 
-def near(thing: str) -> Callable[[Clips, Segment], float]:
-    """Minus the mean distance of the tool to a thing of Observation.scene, m."""
+def of_fact(name: str, measure: str, sign: float = 1.0) -> Callable[[Clips, Segment], float]:
+    """A measure of a fact over a segment's observations, times the sign."""
+    over = MEASURES[measure]
 
-    def nearness(clips: Clips, segment: Segment) -> float:
-        return -float(_gaps(clips, segment, thing).mean())
+    def value(clips: Clips, segment: Segment) -> float:
+        columns = clips.observations(segment)
+        return sign * over(FactBook.of_columns(columns)[name].read(columns))
 
-    return nearness
-
-
-def height(thing: str) -> Callable[[Clips, Segment], float]:
-    """Mean height of a thing of Observation.scene, m."""
-
-    def mean_height(clips: Clips, segment: Segment) -> float:
-        return float(_place(clips.observations(segment), thing)[:, 2].mean())
-
-    return mean_height
+    return value
 
 
-def approach(thing: str) -> Callable[[Clips, Segment], float]:
-    """Metres by which the tool came nearer to a thing of Observation.scene."""
+def of_thing(name: str, thing: str, measure: str, sign: float = 1.0) -> Callable[[Clips, Segment], float]:
+    """The same of a thing of Observation.scene, of which the fact's name has a {} in its place."""
+    measured = of_fact(name.format(thing), measure, sign)
 
-    def nearer(clips: Clips, segment: Segment) -> float:
-        gaps = _gaps(clips, segment, thing)
-        return float(gaps[0] - gaps[-1])
+    def value(clips: Clips, segment: Segment) -> float:
+        known = FactBook.of_columns(clips.observations(segment)).things
+        if thing not in known:
+            raise UnknownNameError("thing of the scene", thing, known)
+        return measured(clips, segment)
 
-    return nearer
-
-
-def lift(thing: str) -> Callable[[Clips, Segment], float]:
-    """Metres by which a thing of Observation.scene rose."""
-
-    def rise(clips: Clips, segment: Segment) -> float:
-        heights = _place(clips.observations(segment), thing)[:, 2]
-        return float(heights[-1] - heights[0])
-
-    return rise
+    return value
 
 
-def _gaps(clips: Clips, segment: Segment, thing: str) -> NDArray[Any]:
-    """Distance of the tool to a thing, m. Shape (L + 1,)."""
-    columns = clips.observations(segment)
-    return np.linalg.norm(columns["tool_pose_in_base"][:, :3] - _place(columns, thing), axis=1)
-
-
-def _place(columns: Mapping[str, NDArray[Any]], thing: str) -> NDArray[Any]:
-    """Where a thing is, m. Shape (L + 1, 3)."""
-    name = f"scene/{thing}"
-    if name not in columns:
-        known = [key.removeprefix("scene/") for key in columns if key.startswith("scene/")]
-        raise UnknownNameError("thing of the scene", thing, known)
-    return columns[name][:, :3]
-
-
-PLAIN = {"success": success, "force": force, "time": time, "path": path}
-OF_THINGS = {"near": near, "height": height, "approach": approach, "lift": lift}
+MEASURES: Mapping[str, Callable[[NDArray[Any]], float]] = {
+    "mean": lambda values: float(values.mean()),
+    "most": lambda values: float(values.max()),
+    "least": lambda values: float(values.min()),
+    "last": lambda values: float(values[-1]),
+    "gain": lambda values: (
+        float(values[-1]) - float(values[0]) if values.dtype == bool else float(values[-1] - values[0])
+    ),
+}
+"""What is made of a fact's values over a segment. Shape (L + 1,) -> one number."""
+PLAIN = {
+    "success": success,
+    "force": of_fact("force", "most", -1.0),
+    "time": of_fact("time", "gain", -1.0),
+    "path": path,
+}
+OF_THINGS = {
+    "near": ("distance(tool, {})", "mean", -1.0),
+    "height": ("height({})", "mean", 1.0),
+    "approach": ("distance(tool, {})", "gain", -1.0),
+    "lift": ("height({})", "gain", 1.0),
+}
+"""By how near the tool was to a thing, how high that was, how much nearer it came, how much it rose; all in m."""
 
 
 def factor(text: str) -> Factor:
     """A factor by name: 'force', 'near:cube', and behind @ its threshold: 'path@0.5'. Without one it is 1.
 
-    The success factor's threshold is 0 unless given: any difference decides.
+    Any fact is one, with what is to be made of it (MEASURES) before its name and a minus where less is better:
+    'mean:holds(cube)', '-most:speed'. The success factor's threshold is 0 unless given: any difference decides.
 
     Raises:
         UnknownNameError: no such factor.
-        ConfigError: one that needs a thing without one, or a threshold that is no number.
+        ConfigError: one that needs a thing without one, the simulator's truth, or a threshold that is no number.
     """
     name, marked, number = text.partition("@")
     plain, colon, thing = name.partition(":")
     if plain in OF_THINGS:
         if not thing:
             raise ConfigError(f"factor {text!r}: say of what, for example {plain}:cube")
-        value = OF_THINGS[plain](thing)
+        fact, measure, sign = OF_THINGS[plain]
+        value = of_thing(fact, thing, measure, sign)
+    elif plain.removeprefix("-") in MEASURES:
+        if not thing:
+            raise ConfigError(f"factor {text!r}: say of which fact, for example {plain}:speed")
+        if thing.startswith(GOLD):
+            raise ConfigError(
+                f"factor {text!r}: rules see what is perceived; allowed: facts without {GOLD}, or the oracle"
+            )
+        value = of_fact(thing, plain.removeprefix("-"), -1.0 if plain.startswith("-") else 1.0)
     elif plain in PLAIN and not colon:
         value = PLAIN[plain]
     else:
-        raise UnknownNameError("factor", name, [*PLAIN, *(f"{key}:THING" for key in OF_THINGS)])
+        raise UnknownNameError(
+            "factor", name, [*PLAIN, *(f"{key}:THING" for key in OF_THINGS), *(f"{key}:FACT" for key in MEASURES)]
+        )
     try:
         threshold = float(number) if marked else 0.0 if plain == "success" else 1.0
     except ValueError:
