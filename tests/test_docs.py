@@ -17,6 +17,7 @@ import tyro
 import yaml
 
 from docs.generators import links, options, reference
+from robot_rlhf import datatypes, episode, ports
 from robot_rlhf.apps import cli, command
 from robot_rlhf.apps.ros import MODULES as NODES
 from robot_rlhf.apps.setting_values import check_values
@@ -280,3 +281,15 @@ def test_an_option_has_its_field_s_text_and_default() -> None:
     assert found["--steps"].default == "5000"
     assert found["--pixels"].aliases == ("--no-pixels",)
     assert found["--pixels"].default == "--no-pixels"
+
+
+def test_every_example_is_short_and_run_by_a_test() -> None:
+    tests = "".join(text_of(path) for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    for example in (ROOT / "examples").glob("*.py"):
+        assert len(text_of(example).splitlines()) <= 60, example.name
+        assert example.stem in tests, f"{example.name}: no test runs it"
+
+
+def test_nouns_and_ports_that_the_concepts_name_exist() -> None:
+    for row in re.findall(r"^\| `(\w+)` \|", text_of(ROOT / "docs" / "concepts" / "nouns.md"), re.MULTILINE):
+        assert any(hasattr(module, row) for module in (datatypes, episode, ports)), row
