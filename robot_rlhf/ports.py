@@ -13,6 +13,7 @@ from robot_rlhf.datatypes import (
     Assignment,
     Batch,
     Command,
+    Driver,
     EpisodeEnd,
     EpisodeMeta,
     Event,
@@ -149,6 +150,24 @@ class Director(Protocol):
 
     def asked(self, observation: Observation) -> Assignment:
         """What is asked for from this observation on, at once; raises InvalidValueError for what it cannot say."""
+        ...
+
+
+@runtime_checkable
+class Shield(Protocol):
+    """Stands between arbiter and guard, and puts another action in the place of one that would not be safe.
+
+    It sees every action of an episode, whoever wished it; resets, rewinds and standing still are the guard's alone.
+    What it gives is limited by the guard all the same. Source: Alshiekh et al. 2018, Safe Reinforcement Learning via
+    Shielding.
+    """
+
+    def reset(self) -> None:
+        """An episode begins."""
+        ...
+
+    def filter(self, observation: Observation, action: Action, driver: Driver) -> Action:
+        """The action itself where it may pass, else the one to be done instead, at once."""
         ...
 
 

@@ -38,7 +38,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.episode import OBSERVATION_ARRAYS, OBSERVATION_MAPPINGS
 from robot_rlhf.errors import CheckpointError, ShapeError, StaleError
-from robot_rlhf.ports import GoldTask, Labeler, Learner, Policy, Robot, Subscriber, Task, Teleop
+from robot_rlhf.ports import Director, GoldTask, Labeler, Learner, Policy, Robot, Shield, Subscriber, Task, Teleop
 
 FAR = 60.0
 """Seconds for which a test's command is valid: longer than any test takes."""
@@ -288,6 +288,87 @@ class PolicyConformance:
         before = _global_generator()
         policy.reset()
         policy.act(observation, Assignment(self.instruction), np.random.default_rng(0))
+        assert _global_generator() == before
+
+
+class DirectorConformance:
+    """Laws of a Director."""
+
+    def make_director(self) -> Director:
+        raise NotImplementedError
+
+    def make_observation(self) -> Observation:
+        """One that the director understands."""
+        raise NotImplementedError
+
+    def _episode(self, director: Director) -> list[Assignment]:
+        director.reset(np.random.default_rng(3))
+        return [director.asked(self.make_observation()) for _ in range(4)]
+
+    def test_is_a_director(self) -> None:
+        assert isinstance(self.make_director(), Director)
+
+    def test_asks_for_what_it_said_it_would(self) -> None:
+        director = self.make_director()
+        sizes = dict(director.context_sizes)
+        for _ in range(2):
+            for assignment in self._episode(director):
+                assert isinstance(assignment, Assignment)
+                assert {name: len(vector) for name, vector in assignment.context.items()} == sizes
+        assert dict(director.context_sizes) == sizes
+
+    def test_a_seed_reproduces(self) -> None:
+        def plain() -> list[tuple[str, dict[str, bytes]]]:
+            told = self._episode(director)
+            return [(one.instruction, {name: v.tobytes() for name, v in one.context.items()}) for one in told]
+
+        director = self.make_director()
+        assert plain() == plain()
+
+    def test_leaves_the_global_generator_alone(self) -> None:
+        before = _global_generator()
+        self._episode(self.make_director())
+        assert _global_generator() == before
+
+
+class ShieldConformance:
+    """Laws of a Shield."""
+
+    action_size: int
+
+    def make_shield(self) -> Shield:
+        raise NotImplementedError
+
+    def make_observation(self) -> Observation:
+        """One that the shield understands."""
+        raise NotImplementedError
+
+    def _episode(self, shield: Shield) -> list[bytes]:
+        shield.reset()
+        rng, given = np.random.default_rng(0), list[bytes]()
+        for driver in (*Driver, *Driver):
+            wish = Action(rng.uniform(-1, 1, self.action_size).astype(np.float32))
+            before = wish.values.tobytes()
+            passed = shield.filter(self.make_observation(), wish, driver)
+            assert isinstance(passed, Action)
+            assert passed.values.shape == (self.action_size,)
+            assert wish.values.tobytes() == before, "what was wished is recorded: it stays as it was"
+            given.append(passed.values.tobytes())
+        return given
+
+    def test_is_a_shield(self) -> None:
+        assert isinstance(self.make_shield(), Shield)
+
+    def test_gives_actions(self) -> None:
+        assert self._episode(self.make_shield())
+
+    def test_an_episode_reproduces(self) -> None:
+        shield = self.make_shield()
+        assert self._episode(shield) == self._episode(shield)
+
+    def test_leaves_the_global_generator_alone(self) -> None:
+        before = _global_generator()
+        self._episode(self.make_shield())
         assert _global_generator() == before
 
 

@@ -33,6 +33,7 @@ from robot_rlhf.runtime.directing import TaskDirector, asked_of
 from robot_rlhf.runtime.ending import Ending, StepCount
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
+from robot_rlhf.runtime.shielding import shielded
 from robot_rlhf.runtime.standstill import Standstill, press_stop, stop_pressed
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 
@@ -176,6 +177,8 @@ class _RunningEpisode:
         self._director.reset(rng)
         if station.policy:
             station.policy.reset()
+        if station.shield:
+            station.shield.reset()
         return observation
 
     def _begin(self, observation: Observation) -> None:
@@ -219,7 +222,9 @@ class _RunningEpisode:
                 choice = station.arbiter.rest()  # judged while paused: nobody moves any more
             else:
                 choice = station.arbiter.choose(proposed, human, station.clock.now())
-            executed = station.guard.act(choice.action).executed
+            acting = "shield"
+            action, changes = shielded(station, observation, choice)
+            executed = station.guard.act(action).executed
             if station.pace:
                 station.pace.wait()  # what follows an action is seen at the end of its period
             self._recall.add(executed)
@@ -234,7 +239,7 @@ class _RunningEpisode:
                 return None, Outcome.STOPPED, "stop pressed"
             return None, Outcome.FAULT, str(error)
         self._driver = choice.driver
-        events = station.guard.take_events()
+        events = (*changes, *station.guard.take_events())
         self._count.see(choice.driver)
         outcome, detail = self._ending.of(self._count, choice.driver, next_observation, buttons, events, last)
         if outcome is Outcome.TIME_LIMIT and station.reward.by_buttons:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from robot_rlhf.datatypes import HumanInput
 from robot_rlhf.feedback.arbiter import Arbiter
-from robot_rlhf.ports import Director, Monitor, Policy, Restorable, Subscriber, Task, Teleop
+from robot_rlhf.ports import Director, Monitor, Policy, Restorable, Shield, Subscriber, Task, Teleop
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inputs import Inputs
 from robot_rlhf.runtime.recent import RecentSteps
@@ -30,6 +30,8 @@ class Station:
     clock: Clock
     director: Director | None = None
     """Says what is asked for in each step; None: the task, in its own words."""
+    shield: Shield | None = None
+    """Stands between arbiter and guard; None lets everything pass."""
     teleop: Teleop | None = None
     operator: str = "none"
     who: Callable[[], str] = field(default=lambda: "")
