@@ -160,7 +160,7 @@ def wait(done: Callable[[], bool], what: str) -> None:
 
 
 def digest(step: Step) -> tuple[Any, ...]:
-    return step.index, step.executed.values.tobytes(), step.next_observation.stamp
+    return step.index, step.action.values.tobytes(), step.next_observation.stamp
 
 
 class Follower:

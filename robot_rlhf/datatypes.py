@@ -426,6 +426,13 @@ class Step:
                 raise InvalidValueError("Step.authority", shares.tolist(), "numbers in [0, 1]")
             _set(self, "authority", shares)
 
+    @property
+    def action(self) -> Action:
+        """What was executed. Raises InvalidValueError where that is not known."""
+        if self.executed is None:
+            raise InvalidValueError("Step.executed", None, "an action: this is a recording without actions")
+        return self.executed
+
 
 UNATTENDED = frozenset({"", "none", "absent"})
 """Operators of episodes that nobody watched."""

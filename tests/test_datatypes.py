@@ -180,7 +180,7 @@ def test_an_episode_gives_back_its_steps(count: int, seed: int) -> None:
         assert_same_state(step.observation, again.observation)
         assert_same_state(step.next_observation, again.next_observation)
         assert step.observation.stamp == again.observation.stamp
-        np.testing.assert_array_equal(step.executed.values, again.executed.values)
+        np.testing.assert_array_equal(step.action.values, again.action.values)
         assert step.proposed is not None
         assert again.proposed is not None
         np.testing.assert_array_equal(step.proposed.values, again.proposed.values)

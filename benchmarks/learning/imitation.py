@@ -63,7 +63,7 @@ class Corrections:
 
     def on_step(self, step: Step) -> None:
         if self._practising and step.driver is Driver.HUMAN:
-            self.actions.append(step.executed.values)
+            self.actions.append(step.action.values)
 
     def on_event(self, event: Event) -> None:
         """Drives nothing."""

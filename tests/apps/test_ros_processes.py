@@ -198,7 +198,7 @@ def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypat
             in_time = in_time and not late(records[number + 1 :])
             if in_time:
                 executed = player.guard.act(again).executed
-                np.testing.assert_allclose(executed.values, record.executed.values, atol=1e-6)
+                np.testing.assert_allclose(executed.values, record.action.values, atol=1e-6)
                 player.now_at(record.next_observation)
                 player.guard.observe()
                 guarded += 1

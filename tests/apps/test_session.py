@@ -157,7 +157,7 @@ def _story(browser: Any, session: LiveSession) -> None:
     wait(page, "the take-over", lambda: watch.look().driven_last())
     page.wait_for_timeout(300)
     up = [step for step in watch.look().now if step.driver is Driver.HUMAN]
-    assert all(step.executed.values[Z] > 0 for step in up[3:])
+    assert all(step.action.values[Z] > 0 for step in up[3:])
     page.keyboard.up("KeyE")
     wait(page, "the intervention's record", lambda: watch.look().of(FeedbackKind.INTERVENTION))
 

@@ -112,8 +112,8 @@ def test_dealt_corrections_are_the_same_actions_at_other_moments() -> None:
     replay_into(SAMPLE, Dealt(dealt, corrections, np.random.default_rng(0)))
     marks = corrected(as_was)
     assert sum(marks) == len(corrections.actions) == 9
-    before = [step.executed.values.tobytes() for _, step in as_was.steps]
-    after = [step.executed.values.tobytes() for _, step in dealt.steps]
+    before = [step.action.values.tobytes() for _, step in as_was.steps]
+    after = [step.action.values.tobytes() for _, step in dealt.steps]
     moved = [a != b for a, b in zip(before, after, strict=True)]
     assert any(moved)
     assert not any(one and not mark for one, mark in zip(moved, marks, strict=True))  # demonstrations stay

@@ -86,7 +86,7 @@ def naive(deleted: set[str]) -> list[tuple[float, ...]]:
     """The same for whole episodes that are not deleted."""
     kept = [e for e in EVERYTHING if whole_episode(e.meta.id) not in deleted]
     steps = [step for episode in kept for step in episode.steps()]
-    return [(*step.executed.values.tolist(), float(np.float32(step.reward))) for step in steps]
+    return [(*step.action.values.tolist(), float(np.float32(step.reward))) for step in steps]
 
 
 def replayed(folder: Path) -> list[tuple[float, ...]]:

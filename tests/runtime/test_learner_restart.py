@@ -31,7 +31,7 @@ def held(learner: _Learner) -> list[list[float]]:
 
 
 def actions(*told: Episode) -> list[list[float]]:
-    return [step.executed.values.tolist() for episode in told for step in episode.steps()]
+    return [step.action.values.tolist() for episode in told for step in episode.steps()]
 
 
 def test_what_was_restored_is_there_again_and_what_was_deleted_is_not(tmp_path: Path) -> None:

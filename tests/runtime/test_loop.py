@@ -86,8 +86,8 @@ def test_proposed_is_kept_beside_what_was_executed() -> None:
         assert step.proposed is not None
         np.testing.assert_array_equal(step.proposed.values, GO.values)
         assert step.policy_version == 7
-    np.testing.assert_allclose(theirs.executed.values, LEFT.values, atol=1e-5)
-    np.testing.assert_allclose(mine.executed.values, GO.values, atol=1e-5)
+    np.testing.assert_allclose(theirs.action.values, LEFT.values, atol=1e-5)
+    np.testing.assert_allclose(mine.action.values, GO.values, atol=1e-5)
 
 
 def test_without_a_policy_nothing_is_proposed() -> None:
@@ -100,7 +100,7 @@ def test_without_a_policy_nothing_is_proposed() -> None:
 def test_the_last_word_on_an_action_is_the_guards() -> None:
     rig = Rig(policy=Script([wish(1.0, 0.0, 0.0, 0.0, 0.2)]))
     rig.run()
-    assert all(s.executed.values[4] == 1.0 for s in rig.listener.steps), "the gripper is open or closed"
+    assert all(s.action.values[4] == 1.0 for s in rig.listener.steps), "the gripper is open or closed"
 
 
 def test_pace_lets_a_period_pass_between_action_and_what_follows() -> None:

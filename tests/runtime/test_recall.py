@@ -42,19 +42,19 @@ def check_recall(steps: Iterable[Step]) -> None:
     for step in steps:
         if step.index == 0:
             before = []
-        for seen, known in ((step.observation, before), (step.next_observation, [*before, step.executed.values])):
+        for seen, known in ((step.observation, before), (step.next_observation, [*before, step.action.values])):
             newest_first = known[::-1][:RECENT]
             assert len(seen.recent) == len(newest_first)
             for a, b in zip(seen.recent, newest_first, strict=True):
                 np.testing.assert_array_equal(a, b)
-        before.append(step.executed.values)
+        before.append(step.action.values)
 
 
 def test_every_step_knows_what_was_executed_since_its_part_began(tmp_path: Path) -> None:
     steps = recorded(tmp_path)
     assert [step.index for step in steps].count(0) == 3
     assert max(step.index for step in steps) > RECENT
-    assert len({step.executed.values.tobytes() for step in steps}) > 5, "told apart by their order"
+    assert len({step.action.values.tobytes() for step in steps}) > 5, "told apart by their order"
     check_recall(steps)
 
 
