@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.contest import Entry, add_options, contest, interpreters, keep, show
 from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.apps.setting_values import plain
 
 STATE, ACTION, BATCH, HIDDEN = 18, 4, 256, 256
 CAMERAS, SIZE = 2, 128
@@ -29,8 +30,8 @@ PLAIN = {"actor_every": 1, "cloning_weight": 0.0, "cloning_weight_end": 0.0}
 """What the others' SAC does."""
 HALF = {"precision": "bfloat16"}
 COMPILED = {"compiled": True}
-DEFAULT = defaults_for("pick_cube").sac
-TRAINS = {"imitators": DEFAULT.imitators, "caution": DEFAULT.caution}
+DEFAULT = plain(defaults_for("pick_cube").learner)
+TRAINS = {name: DEFAULT[name] for name in ("imitators", "caution")}
 """What the default run from state has beyond the learner's own defaults."""
 
 

@@ -31,6 +31,12 @@ class OfKind:
     WHAT: ClassVar[str]
     """What a kind of the family is, for errors."""
 
+    def __init_subclass__(cls) -> None:
+        """One's own is called by where it lies, until it is found by another name."""
+        super().__init_subclass__()
+        if "kind" not in cls.__dict__:
+            cls.kind = f"{cls.__module__}:{cls.__qualname__}"
+
     @classmethod
     def of_kind(cls, name: str) -> type[Self]:
         """The class of a kind: one that has a name, or one's own.
@@ -44,7 +50,7 @@ class OfKind:
         found = find_own(cls.KINDS.get(name, name), cls.WHAT, cls.KINDS)
         if not (isinstance(found, type) and issubclass(found, cls)):
             raise ConfigError(f"{cls.WHAT} {name!r}: is not a {cls.__name__}; allowed: {', '.join((*cls.KINDS, OWN))}")
-        if "kind" not in found.__dict__:
+        if found.kind not in cls.KINDS:
             found.kind = name
         return found
 
@@ -52,6 +58,11 @@ class OfKind:
 def is_own(name: str) -> bool:
     """Whether a name says where something of one's own lies."""
     return ":" in name
+
+
+def label_of(name: str) -> str:
+    """What a folder may be called by: of one's own the attribute alone."""
+    return name.rpartition(":")[2]
 
 
 def find_own(name: str, what: str, known: Iterable[str] = ()) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -242,12 +242,20 @@ class Restorable(Protocol):
 class Learner(Protocol):
     """Turns batches into better weights."""
 
+    def warm_start(self, batches: Iterable[Batch]) -> float:
+        """Imitate what was demonstrated, before any practice; returns the last loss."""
+        ...
+
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One step of learning; returns metrics as 0-d tensors, so that nothing waits for the device."""
         ...
 
     def snapshot(self) -> WeightSnapshot:
-        """The policy's weights, for whoever acts."""
+        """The policy's newest weights, for whoever practises; their version grows with updates."""
+        ...
+
+    def averaged(self) -> WeightSnapshot:
+        """The weights to evaluate and deploy; the newest ones where nothing is averaged."""
         ...
 
     def state(self) -> Mapping[str, Tensor]:
@@ -256,4 +264,17 @@ class Learner(Protocol):
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Raises CheckpointError when the state belongs to another architecture."""
+        ...
+
+
+@runtime_checkable
+class ValueLearner(Learner, Protocol):
+    """A learner that knows what actions are worth."""
+
+    def warm_critic(self, batches: Iterable[Batch]) -> None:
+        """Learn values alone, before the policy follows them."""
+        ...
+
+    def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
+        """The discounted returns to expect after the given actions (B, m). Shape (B,)."""
         ...

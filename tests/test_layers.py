@@ -28,7 +28,8 @@ LAYERS: dict[str, frozenset[str]] = {
     "learner": GROUND | ROOMS,
     "console": GROUND | {"feedback", "journal"},
     **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
-    "apps": BELOW_LOOP | {"runtime", "console", "bridges", "sim", "hardware"},
+    "run": BELOW_LOOP | {"runtime", "console", "bridges"},
+    "apps": BELOW_LOOP | {"runtime", "console", "bridges", "run", "sim", "hardware"},
     "sim": GROUND | {"safety", "people"},
     "hardware": GROUND | {"safety"},
 }

@@ -21,7 +21,7 @@ def test_reach_is_learned(tmp_path: Path) -> None:
         steps=1_000,
         video_episodes=0,
         network=replace(base.network, hidden=(64, 64)),
-        sac=replace(base.sac, average_rate=0.01),
+        learner=replace(base.learner, average_rate=0.01),
         trainer=replace(base.trainer, batch_size=64, updates_per_step=4.0),
         evaluation=replace(base.evaluation, every=200, episodes=20, final_episodes=20, stop_at=0.8),
     )

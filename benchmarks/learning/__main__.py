@@ -4,7 +4,7 @@
     python -m benchmarks.learning status --suite pick peg
     python -m benchmarks.learning report                                 # tables, page and pictures
     python -m benchmarks.learning run --suite pick --methods ours --people novice --seeds 100 101 \\
-        --variant lr --set sac.learning_rate=1e-3                        # to choose a setting
+        --variant lr --set learner.learning_rate=1e-3                        # to choose a setting
 
 Suites: pick and peg (the comparison over people), long (15,000 steps), short (what sessions of 500 to 2,000 steps
 deploy), ablations, controls, hard (pegs), pixels, precision. Each run is a process with one thread; its row is a file

@@ -32,7 +32,7 @@ class Task:
 TASKS: Mapping[str, Task] = {
     "pick_cube": Task("pick_cube", "pick_cube", ("steps=5000", "evaluation.every=500")),
     "peg_insert": Task("peg_insert, 1 mm", "peg_insert", ("steps=6000", "evaluation.every=1000")),
-    "pick_pixels": Task("pick_cube from two cameras", "pick_cube", ("sac.precision=float32",), pictures=True),
+    "pick_pixels": Task("pick_cube from two cameras", "pick_cube", ("learner.precision=float32",), pictures=True),
 }
 """'auto' precision is another one on another machine, hence float32 by name."""
 
@@ -54,18 +54,22 @@ CLONED = "trainer.warm_start_updates=10000"
 """As many updates for five demonstrations as for all that the person did."""
 METHODS: Mapping[str, Method] = {
     "ours": Method("ours (RL and corrections)"),
-    "hg_dagger": Method("HG-DAgger", ("algorithm=dagger",)),
+    "hg_dagger": Method("HG-DAgger", ("learner=dagger",)),
     "sirius": Method(
-        "Sirius-weighted cloning", ("algorithm=dagger", "cloning.weighting=sirius", "replay.pre_intervention=15")
+        "Sirius-weighted cloning", ("learner=dagger", "learner.weighting=sirius", "replay.pre_intervention=15")
     ),
     "cloning": Method("cloning of the same data", kind="cloning"),
-    "demonstrations": Method("5 demonstrations, nothing else", ("algorithm=cloning", CLONED), corrects=False),
+    "demonstrations": Method("5 demonstrations, nothing else", ("learner=cloning", CLONED), corrects=False),
     "no_interventions": Method("ours, nobody corrects", ("operator=absent",), corrects=False),
     "sb3_sac": Method("stock SB3 SAC", ("operator=absent",), kind="stock", corrects=False),
     "cloning_shuffled": Method("cloning, corrections dealt to other moments", kind="cloning"),
-    "cloning_iwr": Method("cloning of the same data, IWR", ("cloning.weighting=iwr",), kind="cloning"),
+    "cloning_iwr": Method(
+        "cloning of the same data, IWR", ("learner=cloning", "learner.weighting=iwr"), kind="cloning"
+    ),
     "cloning_sirius": Method(
-        "cloning of the same data, Sirius", ("cloning.weighting=sirius", "replay.pre_intervention=15"), kind="cloning"
+        "cloning of the same data, Sirius",
+        ("learner=cloning", "learner.weighting=sirius", "replay.pre_intervention=15"),
+        kind="cloning",
     ),
     "session": Method("a session without evaluation", ("evaluation.every=0",), kind="session"),
 }
@@ -82,7 +86,7 @@ class Case:
     variant: str = ""
     """What is not as usual, in a word of letters, digits, '_' and '.'; empty: nothing."""
     settings: tuple[str, ...] = ()
-    """The settings of the variant, as 'sac.learning_rate=3e-4'."""
+    """The settings of the variant, as 'learner.learning_rate=3e-4'."""
 
     def __post_init__(self) -> None:
         for what, name, names in (("task", self.task, TASKS), ("method", self.method, METHODS)):

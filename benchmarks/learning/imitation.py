@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.build import build_policy, build_trainer, build_world
+from robot_rlhf.apps.build import build_policy, build_world
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.journal.reader import replay_into
+from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
+from robot_rlhf.run.learning import build_trainer
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 
@@ -118,7 +120,8 @@ def clone(
         JournalError: there is no such recording.
     """
     spec = build_world(config, FakeClock()).spec
-    trainer, _ = build_trainer(replace(config, algorithm="cloning"), spec, lambda _step, _metrics: None)
+    how = config.learner if isinstance(config.learner, CloningConfig) else CloningConfig()
+    trainer, _ = build_trainer(replace(config, learner=how), spec, lambda _step, _metrics: None)
     tally = Tally(spec.control_period)
     listener: Subscriber = trainer
     if dealt:
@@ -127,12 +130,12 @@ def clone(
         listener = Dealt(trainer, corrections, np.random.default_rng([config.seed, 4]))
     replay_into(journal, UpTo(until, listener, tally), pictures=config.learner_looks)
     for _ in range(UPDATES // AT_ONCE):
-        trainer.learner.warm_start(trainer.buffer.sample_many(AT_ONCE, config.trainer.batch_size, _mix(config)))
+        trainer.learner.warm_start(trainer.buffer.sample_many(AT_ONCE, config.trainer.batch_size, _mix(how)))
     policy = build_policy(config, spec, practises=False)
     policy.load(trainer.learner.snapshot())
     return policy, tally
 
 
-def _mix(config: TrainConfig) -> Mix:
+def _mix(how: CloningConfig) -> Mix:
     """A person's steps alone, where nothing else is imitated."""
-    return {PRIOR: 1.0} if config.cloning.weighting == "person" else {PRIOR: 0.5, ONLINE: 0.5}
+    return {PRIOR: 1.0} if how.weighting == "person" else {PRIOR: 0.5, ONLINE: 0.5}

@@ -17,7 +17,7 @@ from benchmarks.learning.measure import help_curve, measured
 from benchmarks.learning.rows import Row
 from benchmarks.learning.settings import changed_settings, config_of
 from benchmarks.learning.stock_sac import stock_policy
-from robot_rlhf.apps.build import build_policy, build_trainer, build_world, software_versions
+from robot_rlhf.apps.build import build_policy, build_world, software_versions
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.provenance import source_commit
@@ -27,6 +27,7 @@ from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.run.learning import build_trainer
 from robot_rlhf.timing import FakeClock
 
 CLONE_EVERY = 1_000

@@ -11,6 +11,7 @@ from benchmarks.learning.cases import METHODS, NOBODY, TASKS, Case
 from robot_rlhf.apps.config import TrainConfig, defaults_for, named_settings, pixel_defaults_for
 from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.learner.recipe import LearnerConfig
 
 
 def config_of(case: Case, runs: Path) -> TrainConfig:
@@ -35,7 +36,9 @@ def config_of(case: Case, runs: Path) -> TrainConfig:
 
 
 def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
-    """The same with some settings changed, each written 'sac.learning_rate=3e-4': a value in JSON, or plain text.
+    """The same with some settings changed, each written 'learner.learning_rate=3e-4': a value in JSON, or plain text.
+
+    'learner=dagger' takes another learner, with its own defaults.
 
     Raises:
         ConfigError: no '=', or a value that the setting cannot have.
@@ -45,7 +48,7 @@ def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
     for text in settings:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ConfigError(f"setting {text!r}: allowed is name=value, as sac.learning_rate=3e-4")
+            raise ConfigError(f"setting {text!r}: allowed is name=value, as learner.learning_rate=3e-4")
         *path, last = name.split(".")
         place = data
         for part in path:
@@ -54,6 +57,9 @@ def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
             place = place[part]
         if last not in place and name.split(".")[0] != "task_options":
             raise UnknownNameError("setting", name, list(named_settings(config)))
+        if name == "learner":
+            place[last] = plain(LearnerConfig.of_kind(value)())
+            continue
         try:
             place[last] = json.loads(value)
         except ValueError:
@@ -63,7 +69,11 @@ def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
 
 def changed_settings(config: TrainConfig) -> dict[str, object]:
     """What is not as `robot-rlhf train` has it for the task, by name; without names and places of runs."""
-    default, now = named_settings(defaults_for(config.task)), named_settings(config)
+    usual = defaults_for(config.task)
+    if usual.learner.kind != config.learner.kind:
+        usual = replace(usual, learner=type(config.learner)())
+    default, now = named_settings(usual), named_settings(config)
+    default["learner.kind"] = defaults_for(config.task).learner.kind
     return {
         name: value
         for name, value in sorted(now.items())

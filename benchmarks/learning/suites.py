@@ -28,20 +28,20 @@ class Variant:
 ABLATIONS: Mapping[str, Variant] = {
     "no_warm_start": Variant("no imitation before practice", ("trainer.warm_start_updates=0",)),
     "no_warm_critic": Variant("critics not learned before the actor", ("trainer.warm_critic_updates=0",)),
-    "no_imitation": Variant("no imitation beside Q", ("sac.cloning_weight=0", "sac.cloning_weight_end=0")),
-    "constant_imitation": Variant("imitation not weakened", ("sac.cloning_weight_end=5",)),
-    "no_imitators": Variant("the actor acts alone", ("sac.imitators=0",)),
-    "one_imitator": Variant("one imitator instead of five", ("sac.imitators=1",)),
-    "no_own_successes": Variant("own successes not imitated", ("sac.proven_weight=0",)),
-    "no_caution": Variant("the critics' mean followed", ("sac.caution=0",)),
+    "no_imitation": Variant("no imitation beside Q", ("learner.cloning_weight=0", "learner.cloning_weight_end=0")),
+    "constant_imitation": Variant("imitation not weakened", ("learner.cloning_weight_end=5",)),
+    "no_imitators": Variant("the actor acts alone", ("learner.imitators=0",)),
+    "one_imitator": Variant("one imitator instead of five", ("learner.imitators=1",)),
+    "no_own_successes": Variant("own successes not imitated", ("learner.proven_weight=0",)),
+    "no_caution": Variant("the critics' mean followed", ("learner.caution=0",)),
     "loud_practice": Variant(
         "practice with the whole noise, and the gripper drawn", ("exploration.noise=1", "exploration.gripper=drawn")
     ),
     "rests_imitated": Variant("a person's rests imitated", ("replay.imitate_rest=true",)),
     "no_prior_share": Variant("a person's steps drawn like any", ("trainer.prior_share=0",)),
-    "no_bounds": Variant("TD targets not clipped", ("sac.return_bounds=none",)),
-    "no_average": Variant("newest weights deployed", ("sac.average_rate=1",)),
-    "one_critic": Variant("one critic", ("network.critics=1", "sac.target_subset=1")),
+    "no_bounds": Variant("TD targets not clipped", ("learner.return_bounds=none",)),
+    "no_average": Variant("newest weights deployed", ("learner.average_rate=1",)),
+    "one_critic": Variant("one critic", ("network.critics=1", "learner.target_subset=1")),
     "continuous_gripper": Variant("continuous gripper", ("network.gripper=continuous",)),
     "one_update": Variant("one update per step", ("trainer.updates_per_step=1",)),
 }
@@ -54,7 +54,7 @@ HARD: Mapping[str, Variant] = {
     "0.5mm": Variant("0.5 mm clearance", ("task_options.clearance=0.0005",)),
     "felt": Variant("hole reported up to 2 mm off", ("task_options.hole_error=0.002",)),
 }
-HALF = {"bfloat16": Variant("products in bfloat16", ("sac.precision=bfloat16",))}
+HALF = {"bfloat16": Variant("products in bfloat16", ("learner.precision=bfloat16",))}
 VARIANTS: Mapping[str, Variant] = {**ABLATIONS, **SESSIONS, **LONG, **HARD, **HALF}
 """Every variant by name; no two suites may mean different things by one."""
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rewards.rows import Asked, Job, Row, session
-from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.reward_data import Recording, inputs_of, read_for
 from robot_rlhf.datatypes import Feedback, Segment
@@ -26,6 +25,7 @@ from robot_rlhf.rewards.labelers.oracle import Oracle, Teacher, gold_by_episode
 from robot_rlhf.rewards.metrics import spearman
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.learning import build_features
 
 NEAR = 0.03
 """Metres from the goal."""

@@ -57,7 +57,7 @@ def measure(folder: Path, seen: Path, variant: str, seed: int, asked: Asked) -> 
     words: list[object] = ["offline", seen, "--out", folder, "--name", "run", "--seed", seed, "--quiet"]
     words += ["--updates", asked.size(10_000, 20), "--episodes", asked.size(100, 2)]
     if variant == "cloning":
-        words += ["--algorithm", "cloning"]
+        words += ["--learner", "cloning"]
     elif variant == "gold":
         words += ["--reward", "gold"]
     else:

@@ -62,7 +62,7 @@ class Option:
     """One option of a command."""
 
     name: str
-    """As it is typed, for example --sac.caution; a positional one in capitals."""
+    """As it is typed, for example --learner.caution; a positional one in capitals."""
     kind: str
     default: str | None
     """As it is typed; None where the option is required."""

@@ -44,22 +44,37 @@ def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None
         said = _first_sentence(noise.getvalue()).removeprefix(f"{name}: ")
         raise ConfigError(f"{name}: {said}; see robot-rlhf {name} --help") from None
     if unknown:
-        raise _unknown(cls, name, unknown[0])
+        raise _unknown(cls, name, unknown[0], default)
     check_values(options)
     return typing.cast("T", options)
 
 
-def _unknown(cls: type[Any], name: str, word: str) -> ConfigError:
+def _unknown(cls: type[Any], name: str, word: str, default: object) -> ConfigError:
     if not word.startswith("-"):
         return ConfigError(f"{name}: {word!r} stands where an option is expected; see robot-rlhf {name} --help")
     word = word.split("=")[0]
-    near = difflib.get_close_matches(word, ("--help", *option_names(cls)), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, ("--help", *option_names(cls, default=default)), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
     return ConfigError(f"{name} has no option {word}; {hint}see robot-rlhf {name} --help")
 
 
-def option_names(cls: type[Any], prefix: str = "") -> Iterator[str]:
-    """Every option of a settings dataclass, as it is written on the command line."""
+def value_of(argv: Sequence[str], option: str) -> str | None:
+    """The value of an option before all options are read; None when it is not given."""
+    found: str | None = None
+    for position, word in enumerate(argv):
+        if word == option and position + 1 < len(argv):
+            found = argv[position + 1]
+        elif word.startswith(option + "="):
+            found = word.partition("=")[2]
+    return found
+
+
+def option_names(cls: type[Any], prefix: str = "", default: object = None) -> Iterator[str]:
+    """Every option of a settings dataclass, as it is written on the command line.
+
+    Args:
+        default: tells of settings of several kinds which one it is.
+    """
     hints = typing.get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
@@ -68,9 +83,12 @@ def option_names(cls: type[Any], prefix: str = "") -> Iterator[str]:
             hint = typing.get_args(hint)[0]
         if tyro.conf.Positional in extras:
             continue
-        own = "" if any(getattr(extra, "name", None) == "" for extra in extras) else field.name.replace("_", "-") + "."
+        names = [name for extra in extras if (name := getattr(extra, "name", None)) is not None]
+        own = "".join(name and name.replace("_", "-") + "." for name in (*names, field.name)[:1])
+        value = getattr(default, field.name, None)
         if dataclasses.is_dataclass(hint):
-            yield from option_names(typing.cast("type[Any]", hint), prefix + own)
+            kind = type(value) if dataclasses.is_dataclass(value) else hint
+            yield from option_names(typing.cast("type[Any]", kind), prefix + own, value)
         elif not any(dataclasses.is_dataclass(option) for option in typing.get_args(hint)):
             yield "--" + prefix + own.rstrip(".")
 

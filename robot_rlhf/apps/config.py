@@ -14,8 +14,7 @@ import yaml
 from robot_rlhf.apps.setting_values import build, check_values, plain
 from robot_rlhf.disk import replace_text
 from robot_rlhf.errors import ConfigError, UnknownNameError
-from robot_rlhf.learner.cloning import CloningConfig
-from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
@@ -24,6 +23,8 @@ from robot_rlhf.policy.learned import ExplorationConfig
 from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SECONDS, SEED, SHARE, Range, check_ranges
 from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.run.learning import ReplayConfig
+from robot_rlhf.run.upgrade import KEY, SCHEMA, upgrade
 from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
@@ -37,29 +38,6 @@ T = TypeVar("T")
 PIXELS = Range(1, 4_096)
 """Height and width of recorded pictures."""
 ARMS = Range(1, 1_024)
-
-
-@dataclass(frozen=True)
-class ReplayConfig:
-    """What is remembered."""
-
-    rows: int = 100_000
-    """Observations kept; the oldest go first."""
-    discount: float = 0.97
-    """Weight of the next step's value (gamma)."""
-    n_step: int = 1
-    """Rewards summed before the value is asked."""
-    pre_intervention: int = 0
-    """Policy steps before a takeover that are marked as having led to it (Sirius: 15); 0 marks none."""
-    imitate_rest: bool = True
-    """Imitate also the steps in which a person who drives stands still. From pictures that teaches to stand still: of
-    a clumsy person's 60 demonstrations cloning made 69 % with such steps, and 90 % without."""
-    pictures: Literal["device", "pinned"] = "device"
-    """Where pictures lie with device cuda: there, or in pinned memory of the host when they are too many."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "replay", rows=Range(2, COUNT.most), discount=SHARE)
-        check_ranges(self, "replay", n_step=Range(1, 1_000), pre_intervention=COUNT)
 
 
 @dataclass(frozen=True)
@@ -180,9 +158,6 @@ class TrainConfig:
     name: str | None = None
     """Name of the run's folder; None makes one from task, algorithm and seed."""
     seed: int = 0
-    algorithm: Literal["sac", "cloning", "dagger", "iql"] = "sac"
-    """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger;
-    iql: implicit Q-learning, made for what was recorded before (robot-rlhf offline)."""
     mode: Literal["synchronous", "asynchronous", "parallel"] = "synchronous"
     """synchronous: collect a step, then learn, as fast as possible and reproducibly; asynchronous: real time;
     parallel: simulated arms in processes of their own, as fast as possible, beside the learner's."""
@@ -211,9 +186,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     exploration: ExplorationConfig = field(default_factory=ExplorationConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    sac: SacConfig = field(default_factory=SacConfig)
-    cloning: CloningConfig = field(default_factory=CloningConfig)
-    iql: IqlConfig = field(default_factory=IqlConfig)
+    learner: LearnerConfig = field(default_factory=SacConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     reward: SparseReward = field(default_factory=SparseReward)
     success_model: Path | None = None
@@ -253,9 +226,9 @@ class TrainConfig:
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
         check_device(self.device)
-        if self.reward_model.is_used and self.algorithm != "sac":
-            looks = "learns from recorded rewards alone" if self.algorithm == "iql" else "looks at no reward"
-            raise ConfigError(f"reward_model: {self.algorithm} {looks}; allowed with algorithm sac")
+        if self.reward_model.is_used and self.learner.rewards != "any":
+            looks = "looks at no reward" if self.learner.rewards == "none" else "learns from recorded rewards alone"
+            raise ConfigError(f"reward_model: {self.algorithm} {looks}; allowed with learner sac")
         self.reward_model.clip.check_camera(dict.fromkeys(self.cameras), "the run (--cameras)")
         if (self.reward.judge == "model") != (self.success_model is not None):
             raise ConfigError("reward.judge model and success_model: allowed only together")
@@ -264,8 +237,15 @@ class TrainConfig:
         if self.arms > 1 and self.mode != "parallel":
             raise ConfigError(f"arms: got {self.arms}, allowed 1 in mode {self.mode}; several want mode parallel")
         practises = self.steps > 0 or self.robot == "simulated"
-        if self.mode != "synchronous" and self.algorithm == "cloning" and practises:
-            raise ConfigError(f"mode {self.mode}: cloning does not learn while the robot practises; use sac or dagger")
+        if self.mode != "synchronous" and self.learner.practice == "none" and practises:
+            raise ConfigError(
+                f"mode {self.mode}: {self.algorithm} does not learn while the robot practises; use sac or dagger"
+            )
+
+    @property
+    def algorithm(self) -> str:
+        """The learner's name."""
+        return self.learner.kind
 
     @property
     def learner_looks(self) -> bool:
@@ -333,7 +313,7 @@ def defaults_for(task: str) -> TrainConfig:
         task=task,
         exploration=ExplorationConfig(noise=0.3, gripper="likelier"),
         replay=ReplayConfig(imitate_rest=False),
-        sac=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),
+        learner=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),
     )
     if task == "reach":
         return replace(base, steps=2_000, demonstrations=2)
@@ -366,7 +346,7 @@ def pixel_defaults_for(task: str) -> TrainConfig:
         trainer=replace(
             base.trainer, batch_size=64, updates_per_step=2.0, warm_start_updates=4_000, warm_critic_updates=1_500
         ),
-        sac=SacConfig(precision="auto", cloning_weight_end=1.5, average_rate=0.005, learning_rate_end=3e-5),
+        learner=SacConfig(precision="auto", cloning_weight_end=1.5, average_rate=0.005, learning_rate_end=3e-5),
         evaluation=replace(base.evaluation, stop_at=0.97),
     )
 
@@ -376,11 +356,11 @@ def pixel_defaults_for(task: str) -> TrainConfig:
 
 def write_yaml(config: TrainConfig, path: Path) -> None:
     """Write every setting; a run that is resumed on a full disk keeps what it had."""
-    replace_text(path, yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True))
+    replace_text(path, yaml.safe_dump({KEY: SCHEMA, **plain(config)}, sort_keys=False, allow_unicode=True))
 
 
 def read_yaml(path: Path) -> TrainConfig:
-    """The inverse of write_yaml.
+    """The inverse of write_yaml; files of earlier versions are read, too.
 
     Raises:
         ConfigError: missing, not YAML, or a setting of the wrong type.
@@ -396,11 +376,11 @@ def read_yaml(path: Path) -> TrainConfig:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}: {error.reason})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that does not exist
         raise ConfigError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
-    return build(TrainConfig, data, str(path))
+    return build(TrainConfig, upgrade(data, str(path)), str(path))
 
 
 def named_settings(config: TrainConfig) -> dict[str, object]:
-    """Every setting by its name in full, for example sac.learning_rate."""
+    """Every setting by its name in full, for example learner.learning_rate."""
     named: dict[str, object] = {}
 
     def add(prefix: str, value: Any) -> None:

@@ -45,7 +45,7 @@ class Keeper:
         self._tell = tell
         self.monitor = PracticeMonitor()
         """A Subscriber, to be told of the run's episodes."""
-        self.active = not config.evaluation.every and config.algorithm != "cloning"
+        self.active = not config.evaluation.every and config.learner.practice != "none"
         """Nothing is measured while practice goes on, and something is learned from it."""
         self._said = Verdict.NONE
         if folder.first.exists():

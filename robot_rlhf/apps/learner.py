@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import TrainConfig, read_yaml
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import modest
@@ -30,6 +29,7 @@ from robot_rlhf.journal.reader import AsLabelled, JournalTail, tell
 from robot_rlhf.journal.shared import SharedTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
+from robot_rlhf.run.learning import build_trainer
 from robot_rlhf.runtime.exchange import LearnerNews, forget, publish, write_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.last_words import OPTION, last_words

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 import tyro
 
-from robot_rlhf.apps.build import build_features, build_policy, build_trainer
+from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.judge import last_measurement
+from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
 from robot_rlhf.apps.provenance import note_invocation
@@ -39,9 +40,10 @@ from robot_rlhf.journal.robots import LEARNED, check_same
 from robot_rlhf.journal.summary import JournalSummary, describe
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
-from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.naming import label_of
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -49,6 +51,7 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.run.learning import build_features, build_trainer
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
@@ -75,8 +78,10 @@ class OfflineOptions:
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of runs, or of journals, of the same task and robot. Settings are those of the first."""
-    algorithm: Literal["iql", "cloning"] = "iql"
-    """iql: implicit Q-learning, finds what was best in what was done; cloning: imitates, and looks at no reward."""
+    chosen: Chosen = IqlConfig.kind
+    """iql: implicit Q-learning, finds what was best in what was done; cloning: imitates, and looks at no reward; or
+    module:class of your own."""
+    learner: LearnerConfig = field(default_factory=IqlConfig)
     reward: str = "sparse"
     """sparse: 1 at success, with the recorded costs; a file of `robot-rlhf reward train`; clip: sentences, see --clip;
     or gold: the simulator's true reward, for comparison, marked as such in summary.json."""
@@ -89,8 +94,6 @@ class OfflineOptions:
     updates: int = 20_000
     """Steps of learning."""
     batch_size: int = 256
-    iql: IqlConfig = field(default_factory=IqlConfig)
-    cloning: CloningConfig = field(default_factory=CloningConfig)
     episodes: int | None = None
     """Episodes of the evaluation at the end; as many as the first run's had when left out."""
     video_episodes: int = 0
@@ -106,8 +109,11 @@ class OfflineOptions:
     """Show neither progress nor result."""
 
     def __post_init__(self) -> None:
-        if not self.runs:
-            raise ConfigError("offline: no RUN; allowed: one or more folders of runs or journals")
+        if self.learner.practice == "needed":
+            raise ConfigError(
+                f"--learner {self.learner.kind}: learns while a robot practises; allowed: iql, cloning, or one of your "
+                "own that need not"
+            )
         check_ranges(self, "", updates=AT_LEAST_ONE, batch_size=Range(1, 1_000_000), seed=SEED)
         check_ranges(self, "", episodes=AT_LEAST_ONE, video_episodes=COUNT)
         if self.reward not in ("sparse", "gold", "clip") and not Path(self.reward).is_file():
@@ -122,7 +128,8 @@ class OfflineOptions:
 
 def run(argv: Sequence[str]) -> int:
     """Learn; returns the exit code."""
-    options = parse(OfflineOptions, "offline", argv)
+    learner = chosen_learner(argv, IqlConfig())
+    options = parse(OfflineOptions, "offline", argv, OfflineOptions((), learner.kind, learner))
     summary = train_offline(options)
     return 130 if summary["interrupted"] else 0
 
@@ -131,10 +138,12 @@ def train_offline(options: OfflineOptions) -> dict[str, Any]:
     """Read, relabel, learn, measure, write; returns what summary.json holds.
 
     Raises:
-        ConfigError: recordings of several tasks or robots, or a reward that is the same everywhere.
+        ConfigError: no recordings, or of several tasks or robots, or a reward that is the same everywhere.
         JournalError: a journal that cannot be read.
         CheckpointError: a reward that needs another robot or other features.
     """
+    if not options.runs:
+        raise ConfigError("offline: no RUN; allowed: one or more folders of runs or journals")
     with tiny_is_zero():
         return _Offline(options).run()
 
@@ -230,7 +239,7 @@ class _Offline:
             self.episodes += feed.episodes
         if not len(buffer):
             raise ConfigError(f"offline: {', '.join(map(str, options.runs))} hold no step to learn from")
-        if options.algorithm != "cloning" and options.reward != "sparse":
+        if options.learner.rewards != "none" and options.reward != "sparse":
             self._reward(buffer, block, successes, gated)
         counts = {source.name.lower(): count for source, count in buffer.counts.items() if count}
         self.facts |= {"rows": counts, "episodes_used": dict(sorted(self.episodes.items()))}
@@ -262,7 +271,7 @@ class _Offline:
 
     def _learn(self, trainer: Trainer) -> int:
         options, done = self.options, 0
-        all_as_shown = options.algorithm == "cloning" and options.clones == "everything"
+        all_as_shown = options.learner.rewards == "none" and options.clones == "everything"
         began = said = time.monotonic()
         for done in learn_offline(
             trainer.learner,
@@ -310,7 +319,7 @@ class _Offline:
     def _described(self) -> dict[str, Any]:
         """Where the policy came from, for summary.json."""
         options = self.options
-        looks = options.algorithm != "cloning"
+        looks = options.learner.rewards != "none"
         facts: dict[str, Any] = {
             "runs": [str(path) for path in options.runs],
             "reward": options.reward if looks else "none",
@@ -344,7 +353,7 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
     final = options.episodes or config.evaluation.final_episodes
     return replace(
         config,
-        algorithm=options.algorithm,
+        learner=options.learner,
         mode="synchronous" if config.robot == "simulated" else "asynchronous",
         arms=1,
         console=None,
@@ -359,8 +368,6 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         device=options.device,
         reward_model=RewardModelConfig(),  # what the recorded policy learned from is no matter here
         teacher=TeacherConfig(),
-        iql=options.iql,
-        cloning=options.cloning,
         trainer=replace(config.trainer, batch_size=options.batch_size),
         replay=replace(config.replay, rows=rows, n_step=1),
         evaluation=replace(config.evaluation, final_episodes=final),
@@ -375,7 +382,7 @@ def _settings_for(task: str) -> TrainConfig:
 
 def default_name(config: TrainConfig, reward: str) -> str:
     """Folder name of a run: task, algorithm, reward, seed."""
-    return f"{config.task}-offline_{config.algorithm}-{Path(reward).stem}-seed{config.seed}"
+    return f"{config.task}-offline_{label_of(config.algorithm)}-{Path(reward).stem}-seed{config.seed}"
 
 
 def _same_robot(journals: Sequence[Path]) -> RobotSpec:

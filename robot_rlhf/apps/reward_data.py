@@ -11,7 +11,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for, read_yaml
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import Feedback, Observation, RobotSpec, Segment
@@ -24,6 +23,7 @@ from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.learning import build_features
 from robot_rlhf.runtime.trajectories import read_trajectories
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
 from robot_rlhf.datatypes import RobotSpec
@@ -19,6 +18,7 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig, Gates
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.run.learning import build_features
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.preference_learning import PreferenceLearner

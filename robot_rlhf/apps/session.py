@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.command import parse, value_of
 from robot_rlhf.apps.config import SIMULATED, ConsoleConfig, TrainConfig, check_names, read_yaml, simulated_like
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
-from robot_rlhf.apps.train_command import TrainOptions, more_steps, resumed_config, task_defaults, value_of
+from robot_rlhf.apps.train_command import TrainOptions, more_steps, resumed_config, task_defaults
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.people.person import PEOPLE
 
@@ -35,7 +35,8 @@ def run(argv: Sequence[str]) -> int:
     """Run a session; returns the exit code."""
     # Mesa then draws in the control loop's own thread, which runs before all others, instead of in helpers of it.
     os.environ.setdefault("LP_NUM_THREADS", "0")
-    options = parse(SessionOptions, "session", argv, SessionOptions(session_defaults(argv)))
+    defaults = session_defaults(argv)
+    options = parse(SessionOptions, "session", argv, SessionOptions(defaults, defaults.learner.kind))
     config, changes = options.settings, dict[str, Any]()
     if options.resume is not None:
         changes = more_steps(config, argv)

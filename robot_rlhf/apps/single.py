@@ -10,15 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from robot_rlhf.apps.bookkeeping import Bookkeeping
-from robot_rlhf.apps.build import (
-    World,
-    build_person,
-    build_policy,
-    build_station,
-    build_trainer,
-    build_world,
-    software_versions,
-)
+from robot_rlhf.apps.build import World, build_person, build_policy, build_station, build_world, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.apps.ghost import Ghost
 from robot_rlhf.apps.learner_link import RobotLink
@@ -32,6 +24,7 @@ from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.ports import Subscriber
+from robot_rlhf.run.learning import build_trainer
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import UNLIMITED, InlineLearner
 from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
@@ -229,7 +222,7 @@ class SingleTraining:
 
     def _practise(self, session: Session) -> None:
         book = self.book
-        if self.config.algorithm == "cloning":
+        if self.config.learner.practice == "none":
             assert self.trainer is not None
             self.trainer.prepare()
             self.policy.load(self.trainer.learner.snapshot())

@@ -18,6 +18,7 @@ from robot_rlhf.apps.provenance import note_invocation
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.single import SingleTraining
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.naming import label_of
 from robot_rlhf.runtime.interrupts import ending_in_order
 
 
@@ -72,4 +73,4 @@ def _train(run: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -
 def default_name(config: TrainConfig) -> str:
     """Folder name of a run: task, algorithm, operator, seed."""
     operator = re.sub(r"[/\\\0]", "_", config.operator)
-    return f"{config.task}-{config.algorithm}-{operator}-seed{config.seed}"
+    return f"{config.task}-{label_of(config.algorithm)}-{operator}-seed{config.seed}"

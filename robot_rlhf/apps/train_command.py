@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from robot_rlhf.apps.command import parse
+from robot_rlhf.apps.command import parse, value_of
 from robot_rlhf.apps.config import TASKS, TrainConfig, check_names, defaults_for, known, pixel_defaults_for, read_yaml
+from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner.sac import SacConfig
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class TrainOptions:
     """
 
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    chosen: Chosen = SacConfig.kind
+    """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger;
+    iql: implicit Q-learning, made for what was recorded before (robot-rlhf offline); or module:class of your own."""
     config: Path | None = None
     """Take the settings from a config.yaml, as every run's folder holds one; other options come on top."""
     pixels: bool = False
@@ -36,7 +41,8 @@ class TrainOptions:
 
 def run(argv: Sequence[str]) -> int:
     """Train; returns the exit code."""
-    options = parse(TrainOptions, "train", argv, TrainOptions(_defaults(argv)))
+    defaults = _defaults(argv)
+    options = parse(TrainOptions, "train", argv, TrainOptions(defaults, defaults.learner.kind))
     changes: dict[str, Any] = {}
     if options.resume is not None:
         changes = more_steps(options.settings, argv)
@@ -72,23 +78,14 @@ def _defaults(argv: Sequence[str]) -> TrainConfig:
     """The defaults to show and to start from: a given file's, or the task's own."""
     file = value_of(argv, "--config")
     if file is not None:
-        return read_yaml(Path(file))
+        config = read_yaml(Path(file))
+        return replace(config, learner=chosen_learner(argv, config.learner))
     return task_defaults(argv)
 
 
 def task_defaults(argv: Sequence[str]) -> TrainConfig:
-    """The defaults of the task that the options name, from state or from pictures."""
+    """The defaults of task and learner that the options name, from state or from pictures."""
     task = value_of(argv, "--task") or TrainConfig().task
     known(task, TASKS, "task")
-    return pixel_defaults_for(task) if "--pixels" in argv else defaults_for(task)
-
-
-def value_of(argv: Sequence[str], option: str) -> str | None:
-    """The value of an option before all options are read; None when it is not given."""
-    found: str | None = None
-    for position, word in enumerate(argv):
-        if word == option and position + 1 < len(argv):
-            found = argv[position + 1]
-        elif word.startswith(option + "="):
-            found = word.partition("=")[2]
-    return found
+    config = pixel_defaults_for(task) if "--pixels" in argv else defaults_for(task)
+    return replace(config, learner=chosen_learner(argv, config.learner))

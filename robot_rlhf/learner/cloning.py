@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,22 +12,27 @@ from torch import Tensor
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.state import AdamState, snapshot_of
 from robot_rlhf.learner.weighting import Weighting, class_masses, imitation_mask, weights_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import RATE, SHARE, SHIFT, WEIGHT, check_ranges
 from robot_rlhf.replay.augment import augmented
+from robot_rlhf.replay.buffer import ReplayBuffer
 
 
 @dataclass(frozen=True)
-class CloningConfig:
-    """How a policy imitates."""
+class CloningConfig(LearnerConfig):
+    """How a policy imitates what was shown before practice."""
+
+    kind: ClassVar[str] = "cloning"
+    rewards: ClassVar = "none"
+    practice: ClassVar = "none"
 
     learning_rate: float = 1e-3
     spread_weight: float = 0.05
     """Weight of fitting the standard deviation."""
-    shift_pixels: int = 4
     turned_colours: float = 0.0
     """Share of the pictures whose colours are turned at random, as in sac."""
     weighting: Weighting = "person"
@@ -34,8 +40,21 @@ class CloningConfig:
     corrections half of the loss; sirius wants replay.pre_intervention 15 and gives those steps almost nothing."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, "cloning", learning_rate=RATE, spread_weight=WEIGHT)
-        check_ranges(self, "cloning", shift_pixels=SHIFT, turned_colours=SHARE)
+        check_ranges(self, "learner", learning_rate=RATE, spread_weight=WEIGHT)
+        check_ranges(self, "learner", shift_pixels=SHIFT, turned_colours=SHARE)
+
+    def make(
+        self, shapes: Shapes, network: NetworkConfig, *, buffer: ReplayBuffer, seed: int, device: str
+    ) -> CloningLearner:
+        return CloningLearner(shapes, network, self, seed=seed, device=device, counts=lambda: buffer.counts)
+
+
+@dataclass(frozen=True)
+class DaggerConfig(CloningConfig):
+    """How a policy goes on imitating while it practises and is corrected (HG-DAgger, Kelly et al. 2019)."""
+
+    kind: ClassVar[str] = "dagger"
+    practice: ClassVar = "needed"
 
 
 class CloningLearner:
@@ -59,7 +78,7 @@ class CloningLearner:
             ConfigError: such a weighting without counts.
         """
         if config.weighting != "person" and counts is None:
-            raise ConfigError(f"cloning.weighting {config.weighting}: needs the counts of a replay buffer")
+            raise ConfigError(f"learner.weighting {config.weighting}: needs the counts of a replay buffer")
         self.shapes = shapes
         self.config = config
         self.device = torch.device(device)
@@ -98,9 +117,6 @@ class CloningLearner:
             last = self.update(batch)["cloning_loss"]
         self.updates = 0
         return float(last.detach())
-
-    def warm_critic(self, batches: Iterable[Batch]) -> None:
-        """A cloned policy has no critic."""
 
     def snapshot(self) -> WeightSnapshot:
         return snapshot_of(self.actor, self.updates)

@@ -8,13 +8,32 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from robot_rlhf.learner.sac import SacLearner
+from robot_rlhf.datatypes import Batch
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import Mix
 
 Metrics = Mapping[str, Tensor]
 WARM_UP = 3
 """Updates before a capture: kernels are compiled, and memory is found, when they first run."""
+
+
+class RecordedLearner(Protocol):
+    """A learner whose update is a part on the host, `begin`, and one on the device alone, `step`."""
+
+    device: torch.device
+    generator: torch.Generator
+
+    def begin(self) -> bool:
+        """Count an update; returns whether the actor learns in it."""
+        ...
+
+    def step(self, batch: Batch, *, with_actor: bool) -> Metrics:
+        """What a graph can hold."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]: ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None: ...
 
 
 class Captured(Protocol):
@@ -29,14 +48,20 @@ Capture = Callable[[Callable[[], Metrics], Sequence[torch.Generator]], Captured]
 
 
 class UpdateGraphs:
-    """Does updates of a SacLearner from a ReplayBuffer, as `learner.update(buffer.sample(...))` would one by one.
+    """Does updates of a learner from a ReplayBuffer, as `learner.update(buffer.sample(...))` would one by one.
 
     A graph holds fixed sizes, so there is one per kind of update: with or without the actor, and per share of the
     groups in a batch, which changes only while a group is still empty.
     """
 
     def __init__(
-        self, learner: SacLearner, buffer: ReplayBuffer, batch_size: int, mix: Mix, *, capture: Capture | None = None
+        self,
+        learner: RecordedLearner,
+        buffer: ReplayBuffer,
+        batch_size: int,
+        mix: Mix,
+        *,
+        capture: Capture | None = None,
     ) -> None:
         """Args: capture: how work is recorded; None records CUDA graphs."""
         self._learner = learner
@@ -46,7 +71,7 @@ class UpdateGraphs:
         self._graphs: dict[tuple[tuple[int, ...], bool], Captured] = {}
 
     def update(self) -> Metrics:
-        """One update; metrics as SacLearner.update gives them, copied, so that they may be kept.
+        """One update; metrics as the learner's own update gives them, copied, so that they may be kept.
 
         Raises:
             ReplayError: all groups of the mix are empty.

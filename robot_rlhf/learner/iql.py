@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
@@ -26,14 +28,18 @@ from robot_rlhf.policy.networks import (
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import RATE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import shift_pictures
+from robot_rlhf.replay.buffer import ReplayBuffer
 
 LARGEST_ACTION = 0.99
 """Actions are clipped to this before the inverse of tanh, where 1 would be infinite."""
 
 
 @dataclass(frozen=True)
-class IqlConfig:
+class IqlConfig(LearnerConfig):
     """How IQL learns (Kostrikov et al. 2021)."""
+
+    kind: ClassVar[str] = "iql"
+    rewards: ClassVar = "recorded"
 
     learning_rate: float = 3e-4
     """Of actor, critics and value."""
@@ -48,14 +54,17 @@ class IqlConfig:
     average_rate: float = 0.005
     """Share of the actor that flows into its running average per update, a larger one in the first updates; the average
     is evaluated and deployed."""
-    shift_pixels: int = 4
-    """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.expectile < 1.0:
-            raise ConfigError(f"iql.expectile: got {self.expectile}, allowed: between 0 and 1")
-        check_ranges(self, "iql", learning_rate=RATE, target_rate=RATE, average_rate=RATE, shift_pixels=SHIFT)
-        check_ranges(self, "iql", inverse_temperature=WEIGHT, largest_weight=Range(0.0, 1e6, above=True))
+            raise ConfigError(f"learner.expectile: got {self.expectile}, allowed: between 0 and 1")
+        check_ranges(self, "learner", learning_rate=RATE, target_rate=RATE, average_rate=RATE, shift_pixels=SHIFT)
+        check_ranges(self, "learner", inverse_temperature=WEIGHT, largest_weight=Range(0.0, 1e6, above=True))
+
+    def make(
+        self, shapes: Shapes, network: NetworkConfig, *, buffer: ReplayBuffer, seed: int, device: str
+    ) -> IqlLearner:
+        return IqlLearner(shapes, network, self, seed=seed, device=device)
 
 
 # -- losses ------------------------------------------------------------------------------------------------------------

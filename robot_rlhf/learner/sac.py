@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,10 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.compiled import Compiled
 from robot_rlhf.learner.given import Noise, as_given, from_given
+from robot_rlhf.learner.graphs import UpdateGraphs
 from robot_rlhf.learner.imitation import Imitation
-from robot_rlhf.learner.precision import WantedPrecision, precision_on
+from robot_rlhf.learner.precision import Precision, WantedPrecision, precision_on
+from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.learner.weighting import imitation_mask
 from robot_rlhf.policy.imitators import Imitators
@@ -32,11 +34,16 @@ from robot_rlhf.policy.networks import (
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import AT_LEAST_ONE, MEMBERS_OR_NONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import augmented
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.mixing import Mix
 
 
 @dataclass(frozen=True)
-class SacConfig:
+class SacConfig(LearnerConfig):
     """How the off-policy learner learns."""
+
+    kind: ClassVar[str] = "sac"
+    practice: ClassVar = "needed"
 
     learning_rate: float = 3e-4
     """Of actor, critics and temperature."""
@@ -85,8 +92,6 @@ class SacConfig:
     average_rate: float = 0.001
     """Share of the actor that flows into its running average per actor update, a larger one in the first updates; the
     newest weights practise, the average is evaluated and deployed. 1 deploys the newest weights."""
-    shift_pixels: int = 4
-    """Largest random shift of pictures (DrQ); 0 for those that replay has shifted already."""
     turned_colours: float = 0.0
     """Share of the pictures whose colours are turned at random: for things that may have any colour. Those that TD
     targets are made from are not turned."""
@@ -100,18 +105,35 @@ class SacConfig:
     same results but for rounding. Without such a compiler updates are done as otherwise, and the log says so."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, "sac", learning_rate=RATE, learning_rate_end=RATE, target_rate=RATE, average_rate=RATE)
-        check_ranges(self, "sac", learning_rate_updates=AT_LEAST_ONE, cloning_updates=AT_LEAST_ONE)
-        check_ranges(self, "sac", actor_every=AT_LEAST_ONE, target_subset=AT_LEAST_ONE, shift_pixels=SHIFT)
-        check_ranges(self, "sac", target_entropy=Range(-1e6, 1e6))
-        check_ranges(self, "sac", temperature=Range(0.0 if self.temperature_fixed else 1e-12, 1e6))
-        check_ranges(self, "sac", cloning_weight=WEIGHT, cloning_weight_end=WEIGHT, encoder_cloning=WEIGHT)
+        check_ranges(self, "learner", learning_rate=RATE, learning_rate_end=RATE, target_rate=RATE, average_rate=RATE)
+        check_ranges(self, "learner", learning_rate_updates=AT_LEAST_ONE, cloning_updates=AT_LEAST_ONE)
+        check_ranges(self, "learner", actor_every=AT_LEAST_ONE, target_subset=AT_LEAST_ONE, shift_pixels=SHIFT)
+        check_ranges(self, "learner", target_entropy=Range(-1e6, 1e6))
+        check_ranges(self, "learner", temperature=Range(0.0 if self.temperature_fixed else 1e-12, 1e6))
+        check_ranges(self, "learner", cloning_weight=WEIGHT, cloning_weight_end=WEIGHT, encoder_cloning=WEIGHT)
         check_ranges(
-            self, "sac", imitators=MEMBERS_OR_NONE, imitators_average_rate=RATE, proven_weight=WEIGHT, caution=WEIGHT
+            self,
+            "learner",
+            imitators=MEMBERS_OR_NONE,
+            imitators_average_rate=RATE,
+            proven_weight=WEIGHT,
+            caution=WEIGHT,
         )
-        check_ranges(self, "sac", turned_colours=SHARE, return_bounds=Range(-1e6, 1e6))
+        check_ranges(self, "learner", turned_colours=SHARE, return_bounds=Range(-1e6, 1e6))
         if self.return_bounds is not None and not self.return_bounds[0] < self.return_bounds[1]:
-            raise ConfigError(f"sac.return_bounds: got {self.return_bounds}, allowed: the lower one first")
+            raise ConfigError(f"learner.return_bounds: got {self.return_bounds}, allowed: the lower one first")
+
+    def make(
+        self, shapes: Shapes, network: NetworkConfig, *, buffer: ReplayBuffer, seed: int, device: str
+    ) -> SacLearner:
+        return SacLearner(shapes, network, self, seed=seed, device=device)
+
+    def within(self, possible: Callable[[Bounds], Bounds | None]) -> SacConfig:
+        bounds = self.return_bounds
+        return self if bounds is None else replace(self, return_bounds=possible(bounds))
+
+    def picture_precision(self, device: torch.device) -> Precision:
+        return precision_on(device, self.precision)
 
 
 class SacLearner:
@@ -121,7 +143,9 @@ class SacLearner:
         self, shapes: Shapes, network: NetworkConfig, config: SacConfig, *, seed: int, device: str = "cpu"
     ) -> None:
         if config.target_subset > network.critics:
-            raise ConfigError(f"sac.target_subset: got {config.target_subset}, allowed 1 to {network.critics} critics")
+            raise ConfigError(
+                f"learner.target_subset: got {config.target_subset}, allowed 1 to {network.critics} critics"
+            )
         self.shapes = shapes
         self.config = config
         self.device = torch.device(device)
@@ -168,6 +192,14 @@ class SacLearner:
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One critic update; every `actor_every`-th also actor, temperature and the actor's average."""
         return self.step(batch, with_actor=self.begin())
+
+    def whole_update(
+        self, buffer: ReplayBuffer, batch_size: int, mix: Mix
+    ) -> Callable[[], Mapping[str, Tensor]] | None:
+        """On a GPU whole updates are CUDA graphs, unless replay keeps pictures in the host's memory."""
+        if self.device.type != "cuda" or buffer.pictures.where != "device":
+            return None
+        return UpdateGraphs(self, buffer, batch_size, mix).update
 
     def begin(self) -> bool:
         """Count an update and set what changes from one to the next; returns whether the actor learns in it."""

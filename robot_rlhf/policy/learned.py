@@ -32,7 +32,7 @@ class ExplorationConfig:
 
     noise: float = 1.0
     """Share of the policy's own standard deviation that practice draws with; 0 does what it thinks best. What imitates
-    (sac.imitators) acts without noise."""
+    (imitators) acts without noise."""
     gripper: Literal["drawn", "likelier"] = "drawn"
     """A gripper that is a choice of two: drawn anew in each period, or what the policy finds likelier."""
 

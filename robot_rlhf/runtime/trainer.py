@@ -6,16 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
-from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step, WeightSnapshot
+from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
 from robot_rlhf.learner.means import RecentMeans
+from robot_rlhf.learner.recipe import WholeLearner
 from robot_rlhf.learner.rewarding import RewardKeeper
-from robot_rlhf.ports import Learner, Subscriber
+from robot_rlhf.ports import Learner, Subscriber, ValueLearner
 from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
@@ -29,22 +29,6 @@ LEARNED_REWARD = "reward.safetensors"
 """File beside the checkpoint with the reward that was learned from comparisons."""
 BATCHES_AT_ONCE = 4
 """Batches drawn in one gather; a third cheaper per batch than one by one, from state."""
-
-
-class WarmLearner(Learner, Protocol):
-    """A learner that can begin from demonstrations."""
-
-    def warm_start(self, batches: Iterable[Batch]) -> float:
-        """Imitate before any practice; returns the last loss."""
-        ...
-
-    def averaged(self) -> WeightSnapshot:
-        """The weights to evaluate and deploy."""
-        ...
-
-    def warm_critic(self, batches: Iterable[Batch]) -> None:
-        """Learn values alone, before the policy follows them."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -74,20 +58,20 @@ class Trainer:
 
     def __init__(
         self,
-        learner: WarmLearner,
+        learner: Learner,
         buffer: ReplayBuffer,
         feed: ReplayFeed,
         config: TrainerConfig,
         *,
         on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
         log_every: int = 200,
-        whole_update: Callable[[Mix], Callable[[], Mapping[str, torch.Tensor]]] | None = None,
+        mix: Mix | None = None,
         lead: Lead | None = None,
     ) -> None:
         """
         Args:
             on_metrics: told the step and the means of what the learner reported, every `log_every` updates.
-            whole_update: for a mix, what draws a batch and learns from it in one go; None draws and then updates.
+            mix: where the transitions of a batch come from; None: as `prior_share` says.
             lead: decides whether what imitates acts alone; None where nothing imitates beside the policy.
         """
         self.learner = learner
@@ -110,7 +94,7 @@ class Trainer:
         self._critic_warm = False
         self._on_metrics = on_metrics
         self._log_every = log_every
-        self._whole_update = whole_update
+        self._mix = {PRIOR: config.prior_share, ONLINE: 1.0 - config.prior_share} if mix is None else mix
         self.rewards: RewardKeeper | None = None
         """Puts a reward model's scores in the place of recorded rewards; None leaves those."""
         self.scores: EpisodeScores | None = None
@@ -118,7 +102,7 @@ class Trainer:
         self.lead = lead
         self.lessons: PreferenceLearner | None = None
         """Teaches that reward model during practice; None leaves it as it is."""
-        self._update: Callable[[], Mapping[str, torch.Tensor]] | None = None
+        self._whole_update: Callable[[], Mapping[str, torch.Tensor]] | None = None
         self._recent = RecentMeans()
 
     # -- what happens --------------------------------------------------------------------------------------------
@@ -170,12 +154,12 @@ class Trainer:
             self.scores.work(self.heartbeat)
         if self.rewards is not None:
             self.rewards.advance()
-        mix = {PRIOR: self.config.prior_share, ONLINE: 1.0 - self.config.prior_share}
         if not self._critic_warm:
-            self.learner.warm_critic(self._batches(self.config.warm_critic_updates, mix))
+            if isinstance(self.learner, ValueLearner):
+                self.learner.warm_critic(self._batches(self.config.warm_critic_updates, self._mix))
             self._critic_warm = True
             self._tell_lead()
-        for metrics in self._updates(due, mix):
+        for metrics in self._updates(due):
             self._recent.note(metrics)
             self.updates += 1
             if self.updates % self._log_every == 0:
@@ -193,17 +177,17 @@ class Trainer:
             return "waiting for the first recorded step"
         return self.governor.waiting_for(self.steps, self.updates)
 
-    def _updates(self, count: int, mix: Mix) -> Iterable[Mapping[str, torch.Tensor]]:
+    def _updates(self, count: int) -> Iterable[Mapping[str, torch.Tensor]]:
+        if self._whole_update is None and isinstance(self.learner, WholeLearner):
+            self._whole_update = self.learner.whole_update(self.buffer, self.config.batch_size, self._mix)
         if self._whole_update is None:
-            for batch in self._batches(count, mix):
+            for batch in self._batches(count, self._mix):
                 yield self.learner.update(batch)
             return
-        if self._update is None:
-            self._update = self._whole_update(mix)
         for done in range(count):
             if done % BATCHES_AT_ONCE == 0:
                 self.heartbeat()
-            yield self._update()
+            yield self._whole_update()
 
     def _batches(self, count: int, mix: Mix) -> Iterable[Batch]:
         for done in range(0, count, BATCHES_AT_ONCE):

@@ -13,22 +13,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.apps.build import build_policy, build_trainer, build_world
-from robot_rlhf.apps.config import (
-    TASKS,
-    ConsoleConfig,
-    ReplayConfig,
-    TrainConfig,
-    defaults_for,
-    read_yaml,
-    write_yaml,
-)
+from robot_rlhf.apps.build import build_policy, build_world
+from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
+from robot_rlhf.learner.cloning import CloningConfig, DaggerConfig
+from robot_rlhf.learner.iql import IqlConfig
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.policy.networks import NetworkConfig
+from robot_rlhf.run.learning import ReplayConfig, build_trainer
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
@@ -57,9 +54,9 @@ def test_round_trip(config: TrainConfig, tmp_path_factory: pytest.TempPathFactor
     ("text", "error", "said"),
     [
         ("taks: reach\n", UnknownNameError, "Did you mean 'task'?"),
-        ("sac:\n  temprature: 1.0\n", UnknownNameError, "Did you mean 'temperature'?"),
+        ("learner: {kind: sac, temprature: 1.0}\n", UnknownNameError, "Did you mean 'temperature'?"),
         ("task: reech\n", UnknownNameError, "Did you mean 'reach'?"),
-        ("algorithm: sca\n", UnknownNameError, "Did you mean 'sac'?"),
+        ("learner: {kind: sca}\n", UnknownNameError, "Did you mean 'sac'?"),
         ("reward:\n  judge: taks\n", UnknownNameError, "Did you mean 'task'?"),
         ("device: abacus\n", ConfigError, "device 'abacus': not usable here"),
         ("evaluation:\n  every: -1\n", ConfigError, "evaluation.every: got -1, allowed >= 0"),
@@ -69,7 +66,7 @@ def test_round_trip(config: TrainConfig, tmp_path_factory: pytest.TempPathFactor
         ("cameras: [[1]]\n", ConfigError, "cameras[0]: got [1], allowed: str"),
         ('network: {hidden: ["a"]}\n', ConfigError, "hidden[0]: got 'a', allowed: int"),
         ("trainer: {updates_per_step: .nan}\n", ConfigError, "updates_per_step: got nan, allowed: a finite number"),
-        ("sac: {return_bounds: [1]}\n", ConfigError, "return_bounds: got [1], allowed: a list of 2"),
+        ("learner: {kind: sac, return_bounds: [1]}\n", ConfigError, "return_bounds: got [1], allowed: a list of 2"),
         ("steps: 2001-13-45\n", ConfigError, "not YAML"),
         ("task_options: {clearance: [1]}\n", ConfigError, "clearance: got [1], allowed: float"),
         ("[1, 2]\n", ConfigError, "allowed: settings by name"),
@@ -89,12 +86,12 @@ def test_what_is_wrong_is_named(text: str, error: type[Exception], said: str, tm
     [
         ({"reward": SparseReward(judge="model")}, "only together"),
         ({"success_model": Path("x")}, "only together"),
-        ({"reward_model": RewardModelConfig(learns=True), "algorithm": "dagger"}, "looks at no reward"),
+        ({"reward_model": RewardModelConfig(learns=True), "learner": DaggerConfig()}, "looks at no reward"),
         (
-            {"reward_model": RewardModelConfig(learns=True), "algorithm": "iql"},
-            "reward_model: iql learns from recorded rewards alone; allowed with algorithm sac",
+            {"reward_model": RewardModelConfig(learns=True), "learner": IqlConfig()},
+            "reward_model: iql learns from recorded rewards alone; allowed with learner sac",
         ),
-        ({"reward_model": RewardModelConfig(learns=True), "algorithm": "cloning"}, "looks at no reward"),
+        ({"reward_model": RewardModelConfig(learns=True), "learner": CloningConfig()}, "looks at no reward"),
         ({"teacher": TeacherConfig(labeler="oracle")}, "reward-model.learns"),
     ],
 )
@@ -184,17 +181,14 @@ def refusal(settings: dict[str, Any], spec: RobotSpec) -> str | None:
 def test_a_run_can_be_built_with_every_number_that_is_allowed(algorithm: str) -> None:
     small = NetworkConfig(hidden=(8,), critics=2)
     tiny = dataclasses.replace(defaults_for("reach"), network=small, replay=ReplayConfig(rows=50))
-    settings = plain(dataclasses.replace(tiny, algorithm=algorithm, seed=1))
+    settings = plain(dataclasses.replace(tiny, learner=LearnerConfig.of_kind(algorithm)(), seed=1))
     settings["task_options"] = {}
-    optional = [
-        (("sac", "learning_rate_end"), None),
-        (("sac", "target_entropy"), None),
-        (("evaluation", "stop_at"), None),
-    ]
+    optional = [(("evaluation", "stop_at"), None)]
+    optional += [(("learner", name), None) for name in ("learning_rate_end", "target_entropy") if algorithm == "sac"]
     spec = build_world(tiny, FakeClock()).spec
     built = refused = 0
     for names, value in [*numbers(settings), *optional]:
-        if algorithm != "sac" and names[0] not in (algorithm, "network", "replay", "trainer", "features"):
+        if algorithm != "sac" and names[0] not in ("learner", "network", "replay", "trainer", "features"):
             continue
         lists = isinstance(value, list)
         for odd in [[], *([e] * n for e in EXTREMES for n in {1, len(value)})] if lists else EXTREMES:
@@ -217,13 +211,16 @@ def test_a_run_can_be_built_with_every_number_that_is_allowed(algorithm: str) ->
         ("replay: {discount: 2}", "replay.discount: got 2.0, allowed 0 to 1"),
         ("trainer: {batch_size: 0}", "trainer.batch_size: got 0, allowed >= 1"),
         ("trainer: {updates_per_step: -1}", "trainer.updates_per_step: got -1.0, allowed >= 0"),
-        ("iql: {learning_rate: 0}", "iql.learning_rate: got 0.0, allowed: above 0, up to 1"),
+        ("learner: {kind: iql, learning_rate: 0}", "learner.learning_rate: got 0.0, allowed: above 0, up to 1"),
         ("asynchronous: {heartbeat_timeout: -1}", "asynchronous.heartbeat_timeout: got -1.0, allowed: above 0"),
         ("console: {give_back_after: -1}", "console.give_back_after: got -1.0, allowed: above 0"),
         ("console: {device: {signs: [2]}}", "console.device.signs: got (2,), allowed 1 or -1"),
         ("image_size: 0", "image_size: got 0, allowed >= 1"),
         ("seed: -1", "seed: got -1, allowed >= 0"),
-        ("sac: {return_bounds: [1, -1]}", "sac.return_bounds: got (1.0, -1.0), allowed: the lower one first"),
+        (
+            "learner: {kind: sac, return_bounds: [1, -1]}",
+            "learner.return_bounds: got (1.0, -1.0), allowed: the lower one first",
+        ),
     ],
 )
 def test_impossible_numbers_are_named_with_what_is_allowed(text: str, said: str, tmp_path: Path) -> None:
@@ -244,8 +241,8 @@ def test_bytes_that_are_no_settings_are_one_error(content: bytes, tmp_path: Path
 
 def test_numbers_that_are_none_are_refused_however_they_come() -> None:
     base = TrainConfig()
-    with pytest.raises(ConfigError, match=r"sac\.temperature: got nan, allowed: a finite number"):
-        dataclasses.replace(base, sac=dataclasses.replace(base.sac, temperature=float("nan")))
+    with pytest.raises(ConfigError, match=r"learner\.temperature: got nan, allowed: a finite number"):
+        dataclasses.replace(base, learner=SacConfig(temperature=float("nan")))
 
 
 def test_names_of_people_and_folders_of_any_language(tmp_path: Path) -> None:

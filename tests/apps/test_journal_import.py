@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.apps.build import build_features, build_policy, build_trainer
+from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
@@ -23,8 +23,10 @@ from robot_rlhf.journal.bags.topics import CONVENTIONS
 from robot_rlhf.journal.format import encode_spec
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import episodes, journal_spec, replay_into
+from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.run.learning import build_features, build_trainer
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline
 from robot_rlhf_hardware.ros.messages import ENCODINGS, image_of
 from robot_rlhf_hardware.ros.nodes import POLICY
@@ -116,7 +118,7 @@ def test_cloning_learns_from_it(imported: Path) -> None:
     config = defaults_for("pick_cube")
     config = replace(
         config,
-        algorithm="cloning",
+        learner=CloningConfig(),
         features=FeatureConfig(scene=True),
         replay=replace(config.replay, rows=200),
         trainer=replace(config.trainer, batch_size=32),

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from robot_rlhf.apps import reward_train
-from robot_rlhf.apps.build import build_features
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.reward_data import features_facts
@@ -20,8 +19,10 @@ from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
+from robot_rlhf.run.learning import build_features
 from tests.runtime.runs import tiny
 
 SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")
@@ -99,7 +100,7 @@ def test_gold_is_marked(recorded: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("clones", ["people", "everything"])
 def test_cloning_looks_at_no_reward(recorded: Path, tmp_path: Path, clones: str) -> None:
-    summary = learned(tmp_path, str(recorded), "--algorithm", "cloning", "--clones", clones, "--reward", "gold")
+    summary = learned(tmp_path, str(recorded), "--learner", "cloning", "--clones", clones, "--reward", "gold")
     assert summary["offline"]["reward"] == "none"
     assert summary["offline"]["gold_used"] is False
     assert summary["offline"]["clones"] == clones
@@ -120,7 +121,7 @@ def test_several_recordings_and_bare_journals(recorded: Path, tmp_path: Path) ->
         (["nowhere"], "nowhere"),
         (["RUN", "--reward", "glod"], "--reward glod: no such file; allowed: sparse, gold"),
         (["RUN", "--updates", "0"], "updates: got 0"),
-        (["RUN", "--algorithm", "sac"], "invalid choice 'sac'"),
+        (["RUN", "--learner", "sac"], "--learner sac: learns while a robot practises; allowed: iql, cloning"),
         (["RUN", "--reward", "CONFIG"], "config.yaml"),
     ],
 )
@@ -136,8 +137,8 @@ def test_what_is_wrong_is_one_line(
 
 
 def test_online_iql_is_a_learner_like_others(tmp_path: Path) -> None:
-    summary = train(tiny(tmp_path, algorithm="iql", steps=60), quiet=True)
+    summary = train(tiny(tmp_path, learner=IqlConfig(), steps=60), quiet=True)
     assert summary["algorithm"] == "iql"
     assert summary["updates"] > 0
-    with pytest.raises(ConfigError, match=r"iql\.expectile"):
-        tiny(tmp_path, iql=type(tiny(tmp_path).iql)(expectile=2.0))
+    with pytest.raises(ConfigError, match=r"learner\.expectile"):
+        IqlConfig(expectile=2.0)

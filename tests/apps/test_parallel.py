@@ -30,6 +30,7 @@ from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.shared import files_of
 from robot_rlhf.journal.summary import describe
+from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
 from tests.conformance import sample_steps
@@ -310,7 +311,7 @@ def test_without_updates_nobody_waits() -> None:
         ({"arms": -1}, "arms: got -1"),
         ({"arms": 2, "mode": "synchronous"}, "arms: got 2, allowed 1 in mode synchronous; several want mode parallel"),
         ({"arms": 2, "mode": "asynchronous"}, "allowed 1 in mode asynchronous"),
-        ({"algorithm": "cloning"}, "mode parallel: cloning does not learn"),
+        ({"learner": CloningConfig()}, "mode parallel: cloning does not learn"),
     ],
 )
 def test_bad_settings_are_named(changes: dict[str, Any], said: str, tmp_path: Path) -> None:

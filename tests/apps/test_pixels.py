@@ -10,13 +10,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robot_rlhf.apps.build import build_features, build_trainer, build_world, picture_config
+from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.journal.reader import episodes
+from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.encoders import make_trunk
+from robot_rlhf.run.learning import build_features, build_trainer, picture_config
 from robot_rlhf.timing import FakeClock
 
 SMALL = [
@@ -52,7 +54,7 @@ def test_the_policy_sees_no_poses_of_things() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_small_run_learns_from_pictures(precision: str, tmp_path: Path) -> None:
-    assert main(["train", *SMALL, "--sac.precision", precision, "--out", str(tmp_path)]) == 0
+    assert main(["train", *SMALL, "--learner.precision", precision, "--out", str(tmp_path)]) == 0
     summary = summary_of(tmp_path)
     steps = summary["env_steps"]
     assert isinstance(steps, int)
@@ -95,7 +97,7 @@ def test_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 def test_replay_shifts_as_the_learner_asks() -> None:
     config = pixel_defaults_for("reach")
-    assert picture_config(config).shift == config.sac.shift_pixels
+    assert picture_config(config).shift == config.learner.shift_pixels
     assert picture_config(config).dtype == "uint8"
-    cloning = replace(config, algorithm="cloning", cloning=replace(config.cloning, shift_pixels=2))
+    cloning = replace(config, learner=CloningConfig(shift_pixels=2))
     assert picture_config(cloning).shift == 2

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args
 
 import pytest
 import torch
 
-from robot_rlhf.apps import build
-from robot_rlhf.apps.build import build_trainer, picture_config
 from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for
 from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.learner import sac
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.replay.mixing import ONLINE, PRIOR
 from robot_rlhf.replay.pictures import PictureConfig
+from robot_rlhf.run import learning
+from robot_rlhf.run.learning import build_trainer, picture_config
 from robot_rlhf.runtime.trainer import Trainer
 from tests.apps.test_rewarded import saved
 from tests.journal.sessions import make_episode, make_spec, tell
 
 Precision = Literal["float32", "bfloat16", "auto"]
-ALGORITHMS: tuple[Any, ...] = get_args(get_type_hints(TrainConfig)["algorithm"])
 SIZE = (32, 32)
 GPU = torch.device("cuda")
 
@@ -34,9 +35,8 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def pictures(config: TrainConfig) -> PictureConfig:
         return picture_config(config, GPU)
 
-    monkeypatch.setattr(build, "precision_on", lambda device, wanted: "bfloat16" if wanted == "auto" else wanted)
-    monkeypatch.setattr(build, "picture_config", pictures)
-    monkeypatch.setattr("robot_rlhf.apps.rewarded.picture_config", pictures)
+    monkeypatch.setattr(sac, "precision_on", lambda device, wanted: "bfloat16" if wanted == "auto" else wanted)
+    monkeypatch.setattr(learning, "picture_config", pictures)
 
 
 def robot() -> RobotSpec:
@@ -47,11 +47,12 @@ def settings(algorithm: Any, precision: Precision, **changes: Any) -> TrainConfi
     base = pixel_defaults_for("reach")
     return replace(
         base,
-        algorithm=algorithm,
+        learner=replace(base.learner, precision=precision)
+        if algorithm == "sac"
+        else LearnerConfig.of_kind(algorithm)(),
         cameras=("front",),
         features=replace(base.features, cameras=("front",), scene=False),
         network=replace(base.network, hidden=(16,)),
-        sac=replace(base.sac, precision=precision),
         replay=replace(base.replay, rows=200, n_step=1),
         trainer=replace(
             base.trainer,
@@ -77,7 +78,7 @@ def learned(config: TrainConfig) -> Trainer:
 
 
 @pytest.mark.parametrize("precision", get_args(Precision))
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", LearnerConfig.KINDS)
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_every_algorithm_learns_from_the_pictures_it_is_given(algorithm: Any, precision: Precision) -> None:
     trainer = learned(settings(algorithm, precision))

@@ -126,7 +126,7 @@ def test_what_a_run_was_started_with_is_kept(finished: RunFolder) -> None:
     assert {"time", "command", "versions", "commit", "resumed"} == set(row)
     assert row["versions"]["torch"]
     hyperparameters = [
-        path for path in finished.tensorboard.rglob("events*") if b"sac.learning_rate" in path.read_bytes()
+        path for path in finished.tensorboard.rglob("events*") if b"learner.learning_rate" in path.read_bytes()
     ]
     assert hyperparameters
 

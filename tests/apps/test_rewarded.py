@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robot_rlhf.apps.build import build_features, build_trainer, build_world
+from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for
 from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
 from robot_rlhf.apps.rewarded import reward_by_model
@@ -19,6 +19,7 @@ from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.policy.encoders import make_trunk
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.run.learning import build_features, build_trainer
 from robot_rlhf.timing import FakeClock
 
 

@@ -408,7 +408,7 @@ def test_a_runs_name_stays_in_its_folder(tmp_path: Path) -> None:
 def test_a_policy_is_learned_from_what_a_robot_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a task that nobody simulates here: learned offline, then driven and measured on the robot."""
     World(tmp_path, demonstrations=2, task="stack_bins").run()
-    options = ["--algorithm", "cloning", "--updates", "5", "--out", str(tmp_path), "--name", "cloned"]
+    options = ["--learner", "cloning", "--updates", "5", "--out", str(tmp_path), "--name", "cloned"]
     assert main(["offline", str(tmp_path / "ros"), *options]) == 0
     assert "stack_bins is not simulated here" in " ".join(capsys.readouterr().out.split())
     summary = json.loads((tmp_path / "cloned" / "summary.json").read_text())

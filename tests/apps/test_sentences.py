@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from robot_rlhf.apps import reward
-from robot_rlhf.apps.build import build_features, build_trainer, build_world
+from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.apps.reward_data import features_facts, inputs_of
@@ -30,6 +30,7 @@ from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import Calibration, LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
+from robot_rlhf.run.learning import build_features, build_trainer
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.tasks import Reach

@@ -15,6 +15,8 @@ from benchmarks.learning.settings import changed_settings, config_of, with_setti
 from benchmarks.learning.suites import SUITES, VARIANTS, chosen
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.learner.cloning import DaggerConfig
+from robot_rlhf.learner.sac import SacConfig
 
 ALL = sorted({case for suite in SUITES.values() for case in suite}, key=lambda case: case.name)
 
@@ -60,7 +62,7 @@ def test_filters_and_seeds() -> None:
 @given(
     st.sampled_from(ALL),
     st.integers(0, 1000),
-    st.lists(st.sampled_from(["sac.learning_rate=0.001", "steps=7"]), unique=True),
+    st.lists(st.sampled_from(["learner.learning_rate=0.001", "steps=7"]), unique=True),
 )
 def test_a_case_goes_through_json(case: Case, seed: int, settings: list[str]) -> None:
     other = Case(case.task, case.method, case.person, seed, "v" if settings else "", tuple(settings))
@@ -69,15 +71,20 @@ def test_a_case_goes_through_json(case: Case, seed: int, settings: list[str]) ->
 
 def test_settings_are_values_of_their_type_and_typos_are_errors() -> None:
     base = defaults_for("pick_cube")
-    changed = with_settings(base, ["sac.learning_rate=3e-5", "sac.return_bounds=none", "replay.imitate_rest=false"])
-    assert (changed.sac.learning_rate, changed.sac.return_bounds, changed.replay.imitate_rest) == (3e-5, None, False)
+    changed = with_settings(
+        base, ["learner.learning_rate=3e-5", "learner.return_bounds=none", "replay.imitate_rest=false"]
+    )
+    assert isinstance(changed.learner, SacConfig)
+    assert (changed.learner.learning_rate, changed.learner.return_bounds) == (3e-5, None)
+    assert changed.replay.imitate_rest is False
+    assert with_settings(base, ["learner=dagger", "learner.weighting=iwr"]).learner == DaggerConfig(weighting="iwr")
     assert with_settings(base, ["network.hidden=[8, 8]"]).network.hidden == (8, 8)
     assert with_settings(base, ["task_options.clearance=0.0005"]).task_options == {"clearance": 0.0005}
     assert with_settings(base, []) == base
-    for wrong in ("sac.lerning_rate=1", "sacc.learning_rate=1", "sac.learning_rate.x=1"):
+    for wrong in ("learner.lerning_rate=1", "lerner.learning_rate=1", "learner.learning_rate.x=1"):
         with pytest.raises(UnknownNameError, match="setting"):
             with_settings(base, [wrong])
-    for wrong in ("sac.learning_rate", "sac.learning_rate=fast", "steps=1.5"):
+    for wrong in ("learner.learning_rate", "learner.learning_rate=fast", "steps=1.5"):
         with pytest.raises(ConfigError):
             with_settings(base, [wrong])
 
@@ -85,10 +92,11 @@ def test_settings_are_values_of_their_type_and_typos_are_errors() -> None:
 def test_what_is_changed_is_told(tmp_path: Path) -> None:
     """The settings that differ from `robot-rlhf train`'s, and no others."""
     changed = changed_settings(config_of(Case("pick_cube", "sirius", "late", 100), tmp_path))
-    assert changed["cloning.weighting"] == "sirius"
+    assert changed["learner.kind"] == "dagger"
+    assert changed["learner.weighting"] == "sirius"
     assert changed["replay.pre_intervention"] == 15
     assert changed["operator"] == changed["demonstrator"] == "late"
-    assert not {"seed", "name", "out", "sac.learning_rate"} & set(changed)
+    assert not {"seed", "name", "out", "learner.learning_rate"} & set(changed)
 
 
 def test_bad_cases_are_refused() -> None:

@@ -145,11 +145,11 @@ def test_after_the_budget_nothing_begins(era: Era) -> None:
 
 
 def test_a_row_of_other_settings_is_not_taken_for_this_one(era: Era) -> None:
-    case = Case("pick_cube", "ours", "attentive", 100, "rate", ("sac.learning_rate=0.001",))
+    case = Case("pick_cube", "ours", "attentive", 100, "rate", ("learner.learning_rate=0.001",))
     era.write(case, worker.row_of(case))
     assert era.row(case) is not None
     with pytest.raises(ConfigError, match="settings"):
-        era.row(Case("pick_cube", "ours", "attentive", 100, "rate", ("sac.learning_rate=0.01",)))
+        era.row(Case("pick_cube", "ours", "attentive", 100, "rate", ("learner.learning_rate=0.01",)))
 
 
 def test_status_tells_what_is_done_running_failed_and_missing_and_how_long_it_takes(era: Era) -> None:

@@ -266,7 +266,7 @@ def test_practice_draws_less_of_the_spread_and_keeps_the_gripper() -> None:
 
 
 def test_settings_outside_their_range_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"sac\.imitators"):
+    with pytest.raises(ConfigError, match=r"learner\.imitators"):
         SacConfig(imitators=-1)
     with pytest.raises(ConfigError, match=r"exploration\.noise"):
         ExplorationConfig(noise=1.5)

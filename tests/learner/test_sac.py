@@ -247,7 +247,7 @@ def test_a_fixed_temperature_stays_and_may_be_nought() -> None:
         assert float(metrics["temperature"]) == pytest.approx(temperature)
         assert float(learner.log_temperature.detach().exp()) == pytest.approx(temperature)
         assert all(bool(torch.isfinite(value)) for value in metrics.values())
-    with pytest.raises(ConfigError, match=r"sac\.temperature"):
+    with pytest.raises(ConfigError, match=r"learner\.temperature"):
         SacConfig(temperature=0.0)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.build import build_trainer
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.datatypes import (
     Assignment,
@@ -22,11 +21,13 @@ from robot_rlhf.datatypes import (
     Segment,
 )
 from robot_rlhf.errors import CheckpointError
+from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.imitators import TAUGHT, led_as
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
+from robot_rlhf.run.learning import build_trainer
 from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, YOUNG, Lead
 from tests.conformance import sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
@@ -275,7 +276,8 @@ def test_who_leads_is_settled_when_an_episode_begins() -> None:
 
 def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> None:
     config = defaults_for("reach")
-    assert config.sac.imitators, "the usual settings"
+    assert isinstance(config.learner, SacConfig)
+    assert config.learner.imitators, "the usual settings"
     trainers = [build_trainer(config, SPEC, lambda _step, _metrics: None)[0] for _ in range(2)]
     first, second = trainers
     assert first.lead is not None
@@ -290,7 +292,7 @@ def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> 
 
 
 def test_other_learners_have_nobody_to_lead() -> None:
-    for config in (replace(defaults_for("reach"), sac=SacConfig()), replace(defaults_for("reach"), algorithm="dagger")):
+    for config in (replace(defaults_for("reach"), learner=learner) for learner in (SacConfig(), DaggerConfig())):
         assert build_trainer(config, SPEC, lambda _step, _metrics: None)[0].lead is None
 
 

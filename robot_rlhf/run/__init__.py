@@ -1,0 +1,1 @@
+"""The ring, put together from settings; it knows ports, and neither simulation nor hardware."""

@@ -1,0 +1,165 @@
+"""Learner, replay and what fills it, put together from a run's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Array, Observation, RobotSpec
+from robot_rlhf.learner.recipe import Bounds, LearnerConfig
+from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.learner.sac import SacLearner
+from robot_rlhf.policy.encoders import FrozenEncoder
+from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.policy.learned import shapes_of
+from robot_rlhf.policy.networks import NetworkConfig
+from robot_rlhf.ports import ValueLearner
+from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.replay.pictures import PictureConfig
+from robot_rlhf.replay.rest import StandsStill
+from robot_rlhf.runtime.lead import Lead
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.trainer import Trainer, TrainerConfig
+from robot_rlhf.runtime.value_check import ValueCheck
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """What is remembered."""
+
+    rows: int = 100_000
+    """Observations kept; the oldest go first."""
+    discount: float = 0.97
+    """Weight of the next step's value (gamma)."""
+    n_step: int = 1
+    """Rewards summed before the value is asked."""
+    pre_intervention: int = 0
+    """Policy steps before a takeover that are marked as having led to it (Sirius: 15); 0 marks none."""
+    imitate_rest: bool = True
+    """Imitate also the steps in which a person who drives stands still. From pictures that teaches to stand still: of
+    a clumsy person's 60 demonstrations cloning made 69 % with such steps, and 90 % without."""
+    pictures: Literal["device", "pinned"] = "device"
+    """Where pictures lie with device cuda: there, or in pinned memory of the host when they are too many."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "replay", rows=Range(2, COUNT.most), discount=SHARE)
+        check_ranges(self, "replay", n_step=Range(1, 1_000), pre_intervention=COUNT)
+
+
+class LearningConfig(Protocol):
+    """Of a run's settings those that say how it learns."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def learner(self) -> LearnerConfig: ...
+    @property
+    def network(self) -> NetworkConfig: ...
+    @property
+    def features(self) -> FeatureConfig: ...
+    @property
+    def replay(self) -> ReplayConfig: ...
+    @property
+    def trainer(self) -> TrainerConfig: ...
+    @property
+    def reward(self) -> SparseReward: ...
+    @property
+    def reward_model(self) -> RewardModelConfig: ...
+
+
+def build_features(config: LearningConfig, spec: RobotSpec) -> Features:
+    """What the networks see; with a frozen encoder its features instead of pictures.
+
+    Raises:
+        CheckpointError: the encoder's weights cannot be read.
+    """
+    network = config.network
+    frozen = None
+    if network.encoder_frozen and config.features.cameras and network.encoder_weights is not None:
+        frozen = FrozenEncoder(network.encoder, network.encoder_weights)
+    return Features(spec, config.features, frozen)
+
+
+def build_trainer(
+    config: LearningConfig,
+    spec: RobotSpec,
+    on_metrics: Callable[[int, Mapping[str, float]], None],
+) -> tuple[Trainer, ValueCheck | None]:
+    """The learner with its replay, and what compares its values with real returns (None without values)."""
+    features = build_features(config, spec)
+    shapes = shapes_of(spec, features)
+    buffer = ReplayBuffer(
+        config.replay.rows,
+        state_size=features.size,
+        action_size=shapes.action,
+        cameras=shapes.cameras,
+        n_step=config.replay.n_step,
+        discount=config.replay.discount,
+        pre_intervention=config.replay.pre_intervention,
+        pictures=picture_config(config),
+        device=config.device,
+        seed=config.seed,
+    )
+    feed = ReplayFeed(buffer, features, None if config.replay.imitate_rest else StandsStill(spec.action))
+    recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
+    recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
+    learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)
+    lead = None
+    if isinstance(learner, SacLearner) and learner.imitation is not None:
+        lead = Lead(learner, config.seed)
+    mix = recipe.mix(config.trainer.prior_share)
+    trainer = Trainer(learner, buffer, feed, config.trainer, mix=mix, on_metrics=on_metrics, lead=lead)
+    if not isinstance(learner, ValueLearner) or config.reward_model.is_used or config.reward.gold:
+        return trainer, None  # real returns are those of recorded rewards: they say nothing of values by another one
+    return trainer, ValueCheck(_q_values(learner, features, config.device), config.replay.discount)
+
+
+def _q_values(
+    learner: ValueLearner, features: Features, device: str
+) -> Callable[[list[Observation], Array], NDArray[np.float32]]:
+    def q_values(observations: list[Observation], actions: Array) -> NDArray[np.float32]:
+        rows = [features(o) for o in observations]
+        stacked = {name: torch.as_tensor(np.stack([r[name] for r in rows]), device=device) for name in rows[0]}
+        return learner.q_values(stacked, torch.as_tensor(actions, device=device)).cpu().numpy()
+
+    return q_values
+
+
+def possible_returns(config: LearningConfig, recorded: Bounds) -> Bounds | None:
+    """Bounds of the returns to learn from: those of the recorded reward, unless another reward makes others possible.
+
+    Args:
+        recorded: bounds of the recorded reward's returns.
+    """
+    model = config.reward_model
+    if not model.is_used:
+        return (0.0, 1.0) if config.reward.gold else recorded
+    if not model.bounded:
+        return None
+    if model.use == "replace" and model.gates.rules:  # what breaks a rule is worth less than nothing
+        return recorded
+    if model.use == "shape":  # values are those of the recorded reward minus the potential, in [0, 1] if it is bounded
+        return recorded[0] - model.scale, recorded[1]
+    return 0.0, 1.0
+
+
+def picture_config(config: LearningConfig, device: torch.device | None = None) -> PictureConfig:
+    """How replay gives pictures to the learner: shifted; on a GPU normalised too, which costs nothing more there.
+
+    Args:
+        device: where replay is; None: where the settings have it.
+    """
+    recipe = config.learner
+    device = torch.device(config.device) if device is None else device
+    if device.type == "cpu":
+        return PictureConfig(shift=recipe.shift_pixels)
+    return PictureConfig(recipe.picture_precision(device), recipe.shift_pixels, config.replay.pictures)
