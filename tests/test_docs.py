@@ -16,7 +16,7 @@ import pytest
 import tyro
 import yaml
 
-from docs.generators import links, options, reference
+from docs.generators import links, options, reference, tables
 from robot_rlhf import datatypes, episode, ports
 from robot_rlhf.apps import cli, command
 from robot_rlhf.apps.ros import MODULES as NODES
@@ -104,6 +104,13 @@ def _leaves(nav: Any) -> Iterator[str]:
     else:
         for entry in nav.values() if isinstance(nav, dict) else nav:
             yield from _leaves(entry)
+
+
+def test_every_table_that_a_page_asks_for_is_made() -> None:
+    for page in PAGES:
+        asked = tables.MARK.findall(text_of(page))
+        assert set(asked) <= set(tables.MADE), ids(page)
+    assert "| `near(tool, cube)` | yes or no | the tool is near the cube |" in tables.facts()
 
 
 def test_the_first_page_is_short() -> None:

@@ -14,7 +14,7 @@ from mkdocs.structure.pages import Page
 
 sys.path[:0] = [str(Path(__file__).parents[2] / folder) for folder in (".", "sim", "hardware")]
 
-from docs.generators import figures, links, options, reference  # noqa: E402  MkDocs runs this file by itself
+from docs.generators import figures, links, options, reference, tables  # noqa: E402  MkDocs runs this file by itself
 
 
 @functools.cache
@@ -52,5 +52,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn the links of the repository into those of the site."""
-    return links.for_the_site(markdown, page.file.src_uri)
+    """Put tables that are made where they belong, and turn the links of the repository into those of the site."""
+    return links.for_the_site(tables.with_tables(markdown), page.file.src_uri)
