@@ -99,6 +99,8 @@ class Source(enum.IntEnum):
     """Nobody's choice."""
     PROVEN = 5
     """The policy's, from where nobody helped it any more to the success of its episode."""
+    WATCHED = 6
+    """Observations alone: nobody knows the action, and nothing that needs one is learned from it."""
 
 
 class Button(enum.Enum):
@@ -593,7 +595,8 @@ class Batch:
     """Transitions on one device, as the learner takes them. B transitions."""
 
     observation: Mapping[str, Tensor]
-    """'state' (B, D) float32 and cameras by name (B, H, W, 3) uint8."""
+    """'state' (B, D) float32, cameras by name (B, H, W, 3) uint8, and where there is any, 'context' (B, C): what was
+    wanted, and 'past' (B, H, D): the states before, newest first, 0 before the episode began."""
     action: Tensor
     """Executed actions, in [-1, 1]. Shape (B, m)."""
     reward: Tensor
@@ -601,13 +604,16 @@ class Batch:
     discount: Tensor
     """gamma ** n * (1 - terminated): what the value of next_observation counts. Shape (B,)."""
     next_observation: Mapping[str, Tensor]
-    """The observation n steps later, or the last true one before the episode ended."""
+    """The observation n steps later, or the last true one before the episode ended; what was wanted is still wanted."""
     source: Tensor
     """A Source per transition, int64. Shape (B,)."""
     weight: Tensor
     """Weight in the loss. Shape (B,)."""
     index: Tensor
     """Number of the row since the replay buffer was made, int64; its slot is index % capacity. Shape (B,)."""
+    authority: Tensor | None = None
+    """A person's share of each entry of the action, 0 to 1; None where every action was decided as a whole, by whom
+    `source` says. Shape (B, m)."""
 
 
 def weights_checksum(arrays: Mapping[str, NDArray[Any]]) -> str:

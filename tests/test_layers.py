@@ -15,7 +15,7 @@ FOLDERS = ("robot_rlhf", "sim/robot_rlhf_sim", "hardware/robot_rlhf_hardware")
 PREFIX = "robot_rlhf_"
 """What the import names of the folders sim and hardware begin with: no user's own folder is called so."""
 
-NOUNS = frozenset({"datatypes", "episode", "errors", "facts", "parts", "ranges", "sight"})
+NOUNS = frozenset({"context", "datatypes", "episode", "errors", "facts", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "naming", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "people", "rewards", "replay", "journal"})
 BELOW_LOOP = GROUND | ROOMS | {"learner"}

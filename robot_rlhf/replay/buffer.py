@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robot_rlhf.datatypes import Array, Batch, Source
+from robot_rlhf.context import ContextSpec
+from robot_rlhf.datatypes import NO_CONTEXT, Array, Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ReplayError, ShapeError
 from robot_rlhf.replay.blocks import POLICY, Block, Blocks
 from robot_rlhf.replay.drawing import Draw, Drawing
@@ -21,12 +22,14 @@ from robot_rlhf.replay.gather import Gather, part
 from robot_rlhf.replay.hindsight import Hindsight
 from robot_rlhf.replay.ledger import Ledger
 from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_block, plan_memory
-from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_mix
+from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_acted, check_mix
 from robot_rlhf.replay.pictures import PictureConfig, check_place
 from robot_rlhf.replay.rows import Rows, Seen, as_vector
 from robot_rlhf.replay.static import StaticSampler
+from robot_rlhf.replay.windows import Windows, collect
 
 LOGGER = logging.getLogger(__name__)
+NO_NUMBERS = np.zeros(0, np.float32)
 NOTHING: Mapping[str, Seen] = MappingProxyType({})
 
 
@@ -62,6 +65,8 @@ class ReplayBuffer:
         seed: int = 0,
         pictures: PictureConfig = PictureConfig(),  # noqa: B008  it is frozen
         hindsight: Hindsight | None = None,
+        context: ContextSpec = ContextSpec(),  # noqa: B008  it is frozen
+        past: int = 0,
     ) -> None:
         """Allocate the ring.
 
@@ -77,9 +82,11 @@ class ReplayBuffer:
             seed: of the generator that draws.
             pictures: how sampled pictures look, and where the ring keeps them.
             hindsight: gives sampled transitions goals that their episode reached; None leaves them as they were.
+            context: vectors of what is wanted that rows keep; the n steps of a transition count whatever was wanted.
+            past: states before its own that each observation gets, as 'past' (B, past, D).
 
         Raises:
-            ConfigError: a setting is outside its range, or hindsight with n_step above 1.
+            ConfigError: a setting is outside its range, or hindsight with n_step above 1, or with past states.
             ReplayError: the device or the host has not enough free memory.
         """
         cameras = dict(cameras or {})
@@ -90,17 +97,22 @@ class ReplayBuffer:
             )
         if hindsight is not None and n_step != 1:
             raise ConfigError(f"replay: n_step {n_step} with hindsight, allowed: 1")
+        if past < 0 or (hindsight is not None and past):
+            raise ConfigError(f"replay: {past} past states, allowed: 0 or more, with hindsight 0")
         self.capacity_rows = capacity_rows
         self.discount = discount
         self.n_step = n_step
         self.pre_intervention = pre_intervention
         check_place(pictures, torch.device(device))
-        plan = plan_memory(capacity_rows, state_size, action_size, cameras, pictures, device)
+        plan = plan_memory(
+            capacity_rows, state_size, action_size, cameras, pictures, device, context_size=context.size, past=past
+        )
         check_fits(plan, "take fewer capacity_rows, or fewer or smaller cameras")
         LOGGER.info("%s", plan)
         self.memory: dict[str, MemoryPlan] = {POLICY: plan}
         """What each block takes; the policy's with the transitions and all bookkeeping."""
-        self._rows = Rows(capacity_rows, state_size, action_size, cameras, pictures, device)
+        self._rows = Rows(capacity_rows, state_size, action_size, cameras, pictures, device, context.size, past)
+        self.context = context
         self.device = self._rows.device
         self.pictures = pictures
         self.lock = threading.RLock()
@@ -109,7 +121,8 @@ class ReplayBuffer:
         self._demonstration = False
         self._episode = -1
         self._step = 0
-        self._ledger = Ledger(capacity_rows, self.device)
+        more = {"context_version": np.int64} if context.size else None
+        self._ledger = Ledger(capacity_rows, self.device, more)
         self._checked: list[Mix] = []
         self._gather = Gather(self._rows, discount, n_step)
         self._gather_one_step = Gather(self._rows, discount, 1)
@@ -180,8 +193,8 @@ class ReplayBuffer:
         return plan.total.host
 
     def __len__(self) -> int:
-        """Transitions that can be sampled."""
-        return int(self._ledger.counts.sum())
+        """Transitions that can be sampled, with their actions."""
+        return int(self._ledger.counts.sum() - self._ledger.counts[Source.WATCHED])
 
     @property
     def written(self) -> int:
@@ -206,7 +219,8 @@ class ReplayBuffer:
             demonstration: its steps count as DEMO, whoever drives; OTHER ones, which nobody chose, stay OTHER.
             beside: what other blocks see, by name; those left out are shown the row later, or never.
         """
-        state, states = self._rows.check_observation(observation), self._blocks.check(beside)
+        state = self._rows.check_observation(observation)
+        states = self._blocks.check(beside) if beside else {}
         with self.lock:
             self.end()
             self.recording = True
@@ -217,7 +231,7 @@ class ReplayBuffer:
 
     def add(
         self,
-        action: NDArray[Any] | Tensor,
+        action: NDArray[Any] | Tensor | None,
         reward: float,
         terminated: bool,
         truncated: bool,
@@ -225,6 +239,8 @@ class ReplayBuffer:
         next_observation: Seen,
         *,
         beside: Mapping[str, Seen] = NOTHING,
+        context: Mapping[str, Array] = NO_CONTEXT,
+        authority: Array | None = None,
         policy_version: int = -1,
         weight: float = 1.0,
         reward_version: int = 0,
@@ -234,28 +250,41 @@ class ReplayBuffer:
         A terminated or truncated step closes the episode.
 
         Args:
+            action: None where nobody knows it; the step is then WATCHED, whatever its source.
             beside: as begin().
+            context: what was wanted, by name, with the vectors of the buffer's context.
+            authority: a person's share of each entry, in [0, 1]; None: all or nothing, by source. Shape (m,).
 
         Returns:
             The row's number.
 
         Raises:
             ReplayError: no episode is open.
+            InvalidValueError: a context that lacks a vector, or has one of another length; numbers out of range.
         """
         if not self.recording:
             raise ReplayError("replay: add() outside an episode; begin() comes first")
-        state, states = self._rows.check_observation(next_observation), self._blocks.check(beside)
-        values = as_vector("action", action, self._rows.action_size)
+        state = self._rows.check_observation(next_observation)
+        states = self._blocks.check(beside) if beside else {}
+        size = self._rows.action_size
+        values = np.zeros(size, np.float32) if action is None else as_vector("action", action, size)
+        if action is None:
+            source = Source.WATCHED
+        wanted = self.context.joined(context) if self.context.sizes else NO_NUMBERS
+        if authority is not None:
+            authority = as_vector("authority", authority, size)
+            if action is None or authority.min(initial=0.0) < 0.0 or authority.max(initial=0.0) > 1.0:
+                raise InvalidValueError("replay authority", authority.tolist(), "shares in [0, 1] of an action")
         if not (np.isfinite(reward) and np.isfinite(weight)):
             raise InvalidValueError("replay reward, weight", (reward, weight), "finite numbers")
         with self.lock:
-            if self._demonstration and source is not Source.OTHER:
+            if self._demonstration and source not in (Source.OTHER, Source.WATCHED):
                 source = Source.DEMO
             if source is Source.HUMAN and self.pre_intervention:
                 self._rename_newest(Source.PRE_INTERVENTION, self.pre_intervention)
             number = self.written - 1
             slot = number % self.capacity_rows
-            self._rows.write_transition(slot, values, reward, terminated, weight, source)
+            self._rows.write_transition(slot, values, reward, terminated, weight, source, wanted, authority)
             columns = self._ledger.columns
             columns["policy_version"][slot] = policy_version
             columns["reward_version"][slot] = reward_version
@@ -270,7 +299,8 @@ class ReplayBuffer:
 
     def _write(self, state: Array, observation: Seen, states: Mapping[str, Array], beside: Mapping[str, Seen]) -> None:
         """Append the row of an observation that no transition leaves yet."""
-        self._rows.write_observation(self._ledger.append(self._episode, self._step), state, observation)
+        slot = self._ledger.append(self._episode, self._step)
+        self._rows.write_observation(slot, state, observation, self._episode, self._step)
         self._blocks.begin_row(self.written - 1, states, beside)
 
     def end(self) -> None:
@@ -360,7 +390,9 @@ class ReplayBuffer:
 
         Raises:
             ReplayError: no row of the group has such a label.
+            ConfigError: the group has WATCHED steps.
         """
+        check_acted(group)
         with self.lock:
             index, labels = self._drawing.labelled(batch_size, fractions, group)
             return self._gather(index, self._generator), labels
@@ -382,26 +414,29 @@ class ReplayBuffer:
             check_mix(mix)
             self._checked = [*self._checked[-7:], mix]
 
-    def gather(self, index: Tensor, *, one_step: bool = False, block: str = POLICY) -> Batch:
+    def gather(self, index: Tensor, *, one_step: bool = False, block: str = POLICY, actions: bool = True) -> Batch:
         """The transitions with these row numbers, for example to score them anew; pictures are uint8, as seen.
 
         Args:
             index: row numbers, as in Batch.index. Shape (N,).
             one_step: rewards and next observations of one step, whatever n_step is.
             block: whose eyes see the observations; other than the policy's see one step.
+            actions: False for what does not look at them: rows may then be WATCHED, whose actions are 0.
 
         Raises:
-            ReplayError: a row was overwritten, discarded, has no transition, or was not shown to the block.
+            ReplayError: a row was overwritten, discarded, has no transition, no action, or was not shown to the block.
             UnknownNameError: no such block.
         """
         with self.lock:
             other = self._blocks.of(block)
-            held = self.can_be_drawn(index)
-            if not held.all():
-                raise ReplayError(
-                    f"replay: rows {index.cpu().numpy()[~held][:5].tolist()} hold no transition (any more); "
-                    f"held are transitions among rows {self.oldest} to {self.written - 1}"
-                )
+            self._check_held(index)
+            if actions:
+                watched = self._ledger.of_source(index.cpu().numpy(), Source.WATCHED)
+                if watched.any():
+                    raise ReplayError(
+                        f"replay: nobody knows the actions of rows {index.cpu().numpy()[watched][:5].tolist()}; "
+                        "allowed: gather(actions=False) and windows()"
+                    )
             if other is None:
                 return (self._gather_one_step if one_step else self._gather)(index.to(self.device))
             shown = self._blocks.shown(block, index.cpu().numpy())
@@ -410,10 +445,35 @@ class ReplayBuffer:
                 raise ReplayError(f"replay: rows {missing} were not shown to block {block!r}; see fill()")
             return self._gather_one_step(index.to(self.device), block=other)
 
+    def windows(self, index: Tensor, length: int, *, block: str = POLICY) -> Windows:
+        """The steps that follow these rows, up to `length` of them, and none of another episode or discarded.
+
+        Args:
+            index: numbers of the first steps' rows; with or without a known action. Shape (N,).
+            length: L, steps per window at most.
+            block: whose eyes see the observations; a window ends where it was shown none.
+
+        Raises:
+            ReplayError: a row was overwritten, discarded, or has no transition.
+            ConfigError: a length below 1.
+            UnknownNameError: no such block.
+        """
+        with self.lock:
+            self._check_held(index)
+            return collect(self._rows, self._ledger, self._blocks.of(block), index.cpu(), length)
+
     def can_be_drawn(self, index: Tensor) -> NDArray[np.bool_]:
         """Which of these row numbers are transitions that are held now. Shape (N,)."""
         with self.lock:
             return self._ledger.can_be_drawn(index.cpu().numpy())
+
+    def _check_held(self, index: Tensor) -> None:
+        held = self.can_be_drawn(index)
+        if not held.all():
+            raise ReplayError(
+                f"replay: rows {index.cpu().numpy()[~held][:5].tolist()} hold no transition (any more); "
+                f"held are transitions among rows {self.oldest} to {self.written - 1}"
+            )
 
     def columns(self, index: Tensor) -> dict[str, NDArray[Any]]:
         """Of rows that are held, on the host: episode counter, step, versions, label, recorded reward, ends."""
@@ -450,6 +510,32 @@ class ReplayBuffer:
             slots = self._update(index, values, self._rows.reward)
             if version is not None:
                 self._ledger.columns["reward_version"][slots] = version
+        return len(slots)
+
+    def relabel_context(self, index: Tensor, values: Mapping[str, Tensor], *, version: int | None = None) -> int:
+        """Say that something else was wanted in rows; as update_rewards, of whose versions these are independent.
+
+        Args:
+            index: row numbers. Shape (N,).
+            values: some or all of the context's vectors by name. Shapes (N, d).
+            version: of these; None leaves the rows' versions ('context_version' of columns()) as they are.
+
+        Raises:
+            InvalidValueError: a vector that the buffer's context does not have, of another length, or not finite.
+        """
+        spans = self.context.spans
+        for name, value in values.items():
+            if name not in spans or tuple(value.shape) != (len(index), self.context.sizes[name]):
+                allowed = ", ".join(f"{n!r} {(len(index), d)}" for n, d in self.context.sizes.items()) or "none"
+                raise InvalidValueError("replay context", f"{name!r} {tuple(value.shape)}", allowed)
+        with self.lock:
+            slots = np.zeros(0, np.int64)
+            for name, value in values.items():
+                first = self._rows.context.start + spans[name].start
+                for k in range(value.shape[1]):
+                    slots = self._update(index, value[:, k], first + k)
+            if version is not None and values:
+                self._ledger.columns["context_version"][slots] = version
         return len(slots)
 
     def update_weights(self, index: Tensor, values: Tensor) -> int:

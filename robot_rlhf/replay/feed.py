@@ -93,24 +93,26 @@ class ReplayFeed:
             raise ReplayError(f"replay: step {step.index} came outside an episode; on_episode_start comes first")
         if self._meta.kind is EpisodeKind.EVALUATION or whole_episode(self._meta.id) in self._deleted:
             return
-        if step.executed is None:  # nothing can be learned from it here; the next one begins anew
-            return
         # After a jump, for example a rewind, a row must not be paired with what came from elsewhere.
         if not (self.buffer.recording and self._continues(step.observation)):
             self._begin(self._meta, step.observation)
         self.buffer.add(
-            step.executed.values,
+            None if step.executed is None else step.executed.values,
             step.reward,
             step.terminated,
             step.truncated,
             self._source(step),
             self._encode(step.next_observation),
             beside=self._seen_by_others(step.next_observation),
+            context=step.context,
+            authority=step.authority,
             policy_version=step.policy_version,
         )
         self._newest = step.next_observation
 
     def _source(self, step: Step) -> Source:
+        if step.executed is None:
+            return Source.WATCHED
         if step.driver is Driver.HUMAN and self._is_rest is not None and self._is_rest(step):
             return Source.OTHER
         return SOURCE_OF_DRIVER[step.driver]

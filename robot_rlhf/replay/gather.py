@@ -30,24 +30,34 @@ class Gather:
         """
         rows, size = self._rows, len(index)
         several = self._look_ahead(index) if self._n_step > 1 else None
-        slots = torch.cat((index, index + (1 if several is None else several[2]))).remainder_(len(rows.floats))  # (2N,)
+        numbers = torch.cat((index, index + (1 if several is None else several[2])))  # (2N,)
+        slots = numbers.remainder(len(rows.floats)) if rows.past else numbers.remainder_(len(rows.floats))
         floats = rows.floats.index_select(0, slots)
         observation = rows.observation(floats, slots, generator) if block is None else block.observation(slots)
+        if rows.past and block is None:
+            observation["past"] = rows.states_before(floats, numbers)
         here = floats[:size]
         if several is None:
             summed, discount = here[:, rows.reward], here[:, rows.goes_on] * self._discount
         else:
             summed, discount, _ = several
+        wanted = {"context": here[:, rows.context]} if rows.context.stop > rows.context.start else {}
         return Batch(
-            observation={name: value[:size] for name, value in observation.items()},
+            observation={name: value[:size] for name, value in observation.items()} | wanted,
             action=here[:, rows.state_size : rows.reward],
             reward=summed,
             discount=discount,
-            next_observation={name: value[size:] for name, value in observation.items()},
+            next_observation={name: value[size:] for name, value in observation.items()} | wanted,
             source=here[:, rows.source].long(),
             weight=here[:, rows.weight],
             index=index,
+            authority=None if rows.authority is None else rows.authority.index_select(0, slots[:size]),
         )
+
+    @property
+    def has_shares(self) -> bool:
+        """Batches say whose share of each entry of the action was whose: there was a step that people shared."""
+        return self._rows.authority is not None
 
     def _look_ahead(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """n-step reward, discount, and steps really taken: up to n, to the episode's end, or to the newest row.
@@ -77,4 +87,5 @@ def part(batch: Batch, start: int, length: int) -> Batch:
         source=batch.source[span],
         weight=batch.weight[span],
         index=batch.index[span],
+        authority=None if batch.authority is None else batch.authority[span],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,14 @@ MEMBER_BYTES = 8
 class Ledger:
     """Columns by slot, counts by source, and the members of each group that was asked for."""
 
-    def __init__(self, capacity: int, device: torch.device) -> None:
+    def __init__(self, capacity: int, device: torch.device, more: Mapping[str, type[np.generic]] | None = None) -> None:
+        """Args: more: further columns, 0 in a new row."""
+        self._kinds = COLUMNS | {name: (kind, 0) for name, kind in (more or {}).items()}
         self.capacity = capacity
         self.written = 0
         """Rows ever written: the number of the next row."""
         self.columns: dict[str, NDArray[Any]] = {
-            name: np.full(capacity, start, kind) for name, (kind, start) in COLUMNS.items()
+            name: np.full(capacity, start, kind) for name, (kind, start) in self._kinds.items()
         }
         self.counts = np.zeros(len(Source), np.int64)
         """Transitions that can be drawn, per source."""
@@ -62,7 +65,7 @@ class Ledger:
             self.unlist(number - self.capacity)
             for members in self._members.values():
                 members.drop_before(number - self.capacity + 1)
-        for name, (_, start) in COLUMNS.items():
+        for name, (_, start) in self._kinds.items():
             self.columns[name][slot] = start
         self.columns["episode"][slot] = episode
         self.columns["step"][slot] = step
@@ -142,6 +145,10 @@ class Ledger:
         """Which of the numbers are rows that are held and that a transition leaves."""
         held = (numbers >= self.oldest) & (numbers < self.written)
         return held & (self._source[numbers % self.capacity] != NOT_SAMPLED)
+
+    def of_source(self, numbers: NDArray[np.int64], source: Source) -> NDArray[np.bool_]:
+        """Which of the rows, which are held, can be drawn from this source. Shape (N,)."""
+        return self._source[numbers % self.capacity] == source
 
     def label(self, numbers: NDArray[np.int64], labels: NDArray[Any]) -> int:
         """Set the labels of rows that are still held. Returns how many those are.

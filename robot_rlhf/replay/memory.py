@@ -69,14 +69,16 @@ def plan_memory(
     pictures: PictureConfig,
     device: str,
     batch_size: int = 256,
+    context_size: int = 0,
+    past: int = 0,
 ) -> MemoryPlan:
     """What a ring of these rows takes, as ReplayBuffer.plan says."""
     members = 2 * MEMBER_BYTES * rows
     on_host = torch.device(device).type == "cpu"
     return _plan(
         rows,
-        rows * FLOAT_BYTES * float_width(state_size, action_size),
-        Bytes(0 if on_host else members, rows * HOST_ROW_BYTES + members),
+        rows * FLOAT_BYTES * float_width(state_size, action_size, context_size, past),
+        Bytes(0 if on_host else members, rows * (HOST_ROW_BYTES + (8 if context_size else 0)) + members),
         cameras,
         pictures,
         device,

@@ -19,6 +19,9 @@ UNAIDED: Group = frozenset({Source.POLICY, Source.PROVEN, Source.PRE_INTERVENTIO
 ONLINE: Group = UNAIDED | {Source.HUMAN, Source.OTHER}
 """All that was collected while practising. Corrections are in both groups, as in HIL-SERL."""
 EVERYTHING: Group = PRIOR | ONLINE
+"""All transitions with an action."""
+WATCHED: Group = frozenset({Source.WATCHED})
+"""Observations alone, for what needs no action; no batch to learn actions or values from holds them."""
 
 Mix = Mapping[Group, float]
 """Group to fraction of the batch; the fractions sum to 1."""
@@ -37,6 +40,16 @@ def check_mix(mix: Mix) -> None:
         raise ConfigError(f"replay mix {describe(mix)}: fractions must be in [0, 1] and sum to 1")
     if not all(mix):
         raise ConfigError(f"replay mix {describe(mix)}: a group holds at least one Source")
+    for group in mix:
+        check_acted(group)
+
+
+def check_acted(group: Group) -> None:
+    """Raises ConfigError where a batch would hold steps whose action nobody knows."""
+    if not group.isdisjoint(WATCHED):
+        raise ConfigError(
+            "replay: WATCHED steps have no action to learn from; allowed: gather(actions=False) and windows()"
+        )
 
 
 def shares(batch_size: int, fractions: Sequence[float], sizes: Sequence[int]) -> list[int]:

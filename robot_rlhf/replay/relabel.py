@@ -13,7 +13,7 @@ from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.replay.mixing import EVERYTHING, Group
+from robot_rlhf.replay.mixing import EVERYTHING, WATCHED, Group
 
 Score = Callable[[Batch], Tensor]
 """One-step transitions, with pictures and rewards as they were recorded, to one reward each (B,)."""
@@ -44,7 +44,7 @@ class Relabelling:
                 since, and their pictures are uint8, as they were seen.
             version: of the rewards to come.
             chunk: transitions that are scored at once, and lie in memory together.
-            group: rows that get a new reward.
+            group: rows that get a new reward; with WATCHED ones the batches' actions mean nothing.
             block: whose eyes see what is scored.
         """
         if chunk < 1:
@@ -76,7 +76,9 @@ class Relabelling:
             if not len(index):
                 return False
             recorded = torch.as_tensor(buffer.columns(index)["recorded_reward"]).to(buffer.device)
-            batch = replace(buffer.gather(index, one_step=True, block=self._block), reward=recorded)
+            acted = self._group.isdisjoint(WATCHED)
+            batch = buffer.gather(index, one_step=True, block=self._block, actions=acted)
+            batch = replace(batch, reward=recorded)
         values = self._score(batch).detach()
         if values.shape != index.shape:
             raise ShapeError("replay relabelling score", tuple(values.shape), (len(index),))

@@ -47,8 +47,9 @@ class StaticSampler:
 
     @property
     def signature(self) -> tuple[int, ...]:
-        """Transitions that each group gives to a batch, as of the last sync(); a captured draw() holds for one."""
-        return self._counts
+        """Transitions that each group gives to a batch, as of the last sync(), and a 1 behind them once batches have an
+        authority; a captured draw() holds for one."""
+        return (*self._counts, 1) if self._gather.has_shares else self._counts
 
     def sync(self) -> None:
         """Tell the device what the groups hold now.

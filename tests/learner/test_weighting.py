@@ -45,7 +45,7 @@ def by_class(counts: dict[Source, int], weighting: Weighting) -> dict[Source, fl
     """What is proven is the policy's, and weighs as its other steps do."""
     together = counts | {Source.POLICY: counts[Source.POLICY] + counts[Source.PROVEN], Source.PROVEN: 0}
     per_step = TWINS[weighting](together)
-    return per_step | {Source.PROVEN: per_step[Source.POLICY]}
+    return per_step | {Source.PROVEN: per_step[Source.POLICY], Source.WATCHED: 0.0}
 
 
 TWINS = {"sirius": sirius_per_step, "iwr": iwr_per_step, "person": person_per_step}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from robot_rlhf.context import ContextSpec
 from robot_rlhf.datatypes import (
     Action,
     Driver,
@@ -95,6 +98,24 @@ def play(
 
 
 P, H, R = Driver.POLICY, Driver.HUMAN, Driver.REFLEX
+
+
+def test_context_shares_and_unknown_actions_of_steps_reach_the_rows() -> None:
+    to, buffer, _ = feed(context=ContextSpec({"goal": 2}))
+    seen = [see(float(t)) for t in range(4)]
+    to.on_episode_start(meta(EpisodeKind.DEMONSTRATION), seen[0])
+    goals = [{"goal": np.full(2, t, np.float32)} for t in range(3)]
+    to.on_step(step(0, seen[0], seen[1], H, context=goals[0], authority=np.array([0.5], np.float32)))
+    to.on_step(replace(step(1, seen[1], seen[2], H, context=goals[1]), executed=None))
+    to.on_step(step(2, seen[2], seen[3], H, context=goals[2], truncated=True))
+    to.on_episode_end(EpisodeEnd("e0", Outcome.SUCCESS, 3))
+    batch = buffer.gather(buffer.indices())
+    assert batch.observation["context"].tolist() == [[0.0, 0.0], [2.0, 2.0]]
+    assert batch.authority is not None
+    assert batch.authority.tolist() == [[0.5], [1.0]]
+    found = buffer.windows(torch.tensor([0]), 3)
+    assert found.source.tolist() == [[Source.DEMO, Source.WATCHED, Source.DEMO]]
+    assert found.acted.tolist() == [[True, False, True]]
 
 
 def test_drivers_become_sources_and_each_observation_is_encoded_once() -> None:
