@@ -305,6 +305,12 @@ class Observation:
         _set(same, "recent", frozen_array("recent", executed[:RECENT], (None, None)))
         return same
 
+    def later(self, seconds: float) -> Observation:
+        """The same, sensed so many seconds later."""
+        same = copy.copy(self)
+        _set(same, "stamp", self.stamp + seconds)
+        return same
+
 
 _OBSERVATION_VECTORS: tuple[tuple[str, int | None], ...] = (
     ("joint_position", None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,25 @@ HOME: tuple[float, ...] = (0.4, 0.0, 0.3, *rotation.POINTING_DOWN)
 """Where the tool begins: x, y, z, qw, qx, qy, qz."""
 
 DEFAULT_ACTION = ActionLayout(("x", "y", "z", "rz", "gripper"), np.array([0.02, 0.02, 0.02, 0.1, 1.0]))
+
+
+@dataclass(frozen=True, eq=False)
+class FakeState:
+    """One moment of a FakeRobot."""
+
+    time: float
+    """Clock time, seconds."""
+    position: NDArray[np.float64]
+    """m. Shape (3,)."""
+    orientation: Quaternion
+    opening: float
+    velocity: NDArray[np.float64]
+    """m/s, then rad/s. Shape (6,)."""
+    target: NDArray[np.float64]
+    active: Command | None
+    waiting: tuple[tuple[float, Command], ...]
+    """Commands on their way, with the clock time of their arrival."""
+    past: tuple[Observation, ...]
 
 
 class FakeRobot:
@@ -115,6 +135,37 @@ class FakeRobot:
             self._active = None
             self._waiting.clear()
             self._velocity = np.zeros(6)
+
+    def snapshot(self) -> FakeState:
+        """This moment, with what is under way; troubles are no part of it, and stay as they are."""
+        with self._lock:
+            self._advance()
+            return FakeState(
+                self._time,
+                self._position,
+                self._orientation,
+                self._opening,
+                self._velocity,
+                self._target,
+                self._active,
+                tuple(self._waiting),
+                tuple(self._past),
+            )
+
+    def restore(self, state: FakeState) -> None:
+        """Go on from a snapshot; stamps and deadlines move with the clock."""
+        with self._lock:
+            self._time = self._clock.now()
+            later = self._time - state.time
+
+            def moved(command: Command) -> Command:
+                return replace(command, valid_until=command.valid_until + later)
+
+            self._position, self._orientation, self._opening = state.position, state.orientation, state.opening
+            self._velocity, self._target = state.velocity, state.target
+            self._active = None if state.active is None else moved(state.active)
+            self._waiting = deque((arrival + later, moved(command)) for arrival, command in state.waiting)
+            self._past = deque((seen.later(later) for seen in state.past), maxlen=self._past.maxlen)
 
     def delay(self, seconds: float) -> None:
         """From now on observations are that old, and commands act that late (or never, past their deadline)."""

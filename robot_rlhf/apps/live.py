@@ -183,7 +183,7 @@ class LiveConsole:
         station = replace(
             self.beside(station.teleop, station) if station.teleop else replace(station, teleop=self.hands),
             attended=True,
-            world=self._arm if self._settings.rewind == "restore" else None,
+            world=station.guard if self._arm is not None and self._settings.rewind == "restore" else None,
             subscribers=(*station.subscribers, self.link),
         )
         self._real = real

@@ -61,7 +61,8 @@ class Station:
     success_watch: SuccessWatch | None = None
     """Says that the task has succeeded, where the reward's judge is a model."""
     world: Restorable | None = None
-    """Puts a simulation back for a rewind; None rewinds by motion along the recorded path."""
+    """Puts a simulation back for a rewind: the guard of a robot that can be; None rewinds by motion along the recorded
+    path."""
 
     inputs: Inputs = field(default_factory=Inputs, init=False)
     recent: RecentSteps = field(default_factory=RecentSteps, init=False)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 
 from robot_rlhf.datatypes import Action, Command, GuardEvent, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError, ShapeError, StaleError
-from robot_rlhf.ports import Robot
+from robot_rlhf.ports import Restorable, Robot
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.checks import Finding, ObservationChecks
 from robot_rlhf.safety.limits import RULES, Limits
@@ -46,6 +46,26 @@ class Guarded:
         if self.sent is None:
             raise RobotError("nothing was sent: the robot stands still since it was stopped")
         return self.sent
+
+
+@dataclass(frozen=True, eq=False)
+class GuardState:
+    """One moment of a guarded robot whose world can be put back."""
+
+    robot: object
+    """The robot's own snapshot."""
+    mover: object
+    moving: bool
+    """A motion had begun, which goes on from its last command."""
+    seen: Observation | None
+    time: float
+    """Clock time, seconds; what follows is relative to it when it is put back."""
+    still_since: float
+    expires: float
+    bound: Mapping[str, int]
+    """Rule to commands since it last bound."""
+    faults: tuple[Finding, ...]
+    """The latched ones: rule and detail."""
 
 
 class GuardedRobot:
@@ -293,6 +313,58 @@ class GuardedRobot:
         """
         self.stop()
         self._forget()
+
+    def snapshot(self) -> GuardState:
+        """This moment of robot and guard, for `restore`; raises ConfigError as that does."""
+        world = self._world()
+        now = self._clock.now()
+        with self._lock:
+            faults = tuple((fault.rule, fault.detail) for fault in self._faults)
+        return GuardState(
+            robot=world.snapshot(),
+            mover=self._mover.state(),
+            moving=self._begun == self._stops,
+            seen=None if self._seen is None else replace(self._seen, images={}),  # kept by the thousand: without them
+            time=now,
+            still_since=self._still_since,
+            expires=self._expires,
+            bound={rule: self._commands - last for rule, last in self._bound.items()},
+            faults=faults,
+        )
+
+    def restore(self, state: GuardState) -> None:
+        """Go on from a snapshot exactly as it went on then, or would have: with the same motion, limits and events.
+
+        Times move with the clock, which never goes back. Faults are never undone: those latched now stay latched, those
+        of the snapshot are latched again, and under either the robot is stopped. So it is by a stop that comes
+        meanwhile.
+
+        Raises:
+            ConfigError: the world of this robot cannot be put back.
+        """
+        world = self._world()
+        with self._sending:
+            stops = self._stops
+            world.restore(state.robot)
+        later = self._clock.now() - state.time
+        self._mover.load(state.mover)
+        self._seen = None if state.seen is None else state.seen.later(later)
+        self._commands += 1  # what was put back is a motion like any other: see `begin`
+        self._bound = {rule: self._commands - ago for rule, ago in state.bound.items()}
+        self._expires = state.expires + later
+        self._begun = stops if state.moving else None
+        with self._lock:
+            undisturbed = self._stops == stops and not self._faults
+            if undisturbed:
+                self._still_since = state.still_since + later
+        if not undisturbed:
+            self.anchor()  # what was put back may be on its way: the robot that was held or stopped is so again
+        self._latch(state.faults)
+
+    def _world(self) -> Restorable:
+        if not isinstance(self._robot, Restorable):
+            raise ConfigError(f"{type(self._robot).__name__}: the world of this robot cannot be put back")
+        return self._robot
 
     def _forget(self) -> None:
         self._seen = None

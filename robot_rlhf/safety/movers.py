@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from robot_rlhf.datatypes import Observation, RobotSpec
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
@@ -44,6 +44,14 @@ class Mover(Protocol):
 
     def executed(self) -> list[float]:
         """The action that the last change of the target amounts to, clipped to [-1, 1]."""
+        ...
+
+    def state(self) -> object:
+        """What it holds at this moment, for `load`."""
+        ...
+
+    def load(self, state: Any) -> None:
+        """Go on from a moment."""
         ...
 
 
@@ -153,6 +161,13 @@ class ToolMover:
             values[self._gripper] = 1.0 if self.opening >= 0.5 else -1.0
         return values
 
+    def state(self) -> object:
+        return self._tool.state(), self._before, self.opening
+
+    def load(self, state: Any) -> None:
+        tool, self._before, self.opening = state
+        self._tool.load(tool)
+
     def _remember(self) -> None:
         self._before = (self._tool.position, self._tool.orientation)
 
@@ -215,6 +230,12 @@ class DirectMover:
         if self._gripper >= 0:
             values[self._gripper] = 1.0 if values[self._gripper] >= 0.0 else -1.0
         return values
+
+    def state(self) -> object:
+        return tuple(self._target)
+
+    def load(self, state: Any) -> None:
+        self._target = list(state)
 
 
 def mover_for(spec: RobotSpec, limits: ToolLimits | DirectLimits) -> Mover:

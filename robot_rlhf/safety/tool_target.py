@@ -71,6 +71,14 @@ class ToolTarget:
         self.turning = scaled(rotation.difference(orientation, before), 1.0 / self._period)
         self.position, self.orientation = position, orientation
 
+    def state(self) -> tuple[Vector, Quaternion, Vector, Vector]:
+        """What it holds at this moment, for `load`."""
+        return self.position, self.orientation, self.velocity, self.turning
+
+    def load(self, state: tuple[Vector, Quaternion, Vector, Vector]) -> None:
+        """Go on from a moment."""
+        self.position, self.orientation, self.velocity, self.turning = state
+
     @property
     def at_rest(self) -> bool:
         return self.velocity == ZERO == self.turning

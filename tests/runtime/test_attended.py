@@ -226,9 +226,8 @@ def test_going_back_by_state_puts_the_world_back() -> None:
     rig, _ = rig_of(*[OFF] * 30, back_to(10), back_to(10), PRESS[Button.RESUME])
     arm = task.arm
     rig.task.time_limit = 40
-    station = replace(rig.station, clock=clock, task=_Still(task), world=arm, policy=Script([wish(0, 1, 0, 0, 1)]))
-
-    station.guard = GuardedRobot(arm, task.limits, clock)
+    station = replace(rig.station, clock=clock, task=_Still(task), policy=Script([wish(0, 1, 0, 0, 1)]))
+    station.guard = station.world = GuardedRobot(arm, task.limits, clock)
     station.arbiter = Arbiter(arm.spec.action, give_back_after=0.0)
     run_station(station)
     metas = starts(rig)
@@ -282,7 +281,7 @@ def test_the_gripper_is_what_it_was_at_the_chosen_moment() -> None:
     rig.run()
     last = rig.listener.steps[-1]
     assert last.driver is Driver.REFLEX
-    assert last.executed.values[-1] == -1.0, "the policy opened it later; at the chosen moment it was closed"
+    assert last.action.values[-1] == -1.0, "the policy opened it later; at the chosen moment it was closed"
 
 
 # -- stop, release, end ------------------------------------------------------------------------------------------------
