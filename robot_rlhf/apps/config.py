@@ -29,9 +29,9 @@ from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherCo
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
 from robot_rlhf_sim.disturbance import DisturbanceConfig
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 
-TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
+TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert, "push": Push, "drawer_store": DrawerStore}
 """Every task by name; another one is one more entry."""
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class TrainConfig:
     """A training run: a robot practises a task, a person corrects, a learner learns."""
 
     task: str = "pick_cube"
-    """Which skill: reach, pick_cube or peg_insert."""
+    """Which skill: reach, pick_cube, peg_insert, push or drawer_store."""
     robot: Literal["simulated", "ros"] = "simulated"
     """ros: the robot is behind ROS topics (`robot-rlhf ros policy`), and names of tasks and people are your own."""
     task_options: dict[str, float] = field(default_factory=dict[str, float])

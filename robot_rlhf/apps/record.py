@@ -26,7 +26,7 @@ class RecordOptions:
     out: Path
     """Folder of the journal to make."""
     task: str = "pick_cube"
-    """Which skill: reach, pick_cube or peg_insert."""
+    """Which skill: reach, pick_cube, peg_insert, push or drawer_store."""
     task_options: dict[str, float] = field(default_factory=dict[str, float])
     """Options of the task, for example clearance 0.0005."""
     disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)

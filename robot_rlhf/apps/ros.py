@@ -47,7 +47,7 @@ def _print_params(words: Sequence[str]) -> int:
 def usage() -> str:
     """The overview of all nodes."""
     lines = "\n".join(f"  {name:<10}{node.what}" for name, node in NODES.items())
-    params = "  params    print parameters for the stand-in robot with a task (pick_cube, reach, peg_insert)"
+    params = "  params    print parameters for the stand-in robot with a task, as pick_cube"
     return f"usage: robot-rlhf ros NODE [options]\n\n{lines}\n{params}\n\n{USAGE}"
 
 

@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import mujoco
 import numpy as np
@@ -63,6 +63,15 @@ class Stage(Protocol):
         ...
 
 
+@runtime_checkable
+class LivingStage(Stage, Protocol):
+    """A stage on which things also happen that the arm does not do."""
+
+    def happen(self, arm: SimArm, seconds: float) -> None:
+        """What the world does by itself in the time for which physics goes on next; what it knows is in arm.data."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class SimState:
     """One instant of a simulation, exactly: physics, solver warm start, targets and all that the episode drew."""
@@ -113,6 +122,7 @@ class SimArm:
         self.data = mujoco.MjData(self.model)
         self.clock = clock
         self._stage = stage
+        self._living = stage if isinstance(stage, LivingStage) else None
         self.arm_model = model
         self._place(model)
         self._kinematics = ToolKinematics(world, model)
@@ -352,6 +362,8 @@ class SimArm:
 
     def _run(self, samples: int, substeps: int) -> None:
         """Physics, with the mean of several samples of the contact force, as a filtered sensor gives it."""
+        if self._living is not None:
+            self._living.happen(self, samples * substeps * self.model.opt.timestep)
         user = self.data.userdata
         user[_WRENCH] = 0.0
         grasped = False

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from robot_rlhf.datatypes import Observation
-from robot_rlhf.ports import GoldTask
+from robot_rlhf.datatypes import Observation, Outcome
+from robot_rlhf.ports import EndingTask, GoldTask
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.disturbance import NOISE, PERIODS, DisturbedRobot
@@ -97,6 +97,10 @@ class VariedTask:
 
     def success(self, observation: Observation) -> bool:
         return self._task.success(observation)
+
+    def ended(self, observation: Observation) -> Outcome | None:
+        """None of a task whose world never ends an episode."""
+        return self._task.ended(observation) if isinstance(self._task, EndingTask) else None
 
     def gold_reward(self, observation: Observation) -> float:
         return self._task.gold_reward(observation)
