@@ -255,7 +255,7 @@ class DrawerStoreExpert(ScriptedExpert):
             goal, opening = self._open(observation)
         else:
             goal, opening = self._pick(observation)
-        return self._towards(observation, goal, POINTING_DOWN, rng, opening=opening)
+        return self.towards(observation, goal, POINTING_DOWN, rng, opening=opening)
 
     def _open(self, observation: Observation) -> tuple[Vector, float]:
         tool = observation.tool_pose_in_base.tolist()

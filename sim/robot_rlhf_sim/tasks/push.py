@@ -230,7 +230,7 @@ class PushExpert(ScriptedExpert):
             goal = puck + max(self.AROUND, distance - 0.01) * outward
         goal = self._clear_of_glass(goal, tool, observation)
         x, y = goal.tolist()
-        return self._towards(observation, (x, y, _HEIGHT), POINTING_DOWN, rng)
+        return self.towards(observation, (x, y, _HEIGHT), POINTING_DOWN, rng)
 
     def _clear_of_glass(
         self, goal: NDArray[np.float64], tool: NDArray[np.float64], observation: Observation
