@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from robot_rlhf.apps.build import World, build_world, software_versions
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, TrainConfig
+from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, FaultLatchedError
@@ -71,9 +71,9 @@ class ClipOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self, "", seed=SEED)
-        unknown = [task for task in self.tasks if task not in TASKS]
+        unknown = [task for task in self.tasks if task not in CLEARANCE]
         if unknown or not self.tasks:
-            raise ConfigError(f"tasks: got {unknown or 'none'}, allowed: one or more of {', '.join(TASKS)}")
+            raise ConfigError(f"tasks: got {unknown or 'none'}, allowed: one or more of {', '.join(CLEARANCE)}")
         if self.image_size % 32 or self.image_size < 32:
             raise ConfigError(f"image_size: got {self.image_size}, allowed: multiples of 32")
         if self.pairs < 10 * len(self.tasks) * PLACED:
@@ -235,7 +235,7 @@ def truths(facts: NDArray[np.int64], asserts: NDArray[np.int64]) -> NDArray[np.b
 def split(frames: Frames) -> tuple[Frames, Frames]:
     """For training and for measuring; a scene is whole in one of them, and every task's are in both."""
     period = round(1.0 / HELD_OUT)
-    held_out = frames.scenes // len(TASKS) % period == period - 1
+    held_out = frames.scenes // len(CLEARANCE) % period == period - 1
     return frames.of(~held_out), frames.of(held_out)
 
 

@@ -300,6 +300,11 @@ class SimArm:
         gone = (np.sign(way) * (self.data.qpos[self._fingers] - gripper.closed)).tolist()
         return min(1.0, max(0.0, sum(gone) / sum(np.abs(way).tolist())))
 
+    def loosen(self) -> None:
+        """Let the fingers open against their command, until the next command: for a stage on which grasps slip."""
+        if self.arm_model.gripper is not None:
+            self.data.ctrl[self._finger_servos] = self.arm_model.gripper.opening
+
     def _lead_fingers(self, opening: float) -> None:
         self.data.userdata[_OPENING] = opening
         gripper = self.arm_model.gripper

@@ -11,10 +11,10 @@ from robot_rlhf.ports import Robot, Task
 from robot_rlhf.timing import FakeClock, MonotonicClock
 from robot_rlhf_sim.arm import CONTROL_PERIOD, SimArm, SimState
 from robot_rlhf_sim.robots.built_in import BUILT_IN
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 from tests.conformance import RobotConformance, TaskConformance, assert_same_state
 
-TASKS = (Reach, PickCube, PegInsert)
+TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore)
 DOWN = (0.0, 1.0, 0.0, 0.0)
 
 
@@ -54,6 +54,18 @@ class TestPickCubeTask(TaskConformance):
 class TestPegInsertTask(TaskConformance):
     def make_task(self) -> tuple[Task, Robot]:
         task = PegInsert(FakeClock(), hole_error=0.002)
+        return task, task.arm
+
+
+class TestPushTask(TaskConformance):
+    def make_task(self) -> tuple[Task, Robot]:
+        task = Push(FakeClock(), lamp_truth=1.0)
+        return task, task.arm
+
+
+class TestDrawerStoreTask(TaskConformance):
+    def make_task(self) -> tuple[Task, Robot]:
+        task = DrawerStore(FakeClock(), slip_rate=1.0, falls_shut=1.0)
         return task, task.arm
 
 

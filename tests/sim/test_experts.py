@@ -15,7 +15,7 @@ from robot_rlhf.ports import Policy
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.rotation import POINTING_DOWN, multiply
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 
 CASES = (
     (Reach, {}, 0.0),
@@ -24,6 +24,13 @@ CASES = (
     (PegInsert, {}, 0.0),
     (PegInsert, {}, 0.15),
     (PegInsert, {"clearance": 0.0005}, 0.0),
+    (Push, {}, 0.0),
+    (Push, {}, 0.15),
+    (Push, {"friction": 0.8, "mass": 0.5, "distance": 0.3}, 0.0),
+    (DrawerStore, {}, 0.0),
+    (DrawerStore, {}, 0.15),
+    (DrawerStore, {"falls_shut": 1.0}, 0.0),
+    (DrawerStore, {"slip_rate": 0.3}, 0.0),
 )
 
 
@@ -81,7 +88,7 @@ def test_who_has_only_keys_feels_for_the_hole_and_does_not_press_on() -> None:
     )
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
 def test_is_a_markov_policy_without_noise(task_type: Any) -> None:
     """Another expert, asked in another order, wishes the same."""
     task = task_type(FakeClock())

@@ -17,7 +17,7 @@ from robot_rlhf_sim.robots import BUILT_IN, ArmModel, arm_from
 from robot_rlhf_sim.robots.built_in import SCENE_FILE
 from robot_rlhf_sim.robots.from_file import CORNERS
 from robot_rlhf_sim.robots.kinematics import ToolKinematics
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 from tests.conformance import RobotConformance, TaskConformance
 
 FINGERS = """
@@ -122,7 +122,7 @@ def test_joints_limits_and_fingers_are_those_of_the_file(six: ArmModel) -> None:
     assert "arm/somebody_elses" not in names
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
 def test_experts_solve_tasks_with_it(six: ArmModel, task_type: Any) -> None:
     assert solved(task_type, six) == 8
 

@@ -12,9 +12,10 @@ from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from robot_rlhf_sim.arm import FINGER_TRAVEL, SimArm, load_world
+from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.experts import ScriptedExpert
-from robot_rlhf_sim.kinematics import JOINTS
+from robot_rlhf_sim.robots.arm_model import ArmModel
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, Vector, about_z, wrap, yaw
 
 HALF_SIDE = 0.016
@@ -52,6 +53,8 @@ _SHUTS_AFTER = (0.2, 1.5)
 """Seconds for which the drawer is open before it falls shut, where it does."""
 _SHUTTING_FORCE = 12.0
 """N."""
+_NEVER = 1e9
+"""s."""
 
 
 class DrawerStore:
@@ -78,7 +81,7 @@ class DrawerStore:
         leash_angle=0.2,
         joint_margin=0.01,
         force_soft=40.0,
-        force_hard=150.0,
+        force_hard=300.0,
         torque_hard=25.0,
         tilt_max=0.2,
         command_validity=0.15,
@@ -91,6 +94,7 @@ class DrawerStore:
         clock: Clock,
         cameras: Mapping[str, tuple[int, int]] | None = None,
         *,
+        arm: ArmModel = BUILT_IN,
         slip_rate: float = 0.0,
         falls_shut: float = 0.0,
         start_spread: float = 1.0,
@@ -100,6 +104,7 @@ class DrawerStore:
         Args:
             clock: see SimArm.
             cameras: see SimArm.
+            arm: whose fingers do it.
             slip_rate: how often a held block slips out of the fingers, per second of holding.
             falls_shut: share of the episodes in which the drawer, once pulled open and left, falls shut again.
             start_spread: how far the arm's starts differ, as a share of the usual; 0: always the same one.
@@ -114,11 +119,12 @@ class DrawerStore:
         self.slip_rate = slip_rate
         self.falls_shut = falls_shut
         self.start_spread = start_spread
-        world = load_world()
+        arm.needs_gripper(self.name)
+        world = arm.load()
         _add_cabinet(world)
         _add_block(world)
         layout = ActionLayout(("x", "y", "z", "gripper"), np.array([0.02, 0.02, 0.02, 1.0], np.float32))
-        self.arm = SimArm(self, world, layout, clock, cameras or {}, graspable="block", memory=4)
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, graspable="block", memory=4)
         model = self.arm.model
         self._block: int = model.body("block").id
         self._address = int(model.jnt_qposadr[model.joint("block").id])
@@ -130,8 +136,8 @@ class DrawerStore:
         cabinet = np.add(_CABINET, rng.uniform(-1.0, 1.0, 2) * _CABINET_SPREAD)
         x, y = np.add(_BLOCK, rng.uniform(-1.0, 1.0, 2) * _BLOCK_SPREAD)
         angle = float(rng.uniform(-_BLOCK_YAW, _BLOCK_YAW))
-        holds = float(rng.exponential()) / self.slip_rate if self.slip_rate else math.inf
-        shuts = float(rng.uniform(*_SHUTS_AFTER)) if rng.uniform() < self.falls_shut else math.inf
+        holds = float(rng.exponential()) / self.slip_rate if self.slip_rate else _NEVER
+        shuts = float(rng.uniform(*_SHUTS_AFTER)) if rng.uniform() < self.falls_shut else _NEVER
         self.arm.begin((*start.tolist(), *POINTING_DOWN), 1.0)
         data, a = self.arm.data, self._address
         data.qpos[a : a + 7] = (x, y, HALF_SIDE, *about_z(angle))
@@ -143,23 +149,23 @@ class DrawerStore:
         """A held block slips out of the fingers, and a drawer that was left open falls shut, where they do.
 
         The task's numbers: for how long the fingers still let go, how long the grasp holds yet, how long the drawer has
-        been left open, and after how long it falls shut, s; what never happens is infinitely far.
+        been left open, and after how long it falls shut, s; _NEVER for what does not happen.
         """
         slipping, holds, open_for, shuts_at = arm.memory.tolist()
         if arm.grasped and slipping <= 0.0:
             holds -= seconds
             if holds <= 0.0:
-                slipping, holds = _SLIPS_FOR, math.inf
+                slipping, holds = _SLIPS_FOR, _NEVER
         if slipping > 0.0:
             slipping -= seconds
-            arm.data.ctrl[JOINTS:] = FINGER_TRAVEL
+            arm.loosen()
         opening = float(arm.data.qpos[self._slide])
         if opening > OPEN and arm.tool_pose()[2] > 2.0 * HANDLE_HEIGHT:
             open_for += seconds
         falls = open_for > shuts_at
         arm.data.qfrc_applied[self._push] = -_SHUTTING_FORCE if falls else 0.0
         if falls and opening < SHUT:
-            open_for, shuts_at = 0.0, math.inf
+            open_for, shuts_at = 0.0, _NEVER
         arm.memory[:] = (slipping, holds, open_for, shuts_at)
 
     def success(self, observation: Observation) -> bool:
@@ -239,6 +245,8 @@ class DrawerStoreExpert(ScriptedExpert):
     """At which the fingers travel, m."""
     RELEASE = 0.065
     """At which they let go of the block, m."""
+    FREE = 0.07
+    """From the opened drawer's bar to where a block can be grasped, m."""
     NEAR = 0.010
     """Beside a place by less than this is above it, m."""
     GRASP = 0.012
@@ -278,9 +286,12 @@ class DrawerStoreExpert(ScriptedExpert):
     def _carry(self, observation: Observation) -> tuple[Vector, float]:
         tool = observation.tool_pose_in_base.tolist()
         hx, hy, _ = observation.privileged["handle"][:3].tolist()
-        if observation.privileged["opening"][0] < 0.8 * OPEN:  # it is shut again: lay the block down where it is
-            down = tool[2] < HALF_SIDE + 0.008
-            return (tool[0], min(tool[1], hy - 0.08), tool[2] if down else HALF_SIDE), 1.0 if down else 0.0
+        if (
+            observation.privileged["opening"][0] < 0.8 * OPEN
+        ):  # it is shut again: lay the block where the handle does not come
+            free = float(observation.privileged["cabinet"][1]) - TRAVEL - self.FREE
+            place = (tool[0], min(tool[1], free), HALF_SIDE)
+            return self._above_then_at(tool, place), 1.0 if tool[2] < HALF_SIDE + 0.008 else 0.0
         middle = hy - _HANDLE
         aside = math.hypot(hx - tool[0], middle - tool[1])
         if aside < 2.0 * self.NEAR and tool[2] < self.RELEASE + 0.01:

@@ -13,13 +13,15 @@ from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation, Outco
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
-from robot_rlhf_sim.arm import SimArm, load_world
+from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.experts import ScriptedExpert
+from robot_rlhf_sim.robots.arm_model import TOOL_DISTANCE, ArmModel
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN
 
 PUCK_RADIUS = 0.025
 PUCK_HALF_HEIGHT = 0.014
-IN_RING = 0.02
+IN_RING = 0.025
 """Distance of puck and goal at which the puck counts as in the ring, m."""
 ZONE = 0.035
 """Radius about the glass that neither puck nor fingers may enter, m."""
@@ -30,7 +32,7 @@ LIT_WITHIN = 2.0 * IN_RING
 
 _HEIGHT = 0.018
 _CENTRE = np.array([0.5, 0.0])
-_DIRECTION = math.radians(25.0)
+_DIRECTION = math.radians(20.0)
 _AROUND = 0.02
 _GLASS_ASIDE = 0.04
 _BEHIND = (0.05, 0.10)
@@ -82,6 +84,7 @@ class Push:
         clock: Clock,
         cameras: Mapping[str, tuple[int, int]] | None = None,
         *,
+        arm: ArmModel = BUILT_IN,
         friction: float = 0.35,
         mass: float = 0.2,
         distance: float = 0.24,
@@ -92,6 +95,7 @@ class Push:
         Args:
             clock: see SimArm.
             cameras: see SimArm.
+            arm: whose fingers do it.
             friction: of the puck, with table and fingers.
             mass: of the puck, kg.
             distance: from where the puck starts to the goal, about, m.
@@ -108,12 +112,12 @@ class Push:
                 raise InvalidValueError(what, value, f"{least} to {most}")
         self.distance = distance
         self.lamp_truth = lamp_truth
-        world = load_world()
-        _add_sleeve(world)
+        world = arm.load()
+        _add_sleeve(world, arm)
         _add_puck(world, friction, mass)
         _add_marks(world)
         layout = ActionLayout(("x", "y"), np.full(2, 0.01, np.float32))
-        self.arm = SimArm(self, world, layout, clock, cameras or {}, memory=2)
+        self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, memory=2)
         model = self.arm.model
         self._puck: int = model.body("puck").id
         self._bulb: int = model.geom("bulb").id
@@ -165,7 +169,8 @@ class Push:
         puck, tool = observation.privileged["puck"][:2], observation.tool_pose_in_base[:2]
         behind = puck - PushExpert.CONTACT * _unit(_next_stop(observation) - puck)
         danger = max(0.0, PushExpert.CAREFUL - float(observation.privileged["clear"][0]))
-        return _way_left(observation) + float(np.linalg.norm(behind - tool)) + 2.0 * danger
+        way = max(0.0, _way_left(observation) - IN_RING)
+        return way + float(np.linalg.norm(behind - tool)) + 2.0 * danger
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PushExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
@@ -180,8 +185,7 @@ class Push:
         upright = (1.0, 0.0, 0.0, 0.0)
         places = (puck, marks[_GOAL_BODY], marks[_GLASS_BODY], marks[_LAMP_BODY])
         scene = {
-            name: np.array([*place, *upright], np.float32)
-            for name, place in zip(self.scene_sizes, places, strict=True)
+            name: np.array([*place, *upright], np.float32) for name, place in zip(self.scene_sizes, places, strict=True)
         }
         for pose in scene.values():
             pose.flags.writeable = False
@@ -245,21 +249,22 @@ class PushExpert(ScriptedExpert):
         return goal
 
 
-def _add_sleeve(world: mujoco.MjSpec) -> None:
-    """A round tip pushes alike from all sides; the pads inside it touch nothing any more."""
+def _add_sleeve(world: mujoco.MjSpec, arm: ArmModel) -> None:
+    """A round tip pushes alike from all sides; the fingers inside it touch nothing any more."""
     world.body("hand").add_geom(
         name="sleeve",
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
         size=[SLEEVE_RADIUS, 0.022, 0.0],
-        pos=[0.0, 0.0, 0.0964],
+        pos=[0.0, 0.0, TOOL_DISTANCE - 0.007],
         contype=2,
         conaffinity=1,
         condim=4,
         rgba=[0.93, 0.47, 0.13, 1.0],
         group=2,
     )
-    for name in ("left_pad", "right_pad"):
-        world.geom(name).contype = world.geom(name).conaffinity = 0
+    for name in (body for side in (arm.gripper.sides if arm.gripper else ()) for body in side):
+        for geom in world.body(name).geoms:
+            geom.contype = geom.conaffinity = 0
 
 
 def _add_puck(world: mujoco.MjSpec, friction: float, mass: float) -> None:
