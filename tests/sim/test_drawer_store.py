@@ -122,6 +122,13 @@ def test_grasps_slip_as_often_as_asked_for_and_once() -> None:
     assert sum(drops(5.0)) >= 7
 
 
+@pytest.mark.parametrize("option", [{"falls_shut": 1.0}, {"slip_rate": 0.5}])
+def test_the_expert_begins_again_after_a_mishap(option: dict[str, Any]) -> None:
+    """Nearly always: a block that falls beside the handle cannot be grasped there."""
+    task = DrawerStore(FakeClock(), **option)
+    assert sum(task.success(episode(task, seed)[-1]) for seed in range(10)) >= 8
+
+
 def test_the_start_is_always_the_same_one_where_it_is_asked_for() -> None:
     starts = [begun(seed, start_spread=0.0).arm.tool_pose()[:3] for seed in range(3)]
     np.testing.assert_allclose(starts, [starts[0]] * 3, atol=1e-6)

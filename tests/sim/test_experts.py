@@ -29,8 +29,6 @@ CASES = (
     (Push, {"friction": 0.8, "mass": 0.5, "distance": 0.3}, 0.0),
     (DrawerStore, {}, 0.0),
     (DrawerStore, {}, 0.15),
-    (DrawerStore, {"falls_shut": 1.0}, 0.0),
-    (DrawerStore, {"slip_rate": 0.3}, 0.0),
 )
 
 
