@@ -33,6 +33,8 @@ TASKS: Mapping[str, Task] = {
     "pick_cube": Task("pick_cube", "pick_cube", ("steps=5000", "evaluation.every=500")),
     "peg_insert": Task("peg_insert, 1 mm", "peg_insert", ("steps=6000", "evaluation.every=1000")),
     "pick_pixels": Task("pick_cube from two cameras", "pick_cube", ("learner.precision=float32",), pictures=True),
+    "push": Task("push", "push", ("steps=5000", "evaluation.every=1000")),
+    "drawer_store": Task("drawer_store", "drawer_store", ("steps=6000", "evaluation.every=2000")),
 }
 """'auto' precision is another one on another machine, hence float32 by name."""
 
@@ -60,6 +62,9 @@ METHODS: Mapping[str, Method] = {
     ),
     "cloning": Method("cloning of the same data", kind="cloning"),
     "demonstrations": Method("5 demonstrations, nothing else", ("learner=cloning", CLONED), corrects=False),
+    "twenty": Method(
+        "20 demonstrations, nothing else", ("learner=cloning", "demonstrations=20", CLONED), corrects=False
+    ),
     "no_interventions": Method("ours, nobody corrects", ("operator=absent",), corrects=False),
     "sb3_sac": Method("stock SB3 SAC", ("operator=absent",), kind="stock", corrects=False),
     "cloning_shuffled": Method("cloning, corrections dealt to other moments", kind="cloning"),

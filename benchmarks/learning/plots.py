@@ -27,6 +27,7 @@ COLOURS = {
     "sirius": "#059669",
     "cloning": "#7c3aed",
     "demonstrations": "#6b7280",
+    "twenty": "#111827",
     "no_interventions": "#dc2626",
 }
 ACROSS = 4
@@ -75,7 +76,7 @@ def curves(groups: Groups, path: Path) -> bool:
 
 
 def _style(method: str) -> str:
-    return {"cloning": "--", "demonstrations": ":"}.get(method, "-")
+    return {"cloning": "--", "demonstrations": ":", "twenty": ":"}.get(method, "-")
 
 
 def _curve(axis: Axes, method: str, rows: Sequence[Row], place: float) -> None:

@@ -100,6 +100,12 @@ SUITES: Mapping[str, tuple[Case, ...]] = {
         TWO_PEOPLE,
         THREE,
     ),
+    "worlds": (
+        *cases(("twenty",), ("clumsy",), THREE, task="push"),
+        *cases(("twenty",), ("clumsy",), THREE, task="drawer_store"),
+        *cases(("ours", "hg_dagger"), TWO_PEOPLE, THREE, task="push"),
+        *cases(("ours", "hg_dagger"), TWO_PEOPLE, THREE, task="drawer_store"),
+    ),
     "hard": cases(("ours",), ("attentive",), THREE, task="peg_insert", variants=tuple(HARD)),
     "pixels": cases(("ours", "demonstrations"), ("attentive",), THREE, task="pick_pixels"),
     "precision": (

@@ -60,7 +60,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 COMPARED = (
-    *("ours", "hg_dagger", "sirius", "cloning", "demonstrations", "no_interventions", "sb3_sac"),
+    *("ours", "hg_dagger", "sirius", "cloning", "demonstrations", "twenty", "no_interventions", "sb3_sac"),
     *("cloning_shuffled", "cloning_iwr", "cloning_sirius"),
 )
 COLUMNS = (
