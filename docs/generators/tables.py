@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+import robot_rlhf_sim.tasks
 from robot_rlhf.facts import FactBook, Thing
 
 MARK = re.compile(r"<!-- made: (\w+) -->")
@@ -19,7 +21,18 @@ def facts() -> str:
     )
 
 
-MADE: Mapping[str, Callable[[], str]] = {"facts": facts}
+def tasks() -> str:
+    """Every simulated task, with the options of its own."""
+    rows: list[tuple[str, ...]] = []
+    for name in robot_rlhf_sim.tasks.__all__:
+        task = getattr(robot_rlhf_sim.tasks, name)
+        given = inspect.signature(task).parameters.values()
+        own = [f"`{p.name} {p.default}`" for p in given if p.kind is p.KEYWORD_ONLY and isinstance(p.default, float)]
+        rows.append((f"`{task.name}`", task.instruction, str(task.time_limit), ", ".join(own)))
+    return table(("task", "is asked for as", "periods at most", "options and their defaults"), sorted(rows))
+
+
+MADE: Mapping[str, Callable[[], str]] = {"facts": facts, "tasks": tasks}
 
 
 def with_tables(text: str) -> str:
