@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Observation, RobotSpec
-from robot_rlhf.episode import OBSERVATION_ARRAYS, OBSERVATION_SCALARS
+from robot_rlhf.episode import OBSERVATION_ARRAYS, OBSERVATION_SCALARS, unstack_observation
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 
 Columns = Mapping[str, NDArray[Any]]
@@ -265,6 +265,11 @@ class Factual(Protocol):
     def facts(self) -> FactBook: ...
 
 
+def book_of(task: object, spec: RobotSpec) -> FactBook:
+    """The facts of a task that has some, else those of its robot."""
+    return task.facts if isinstance(task, Factual) else FactBook.of_robot(spec)
+
+
 def canonical(name: str) -> str:
     """The name as books have it: one blank after each comma, none beside brackets."""
     head, bracket, inside = name.strip().partition("(")
@@ -291,6 +296,11 @@ def columns_of(observations: Sequence[Observation]) -> Columns:
         for key in getattr(observations[0], group):
             columns[f"{group}/{key}"] = np.stack([getattr(o, group)[key] for o in observations])
     return columns
+
+
+def by_row(number: Callable[[Observation], float]) -> Callable[[Columns], NDArray[np.float64]]:
+    """Reads, row by row, what a function says of each observation."""
+    return lambda columns: np.array([number(unstack_observation(columns, t)) for t in range(len(columns["stamp"]))])
 
 
 def holds(columns: Columns) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 The checkpoint is ours (`robot-rlhf reward clip`), or with --clip MODEL:TAG any of open_clip, where weights can be had.
 States are those of the task `reach`: of each sentence it is known how far a state is from what it says (`gold`), and
-when it is true (robot_rlhf_sim/captions.py).
+when it is true (the facts of the task).
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.metrics import spearman
 from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.captions import BACK, CENTRE, RIGHT, facts_of
+from robot_rlhf_sim.captions import BACK, CENTRE, RIGHT
 from robot_rlhf_sim.situations import place_tool
+from robot_rlhf_sim.tasks import Reach
 
 SIZE = 64
 ALPHAS = (0.0, 0.5)
@@ -140,8 +141,8 @@ def policy(folder: Path, name: str, seed: int, asked: Asked) -> Row:
     before = measured(folder / "run", seed, asked.size(100, 3), trained=False)
     return {
         "steps": summary["env_steps"],
-        "successes": sum(facts_of("reach", o)[attribute] == value for o in ends),
-        "untrained": sum(facts_of("reach", o)[attribute] == value for o in before),
+        "successes": sum(Reach.facts.described(o, gold=True)[attribute] == value for o in ends),
+        "untrained": sum(Reach.facts.described(o, gold=True)[attribute] == value for o in before),
         "episodes": len(ends),
         "gold": round(float(np.mean([GOALS[name].gold(o) for o in ends])), 4),
         "seconds": summary["train_s"],

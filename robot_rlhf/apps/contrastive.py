@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,9 @@ from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, load_open_clip, preprocessed, save_clip
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim import captions
-from robot_rlhf_sim.captions import Facts
+from robot_rlhf_sim.captions import Captions, Facts, Pictured
 from robot_rlhf_sim.situations import episode, place_tool
 
-ATTRIBUTES = tuple(captions.PHRASES)
-CLEARANCE = {"reach": None, "pick_cube": 0.05, "peg_insert": 0.005}
-"""How far above its thing a tool stays that is put somewhere, m: see place_tool."""
 NOISE = (0.0, 0.4)
 """Range of the experts' wobble."""
 PLACED = 10
@@ -92,15 +88,21 @@ class Frames:
     """Shape (N, H, W, 3)."""
     facts: tuple[Facts, ...]
     table: NDArray[np.int64]
-    """`facts` as numbers: which of an attribute's values, -1 where it has none. Shape (N, len(ATTRIBUTES))."""
+    """`facts` as numbers: which of an attribute's values, -1 where it has none. Shape (N, attributes)."""
     scenes: NDArray[np.int64]
-    """The scene (seed) of each picture. Shape (N,)."""
+    """The scene (seed) of each picture, those of the tasks in turn. Shape (N,)."""
+    captions: Captions
+    """In the words of the tasks."""
+    tasks: int
+    """How many."""
 
     def of(self, chosen: NDArray[Any]) -> Frames:
         """Some of them."""
         places = np.arange(len(self.facts))[chosen]
         facts = tuple(self.facts[i] for i in places)
-        return Frames(self.pictures[places], facts, self.table[places], self.scenes[places])
+        return replace(
+            self, pictures=self.pictures[places], facts=facts, table=self.table[places], scenes=self.scenes[places]
+        )
 
 
 def run(argv: Sequence[str]) -> int:
@@ -123,7 +125,7 @@ def train_clip(options: ClipOptions, *, quiet: bool = False) -> dict[str, Any]:
         frames = render(options, lambda count: status.update(f"rendering: {count} of {options.pairs} pictures"))
         train, held_out = split(frames)
         encode = open_clip.SimpleTokenizer().encode
-        vocabulary = Vocabulary.of(captions.sentences(), encode, SENTENCE)
+        vocabulary = Vocabulary.of(frames.captions.sentences(), encode, SENTENCE)
         architecture = small_architecture(vocabulary, options.image_size)
         model = build_model(open_clip, architecture, options.seed).to(options.device)
 
@@ -180,6 +182,7 @@ def render(options: ClipOptions, tell: Callable[[int], None] = lambda count: Non
     facts: list[dict[str, str]] = []
     scenes: list[int] = []
     worlds = [build_world(TrainConfig(task=task), FakeClock(), cameras=False) for task in options.tasks]
+    said = Captions([_pictured(world).facts for world in worlds])
     size, scene = options.image_size, 0
     try:
         while len(pictures) < options.pairs:
@@ -194,33 +197,40 @@ def render(options: ClipOptions, tell: Callable[[int], None] = lambda count: Non
         for world in worlds:
             world.guard.stop()
             world.task.arm.close()
-    return Frames(np.stack(pictures), tuple(facts), table_of([f.items() for f in facts]), np.array(scenes))
+    table = table_of([f.items() for f in facts], said)
+    return Frames(np.stack(pictures), tuple(facts), table, np.array(scenes), said, len(worlds))
+
+
+def _pictured(world: World) -> Pictured:
+    """The world's task, if sentences can be made about its pictures; raises ConfigError."""
+    if not isinstance(world.task, Pictured):
+        raise ConfigError(f"tasks: {world.task.name}: nothing is said of its pictures (see captions.Pictured)")
+    return world.task
 
 
 def situations(world: World, rng: np.random.Generator) -> Iterator[dict[str, str]]:
     """Facts of the states of one scene; the arm is in each of them while it is told."""
-    task, arm = world.task, world.task.arm
+    task, arm, pictured = world.task, world.task.arm, _pictured(world)
     task.reset(rng)
-    colour = arm.memory.copy() if task.name == "pick_cube" else None
     if rng.random() < 0.5:
         for _ in range(PLACED):
-            place_tool(arm, task.limits, rng, clearance=CLEARANCE[task.name], keep_opening=task.name == "peg_insert")
-            yield captions.facts_of(task.name, arm.observe(), colour)
+            place_tool(arm, task.limits, rng, clearance=pictured.stays_above, keep_opening=pictured.keeps_opening)
+            yield pictured.pictured(arm.observe())
         return
     try:
         for observation in episode(world.guard, task.expert(float(rng.uniform(*NOISE))), task.time_limit, rng):
-            yield captions.facts_of(task.name, observation, colour)
-            if task.name != "pick_cube" and task.success(observation):
+            yield pictured.pictured(observation)
+            if "grasped" not in observation.privileged and task.success(observation):
                 return
     except FaultLatchedError:  # a wobbling expert may press too hard; what came before is good
         world.guard.release()
 
 
-def table_of(rows: Sequence[Any]) -> NDArray[np.int64]:
-    """Facts or assertions as numbers: which of an attribute's values, -1 for none. Shape (N, len(ATTRIBUTES))."""
-    places = {a: {value: k for k, value in enumerate(values)} for a, values in captions.PHRASES.items()}
-    columns = {a: k for k, a in enumerate(ATTRIBUTES)}
-    table = np.full((len(rows), len(ATTRIBUTES)), -1)
+def table_of(rows: Sequence[Any], captions: Captions) -> NDArray[np.int64]:
+    """Facts or assertions as numbers: which of an attribute's values, -1 for none. Shape (N, attributes)."""
+    places = {a: {value: k for k, value in enumerate(values)} for a, values in captions.phrases.items()}
+    columns = {a: k for k, a in enumerate(captions.phrases)}
+    table = np.full((len(rows), len(columns)), -1)
     for row, pairs in zip(table, rows, strict=True):
         for attribute, value in pairs:
             row[columns[attribute]] = places[attribute][value]
@@ -235,7 +245,7 @@ def truths(facts: NDArray[np.int64], asserts: NDArray[np.int64]) -> NDArray[np.b
 def split(frames: Frames) -> tuple[Frames, Frames]:
     """For training and for measuring; a scene is whole in one of them, and every task's are in both."""
     period = round(1.0 / HELD_OUT)
-    held_out = frames.scenes // len(CLEARANCE) % period == period - 1
+    held_out = frames.scenes // frames.tasks % period == period - 1
     return frames.of(~held_out), frames.of(held_out)
 
 
@@ -251,11 +261,11 @@ def batches(
     size, batch = (options.image_size, options.image_size), options.training.batch_size
     while True:
         chosen = rng.integers(len(frames.facts), size=batch)
-        said = [captions.caption(frames.facts[i], rng) for i in chosen[: 3 * batch // 5]]
-        said += captions.each_fact(rng)
+        said = [frames.captions.caption(frames.facts[i], rng) for i in chosen[: 3 * batch // 5]]
+        said += frames.captions.each_fact(rng)
         tokens = vocabulary.numbers([c.text for c in said], encode)
         tokens = vocabulary.forget(tokens, torch.from_numpy(rng.random(tokens.shape)) < options.training.unknown)
-        true = truths(frames.table[chosen], table_of([c.asserts for c in said]))
+        true = truths(frames.table[chosen], table_of([c.asserts for c in said], frames.captions))
         pictures = preprocessed(torch.from_numpy(frames.pictures[chosen]).to(options.device), size)
         yield pictures, tokens.to(options.device), torch.from_numpy(true).to(options.device)
 
@@ -263,7 +273,8 @@ def batches(
 def measure(encoder: ClipEncoder, held_out: Frames, train: Frames) -> dict[str, Any]:
     """Retrieval of the whole description among all different ones, and of each attribute among its values."""
     embedded = encoder.images(held_out.pictures)
-    described = [captions.describe(facts) for facts in held_out.facts]
+    describe = held_out.captions.describe
+    described = [describe(facts) for facts in held_out.facts]
     different = list(dict.fromkeys(c.text for c in described))
     places = {text: k for k, text in enumerate(different)}
     own = torch.tensor([places[c.text] for c in described], device=embedded.device)
@@ -271,22 +282,23 @@ def measure(encoder: ClipEncoder, held_out: Frames, train: Frames) -> dict[str, 
     return {
         "pictures": len(described),
         "different_captions": len(different),
-        "never_trained_captions": len(set(different) - {captions.describe(f).text for f in train.facts}),
+        "never_trained_captions": len(set(different) - {describe(f).text for f in train.facts}),
         **{f"recall@{k}": round(share, 4) for k, share in found.items()},
         "attributes": {
-            attribute: _attribute(encoder, embedded, held_out, column) for column, attribute in enumerate(ATTRIBUTES)
+            attribute: _attribute(encoder, embedded, held_out, column)
+            for column, attribute in enumerate(held_out.captions.phrases)
         },
     }
 
 
 def _attribute(encoder: ClipEncoder, embedded: Tensor, frames: Frames, column: int) -> dict[str, Any]:
-    attribute = ATTRIBUTES[column]
-    values = list(captions.PHRASES[attribute])
+    attribute, phrases = tuple(frames.captions.phrases.items())[column]
+    values = list(phrases)
     has = frames.table[:, column] >= 0
     right = frames.table[has, column]
     if not has.any():
         return {"pictures": 0}
-    sentences = encoder.texts([captions.plain(attribute, value) for value in values])
+    sentences = encoder.texts([frames.captions.plain(attribute, value) for value in values])
     chosen = embedded[torch.from_numpy(has).to(embedded.device)]
     accuracy = choice_accuracy(chosen, sentences, torch.from_numpy(right).to(embedded.device))
     most = np.bincount(right, minlength=len(values)).max() / len(right)

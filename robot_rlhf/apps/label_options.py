@@ -43,7 +43,8 @@ class LabelOptions:
     oracle: Teacher = field(default_factory=Teacher)
     factors: tuple[str, ...] = ("success", "force", "time", "path")
     """Rules, the most important first: success, force, time, path, and of a thing of the scene near:cube,
-    height:cube, approach:cube, lift:cube; behind @ the threshold in standard deviations, for example path@0.5."""
+    height:cube, approach:cube, lift:cube; any fact with mean, most, least, last or gain before it, and a minus where
+    less is better: "-most:speed"; behind @ the threshold in standard deviations, for example path@0.5."""
     vlm: EndpointConfig = field(default_factory=EndpointConfig)
     goal: str | None = None
     """What counts as success, for the model; what the robot was asked for when left out."""

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from robot_rlhf.datatypes import Observation, Outcome
+from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.ports import EndingTask, GoldTask
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf_sim.arm import SimArm
@@ -104,6 +105,10 @@ class VariedTask:
 
     def gold_reward(self, observation: Observation) -> float:
         return self._task.gold_reward(observation)
+
+    @property
+    def facts(self) -> FactBook:
+        return book_of(self._task, self.arm.spec)
 
     def remaining(self, observation: Observation) -> float:
         return self._task.remaining(observation)

@@ -17,7 +17,6 @@ from robot_rlhf.learner.contrastive import ContrastiveConfig
 from robot_rlhf.rewards.clip import ClipEncoder
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim import captions
 from robot_rlhf_sim.tasks import Reach
 
 open_clip = pytest.importorskip("open_clip")
@@ -54,8 +53,9 @@ def test_scenes_are_whole_in_one_half_and_every_task_is_in_both(frames: contrast
 
 def test_truth_by_table_is_that_of_the_captions(frames: contrastive.Frames) -> None:
     rng = np.random.default_rng(0)
-    said = [captions.caption(facts, rng) for facts in frames.facts[:40]] + captions.each_fact(rng)
-    got = truths(frames.table[:60], table_of([c.asserts for c in said]))
+    said = [frames.captions.caption(facts, rng) for facts in frames.facts[:40]]
+    said += frames.captions.each_fact(rng)
+    got = truths(frames.table[:60], table_of([c.asserts for c in said], frames.captions))
     wanted = [[c.true_of(facts) for c in said] for facts in frames.facts[:60]]
     np.testing.assert_array_equal(got, wanted)
     assert got[np.arange(40), np.arange(40)].all()
@@ -63,9 +63,9 @@ def test_truth_by_table_is_that_of_the_captions(frames: contrastive.Frames) -> N
 
 def test_a_batch_has_pictures_tokens_and_their_truth(frames: contrastive.Frames) -> None:
     encode = open_clip.SimpleTokenizer().encode
-    vocabulary = Vocabulary.of(captions.sentences(), encode, contrastive.SENTENCE)
+    vocabulary = Vocabulary.of(frames.captions.sentences(), encode, contrastive.SENTENCE)
     pictures, tokens, true = next(batches(frames, vocabulary, encode, TINY))
-    sentences = 12 + sum(len(values) for values in captions.PHRASES.values())
+    sentences = 12 + sum(len(values) for values in frames.captions.phrases.values())
     assert pictures.shape == (20, 3, 32, 32)
     assert tokens.shape == (sentences, contrastive.SENTENCE)
     assert true.shape == (20, sentences)
@@ -74,7 +74,7 @@ def test_a_batch_has_pictures_tokens_and_their_truth(frames: contrastive.Frames)
 
 def test_the_longest_description_is_not_cut(frames: contrastive.Frames) -> None:
     encode = open_clip.SimpleTokenizer().encode
-    longest = max(len(encode(captions.describe(facts).text)) for facts in frames.facts)
+    longest = max(len(encode(frames.captions.describe(facts).text)) for facts in frames.facts)
     assert longest + 2 <= contrastive.SENTENCE
 
 

@@ -59,6 +59,32 @@ def test_things_are_approached_and_lifted() -> None:
         value("lift:cubes", clips)
 
 
+def test_any_fact_is_a_factor_with_a_measure() -> None:
+    cube = tool((0, 0, 0.1), (0, 0, 0.1), (0, 0, 0.1), (0, 0, 0.2), (0, 0, 0.35))
+    path = tool((0, 0, 1.1), *[(0, 0, 0.5)] * 4)
+    speed = np.zeros((5, 6), np.float32)
+    speed[2, :3] = (3, 0, 4)
+    clips = EpisodeClips(episode("e", 4, scene__cube=cube, tool_pose_in_base=path, tool_velocity=speed))
+    for name, wanted in {
+        "-most:speed": -5.0,
+        "mean:speed": 1.0,
+        "least:distance(tool,cube)": 0.15,
+        "last:height(cube)": 0.35,
+        "gain:height(cube)": value("lift:cube", clips),
+        "-gain:distance(tool, cube)": value("approach:cube", clips),
+        "mean:above(tool, cube)": 1.0,
+        "gain:near(tool, cube)": 0.0,
+    }.items():
+        assert value(name, clips) == pytest.approx(wanted), name
+    assert factor("-most:speed@0.5").threshold == 0.5
+    with pytest.raises(UnknownNameError, match=r"fact 'near\(tool, cubes\)'"):
+        value("mean:near(tool, cubes)", clips)
+    with pytest.raises(ConfigError, match="rules see what is perceived"):
+        factor("mean:gold:height(cube)")
+    with pytest.raises(ConfigError, match="say of which fact, for example most:speed"):
+        factor("most")
+
+
 def test_the_first_factor_that_tells_apart_decides() -> None:
     table = {"a": (1.0, 5.0), "b": (1.4, 1.0), "c": (1.6, 9.0), "d": (1.0, 5.3)}
     factors = [

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, by_row
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.captions import FRONT_CAMERA, of_gripper, of_scene, side_of
 from robot_rlhf_sim.experts import TRUST_TARGET, ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
@@ -37,6 +40,54 @@ _START_YAW = math.radians(15.0)
 # Stiff contacts: the softness of MuJoCo's default is larger than the clearance.
 _STIFF = {"solref": [0.004, 1.0], "solimp": [0.95, 0.99, 0.0005, 0.5, 2.0]}
 
+OVER_HOLE = 0.012
+"""The peg is over the hole while its tip is less than this beside it, m."""
+IN_HOLE = 0.004
+"""Depth of the tip from which the peg is in the hole, m."""
+PEG_BELOW_FINGERS = 0.047
+"""How far the peg's tip, which is the tool point, is below the fingertips, m."""
+
+
+def _remaining(observation: Observation) -> float:
+    goal = observation.privileged["hole"][:3] - (0.0, 0.0, DEPTH)
+    return float(np.linalg.norm(goal - observation.tool_pose_in_base[:3]))
+
+
+def _inside(columns: Columns) -> NDArray[np.bool_]:
+    return columns["privileged/depth"][:, 0].astype(np.float64) > IN_HOLE
+
+
+def _peg_place(columns: Columns) -> NDArray[np.int64]:
+    apart = columns["tool_pose_in_base"][:, :2] - columns["privileged/hole"][:, :2]
+    over = np.linalg.norm(apart, axis=1).astype(np.float64) < OVER_HOLE
+    return np.where(_inside(columns), 0, np.where(over, 1, 2))
+
+
+_FACTS = (
+    Fact("gold:remaining", "m", ("how far it still is from done",), by_row(_remaining)),
+    Fact("gold:depth", "m", ("how deep the peg is in the hole",), lambda columns: columns["privileged/depth"][:, 0]),
+    Fact("gold:in(peg, hole)", TRUTH, ("the peg is in the hole", "the peg is inside the hole"), _inside),
+)
+_ATTRIBUTES = (
+    *of_gripper(below=PEG_BELOW_FINGERS, fingers=False),
+    of_scene("peg", "there is a peg and a block with a hole", "a robot with a peg"),
+    Attribute(
+        "peg place",
+        {
+            "in": (
+                "the peg is in the hole",
+                "the peg is inserted into the hole",
+                "the peg is in the block",
+                "insert the peg into the hole",
+            ),
+            "over": ("the peg is over the hole", "the peg is above the hole", "the peg points at the hole"),
+            "beside": ("the peg is beside the hole", "the peg is away from the hole", "the peg misses the hole"),
+        },
+        _peg_place,
+    ),
+    side_of("block side", "hole", "block"),
+)
+
 
 class PegInsert:
     """Insert the 20 mm peg 25 mm deep. Actions: x, y, z (1 cm per step), rx, ry, rz (0.05 rad per step).
@@ -51,6 +102,11 @@ class PegInsert:
     time_limit = 150
     scene_sizes: Mapping[str, int] = {"hole": 7}
     privileged_sizes: Mapping[str, int] = {"hole": 7, "depth": 1}
+    facts = FactBook.of_scene(["hole"], ["hole"], things=[Thing("hole", ("the hole",))], view=FRONT_CAMERA).and_also(
+        _FACTS, _ATTRIBUTES
+    )
+    stays_above = 0.005
+    keeps_opening = True
     limits = ToolLimits(
         workspace_lower=np.array([0.32, -0.18, 0.003]),
         workspace_upper=np.array([0.68, 0.18, 0.22]),
@@ -176,8 +232,10 @@ class PegInsert:
 
     def remaining(self, observation: Observation) -> float:
         """Distance from the peg's tip to where it has to go, inside the hole, m."""
-        goal = observation.privileged["hole"][:3] - (0.0, 0.0, DEPTH)
-        return float(np.linalg.norm(goal - observation.tool_pose_in_base[:3]))
+        return _remaining(observation)
+
+    def pictured(self, observation: Observation) -> dict[str, str]:
+        return self.facts.described(observation, gold=True)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PegInsertExpert:
         """A script that solves the task; `noise` is the spread of its wobble in actions, less near the hole, and `tap`

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
+from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, by_row
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.captions import FRONT_CAMERA, HUES, colour_name, of_gripper, of_scene, side_of
 from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
@@ -26,6 +29,75 @@ _HALF_SPREAD = (0.10, 0.12)
 _START = (0.48, 0.0, 0.16)
 _START_SPREAD = 0.03
 _SATURATION = 0.75
+ABOVE = 0.03
+"""The gripper is above the cube while it is less than this beside it, m."""
+LIFTED = 0.04
+"""Height of the cube's middle above the table from which it is in the air, m; it lies at 0.02."""
+
+
+def _remaining(observation: Observation) -> float:
+    cube, top = observation.privileged["cube"], HALF_SIDE + LIFT
+    if observation.privileged["grasped"][0] > 0.5:
+        return max(0.0, top - float(cube[2]))
+    return top + float(np.linalg.norm(cube[:3] - observation.tool_pose_in_base[:3]))
+
+
+def _held(columns: Columns) -> NDArray[np.bool_]:
+    return columns["privileged/grasped"][:, 0] > 0.5
+
+
+def _cube_place(columns: Columns) -> NDArray[np.int64]:
+    lifted = columns["privileged/cube"][:, 2].astype(np.float64) > LIFTED
+    return np.where(_held(columns), np.where(lifted, 2, 1), 0)
+
+
+def _over_cube(columns: Columns) -> NDArray[np.int64]:
+    apart = columns["tool_pose_in_base"][:, :3] - columns["privileged/cube"][:, :3]
+    beside = np.linalg.norm(apart[:, :2], axis=1).astype(np.float64) > ABOVE
+    higher = apart[:, 2].astype(np.float64) > ABOVE
+    return np.where(_held(columns), 2, np.where(beside, 1, np.where(higher, 0, 2)))
+
+
+_FACTS = (
+    Fact("gold:remaining", "m", ("how far it still is from done",), by_row(_remaining)),
+    Fact("gold:holds(cube)", TRUTH, ("the gripper holds the cube", "both fingers touch the cube"), _held),
+)
+_COLOURS = {c: (f"the cube is {c}", f"there is a {c} cube", f"a robot and a {c} cube") for c in HUES}
+_ATTRIBUTES = (
+    *of_gripper(),
+    of_scene("cube", "there is a cube", "a robot and a cube"),
+    Attribute(
+        "cube place",
+        {
+            "table": ("the cube is on the table", "the cube lies on the table", "the cube rests on the table"),
+            "grasped": (
+                "the cube is between the fingers on the table",
+                "the gripper grasps the cube on the table",
+                "the gripper has grasped the cube but not lifted it",
+            ),
+            "lifted": (
+                "the cube is lifted",
+                "the cube is in the air",
+                "the cube is picked up",
+                "the gripper holds the cube in the air",
+                "the gripper holds the cube above the table",
+                "pick up the cube",
+            ),
+        },
+        _cube_place,
+    ),
+    Attribute("cube colour", _COLOURS),
+    side_of("cube side", "cube", "cube"),
+    Attribute(
+        "over cube",
+        {
+            "above": ("the gripper is above the cube", "the gripper is over the cube"),
+            "beside": ("the gripper is away from the cube", "the gripper is beside the cube"),
+            "around": ("the gripper is at the cube", "the fingers are around the cube"),
+        },
+        _over_cube,
+    ),
+)
 
 
 class PickCube:
@@ -40,6 +112,11 @@ class PickCube:
     time_limit = 100
     scene_sizes: Mapping[str, int] = {"cube": 7}
     privileged_sizes: Mapping[str, int] = {"cube": 7, "grasped": 1}
+    facts = FactBook.of_scene(
+        ["cube"], ["cube"], things=[Thing("cube", ("the cube", "the block"), graspable=True)], view=FRONT_CAMERA
+    ).and_also(_FACTS, _ATTRIBUTES)
+    stays_above = 0.05
+    keeps_opening = False
     limits = ToolLimits(
         workspace_lower=np.array([0.32, -0.20, 0.012]),
         workspace_upper=np.array([0.68, 0.20, 0.34]),
@@ -111,10 +188,11 @@ class PickCube:
 
     def remaining(self, observation: Observation) -> float:
         """Distance to the cube and the whole lift; once it is grasped, what is left of the lift, m."""
-        cube, top = observation.privileged["cube"], HALF_SIDE + LIFT
-        if observation.privileged["grasped"][0] > 0.5:
-            return max(0.0, top - float(cube[2]))
-        return top + float(np.linalg.norm(cube[:3] - observation.tool_pose_in_base[:3]))
+        return _remaining(observation)
+
+    def pictured(self, observation: Observation) -> dict[str, str]:
+        """With the cube's colour, which the episode drew."""
+        return {**self.facts.described(observation, gold=True), "cube colour": colour_name(self.arm.memory)}
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PickCubeExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
+from robot_rlhf.facts import Attribute, Columns, Fact, FactBook, Thing, by_row, distance, place
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.captions import FRONT_CAMERA, bins, of_gripper, of_scene, side_of
 from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
@@ -22,6 +25,36 @@ NEAR = 0.01
 
 _START_BOX = ((0.42, -0.08, 0.12), (0.58, 0.08, 0.24))
 _TARGET_BOX = ((0.36, -0.20, 0.04), (0.64, 0.20, 0.30))
+AT_MARKER, NEAR_MARKER = 0.03, 0.10
+"""Distances of tool and marker, m, below which the one is at the other, and up to which it is near."""
+
+
+def _distance(observation: Observation) -> float:
+    return float(np.linalg.norm(observation.tool_pose_in_base[:3] - observation.privileged["target"][:3]))
+
+
+_apart = distance(place("tool"), place("target", "privileged"))
+
+
+def _how_near(columns: Columns) -> NDArray[np.int64]:
+    return bins(_apart(columns), AT_MARKER, NEAR_MARKER)
+
+
+_MARKER_DISTANCE = Attribute(
+    "marker distance",
+    {
+        "at": (
+            "the gripper is at the green marker",
+            "the tool touches the marker",
+            "the gripper is at the marker",
+            "move the gripper to the green marker",
+        ),
+        "near": ("the gripper is near the green marker", "the gripper is close to the marker"),
+        "far": ("the gripper is far from the green marker", "the gripper is away from the marker"),
+    },
+    _how_near,
+)
+_REMAINING = Fact("gold:remaining", "m", ("how far it still is from done",), by_row(_distance))
 
 
 class Reach:
@@ -35,6 +68,19 @@ class Reach:
     time_limit = 60
     scene_sizes: Mapping[str, int] = {"target": 7}
     privileged_sizes: Mapping[str, int] = {"target": 7}
+    facts = FactBook.of_scene(
+        scene_sizes, privileged_sizes, things=[Thing("target", ("the green marker", "the marker"))], view=FRONT_CAMERA
+    ).and_also(
+        [_REMAINING],
+        [
+            *of_gripper(),
+            of_scene("marker", "there is a green marker", "a robot and a green marker"),
+            _MARKER_DISTANCE,
+            side_of("marker side", "target", "green marker", "marker"),
+        ],
+    )
+    stays_above = None
+    keeps_opening = False
     limits = ToolLimits(
         workspace_lower=np.array([0.32, -0.24, 0.02]),
         workspace_upper=np.array([0.68, 0.24, 0.36]),
@@ -83,6 +129,9 @@ class Reach:
         """Distance from the tool to the target, m."""
         return _distance(observation)
 
+    def pictured(self, observation: Observation) -> dict[str, str]:
+        return self.facts.described(observation, gold=True)
+
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ReachExpert:
         """A script that solves the task; `noise` is the spread of its wobble in actions. No tap is too long for it."""
         return ReachExpert(self.arm.spec.action, noise)
@@ -102,7 +151,3 @@ class ReachExpert(ScriptedExpert):
     def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         x, y, z, *_ = observation.privileged["target"].tolist()
         return self.towards(observation, (x, y, z), POINTING_DOWN, rng)
-
-
-def _distance(observation: Observation) -> float:
-    return float(np.linalg.norm(observation.tool_pose_in_base[:3] - observation.privileged["target"][:3]))
