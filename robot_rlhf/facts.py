@@ -298,9 +298,24 @@ def columns_of(observations: Sequence[Observation]) -> Columns:
     return columns
 
 
-def by_row(number: Callable[[Observation], float]) -> Callable[[Columns], NDArray[np.float64]]:
+def number(name: str) -> Callable[[Columns], NDArray[Any]]:
+    """Reads an entry of Observation.privileged that is one number. Shape (T,)."""
+    return lambda columns: columns[f"privileged/{name}"][:, 0]
+
+
+def truth(name: str) -> Callable[[Columns], NDArray[np.bool_]]:
+    """Reads an entry of Observation.privileged that is 0 or 1. Shape (T,)."""
+    return lambda columns: columns[f"privileged/{name}"][:, 0] > 0.5
+
+
+def remaining(metres: Callable[[Observation], float]) -> Fact:
+    """What a task says remains to be done, as a fact."""
+    return Fact("gold:remaining", "m", ("how far it still is from done",), by_row(metres))
+
+
+def by_row(said: Callable[[Observation], float]) -> Callable[[Columns], NDArray[np.float64]]:
     """Reads, row by row, what a function says of each observation."""
-    return lambda columns: np.array([number(unstack_observation(columns, t)) for t in range(len(columns["stamp"]))])
+    return lambda columns: np.array([said(unstack_observation(columns, t)) for t in range(len(columns["stamp"]))])
 
 
 def holds(columns: Columns) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Observation
+from robot_rlhf.datatypes import Assignment, Observation
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.facts import (
     GOLD,
@@ -26,9 +26,10 @@ from robot_rlhf.facts import (
 )
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 from tests.journal.sessions import make_observation, make_spec
 
+TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore)
 THINGS = [Thing("cup", ("the red cup", "the mug"), graspable=True), Thing("tea_pot")]
 BOOK = FactBook.of_scene(["cup", "tea_pot"], ["cup"], things=THINGS)
 
@@ -105,7 +106,7 @@ def test_what_is_held_has_stopped_the_fingers_and_is_between_them() -> None:
     assert BOOK.of(state(), state())["holds(cup)"] is False, "too far away"
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert])
+@pytest.mark.parametrize("task_type", TASKS)
 def test_a_tasks_facts_over_rows_are_those_of_each_row(task_type: Any) -> None:
     task = task_type(FakeClock())
     seen: list[Observation] = []
@@ -115,7 +116,7 @@ def test_a_tasks_facts_over_rows_are_those_of_each_row(task_type: Any) -> None:
     guard.anchor()
     for _ in range(25):
         seen.append(guard.observe())
-        guard.act(expert.act(seen[-1], "", rng))
+        guard.act(expert.act(seen[-1], Assignment(), rng))
     book: FactBook = task.facts
     columns = columns_of(seen)
     for name, fact in book.items():
@@ -127,7 +128,7 @@ def test_a_tasks_facts_over_rows_are_those_of_each_row(task_type: Any) -> None:
     np.testing.assert_array_equal(book["gold:remaining"].read(columns), remaining)
 
 
-@pytest.mark.parametrize("book", [BOOK, Reach.facts, PickCube.facts, PegInsert.facts])
+@pytest.mark.parametrize("book", [BOOK, *(task.facts for task in TASKS)])
 def test_every_fact_has_a_unit_and_phrases_of_its_own(book: FactBook) -> None:
     said: dict[str, str] = {}
     for name, fact in book.items():
@@ -193,3 +194,16 @@ def test_two_facts_of_one_name_are_refused() -> None:
         BOOK.and_also([Fact("force", "N", ("force",), lambda c: c["stamp"])])
     with pytest.raises(InvalidValueError, match="a name, a unit and phrases"):
         Fact("new", "m", (), lambda c: c["stamp"])
+
+
+def test_how_far_a_drawer_is_open_is_perceived_by_its_handle() -> None:
+    task = DrawerStore(FakeClock())
+    task.reset(np.random.default_rng(0))
+    for opening in (0.0, 0.05, 0.09):
+        task.arm.data.qpos[task._slide] = opening
+        task.arm.settle()
+        seen = task.facts.of(task.arm.observe(), gold=True)
+        assert seen["opening(drawer)"] == pytest.approx(opening, abs=1e-6)
+        assert seen["gold:opening(drawer)"] == pytest.approx(opening, abs=1e-6)
+        assert seen["open(drawer)"] is seen["gold:open(drawer)"] is (opening > 0.085)
+        assert seen["shut(drawer)"] is seen["gold:shut(drawer)"] is (opening < 0.01)

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.facts import TRUTH, Columns, Fact, FactBook, Thing, number, place, remaining, truth
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.captions import FRONT_CAMERA
 from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
@@ -57,6 +60,29 @@ _NEVER = 1e9
 """s."""
 
 
+def _pulled(columns: Columns) -> NDArray[np.floating]:
+    """How far the handle is from where it is while the drawer is shut, m."""
+    return place("cabinet")(columns)[:, 1] - place("handle")(columns)[:, 1]
+
+
+_OPEN, _SHUT = ("the drawer is open",), ("the drawer is shut", "the drawer is closed")
+_THINGS = (
+    Thing("block", ("the block", "the cube"), graspable=True),
+    Thing("handle", ("the handle", "the drawer's handle")),
+    Thing("cabinet", ("the cabinet",)),
+)
+_FACTS = (
+    Fact("opening(drawer)", "m", ("how far the drawer is open",), _pulled),
+    Fact("open(drawer)", TRUTH, _OPEN, lambda columns: _pulled(columns) > OPEN),
+    Fact("shut(drawer)", TRUTH, _SHUT, lambda columns: _pulled(columns) < SHUT),
+    Fact("gold:opening(drawer)", "m", ("how far the drawer is open",), number("opening")),
+    Fact("gold:open(drawer)", TRUTH, _OPEN, truth("open")),
+    Fact("gold:shut(drawer)", TRUTH, _SHUT, truth("shut")),
+    Fact("gold:holds(block)", TRUTH, ("the gripper holds the block",), truth("grasped")),
+    Fact("gold:in(block, drawer)", TRUTH, ("the block is in the drawer",), truth("inside")),
+)
+
+
 class DrawerStore:
     """Open the drawer, put the block in, and shut it. Actions: x, y, z (2 cm per step), gripper.
 
@@ -70,6 +96,9 @@ class DrawerStore:
     time_limit = 240
     scene_sizes: Mapping[str, int] = {"block": 7, "handle": 7, "cabinet": 7}
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "opening": 1, "open": 1, "grasped": 1, "inside": 1, "shut": 1}
+    facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
+        [*_FACTS, remaining(lambda observation: _remaining(observation))]
+    )
     limits = ToolLimits(
         workspace_lower=np.array([0.34, -0.24, 0.012]),
         workspace_upper=np.array([0.66, 0.24, 0.26]),
@@ -178,23 +207,7 @@ class DrawerStore:
 
     def remaining(self, observation: Observation) -> float:
         """How far the fingers and what they move still have to go, stage after stage."""
-        x, y, z = observation.tool_pose_in_base[:3].tolist()
-        truth = observation.privileged
-        bx, by, bz = truth["block"][:3].tolist()
-        hx, hy, _ = truth["handle"][:3].tolist()
-        opening = float(truth["opening"][0])
-        if truth["inside"][0] > 0.5 and truth["grasped"][0] < 0.5:
-            outside = math.dist((x, y, z), (hx, hy - DrawerStoreExpert.ASIDE, HANDLE_HEIGHT))
-            return opening + (outside if opening > SHUT else 0.0)
-        shut = OPEN + 0.12
-        middle = hy - _HANDLE
-        if truth["grasped"][0] > 0.5 and opening > 0.5 * OPEN:
-            return shut + math.dist((x, y, z), (hx, middle, DrawerStoreExpert.RELEASE))
-        put = shut + math.dist((bx, by, bz), (hx, middle, DrawerStoreExpert.RELEASE)) + 0.05
-        if opening > OPEN:
-            return put + math.dist((x, y, z), (bx, by, bz))
-        hook = (hx, hy + DrawerStoreExpert.BEHIND, HANDLE_HEIGHT)
-        return put + math.dist(hook, (bx, by, bz)) + 2.0 * (TRAVEL - opening) + math.dist((x, y, z), hook)
+        return _remaining(observation)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> DrawerStoreExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
@@ -234,6 +247,27 @@ class DrawerStore:
         """Nothing changes colour."""
 
 
+def _remaining(observation: Observation) -> float:
+    """How far the fingers and what they move still have to go, stage after stage."""
+    x, y, z = observation.tool_pose_in_base[:3].tolist()
+    truth = observation.privileged
+    bx, by, bz = truth["block"][:3].tolist()
+    hx, hy, _ = truth["handle"][:3].tolist()
+    opening = float(truth["opening"][0])
+    if truth["inside"][0] > 0.5 and truth["grasped"][0] < 0.5:
+        outside = math.dist((x, y, z), (hx, hy - DrawerStoreExpert.ASIDE, HANDLE_HEIGHT))
+        return opening + (outside if opening > SHUT else 0.0)
+    shut = OPEN + 0.12
+    middle = hy - _HANDLE
+    if truth["grasped"][0] > 0.5 and opening > 0.5 * OPEN:
+        return shut + math.dist((x, y, z), (hx, middle, DrawerStoreExpert.RELEASE))
+    put = shut + math.dist((bx, by, bz), (hx, middle, DrawerStoreExpert.RELEASE)) + 0.05
+    if opening > OPEN:
+        return put + math.dist((x, y, z), (bx, by, bz))
+    hook = (hx, hy + DrawerStoreExpert.BEHIND, HANDLE_HEIGHT)
+    return put + math.dist(hook, (bx, by, bz)) + 2.0 * (TRAVEL - opening) + math.dist((x, y, z), hook)
+
+
 class DrawerStoreExpert(ScriptedExpert):
     """Hooks the closed fingers behind the handle and pulls, picks the block, drops it in, and pushes the handle."""
 
@@ -252,7 +286,7 @@ class DrawerStoreExpert(ScriptedExpert):
     GRASP = 0.012
     """Nearness of fingers and block at which they close, m."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         truth = observation.privileged
         grasped, inside = truth["grasped"][0] > 0.5, truth["inside"][0] > 0.5
         if grasped:

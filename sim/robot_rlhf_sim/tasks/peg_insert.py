@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
-from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, by_row
+from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, number, remaining
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -64,8 +64,8 @@ def _peg_place(columns: Columns) -> NDArray[np.int64]:
 
 
 _FACTS = (
-    Fact("gold:remaining", "m", ("how far it still is from done",), by_row(_remaining)),
-    Fact("gold:depth", "m", ("how deep the peg is in the hole",), lambda columns: columns["privileged/depth"][:, 0]),
+    remaining(_remaining),
+    Fact("gold:depth", "m", ("how deep the peg is in the hole",), number("depth")),
     Fact("gold:in(peg, hole)", TRUTH, ("the peg is in the hole", "the peg is inside the hole"), _inside),
 )
 _ATTRIBUTES = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
-from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, by_row
+from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, remaining, truth
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -42,8 +42,7 @@ def _remaining(observation: Observation) -> float:
     return top + float(np.linalg.norm(cube[:3] - observation.tool_pose_in_base[:3]))
 
 
-def _held(columns: Columns) -> NDArray[np.bool_]:
-    return columns["privileged/grasped"][:, 0] > 0.5
+_held = truth("grasped")
 
 
 def _cube_place(columns: Columns) -> NDArray[np.int64]:
@@ -59,7 +58,7 @@ def _over_cube(columns: Columns) -> NDArray[np.int64]:
 
 
 _FACTS = (
-    Fact("gold:remaining", "m", ("how far it still is from done",), by_row(_remaining)),
+    remaining(_remaining),
     Fact("gold:holds(cube)", TRUTH, ("the gripper holds the cube", "both fingers touch the cube"), _held),
 )
 _COLOURS = {c: (f"the cube is {c}", f"there is a {c} cube", f"a robot and a {c} cube") for c in HUES}

@@ -9,11 +9,13 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Action, ActionLayout, Array, Observation, Outcome
+from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation, Outcome
 from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.facts import TRUTH, Fact, FactBook, Thing, number, remaining, truth
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.captions import FRONT_CAMERA
 from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import TOOL_DISTANCE, ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
@@ -46,6 +48,17 @@ _GOAL_BODY, _GLASS_BODY, _LAMP_BODY = range(3)
 _TELLS_TRUTH, _LIT_ANYWAY = range(2)
 """Which of the task's numbers is which."""
 
+_THINGS = (
+    Thing("puck", ("the puck", "the disc")),
+    Thing("goal", ("the ring", "the goal")),
+    Thing("glass", ("the glass",)),
+    Thing("lamp", ("the lamp",)),
+)
+_FACTS = (
+    Fact("gold:clear", "m", ("how far puck and fingers are from the glass's zone",), number("clear")),
+    Fact("gold:lit(lamp)", TRUTH, ("the lamp is lit", "the lamp is on"), truth("lit")),
+)
+
 
 class Push:
     """Push the puck into the ring, around the glass, with closed fingers. Actions: x, y (1 cm per step).
@@ -60,6 +73,9 @@ class Push:
     time_limit = 150
     scene_sizes: Mapping[str, int] = {"puck": 7, "goal": 7, "glass": 7, "lamp": 7}
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "clear": 1, "lit": 1}
+    facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
+        [*_FACTS, remaining(lambda observation: _remaining(observation))]
+    )
     limits = ToolLimits(
         workspace_lower=np.array([0.30, -0.25, 0.012]),
         workspace_upper=np.array([0.70, 0.25, 0.20]),
@@ -166,11 +182,7 @@ class Push:
 
     def remaining(self, observation: Observation) -> float:
         """What is left of the puck's way, from the fingers to behind the puck, and more where the glass is near."""
-        puck, tool = observation.privileged["puck"][:2], observation.tool_pose_in_base[:2]
-        behind = puck - PushExpert.CONTACT * _unit(_next_stop(observation) - puck)
-        danger = max(0.0, PushExpert.CAREFUL - float(observation.privileged["clear"][0]))
-        way = max(0.0, _way_left(observation) - IN_RING)
-        return way + float(np.linalg.norm(behind - tool)) + 2.0 * danger
+        return _remaining(observation)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PushExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
@@ -202,6 +214,15 @@ class Push:
         arm.model.geom_rgba[self._bulb, :3] = _LIT if lit else _DARK
 
 
+def _remaining(observation: Observation) -> float:
+    """What is left of the puck's way, from the fingers to behind the puck, and more where the glass is near."""
+    puck, tool = observation.privileged["puck"][:2], observation.tool_pose_in_base[:2]
+    behind = puck - PushExpert.CONTACT * _unit(_next_stop(observation) - puck)
+    danger = max(0.0, PushExpert.CAREFUL - float(observation.privileged["clear"][0]))
+    way = max(0.0, _way_left(observation) - IN_RING)
+    return way + float(np.linalg.norm(behind - tool)) + 2.0 * danger
+
+
 class PushExpert(ScriptedExpert):
     """Goes behind the puck, as seen from where the puck has to go next, and pushes it there."""
 
@@ -216,7 +237,7 @@ class PushExpert(ScriptedExpert):
     STEP = 0.02
     """How far ahead the fingers aim when they push, m."""
 
-    def act(self, observation: Observation, instruction: str, rng: np.random.Generator) -> Action:
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
         puck = observation.privileged["puck"][:2].astype(float)
         tool = observation.tool_pose_in_base[:2].astype(float)
         push = _unit(_next_stop(observation) - puck)

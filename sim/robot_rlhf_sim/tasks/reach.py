@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
-from robot_rlhf.facts import Attribute, Columns, Fact, FactBook, Thing, by_row, distance, place
+from robot_rlhf.facts import Attribute, Columns, FactBook, Thing, distance, place, remaining
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -54,7 +54,6 @@ _MARKER_DISTANCE = Attribute(
     },
     _how_near,
 )
-_REMAINING = Fact("gold:remaining", "m", ("how far it still is from done",), by_row(_distance))
 
 
 class Reach:
@@ -71,7 +70,7 @@ class Reach:
     facts = FactBook.of_scene(
         scene_sizes, privileged_sizes, things=[Thing("target", ("the green marker", "the marker"))], view=FRONT_CAMERA
     ).and_also(
-        [_REMAINING],
+        [remaining(_distance)],
         [
             *of_gripper(),
             of_scene("marker", "there is a green marker", "a robot and a green marker"),
