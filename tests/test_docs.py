@@ -265,12 +265,14 @@ class Fancy(Family):
 class Chooses:
     chosen: Annotated[str, tyro.conf.arg(name="thing")] = "plain"
     thing: Family = field(default_factory=lambda: Plain(2))
+    flat: Annotated[Family, tyro.conf.arg(name="")] = field(default_factory=Fancy)
 
 
 def test_every_kind_of_a_family_has_its_options() -> None:
     with patch.dict(sys.modules, {"tests.test_docs": sys.modules[__name__]}):
-        own, plain, fancy = options.sections(Chooses, Chooses())
-    assert [option.name for option in own.options] == ["--thing"]
+        own, plain, fancy, other = options.sections(Chooses, Chooses())
+    assert [option.name for option in own.options] == ["--thing", "--colour"]
+    assert (other.choice, other.begins, other.options[0].name) == ("--flat plain", False, "--size")
     assert (plain.choice, plain.begins, plain.options[0].name, plain.options[0].default) == (
         "--thing plain",
         True,

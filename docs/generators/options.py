@@ -125,12 +125,11 @@ def sections(settings: type[Any], default: Any, prefix: str = "", what: str | No
         value = _value(field, default)
         name = field.name.replace("_", "-")
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            name = _named(name, extras)
-            nested = f"{prefix}{name}." if name else prefix
+            nested = f"{prefix}{named}." if (named := _named(name, extras)) else prefix
             if isinstance(value, OfKind):
-                inner += _kinds(value, f"--{prefix}{name}", nested)
-                continue
-            below = list(sections(type(value), value, nested, told.get(field.name)))
+                below = list(_kinds(value, f"--{prefix}{name}", nested))
+            else:
+                below = list(sections(type(value), value, nested, told.get(field.name)))
             if nested == prefix:
                 own += below[0].options
                 below = below[1:]
@@ -287,9 +286,9 @@ def command_lines(command: Command, others: Sequence[Command]) -> list[str]:
     for section in parts:
         if not section.options:
             continue
-        if section.prefix:
-            choice = f"`{section.choice}`: " if section.choice else ""
-            lines += [f"### {choice}`--{section.prefix}*`", "", _plain(section.what), ""]
+        heading = ": ".join([*filter(None, [section.choice]), *([f"--{section.prefix}*"] if section.prefix else [])])
+        if heading:
+            lines += [f"### `{heading}`", "", _plain(section.what), ""]
         for option in section.options:
             lines += _option_lines(option)
     return lines
