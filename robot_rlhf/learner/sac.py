@@ -174,7 +174,7 @@ class SacLearner:
         tells (runtime/lead.py). None: by cloning_updates."""
         self._first_rate = config.learning_rate
         self._imitates = bool(config.cloning_weight or config.cloning_weight_end)
-        self._sees = bool(shapes.cameras or shapes.frozen)
+        self._sees = self.actor.encoder.learns
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self.generator = torch.Generator(device=self.device).manual_seed(seed + 1)
         self._imitation_weight = torch.zeros((), device=self.device)

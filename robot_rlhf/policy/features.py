@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import RECENT, Array, Observation, RobotSpec
+from robot_rlhf.context import ContextSpec
+from robot_rlhf.datatypes import RECENT, Array, Observation, RobotSpec, Step
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.vectors import Difference, find_differences
@@ -55,9 +57,16 @@ class FeatureConfig:
     """Give what was executed in so many periods before, 0 to 8. With as many as command and observation are late
     together, what a late robot will do is known again, whatever its commands mean; a robot that tells its commanded
     tool pose wants `ahead` instead, which has fewer numbers to learn from."""
+    past: int = 0
+    """Give the states of so many periods before, 0 to 8: the cheapest memory, for what the present alone does not tell.
+    Replay keeps each state once all the same."""
+    context: dict[str, int] = field(default_factory=dict[str, int])
+    """Give what is wanted: name to length of the vectors of a step's context that are looked at, for example goal 2."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0), history=Range(0, RECENT))
+        check_ranges(self, "features", fine=Range(0.0, 100.0), near=Range(1e-6, 100.0))
+        check_ranges(self, "features", history=Range(0, RECENT), past=Range(0, RECENT))
+        ContextSpec(self.context)
 
 
 class Features:
@@ -101,6 +110,8 @@ class Features:
         """Differences that networks see beside the state vector."""
         self.normalised = not self.cartesian if config.normalised is None else config.normalised
         """Whether networks normalise the state vector."""
+        self.context = ContextSpec(config.context)
+        """What networks see of what is wanted."""
 
     def _count(self) -> int:
         return self._count_seen() + self.config.history * self.spec.action.size
@@ -133,6 +144,29 @@ class Features:
         if self._encoder is not None:
             state = np.concatenate([state, *(self._encoder(observation.images[name]) for name in self.frozen)])
         return {"state": state, **{name: observation.images[name] for name in self.cameras}}
+
+    def asked(self, observation: Observation, context: Mapping[str, Array], past: Past) -> dict[str, NDArray[Any]]:
+        """All that the networks see: also 'context' (C,) and 'past' (H, D), where there is any.
+
+        Args:
+            context: what is wanted, by name.
+            past: of the same recording; it is told this state.
+
+        Raises:
+            InvalidValueError: the context lacks a vector, or has one of another length.
+        """
+        seen = dict(self(observation))
+        if self.config.past:
+            seen["past"] = past(seen["state"], len(observation.recent))
+        if self.context.sizes:
+            seen["context"] = self.context.joined(context)
+        return seen
+
+    def in_order(self, steps: Sequence[Step]) -> dict[str, NDArray[Any]]:
+        """What the networks saw in steps that follow one another: as `asked`, stacked along a first axis."""
+        past = Past(self.config.past, self.size)
+        rows = [self.asked(step.observation, step.context, past) for step in steps]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     def state(self, o: Observation) -> Array:
         """The flat state vector, without frozen features. Shape (D,)."""
@@ -192,6 +226,42 @@ class Features:
         """Where in the workspace; height alone unless the absolute place is asked for. Shape (3,) or (1,)."""
         place = (position - self._center) / self._half
         return place if self.config.absolute else place[2:]
+
+
+class Past:
+    """The states before the present one, as replay finds them again in its rows."""
+
+    def __init__(self, length: int, size: int) -> None:
+        """
+        Args:
+            length: H, states to remember.
+            size: D, entries of a state vector.
+        """
+        self._states: deque[Array] = deque(maxlen=length)
+        self._shape = length, size
+
+    def forget(self) -> None:
+        """An episode begins."""
+        self._states.clear()
+
+    def __call__(self, state: Array, known: int) -> Array:
+        """The states before this one, newest first, 0 before the recording began; then this one is remembered.
+
+        Args:
+            state: Shape (D,).
+            known: actions that the observation remembers: so many periods ago its recording began, or longer ago when
+                there are RECENT of them. Whatever was seen before is not this state's past.
+
+        Returns:
+            Shape (H, D).
+        """
+        while len(self._states) > known:
+            self._states.pop()
+        past = np.zeros(self._shape, np.float32)
+        if self._states:
+            past[: len(self._states)] = self._states
+        self._states.appendleft(state)
+        return past
 
 
 def flip(q: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Action, Assignment, Observation, RobotSpec, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
-from robot_rlhf.policy.features import Features
+from robot_rlhf.policy.features import Features, Past
 from robot_rlhf.policy.imitators import Imitators, values_of_both
 from robot_rlhf.policy.networks import (
     Actor,
@@ -51,6 +51,8 @@ def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
         frozen=features.frozen,
         relative=features.relative,
         normalised=features.normalised,
+        past=features.config.past,
+        context=features.context.size,
     )
 
 
@@ -75,6 +77,7 @@ class LearnedPolicy:
         self.exploration = exploration
         self._config = config
         self._features = features
+        self._past = Past(features.config.past, features.size)
         self._shapes = shapes_of(spec, features)
         self._device = torch.device(device)
         self._discrete = has_discrete_gripper(self._shapes, config)
@@ -92,6 +95,7 @@ class LearnedPolicy:
     def reset(self) -> None:
         """An episode begins: whether the imitators act alone in it is what its first weights say."""
         self._alone = None
+        self._past.forget()
 
     def load(self, snapshot: WeightSnapshot) -> None:
         """Take over new weights.
@@ -137,14 +141,13 @@ class LearnedPolicy:
 
         Raises:
             NoWeightsError: no weights were loaded, and the robot would move by chance.
-            InvalidValueError: the network gives NaN.
+            InvalidValueError: the network gives NaN, or what is asked has not the context that it looks at.
         """
-        del asked
         if self._version < 0:
             raise NoWeightsError("the policy has no weights yet; allowed: to act once load() has given it some")
         encoded = {
             name: torch.as_tensor(np.array(value), device=self._device).unsqueeze(0)
-            for name, value in self._features(observation).items()
+            for name, value in self._features.asked(observation, asked.context, self._past).items()
         }
         features = self._actor.encoder(encoded)
         out = self._best(features, self._actor.head(features))

@@ -22,6 +22,8 @@ from robot_rlhf.policy.vectors import Difference, VectorView
 from robot_rlhf.ranges import MEMBERS, WIDTH, check_hidden, check_ranges
 
 USUAL_BATCH = 256
+LARGEST_CONTEXT = 32
+"""Entries of a context that is put beside what is seen, unless the settings say otherwise."""
 LOG_STD_MIN = -5.0
 LOG_STD_MAX = 1.0
 
@@ -51,6 +53,9 @@ class NetworkConfig:
     """The encoder does not learn: each picture is seen once, and replay keeps its features instead of it."""
     image_latent: int = 50
     """Size of the vector each camera's picture becomes."""
+    context: Literal["auto", "concat", "film"] = "auto"
+    """How what is wanted enters. concat: beside what is seen; film: it scales and shifts what is seen, entry by entry;
+    auto: concat up to 32 entries, film beyond."""
 
     def __post_init__(self) -> None:
         check_hidden(self.hidden, "network")
@@ -83,6 +88,10 @@ class Shapes:
     """Differences between parts of the state vector that the networks see beside it."""
     normalised: bool = False
     """The state vector is in units of its own: networks see it by the mean and spread of what was learned from."""
+    past: int = 0
+    """States before the present one that the networks see, 'past' (B, past, D)."""
+    context: int = 0
+    """Length C of the vector of what is wanted, 'context' (B, C)."""
 
 
 class PolicyOutput(NamedTuple):
@@ -157,10 +166,32 @@ def layers_of(modules: nn.Sequential, *, detached: bool = False) -> list[Layer]:
     return [layer.detach() for layer in layers] if detached else layers
 
 
-class ObservationEncoder(nn.Module):
-    """{'state', cameras} to one vector (B, D + latents); pictures are encoded, the state is seen as Shapes says.
+class Film(nn.Module):
+    """What is seen, mixed, and then scaled and shifted by what is wanted: relu((1 + g(c)) h + b(c)), h = norm(W x).
 
-    Frozen features come as the end of 'state', in the order of their cameras' names, and are projected to latents.
+    Source: Perez et al., FiLM: Visual Reasoning with a General Conditioning Layer, 2018, equation 2.
+    """
+
+    def __init__(self, features: int, context: int, size: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.mix = nn.Linear(features, size)
+        self.norm = nn.LayerNorm(size)
+        self.wanted = nn.Linear(context, 2 * size)
+        uniform_(self.mix, generator)
+        uniform_(self.wanted, generator, gain=0.1)  # at first it hardly changes what is seen
+
+    def forward(self, features: Tensor, context: Tensor) -> Tensor:
+        """(B, F), (B, C) to (B, size)."""
+        gain, offset = self.wanted(context).chunk(2, dim=1)
+        return functional.relu(torch.addcmul(offset, 1.0 + gain, self.norm(self.mix(features))))
+
+
+class ObservationEncoder(nn.Module):
+    """{'state', cameras, 'past', 'context'} to one vector (B, F); pictures are encoded, states seen as Shapes says.
+
+    The vector is [state | past states, newest first | latents | context], or what Film makes of that. A past state of
+    zeros is none, and stays zeros. Frozen features come as the end of 'state', in the order of their cameras' names,
+    and are projected to latents.
     """
 
     def __init__(self, shapes: Shapes, config: NetworkConfig, generator: torch.Generator) -> None:
@@ -183,17 +214,37 @@ class ObservationEncoder(nn.Module):
         self._parts = [shapes.state, *(shapes.frozen[name] for name in sorted(shapes.frozen))]
         self.frozen = nn.ModuleList(Projection(size, latent, generator) for size in self._parts[1:])
         self.vector = VectorView(shapes.state, shapes.relative, normalised=shapes.normalised)
-        self.size = self.vector.size + latent * (len(self.names) + len(self.frozen))
+        self._past, self._context = shapes.past, shapes.context
+        size = self.vector.size * (1 + shapes.past) + latent * (len(self.names) + len(self.frozen))
+        self.film: Film | None = None
+        if config.context == "film" or (config.context == "auto" and shapes.context > LARGEST_CONTEXT):
+            self.film = Film(size, shapes.context, config.hidden[0], generator) if shapes.context else None
+        self.size = size + shapes.context if self.film is None else config.hidden[0]
+
+    @property
+    def learns(self) -> bool:
+        """It has parameters."""
+        return any(True for _ in self.parameters())
 
     def forward(self, observation: Mapping[str, Tensor]) -> Tensor:
         state = observation["state"]
-        if not (self.names or self.frozen):
+        if not (self.names or self.frozen or self._past or self._context):
             return self.vector(state)
         known, *parts = state.split(self._parts, dim=1)
         known = self.vector(known)
-        seen = [self.images[name](observation[name]) for name in self.names]
+        seen = [self._before(observation["past"])] if self._past else []
+        seen += [self.images[name](observation[name]) for name in self.names]
         seen += [project(part) for project, part in zip(self.frozen, parts, strict=True)]
-        return torch.cat([known, *(latent.to(known.dtype) for latent in seen)], dim=1)
+        if self._context and self.film is None:
+            seen.append(observation["context"])
+        whole = torch.cat([known, *(latent.to(known.dtype) for latent in seen)], dim=1)
+        return whole if self.film is None else self.film(whole, observation["context"])
+
+    def _before(self, past: Tensor) -> Tensor:
+        """Past states (B, H, D) as one vector (B, H * V)."""
+        states = past[..., : self._parts[0]]
+        viewed = self.vector(states.flatten(0, 1)).view(*states.shape[:2], self.vector.size)
+        return (viewed * (states != 0.0).any(dim=2, keepdim=True)).flatten(1)
 
     def note(self, observation: Mapping[str, Tensor]) -> None:
         """Let the state vectors of a batch that is learned from enter what they are normalised by."""

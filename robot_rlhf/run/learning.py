@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Array, Observation, RobotSpec
+from robot_rlhf.datatypes import Array, RobotSpec, Step
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacLearner
@@ -108,6 +108,8 @@ def build_trainer(
         pictures=picture_config(config),
         device=config.device,
         seed=config.seed,
+        context=features.context,
+        past=shapes.past,
     )
     feed = ReplayFeed(buffer, features, None if config.replay.imitate_rest else StandsStill(spec.action))
     recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
@@ -125,11 +127,10 @@ def build_trainer(
 
 def _q_values(
     learner: ValueLearner, features: Features, device: str
-) -> Callable[[list[Observation], Array], NDArray[np.float32]]:
-    def q_values(observations: list[Observation], actions: Array) -> NDArray[np.float32]:
-        rows = [features(o) for o in observations]
-        stacked = {name: torch.as_tensor(np.stack([r[name] for r in rows]), device=device) for name in rows[0]}
-        return learner.q_values(stacked, torch.as_tensor(actions, device=device)).cpu().numpy()
+) -> Callable[[list[Step], Array], NDArray[np.float32]]:
+    def q_values(steps: list[Step], actions: Array) -> NDArray[np.float32]:
+        seen = {name: torch.as_tensor(value, device=device) for name, value in features.in_order(steps).items()}
+        return learner.q_values(seen, torch.as_tensor(actions, device=device)).cpu().numpy()
 
     return q_values
 

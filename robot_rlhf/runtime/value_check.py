@@ -34,7 +34,7 @@ class ValueCheck:
 
     def __init__(
         self,
-        q_values: Callable[[list[Observation], Array], NDArray[np.float32]],
+        q_values: Callable[[list[Step], Array], NDArray[np.float32]],
         discount: float,
         *,
         alarm_above: float = 0.3,
@@ -68,7 +68,7 @@ class ValueCheck:
         actions = [s.executed.values for s in self._steps if s.executed is not None]
         if len(actions) < len(self._steps):
             return
-        q = self._q_values([s.observation for s in self._steps], np.stack(actions))
+        q = self._q_values(self._steps, np.stack(actions))
         rewards = np.array([s.reward for s in self._steps])
         if end.outcome is Outcome.TIME_LIMIT:
             rewards[-1] = q[-1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.datatypes import Array, Driver, EpisodeKind, EpisodeMeta, Observation, Outcome, RobotSpec
+from robot_rlhf.datatypes import Array, Driver, EpisodeKind, EpisodeMeta, Outcome, RobotSpec, Step
 from robot_rlhf.errors import ConfigError, InvalidValueError, RobotError, RobotRlhfError
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate, wilson_interval
 from robot_rlhf.runtime.fan_out import FanOut
@@ -67,8 +67,8 @@ def test_discounted_returns_are_the_sums_they_stand_for(rewards: list[float], di
 
 
 def q_of(value: float) -> ValueCheck:
-    def q_values(observations: list[Observation], actions: Array) -> Array:
-        assert len(observations) == len(actions)
+    def q_values(steps: list[Step], actions: Array) -> Array:
+        assert len(steps) == len(actions)
         return np.full(len(actions), value, np.float32)
 
     return ValueCheck(q_values, 0.9, alarm_above=0.3, episodes=2)
@@ -101,7 +101,7 @@ def test_a_time_limit_counts_the_value_that_was_left() -> None:
     rig = Rig()
     rig.task.time_limit = 6
 
-    def exact(observations: list[Observation], actions: Array) -> Array:
+    def exact(steps: list[Step], actions: Array) -> Array:
         return np.array([0.9 ** (len(actions) - 1 - t) for t in range(len(actions))], np.float32)
 
     check = ValueCheck(exact, 0.9, episodes=1)
