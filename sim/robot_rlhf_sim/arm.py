@@ -19,12 +19,10 @@ from robot_rlhf.timing import Clock, FakeClock
 from robot_rlhf_sim.contacts import ContactSense
 from robot_rlhf_sim.render import Renderer
 from robot_rlhf_sim.robots.arm_model import ArmModel, span
-from robot_rlhf_sim.robots.built_in import BUILT_IN, FINGER_TRAVEL, load_world
+from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.robots.kinematics import ToolKinematics
 from robot_rlhf_sim.rotation import canonical
 from robot_rlhf_sim.variation import DRAWS, Draws, WorldVariation, perception_error
-
-__all__ = ["FINGER_TRAVEL", "SimArm", "SimState", "Stage", "load_world"]
 
 CONTROL_PERIOD = 0.05
 TABLE = 0.0

@@ -14,6 +14,7 @@ from robot_rlhf.ports import Robot, Task
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.robots import BUILT_IN, ArmModel, arm_from
+from robot_rlhf_sim.robots.arm_model import TOOL_DISTANCE
 from robot_rlhf_sim.robots.built_in import SCENE_FILE
 from robot_rlhf_sim.robots.from_file import CORNERS
 from robot_rlhf_sim.robots.kinematics import ToolKinematics
@@ -164,6 +165,11 @@ def test_without_fingers_it_reaches_and_does_not_pick(tmp_path: Path) -> None:
 def test_the_built_in_hand_can_be_put_on_it(tmp_path: Path) -> None:
     handed = read(tmp_path, six_joints(hand="", servos="", site="attachment_site"), own_hand=False)
     assert solved(PickCube, handed) == 8
+    arm = PickCube(FakeClock(), arm=handed).arm
+    mount, tool = arm.data.site("arm/attachment_site"), arm.data.site("tool")
+    np.testing.assert_allclose(mount.xmat, tool.xmat, atol=1e-9)
+    ahead = mount.xmat.reshape(3, 3)[:, 2]
+    np.testing.assert_allclose(tool.xpos - mount.xpos, TOOL_DISTANCE * ahead, atol=1e-9)
 
 
 def test_the_built_in_arm_read_from_its_file_is_the_built_in_arm() -> None:

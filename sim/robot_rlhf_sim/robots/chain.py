@@ -147,6 +147,7 @@ class Chain:
             mount.attach_body(given.body("hand"), HAND, "")
             for element in (world.body(HAND + "hand"), world.site(HAND + "tool"), world.camera(HAND + "wrist")):
                 element.name = element.name.removeprefix(HAND)
+            world.body("hand").pos, world.body("hand").quat = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])
             return
         hand = bearer.add_body(name="hand", gravcomp=1.0)
         hand.set_frame(mount)
