@@ -29,6 +29,8 @@ GOLD = "gold:"
 TRUTH = "yes or no"
 """Unit of facts that hold or do not."""
 TOOL = "tool"
+PLACES = (3, 7)
+"""How many numbers an entry has that says where a thing is: a position, or a pose."""
 
 NEAR = 0.05
 """Things less than this apart are near each other, m."""
@@ -90,7 +92,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something of the scene that has a pose."""
+    """Something of the scene that is somewhere."""
 
     name: str
     """Its entry in Observation.scene, or in Observation.privileged."""
@@ -139,7 +141,7 @@ class FactBook(Mapping[str, Fact]):
         """Facts that every robot has, and those of where things are.
 
         Args:
-            scene: entries of Observation.scene that are poses.
+            scene: entries of Observation.scene that are positions or poses.
             privileged: entries of Observation.privileged that are.
             things: of those that have words or can be grasped.
             view: of whoever says left and right.
@@ -153,15 +155,17 @@ class FactBook(Mapping[str, Fact]):
 
     @staticmethod
     def of_robot(spec: RobotSpec, things: Iterable[Thing] = (), view: View | None = None) -> FactBook:
-        """Facts of a robot: entries of its scene with seven numbers are poses."""
-        scene, privileged = ([name for name, n in sizes.items() if n == 7] for sizes in (spec.scene, spec.privileged))
+        """Facts of a robot: entries of its scene with three numbers are positions, those with seven poses."""
+        scene, privileged = (
+            [name for name, n in sizes.items() if n in PLACES] for sizes in (spec.scene, spec.privileged)
+        )
         return FactBook.of_scene(scene, privileged, things=things, view=view)
 
     @staticmethod
     def of_columns(columns: Columns) -> FactBook:
-        """Facts of what was recorded: entries of the scene with seven numbers are poses. Nothing privileged."""
-        scene = [n.removeprefix("scene/") for n, c in columns.items() if n.startswith("scene/") and c.shape[1:] == (7,)]
-        return _perceived(tuple(scene))
+        """Facts of what was recorded, as of a robot. Nothing privileged."""
+        sizes = {name.removeprefix("scene/"): c.shape[1] for name, c in columns.items() if name.startswith("scene/")}
+        return _perceived(tuple(name for name, n in sizes.items() if n in PLACES))
 
     def and_also(self, facts: Iterable[Fact] = (), attributes: Iterable[Attribute] = ()) -> FactBook:
         """These and more."""

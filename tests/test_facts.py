@@ -155,6 +155,13 @@ def test_the_simulators_truth_is_had_by_its_name_alone() -> None:
     assert not FactBook.of_columns(columns_of([state()])).keys() & {n for n in BOOK if n.startswith(GOLD)}
 
 
+def test_positions_are_places_too_and_other_vectors_are_not() -> None:
+    scene = {"ball": np.array([0.5, 0.0, 0.17], np.float32), "weather": np.zeros(4, np.float32)}
+    book = FactBook.of_columns(columns_of([state(scene=scene)]))
+    assert list(book.things) == ["ball"]
+    assert book.of(state(scene=scene))["distance(tool, ball)"] == pytest.approx(0.03)
+
+
 def test_names_are_found_however_they_are_spaced() -> None:
     for name in ("near(tool,cup)", " near( tool , cup )", "near(cup, tool)"):
         assert name in BOOK
