@@ -14,7 +14,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.state import AdamState, snapshot_of
-from robot_rlhf.learner.weighting import Weighting, class_masses, imitation_mask, weights_of
+from robot_rlhf.learner.weighting import Weighting, class_masses, imitated_shares, imitation_mask, weights_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import RATE, SHARE, SHIFT, WEIGHT, check_ranges
@@ -99,8 +99,10 @@ class CloningLearner:
         self.actor.encoder.note(observation)
         out = self.actor(observation)
         mask = self._weights(batch.source)
-        loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask)
-        self._adam.step(loss + self.config.spread_weight * losses.spread_loss(out.mean, out.log_std, action, mask))
+        shares = imitated_shares(batch, self._gripper)
+        loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask, shares)
+        spread = losses.spread_loss(out.mean, out.log_std, action, mask, shares)
+        self._adam.step(loss + self.config.spread_weight * spread)
         self.updates += 1
         return {"cloning_loss": loss.detach()}
 

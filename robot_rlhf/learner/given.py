@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -29,6 +30,8 @@ def as_given(batch: Batch, noise: Noise) -> dict[str, Tensor]:
     given = {f"observation/{name}": value for name, value in batch.observation.items()}
     given |= {f"next_observation/{name}": value for name, value in batch.next_observation.items()}
     given |= {name: getattr(batch, name) for name in BATCH_COLUMNS}
+    if batch.authority is not None:
+        given["authority"] = batch.authority
     return given | {f"noise/{name}": value for name, value in noise._asdict().items() if value is not None}
 
 
@@ -40,5 +43,6 @@ def from_given(given: Mapping[str, Tensor]) -> tuple[Batch, Noise]:
 
     columns = {name: given[name] for name in BATCH_COLUMNS}
     batch = Batch(observation=below("observation/"), next_observation=below("next_observation/"), **columns)
+    batch = replace(batch, authority=given.get("authority"))
     drawn = below("noise/")
     return batch, Noise(drawn["following"], drawn.get("subset"), drawn.get("policy"))

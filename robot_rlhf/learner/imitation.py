@@ -36,14 +36,16 @@ class Imitation:
         self._average_rate = average_rate
         self._alone: dict[int, bool] = {}
 
-    def learn(self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
+    def learn(
+        self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None, shares: losses.Shares | None
+    ) -> Tensor:
         """One step; each member learns from all rows. Features (B, F), continuous action (B, c) -> the loss, 0-d."""
         person = imitation_mask(batch.source)
         mask = person
         if self._proven_weight:
             mask = person + self._proven_weight * (batch.source == Source.PROVEN).to(mask.dtype)
         means, logits = self.imitators.members(features)
-        loss = losses.cloning_loss(means, logits, action, is_open, mask)
+        loss = losses.cloning_loss(means, logits, action, is_open, mask, shares)
         self.optimiser.step(loss)
         taught = self.imitators.taught
         taught.add_((person.sum() > 0).to(taught.dtype))

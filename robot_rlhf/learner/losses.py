@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,15 @@ from torch.nn import functional
 LOG_2PI = math.log(2.0 * math.pi)
 SMALL = 1e-12
 """Added to a variance, whose root has no gradient at 0."""
+
+
+class Shares(NamedTuple):
+    """How much of each entry of B actions is imitated, in [0, 1]."""
+
+    continuous: Tensor
+    """Shape (B, c)."""
+    gripper: Tensor | None
+    """Of a gripper that is a choice of two. Shape (B,), or None."""
 
 
 def tanh_gaussian_log_prob(noise: Tensor, log_std: Tensor, raw: Tensor) -> Tensor:
@@ -119,6 +129,7 @@ def cloning_loss(
     action: Tensor,
     is_open: Tensor | None,
     mask: Tensor,
+    shares: Shares | None = None,
 ) -> Tensor:
     """Squared error of the tanh mean plus cross entropy of the gripper, averaged over the rows in the mask.
 
@@ -128,20 +139,24 @@ def cloning_loss(
         action: Executed continuous action. Shape (B, c).
         is_open: 1 where the executed gripper is open, or None. Shape (B,).
         mask: Weight of each row, 0 for rows not to be imitated. Shape (B,).
+        shares: how much of each entry is imitated; None for all of it.
     """
-    error = (torch.tanh(mean) - action).square().sum(dim=-1)
+    squares = (torch.tanh(mean) - action).square()
+    error = (squares if shares is None else squares * shares.continuous).sum(dim=-1)
     if gripper_logit is not None and is_open is not None:
         wanted = is_open.expand_as(gripper_logit)
-        error = error + functional.binary_cross_entropy_with_logits(gripper_logit, wanted, reduction="none")
+        of_gripper = functional.binary_cross_entropy_with_logits(gripper_logit, wanted, reduction="none")
+        error = error + (of_gripper if shares is None or shares.gripper is None else of_gripper * shares.gripper)
     return (error * mask).sum() / mask.sum().clamp(min=1.0)
 
 
-def spread_loss(mean: Tensor, log_std: Tensor, action: Tensor, mask: Tensor) -> Tensor:
+def spread_loss(mean: Tensor, log_std: Tensor, action: Tensor, mask: Tensor, shares: Shares | None = None) -> Tensor:
     """Fits the standard deviation to the imitation error, so that a cloned policy's samples are as tidy as its mean.
 
     Gaussian negative log-likelihood of atanh(action) with the mean held fixed. Shapes as in cloning_loss.
     """
     raw = torch.atanh(action.clamp(-0.99, 0.99))
     scaled = (raw - mean.detach()) * torch.exp(-log_std)
-    nll = (0.5 * scaled.square() + log_std).sum(dim=1)
+    nll = 0.5 * scaled.square() + log_std
+    nll = (nll if shares is None else nll * shares.continuous).sum(dim=1)
     return (nll * mask).sum() / mask.sum().clamp(min=1.0)

@@ -20,7 +20,7 @@ from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.precision import Precision, WantedPrecision, precision_on
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
-from robot_rlhf.learner.weighting import imitation_mask
+from robot_rlhf.learner.weighting import imitated_shares, imitation_mask
 from robot_rlhf.policy.imitators import Imitators
 from robot_rlhf.policy.networks import (
     Actor,
@@ -297,7 +297,7 @@ class SacLearner:
             )
         self._optimisers["policy"].step(objective)
         if self.imitation is not None:
-            metrics["imitators_loss"] = self.imitation.learn(features, batch, action, is_open)
+            metrics["imitators_loss"] = self.imitation.learn(features, batch, action, is_open, self._shares(batch))
         follow(self.average, self.actor, self._averaging_rate)
         return metrics | {
             "actor_loss": loss.detach(),
@@ -305,10 +305,13 @@ class SacLearner:
             "temperature": temperature,
         }
 
-    @staticmethod
-    def _cloning(out: PolicyOutput, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
+    def _cloning(self, out: PolicyOutput, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
         """The cloning loss on the batch's human rows."""
-        return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, imitation_mask(batch.source))
+        mask = imitation_mask(batch.source)
+        return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask, self._shares(batch))
+
+    def _shares(self, batch: Batch) -> losses.Shares | None:
+        return imitated_shares(batch, self._gripper)
 
     def warm_start(self, batches: Iterable[Batch]) -> float:
         """Warm start: the actor imitates the batches, mean and spread; returns the last loss."""
@@ -320,10 +323,11 @@ class SacLearner:
             features = self._encode(self._augment(batch.observation))
             out = self.actor.head(features)
             last = self._cloning(out, batch, action, is_open)
-            spread = losses.spread_loss(out.mean, out.log_std, action, imitation_mask(batch.source))
+            mask = imitation_mask(batch.source)
+            spread = losses.spread_loss(out.mean, out.log_std, action, mask, self._shares(batch))
             policy.step(last + 0.05 * spread)
             if self.imitation is not None:
-                self.imitation.learn(features.detach(), batch, action, is_open)
+                self.imitation.learn(features.detach(), batch, action, is_open, self._shares(batch))
         follow(self.average, self.actor, 1.0)
         if self.imitation is not None:
             self.imitation.settle()
@@ -337,7 +341,7 @@ class SacLearner:
                 action, is_open = split_action(batch.action, self._gripper)
                 with torch.no_grad():
                     features = self._encode(self._augment(batch.observation))
-                self.imitation.learn(features, batch, action, is_open)
+                self.imitation.learn(features, batch, action, is_open, self._shares(batch))
 
     # -- asking --------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Source
+from robot_rlhf.datatypes import Batch, Source
+from robot_rlhf.learner.losses import Shares
 
 Weighting = Literal["person", "iwr", "sirius"]
 """person: what a person did, all alike, and nothing else. iwr: corrections make half of the loss, all other steps, the
@@ -81,3 +82,21 @@ def weights_of(source: Tensor, masses: Mapping[Source, float]) -> Tensor:
 def imitation_mask(source: Tensor) -> Tensor:
     """1 for demonstrations and corrections, else 0. Shape (B,)."""
     return ((source == Source.DEMO) | (source == Source.HUMAN)).to(torch.float32)
+
+
+def imitated_shares(batch: Batch, gripper: int | None) -> Shares | None:
+    """How much of each entry of an action is imitated: of what a person did their own share, of other steps all.
+
+    Args:
+        gripper: entry of the action that is a choice of two, or None.
+
+    Returns:
+        None where every action was decided as a whole.
+    """
+    if batch.authority is None:
+        return None
+    by_person = imitation_mask(batch.source).unsqueeze(1) > 0.0
+    share = torch.where(by_person, batch.authority, torch.ones_like(batch.authority))
+    if gripper is None:
+        return Shares(share, None)
+    return Shares(torch.cat([share[:, :gripper], share[:, gripper + 1 :]], dim=1), share[:, gripper])

@@ -185,7 +185,7 @@ def learn_offline(
     while done < updates:
         for batch in buffer.sample_many(min(BATCHES_AT_ONCE, updates - done), batch_size, {EVERYTHING: 1.0}):
             if all_as_shown:
-                batch = replace(batch, source=torch.full_like(batch.source, int(Source.DEMO)))
+                batch = replace(batch, source=torch.full_like(batch.source, int(Source.DEMO)), authority=None)
             recent.note(learner.update(batch))
             done += 1
             if done % log_every == 0 or done == updates:
