@@ -229,6 +229,28 @@ def test_what_was_only_watched_teaches_no_action() -> None:
     assert buffer.windows(watched[:1], 4).reward.tolist() == [[2.0, 3.0, 4.0, 0.0]]
 
 
+def test_a_static_sampler_draws_all_of_it_and_says_when_shares_begin() -> None:
+    buffer = made(30, past=2)
+    play(buffer, [(["policy", "human"] * 5, "truncated")] * 2)
+    sampler = buffer.static_sampler(16, {EVERYTHING: 1.0})
+    sampler.sync()
+    assert sampler.signature == (16,)
+    assert sampler.draw().authority is None
+    buffer.begin(seen(22))
+    shared = np.array([0.0, 0.5], np.float32)
+    buffer.add(np.zeros(2), 0.0, False, False, Source.HUMAN, seen(23), context=wanted(22), authority=shared)
+    sampler.sync()
+    assert sampler.signature == (16, 1)
+    batch = sampler.draw()
+    again = buffer.gather(batch.index)
+    assert batch.authority is not None
+    assert again.authority is not None
+    assert torch.equal(batch.authority, again.authority)
+    for name in ("state", "past", "context"):
+        assert torch.equal(batch.observation[name], again.observation[name])
+        assert torch.equal(batch.next_observation[name], again.next_observation[name])
+
+
 def test_windows_see_with_another_ones_eyes_as_far_as_it_was_shown() -> None:
     buffer = made(50)
     buffer.add_block("late", state_size=1)
