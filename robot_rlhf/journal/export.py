@@ -124,7 +124,7 @@ def export(
     chosen = _checked_cameras(path, cameras)
     spec = journal_spec(path)
     told = (
-        _of_cameras(one, chosen)
+        _with_actions(_of_cameras(one, chosen), to)
         for one in recorded(path, include_deleted=include_discarded, pictures=bool(chosen) and to != "csv")
         if include_discarded or one.episode.end is None or one.episode.end.outcome is not Outcome.DISCARDED
     )
@@ -133,6 +133,13 @@ def export(
         if not count:
             raise JournalError(f"{path}: no episode to export")
     return ExportReport(Path(target), count, steps)
+
+
+def _with_actions(one: Recorded, to: str) -> Recorded:
+    """The same; raises JournalError where its actions are not known."""
+    if not one.episode.acted.all():
+        raise JournalError(f"episode {one.episode.meta.id}: its actions are not known; allowed in {to}: all of them")
+    return one
 
 
 def _of_cameras(one: Recorded, chosen: Sequence[str]) -> Recorded:

@@ -113,6 +113,9 @@ def _write_episode(group: Any, recorded: Recorded, include_privileged: bool) -> 
         # Sirius: -1 demonstration, 0 policy, 1 intervention.
         "action_modes": np.full(length, -1, np.int64) if demonstration else episode.by_human.astype(np.int64),
     }
+    columns |= {f"contexts/{name}": column for name, column in episode.context.items()}
+    if episode.authority is not None:
+        columns["authority"] = episode.authority
     if include_privileged:
         columns["gold_rewards"] = episode.gold_reward
     for name, column in columns.items():

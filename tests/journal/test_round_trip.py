@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from robot_rlhf.datatypes import Action, Driver, EpisodeEnd, Observation, Outcome, RobotSpec, Step
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, JournalError, ShapeError
-from robot_rlhf.journal.format import decode_spec, encode_spec
+from robot_rlhf.journal.format import decode_spec, encode_spec, encode_step
 from robot_rlhf.journal.reader import JournalTail, ReplayCounts, episodes, journal_spec, read_journal, replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from tests.draws import draws
@@ -116,6 +117,47 @@ def test_extreme_values_come_back_exactly(
     assert plain(read) == plain(step)
     assert plain(started) == ("EpisodeStarted", {"meta": plain(meta), "observation": plain(before)})
     assert ended == end
+
+
+@st.composite
+def asked_steps(draw: st.DrawFn) -> list[Step]:
+    """Steps with any of what is optional."""
+    steps = list(make_steps(make_spec(), np.random.default_rng(0), 4))
+    sizes = {name: draw(st.integers(1, 4)) for name in ("goal", "", "text/de")}
+    for i, step in enumerate(steps):
+        names = draw(st.sets(st.sampled_from(sorted(sizes))))
+        context = {name: draw(hnp.arrays(np.float32, sizes[name], elements=float32)) for name in names}
+        shares = draw(st.none() | hnp.arrays(np.float32, 5, elements=st.floats(0, 1, width=32)))
+        steps[i] = dataclasses.replace(step, context=context, authority=shares)
+        if draw(st.booleans()):
+            steps[i] = dataclasses.replace(step, context=context, executed=None)
+    return steps
+
+
+@given(steps=asked_steps())
+@draws(40)
+def test_what_is_optional_comes_back_exactly(steps: list[Step]) -> None:
+    meta = make_episode(make_spec(), 0, 1).meta
+    told = Episode.from_steps(meta, steps, end=EpisodeEnd(meta.id, Outcome.TIME_LIMIT, len(steps), ""))
+    assert plain(told.steps()) == plain(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), make_spec(), told)
+        (read,) = episodes(folder)
+    assert plain(read.steps()) == plain(steps)
+    for step in read.steps():
+        known = next((n for n, before in enumerate(reversed(steps[: step.index])) if before.executed is None), None)
+        assert len(step.observation.recent) == (step.index if known is None else known)
+
+
+def test_a_step_without_what_is_optional_is_written_as_before(tmp_path: Path) -> None:
+    (step,) = make_steps(make_spec(), np.random.default_rng(0), 1)
+    assert not {"context", "authority"} & set(json.loads(encode_step(step)))
+    with pytest.raises(ShapeError, match=r"Step\.authority"):
+        dataclasses.replace(step, authority=np.zeros(3, np.float32))
+    with pytest.raises(InvalidValueError, match=r"\[0, 1\]"):
+        dataclasses.replace(step, authority=np.full(5, 1.5, np.float32))
+    with pytest.raises(ShapeError, match=r"Step\.context\[goal\]"):
+        dataclasses.replace(step, context={"goal": np.zeros(0, np.float32)})
 
 
 def test_equal_sessions_make_equal_files(tmp_path: Path) -> None:

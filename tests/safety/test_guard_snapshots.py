@@ -24,6 +24,7 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot, FakeState
 from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot
 from robot_rlhf_sim.tasks import PickCube
+from tests.conformance import sample_observation
 from tests.draws import draws
 from tests.safety.laws import LIMITS
 
@@ -226,7 +227,7 @@ def test_a_world_that_cannot_be_put_back_is_named() -> None:
 @draws(20)
 def test_a_limited_rate_goes_on_from_where_it_was(before: list[float], after: list[float]) -> None:
     robot = GymnasiumRobot(gymnasium.make("Pendulum-v1"), FakeClock())
-    mover, seen = mover_for(robot.spec, DIRECT), robot.observe()
+    mover, seen = mover_for(robot.spec, DIRECT), sample_observation(robot.spec, 0.0, np.random.default_rng(0))
 
     def future() -> list[tuple[list[str], list[float]]]:
         return [(mover.advance([wish], seen), mover.target()) for wish in after]
