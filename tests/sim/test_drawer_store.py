@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Action, Observation
+from robot_rlhf.datatypes import Action, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
@@ -45,7 +45,7 @@ def episode(task: DrawerStore, seed: int, steps: int | None = None) -> list[Obse
     guard.anchor()
     seen = [guard.observe()]
     while len(seen) <= (task.time_limit if steps is None else steps) and not task.success(seen[-1]):
-        guard.act(expert.act(seen[-1], "", rng))
+        guard.act(expert.act(seen[-1], Assignment(), rng))
         seen.append(guard.observe())
     return seen
 

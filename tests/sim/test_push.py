@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import Action, Observation, Outcome
+from robot_rlhf.datatypes import Action, Assignment, Observation, Outcome
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import EndingTask
 from robot_rlhf.safety.guard import GuardedRobot
@@ -110,7 +110,7 @@ def test_the_lamp_changes_nothing_but_itself() -> None:
         task.reset(rng)
         guard.anchor()
         for _ in range(40):
-            guard.act(expert.act(guard.observe(), "", rng))
+            guard.act(expert.act(guard.observe(), Assignment(), rng))
         ends.append(guard.observe().scene["puck"])
     np.testing.assert_array_equal(*ends)
 
