@@ -81,7 +81,7 @@ class GymnasiumLoop:
             hindsight=goals,
         )
         learner = SacLearner(shapes_of(spec, features), NetworkConfig(), sac, seed=seed)
-        self.trainer = Trainer(learner, buffer, ReplayFeed(buffer, features), TrainerConfig(updates_per_step=1.0))
+        self.trainer = Trainer(learner, buffer, [ReplayFeed(buffer, features)], TrainerConfig(updates_per_step=1.0))
         self.inline = InlineLearner(self.trainer, self.policy, publish_every=20)
         tally = Tally(spec.control_period)
         self.station.policy = self.policy

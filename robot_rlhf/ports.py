@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -214,6 +215,35 @@ class Subscriber(Protocol):
         ...
 
     def on_episode_end(self, end: EpisodeEnd) -> None: ...
+
+
+@runtime_checkable
+class Tutor(Subscriber, Protocol):
+    """Whatever teaches: hears what happens, and works between updates."""
+
+    def work(self, heartbeat: Callable[[], None]) -> Mapping[str, float] | None:
+        """Do what is due before the next updates.
+
+        Args:
+            heartbeat: to be called now and then by what takes long; more may be told from within it.
+
+        Returns:
+            Figures for the metrics; None where nothing is new.
+        """
+        ...
+
+
+@runtime_checkable
+class LastingTutor(Tutor, Protocol):
+    """A tutor that knows what the journal does not tell again."""
+
+    def save(self, folder: Path) -> Mapping[str, Tensor]:
+        """Write files of its own, if any; returns what a checkpoint is to hold, by names that no other tutor has."""
+        ...
+
+    def load(self, kept: Mapping[str, Tensor]) -> None:
+        """Take up what a checkpoint holds of all tutors; raises CheckpointError where its own part is damaged."""
+        ...
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
-from robot_rlhf.run.learning import build_trainer
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 
@@ -121,7 +121,7 @@ def clone(
     """
     spec = build_world(config, FakeClock()).spec
     how = config.learner if isinstance(config.learner, CloningConfig) else CloningConfig()
-    trainer, _ = build_trainer(replace(config, learner=how), spec, lambda _step, _metrics: None)
+    trainer = build_learning(replace(config, learner=how), spec).trainer
     tally = Tally(spec.control_period)
     listener: Subscriber = trainer
     if dealt:

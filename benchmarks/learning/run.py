@@ -27,7 +27,7 @@ from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.run.learning import build_trainer
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 
 CLONE_EVERY = 1_000
@@ -112,7 +112,7 @@ def _session(case: Case, config: TrainConfig, runs: Path) -> Row:
     """What a session without evaluation deploys, beside its newest policy, the averaged one and a clone of its data."""
     row = _training(case, config, runs)
     folder = RunFolder(runs / case.name)
-    trainer, _ = build_trainer(config, _spec(config), lambda _step, _metrics: None)
+    trainer = build_learning(config, _spec(config)).trainer
     trainer.load(folder.latest)
     policies = {
         "newest": _policy(config, trainer.learner.snapshot()),

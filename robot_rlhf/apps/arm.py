@@ -20,7 +20,6 @@ import torch
 from robot_rlhf.apps.build import build_person, build_policy, build_station, build_world, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml
 from robot_rlhf.apps.priority import modest
-from robot_rlhf.apps.rewarded import success_watch
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
@@ -30,6 +29,7 @@ from robot_rlhf.journal.shared import WRITER, files_of
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.people.person import SimulatedPerson
 from robot_rlhf.ports import Subscriber
+from robot_rlhf.run.rewarded import success_watch
 from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.governor import Governor

@@ -18,7 +18,6 @@ import torch
 from robot_rlhf.apps.config import TrainConfig, read_yaml
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.priority import modest
-from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder, append_values
 from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
@@ -29,7 +28,7 @@ from robot_rlhf.journal.reader import AsLabelled, JournalTail, tell
 from robot_rlhf.journal.shared import SharedTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.run.learning import build_trainer
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.exchange import LearnerNews, forget, publish, write_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.last_words import OPTION, last_words
@@ -111,8 +110,8 @@ class _Learner:
         if self.trainer is None:
             if self.tail.spec is None:
                 return 0
-            trainer, self.value_check = build_trainer(self.config, self.tail.spec, self.metrics)
-            reward_by_model(self.config, self.tail.spec, trainer)
+            learning = build_learning(self.config, self.tail.spec, self.metrics, heartbeat=self._between_batches)
+            trainer, self.value_check = learning.trainer, learning.value_check
             self._as_labelled = AsLabelled(read_labels(self.run.journal))
             count = len(records)
             while records:
@@ -120,7 +119,6 @@ class _Learner:
                 self._say("reading the journal")
                 records = self.tail.poll()
                 count += len(records)
-            trainer.heartbeat = self._between_batches
             self.trainer = trainer
             self._recover(trainer)
             return count

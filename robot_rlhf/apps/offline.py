@@ -25,8 +25,7 @@ from robot_rlhf.apps.progress import result_table
 from robot_rlhf.apps.provenance import note_invocation
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
-from robot_rlhf.apps.reward_data import features_of, warn_of_words
-from robot_rlhf.apps.rewarded import REWARD, SCORES, build_gates, score_episodes, show_to_reward
+from robot_rlhf.apps.reward_data import warn_of_words
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.stopwatch import Stopwatch
@@ -51,7 +50,10 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import LearnedReward
-from robot_rlhf.run.learning import build_features, build_trainer
+from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.reward_features import features_of
+from robot_rlhf.run.rewarded import REWARD, SCORES, build_gates, score_episodes, show_to_reward
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
@@ -187,7 +189,7 @@ class _Offline:
                 return self._run()
 
     def _run(self) -> dict[str, Any]:
-        trainer, _ = build_trainer(self.config, self.spec, lambda _step, _metrics: None)
+        trainer = build_learning(self.config, self.spec).trainer
         interrupted, done = False, 0
         try:
             self._fill(trainer)

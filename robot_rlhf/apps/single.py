@@ -16,7 +16,6 @@ from robot_rlhf.apps.ghost import Ghost
 from robot_rlhf.apps.learner_link import RobotLink
 from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.apps.priority import urgent
-from robot_rlhf.apps.rewarded import reward_by_model, success_watch
 from robot_rlhf.apps.run_folder import RunFolder, append_values
 from robot_rlhf.datatypes import EpisodeKind, WeightSnapshot
 from robot_rlhf.disk import saving_last
@@ -24,7 +23,8 @@ from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.ports import Subscriber
-from robot_rlhf.run.learning import build_trainer
+from robot_rlhf.run.rewarded import success_watch
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inline_learner import UNLIMITED, InlineLearner
 from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
@@ -118,12 +118,11 @@ class SingleTraining:
         listeners: list[Subscriber] = [*([person] if person else []), self.tally, self.book.progress]
         listeners.append(self.book.keeper.monitor)
         if self.synchronous:
-            self.trainer, self.value_check = build_trainer(config, self.world.spec, self.book.metrics)
-            reward_by_model(config, self.world.spec, self.trainer)
+            learning = build_learning(config, self.world.spec, self.book.metrics)
+            self.trainer, self.value_check = learning.trainer, learning.value_check
             listeners.append(self.trainer)
-            if config.teacher.labeler == "oracle" and self.trainer.lessons is not None:
-                lessons = self.trainer.lessons
-                self.teacher = SimulatedTeacher(config.teacher, lessons, self.clock.now, seed=config.seed)
+            if config.teacher.labeler == "oracle" and learning.lessons is not None:
+                self.teacher = SimulatedTeacher(config.teacher, learning.lessons, self.clock.now, seed=config.seed)
                 listeners.append(self.teacher)
         if self.resumed:
             self._recover(listeners)

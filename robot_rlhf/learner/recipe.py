@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from robot_rlhf.learner.precision import Precision
 from robot_rlhf.naming import OfKind
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
-from robot_rlhf.ports import Learner
+from robot_rlhf.ports import Learner, Tutor
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
 
@@ -68,6 +68,10 @@ class LearnerConfig(OfKind):
                 them.
         """
         return self
+
+    def tutors(self, learner: Learner, *, seed: int) -> Sequence[Tutor]:
+        """What teaches a learner of this recipe, beside what its replay is filled with."""
+        return ()
 
     def mix(self, prior_share: float) -> Mix:
         """Where the transitions of a batch come from."""

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from robot_rlhf.datatypes import Batch
+from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.ranges import WEIGHT, Range, check_ranges
 from robot_rlhf.replay.blocks import POLICY
@@ -164,7 +164,7 @@ class Rewarding:
 
 
 class RewardKeeper:
-    """Keeps the rewards in replay those of the newest reward model, a chunk at a time between updates.
+    """A Tutor that keeps the rewards in replay those of the newest reward model, a chunk at a time between updates.
 
     Rows that arrive are scored before the next update, as long as they are no more than a chunk; after the model has
     learned, rows carry the reward of its former version until their turn comes. Until it has learned at all, and for
@@ -188,6 +188,22 @@ class RewardKeeper:
         self._referred = False
         self.scored = 0
         """Rows scored so far, again ones included."""
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        """What happened is in replay."""
+
+    def on_step(self, step: Step) -> None:
+        """What happened is in replay."""
+
+    def on_event(self, event: Event) -> None:
+        """What happened is in replay."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """What happened is in replay."""
+
+    def work(self, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """Score the next chunk of rows."""
+        self.advance()
 
     def advance(self) -> bool:
         """Score the next chunk of rows with another version; returns whether there are more."""

@@ -17,6 +17,7 @@ from robot_rlhf.learner.compiled import Compiled
 from robot_rlhf.learner.given import Noise, as_given, from_given
 from robot_rlhf.learner.graphs import UpdateGraphs
 from robot_rlhf.learner.imitation import Imitation
+from robot_rlhf.learner.lead import Lead
 from robot_rlhf.learner.precision import Precision, WantedPrecision, precision_on
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
@@ -32,6 +33,7 @@ from robot_rlhf.policy.networks import (
     split_action,
 )
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
+from robot_rlhf.ports import Learner
 from robot_rlhf.ranges import AT_LEAST_ONE, MEMBERS_OR_NONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import augmented
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -128,6 +130,12 @@ class SacConfig(LearnerConfig):
     ) -> SacLearner:
         return SacLearner(shapes, network, self, seed=seed, device=device)
 
+    def tutors(self, learner: Learner, *, seed: int) -> tuple[Lead, ...]:
+        """Who leads, where networks imitate beside the actor."""
+        if not isinstance(learner, SacLearner) or learner.imitation is None:
+            return ()
+        return (Lead(learner, seed),)
+
     def within(self, possible: Callable[[Bounds], Bounds | None]) -> SacConfig:
         bounds = self.return_bounds
         return self if bounds is None else replace(self, return_bounds=possible(bounds))
@@ -171,7 +179,7 @@ class SacLearner:
         self.updates = 0
         self.hold: float | None = None
         """How tightly the actor is held to what people did, 1 (cloning_weight) to 0 (cloning_weight_end), as practice
-        tells (runtime/lead.py). None: by cloning_updates."""
+        tells (learner/lead.py). None: by cloning_updates."""
         self._first_rate = config.learning_rate
         self._imitates = bool(config.cloning_weight or config.cloning_weight_end)
         self._sees = self.actor.encoder.learns

@@ -35,7 +35,7 @@ SOURCE_OF_DRIVER: Mapping[Driver, Source] = {
 
 
 class ReplayFeed:
-    """A Subscriber that fills a buffer with successful demonstrations and practice; evaluation is left out.
+    """A Tutor that fills a buffer with successful demonstrations and practice; evaluation is left out.
 
     The steps of a discarded episode are not sampled again, also when a person deletes it later (a DISCARD event about
     any of its parts); when they take that back, its rows return with the next reading of the journal. The true reward
@@ -149,6 +149,9 @@ class ReplayFeed:
         self._remember()
         self._meta = None
         self._newest = None
+
+    def work(self, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """Rows are written as steps come."""
 
     def _remember(self) -> None:
         """Where the rows of the part that is over are, for as long as the buffer has them."""

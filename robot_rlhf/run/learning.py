@@ -1,33 +1,25 @@
-"""Learner, replay and what fills it, put together from a run's settings."""
+"""How a run learns: the settings that say it, and what follows from them for features, pictures and returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Array, RobotSpec, Step
+from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
-from robot_rlhf.learner.sac import SacLearner
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import FeatureConfig, Features
-from robot_rlhf.policy.learned import shapes_of
 from robot_rlhf.policy.networks import NetworkConfig
-from robot_rlhf.ports import ValueLearner
 from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
-from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.pictures import PictureConfig
-from robot_rlhf.replay.rest import StandsStill
-from robot_rlhf.runtime.lead import Lead
+from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.runtime.preference_learning import PreferenceLearning
 from robot_rlhf.runtime.reward import SparseReward
-from robot_rlhf.runtime.trainer import Trainer, TrainerConfig
-from robot_rlhf.runtime.value_check import ValueCheck
+from robot_rlhf.runtime.trainer import TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -74,6 +66,16 @@ class LearningConfig(Protocol):
     def reward(self) -> SparseReward: ...
     @property
     def reward_model(self) -> RewardModelConfig: ...
+    @property
+    def reward_network(self) -> RewardConfig: ...
+    @property
+    def preferences(self) -> PreferenceLearning: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def success_model(self) -> Path | None: ...
 
 
 def build_features(config: LearningConfig, spec: RobotSpec) -> Features:
@@ -87,52 +89,6 @@ def build_features(config: LearningConfig, spec: RobotSpec) -> Features:
     if network.encoder_frozen and config.features.cameras and network.encoder_weights is not None:
         frozen = FrozenEncoder(network.encoder, network.encoder_weights)
     return Features(spec, config.features, frozen)
-
-
-def build_trainer(
-    config: LearningConfig,
-    spec: RobotSpec,
-    on_metrics: Callable[[int, Mapping[str, float]], None],
-) -> tuple[Trainer, ValueCheck | None]:
-    """The learner with its replay, and what compares its values with real returns (None without values)."""
-    features = build_features(config, spec)
-    shapes = shapes_of(spec, features)
-    buffer = ReplayBuffer(
-        config.replay.rows,
-        state_size=features.size,
-        action_size=shapes.action,
-        cameras=shapes.cameras,
-        n_step=config.replay.n_step,
-        discount=config.replay.discount,
-        pre_intervention=config.replay.pre_intervention,
-        pictures=picture_config(config),
-        device=config.device,
-        seed=config.seed,
-        context=features.context,
-        past=shapes.past,
-    )
-    feed = ReplayFeed(buffer, features, None if config.replay.imitate_rest else StandsStill(spec.action))
-    recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
-    recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
-    learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)
-    lead = None
-    if isinstance(learner, SacLearner) and learner.imitation is not None:
-        lead = Lead(learner, config.seed)
-    mix = recipe.mix(config.trainer.prior_share)
-    trainer = Trainer(learner, buffer, feed, config.trainer, mix=mix, on_metrics=on_metrics, lead=lead)
-    if not isinstance(learner, ValueLearner) or config.reward_model.is_used or config.reward.gold:
-        return trainer, None  # real returns are those of recorded rewards: they say nothing of values by another one
-    return trainer, ValueCheck(_q_values(learner, features, config.device), config.replay.discount)
-
-
-def _q_values(
-    learner: ValueLearner, features: Features, device: str
-) -> Callable[[list[Step], Array], NDArray[np.float32]]:
-    def q_values(steps: list[Step], actions: Array) -> NDArray[np.float32]:
-        seen = {name: torch.as_tensor(value, device=device) for name, value in features.in_order(steps).items()}
-        return learner.q_values(seen, torch.as_tensor(actions, device=device)).cpu().numpy()
-
-    return q_values
 
 
 def possible_returns(config: LearningConfig, recorded: Bounds) -> Bounds | None:

@@ -25,7 +25,7 @@ AT_ONCE = 1_000
 
 
 class EpisodeScores:
-    """A Subscriber in the place of a feed, which it tells everything: shows a block of replay its rows' scores.
+    """A Tutor in the place of a feed, which it tells everything: shows a block of replay its rows' scores.
 
     Observations are kept until an episode, or a part of one, is over; `work` then scores their pictures together.
     """
@@ -39,6 +39,8 @@ class EpisodeScores:
         self._open: list[Row] = []
         self._over: deque[list[Row]] = deque()
         self._working = False
+        self.scored = 0
+        """Pictures so far."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._close()  # one that never ended: a killed run
@@ -64,25 +66,23 @@ class EpisodeScores:
         if several:
             self._open += zip(range(first, self.buffer.written), seen[-several:], strict=True)
 
-    def work(self, heartbeat: Heartbeat = lambda: None) -> int:
-        """Score what is over; returns the number of pictures. More may be told meanwhile, by the heartbeat too.
+    def work(self, heartbeat: Heartbeat = lambda: None) -> None:
+        """Score what is over. More may be told meanwhile, by the heartbeat too.
 
         Raises:
             RenderError: an observation without a picture of the camera.
         """
         if self._working:  # told from within by the heartbeat: what is over keeps its turn
-            return 0
+            return
         self._working = True
-        count = 0
         try:
             while self._over:
                 numbers, seen = zip(*self._over.popleft(), strict=True)
                 scores = self._score(np.stack([self._picture(o) for o in seen]), heartbeat)
                 self.buffer.fill(self._block, torch.tensor(numbers), {"state": scores})
-                count += len(seen)
+                self.scored += len(seen)
         finally:
             self._working = False
-        return count
 
     def finish(self) -> None:
         """Nothing more comes: score also what has not ended."""

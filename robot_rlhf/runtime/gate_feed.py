@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from robot_rlhf.rewards.gates import KEPT, Gates
 
 
 class GateFeed:
-    """A Subscriber in the place of a ReplayFeed, which it tells everything."""
+    """A Tutor in the place of a ReplayFeed, which it tells everything."""
 
     def __init__(self, feed: ReplayFeed, gates: Gates) -> None:
         self.gates = gates
@@ -49,6 +51,9 @@ class GateFeed:
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         self._feed.on_episode_end(end)
+
+    def work(self, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """Rows are written, and looked at, as steps come."""
 
     def gate(self, index: Tensor, reward: Tensor) -> Tensor:
         """The rewards that remain of rows. Args: index: row numbers (B,); reward: theirs (B,)."""

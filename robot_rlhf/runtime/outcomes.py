@@ -5,24 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from robot_rlhf.datatypes import (
-    Driver,
-    EpisodeEnd,
-    EpisodeKind,
-    EpisodeMeta,
-    Event,
-    Feedback,
-    FeedbackKind,
-    Observation,
-    Outcome,
-    Step,
-    whole_episode,
-)
-from robot_rlhf.journal.labels import TAKEN_BACK
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+from robot_rlhf.journal.helped import FINISHED, Help
 from robot_rlhf.rewards.metrics import wilson_interval
 
-FINISHED = frozenset({Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIME_LIMIT})
-"""Outcomes of episodes that were not broken off, nor ended by a fault, which may be anybody's."""
 MEMORY = 30.0
 """Episodes after which an outcome counts a third (1/e): so many practise while weights change noticeably."""
 
@@ -57,34 +43,6 @@ class SuccessRate:
     def interval(self, z: float = 1.96) -> tuple[float, float]:
         """Wilson interval of what is remembered; everything is possible while that is less than one episode."""
         return wilson_interval(self.successes, self.episodes, z) if self.episodes >= 1.0 else (0.0, 1.0)
-
-
-def discarded_episode(event: Event) -> str | None:
-    """Id of the whole episode that somebody discards with this event; None where nobody does."""
-    if isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD and event.value != TAKEN_BACK:
-        return whole_episode(event.span.episode_id)
-    return None
-
-
-class Help:
-    """Whether an episode had help, over all parts of a paused one: a person drove a step of it, or went back in it."""
-
-    def __init__(self) -> None:
-        self.given = False
-        self.steps = 0
-        """Of all parts, those that somebody took back included."""
-
-    def on_episode_start(self, meta: EpisodeMeta) -> None:
-        """An episode begins, or goes on after a pause."""
-        if not meta.continues:
-            self.given, self.steps = False, 0
-        elif meta.continues_at < self.steps:  # somebody went back
-            self.given = True
-
-    def on_step(self, step: Step) -> None:
-        """Who drove it counts."""
-        self.steps += 1
-        self.given |= step.driver is Driver.HUMAN
 
 
 class AloneOutcomes:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step, whole_episode
-from robot_rlhf.runtime.outcomes import AloneOutcomes, SuccessRate, discarded_episode
+from robot_rlhf.journal.helped import discarded_episode
+from robot_rlhf.runtime.outcomes import AloneOutcomes, SuccessRate
 from robot_rlhf.runtime.practice_weights import Standings, Weights
 
 TESTED = 5.0

@@ -6,10 +6,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from robot_rlhf.datatypes import (
     EpisodeEnd,
@@ -35,6 +37,8 @@ from robot_rlhf.runtime.trajectories import SUCCEEDED
 
 log = logging.getLogger(__name__)
 
+LEARNED_REWARD = "reward.safetensors"
+"""File beside a checkpoint with the reward that was learned from comparisons."""
 Encode = Callable[[Observation], Mapping[str, NDArray[Any]]]
 
 
@@ -56,7 +60,7 @@ class PreferenceLearning:
 
 
 class PreferenceLearner:
-    """A Subscriber: keeps what was done and how it was compared, and teaches the reward when enough is new.
+    """A Tutor: keeps what was done and how it was compared, and teaches the reward when enough is new.
 
     Comparisons are heard as the events that they are in the journal, whoever gave them. No true reward is looked at.
     """
@@ -134,8 +138,8 @@ class PreferenceLearner:
 
     # -- learning ------------------------------------------------------------------------------------------------
 
-    def work(self, heartbeat: Callable[[], None] = lambda: None) -> bool:
-        """Learn when enough is new; returns whether the reward has changed.
+    def work(self, heartbeat: Callable[[], None] = lambda: None) -> dict[str, float] | None:
+        """Learn when enough is new; returns how the lesson went.
 
         Labels that cannot teach yet, all of them ties, for measuring, or about episodes that are gone, wait for further
         ones.
@@ -144,13 +148,13 @@ class PreferenceLearner:
             heartbeat: called now and then while it learns.
         """
         if self._heard - self._learned_from < self.config.every:
-            return False
+            return None
         self._learned_from = self._heard
         known = {trajectory.id for trajectory in self.trajectories}
         usable = [f for f in self.labels.values() if f.value is not None and _about(f) <= known]
         teaching, _ = part_preferences(usable, self.config.training.held_out_share)
         if not any(f.value != 0.5 for f in teaching):
-            return False
+            return None
         report = train_reward(
             self.model,
             list(self.trajectories),
@@ -161,7 +165,7 @@ class PreferenceLearner:
             on_update=lambda _done, _loss: heartbeat(),
         )
         self.reports.append(report)
-        return True
+        return self.figures()
 
     def figures(self) -> dict[str, float]:
         """How the last lesson went, as metrics; NaN where no pair was kept to measure."""
@@ -174,6 +178,15 @@ class PreferenceLearner:
             "reward_held_out_accuracy": report.preference.held_out.rate,
             "reward_seconds": report.seconds,
         }
+
+    def save(self, folder: Path) -> Mapping[str, Tensor]:
+        """Write the reward for an audit; what it learned from is in the journal, and teaches it again."""
+        if self.reports:
+            self.model.save(folder / LEARNED_REWARD)
+        return {}
+
+    def load(self, kept: Mapping[str, Tensor]) -> None:
+        """The journal has told everything again."""
 
     def probabilities(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
         """Of each member that the left one is preferred. Shape (E, P)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +14,12 @@ from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.checkpoint import read_checkpoint, write_checkpoint
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.recipe import WholeLearner
-from robot_rlhf.learner.rewarding import RewardKeeper
-from robot_rlhf.ports import Learner, Subscriber, ValueLearner
+from robot_rlhf.ports import LastingTutor, Learner, Tutor, ValueLearner
 from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
-from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.governor import Governor
-from robot_rlhf.runtime.lead import Lead
-from robot_rlhf.runtime.preference_learning import PreferenceLearner
 
-LEARNED_REWARD = "reward.safetensors"
-"""File beside the checkpoint with the reward that was learned from comparisons."""
 BATCHES_AT_ONCE = 4
 """Batches drawn in one gather; a third cheaper per batch than one by one, from state."""
 
@@ -60,19 +53,22 @@ class Trainer:
         self,
         learner: Learner,
         buffer: ReplayBuffer,
-        feed: ReplayFeed,
+        tutors: Sequence[Tutor],
         config: TrainerConfig,
         *,
         on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
         log_every: int = 200,
         mix: Mix | None = None,
-        lead: Lead | None = None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
-            on_metrics: told the step and the means of what the learner reported, every `log_every` updates.
+            buffer: what batches are drawn from; one of the tutors fills it.
+            on_metrics: told the step and the means of what the learner reported, every `log_every` updates, and what
+                tutors tell.
             mix: where the transitions of a batch come from; None: as `prior_share` says.
-            lead: decides whether what imitates acts alone; None where nothing imitates beside the policy.
+            heartbeat: called before every few batches, also in long preparations; a process shows with it that it
+                lives, and may tell more from within.
         """
         self.learner = learner
         self.buffer = buffer
@@ -84,24 +80,15 @@ class Trainer:
         """Governed updates done."""
         self.staleness: deque[int] = deque(maxlen=1000)
         """Updates between the weights that proposed a step and the newest, per step."""
-        self.heartbeat: Callable[[], None] = lambda: None
-        """Called before every few batches, also in long preparations; a process shows with it that it lives."""
-        self.feed = feed
-        self.feeds: list[Subscriber] = [feed]
-        """What fills replay."""
+        self.tutors = tuple(tutors)
+        """In the order in which they hear, and work."""
         self._practising = False
         self._warm = False
         self._critic_warm = False
         self._on_metrics = on_metrics
+        self._heartbeat = heartbeat
         self._log_every = log_every
         self._mix = {PRIOR: config.prior_share, ONLINE: 1.0 - config.prior_share} if mix is None else mix
-        self.rewards: RewardKeeper | None = None
-        """Puts a reward model's scores in the place of recorded rewards; None leaves those."""
-        self.scores: EpisodeScores | None = None
-        """Scores pictures when an episode is over, for rewards that look at them once."""
-        self.lead = lead
-        self.lessons: PreferenceLearner | None = None
-        """Teaches that reward model during practice; None leaves it as it is."""
         self._whole_update: Callable[[], Mapping[str, torch.Tensor]] | None = None
         self._recent = RecentMeans()
 
@@ -109,27 +96,24 @@ class Trainer:
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._practising = meta.kind is EpisodeKind.PRACTICE
-        for listener in self._listeners():
-            listener.on_episode_start(meta, observation)
+        for tutor in self.tutors:
+            tutor.on_episode_start(meta, observation)
 
     def on_step(self, step: Step) -> None:
-        for listener in self._listeners():
-            listener.on_step(step)
+        for tutor in self.tutors:
+            tutor.on_step(step)
         if self._practising:
             self.steps += 1
             if step.policy_version >= 0:
                 self.staleness.append(self.updates - step.policy_version)
 
     def on_event(self, event: Event) -> None:
-        for listener in self._listeners():
-            listener.on_event(event)
+        for tutor in self.tutors:
+            tutor.on_event(event)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
-        for listener in self._listeners():
-            listener.on_episode_end(end)
-
-    def _listeners(self) -> Iterable[Subscriber]:
-        return (*self.feeds, *(listener for listener in (self.lead, self.lessons) if listener is not None))
+        for tutor in self.tutors:
+            tutor.on_episode_end(end)
 
     # -- learning ------------------------------------------------------------------------------------------------
 
@@ -148,17 +132,14 @@ class Trainer:
         if due <= 0:
             return 0
         self.prepare()
-        if self.lessons is not None and self.lessons.work(self.heartbeat):
-            self._on_metrics(self.steps, self.lessons.figures())
-        if self.scores is not None:
-            self.scores.work(self.heartbeat)
-        if self.rewards is not None:
-            self.rewards.advance()
+        for tutor in self.tutors:
+            figures = tutor.work(self._heartbeat)
+            if figures is not None:
+                self._on_metrics(self.steps, figures)
         if not self._critic_warm:
             if isinstance(self.learner, ValueLearner):
                 self.learner.warm_critic(self._batches(self.config.warm_critic_updates, self._mix))
             self._critic_warm = True
-            self._tell_lead()
         for metrics in self._updates(due):
             self._recent.note(metrics)
             self.updates += 1
@@ -186,22 +167,16 @@ class Trainer:
             return
         for done in range(count):
             if done % BATCHES_AT_ONCE == 0:
-                self.heartbeat()
+                self._heartbeat()
             yield self._whole_update()
 
     def _batches(self, count: int, mix: Mix) -> Iterable[Batch]:
         for done in range(0, count, BATCHES_AT_ONCE):
-            self.heartbeat()
+            self._heartbeat()
             yield from self.buffer.sample_many(min(BATCHES_AT_ONCE, count - done), self.config.batch_size, mix)
-
-    def _tell_lead(self) -> None:
-        if self.lead is not None:
-            self.lead.critics_know = self._critic_warm
 
     def _report(self) -> None:
         means = self._recent.take()
-        if self.lead is not None:
-            means |= self.lead.figures()
         if self.staleness:
             means["staleness_updates"] = sum(self.staleness) / len(self.staleness)
         means["update_to_step_ratio"] = self.updates / max(1, self.steps)
@@ -211,8 +186,7 @@ class Trainer:
     # -- keeping -------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write everything the learner needs to go on; replay is rebuilt from the journal, and so is what a reward
-        learns from, which is written beside it for an audit."""
+        """Write everything that learner and tutors need to go on; replay is rebuilt from the journal."""
         facts = {
             "updates": self.updates,
             "steps": self.steps,
@@ -221,11 +195,9 @@ class Trainer:
         }
         tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
         tensors |= {f"replay.{name}": torch.as_tensor(value) for name, value in self.buffer.state().items()}
-        if self.lead is not None:
-            tensors["lead"] = torch.tensor(self.lead.state(), dtype=torch.float64)
+        for tutor in self._lasting:
+            tensors |= tutor.save(path.parent)
         write_checkpoint(path, tensors, facts)
-        if self.lessons is not None and self.lessons.reports:
-            self.lessons.model.save(path.with_name(LEARNED_REWARD))
 
     def load(self, path: Path) -> None:
         """Take up a saved learner; call it after the journal has been fed in.
@@ -241,12 +213,16 @@ class Trainer:
         try:
             self.learner.load_state({k[8:]: v for k, v in tensors.items() if k.startswith("learner.")})
             self.buffer.load_state({k[7:]: v for k, v in tensors.items() if k.startswith("replay.")})
-            if self.lead is not None and "lead" in tensors:
-                self.lead.load([float(x) for x in tensors["lead"]])
+            kept = {k: v for k, v in tensors.items() if not k.startswith(("learner.", "replay."))}
+            for tutor in self._lasting:
+                tutor.load(kept)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path}: a learner's state of another version of this program ({error})") from error
         self.updates, self._warm, self._critic_warm = updates, warm, critic_warm
-        self._tell_lead()
         self.staleness.clear()  # steps played again were proposed by weights of another count
+
+    @property
+    def _lasting(self) -> Iterable[LastingTutor]:
+        return (tutor for tutor in self.tutors if isinstance(tutor, LastingTutor))

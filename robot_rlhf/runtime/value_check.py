@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
-from robot_rlhf.runtime.outcomes import FINISHED
+from robot_rlhf.journal.helped import FINISHED
 
 
 class EpisodeValues(NamedTuple):

@@ -25,7 +25,8 @@ from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.policy.networks import NetworkConfig
-from robot_rlhf.run.learning import ReplayConfig, build_trainer
+from robot_rlhf.run.learning import ReplayConfig
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
@@ -171,7 +172,7 @@ def refusal(settings: dict[str, Any], spec: RobotSpec) -> str | None:
         config = build(TrainConfig, settings, "config.yaml")
         build_world(config, FakeClock())
         build_policy(config, spec, practises=True)
-        build_trainer(config, spec, lambda updates, metrics: None)
+        build_learning(config, spec)
     except RobotRlhfError as error:
         return str(error)
     return None

@@ -26,7 +26,8 @@ from robot_rlhf.journal.reader import episodes, journal_spec, replay_into
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.replay.feed import ReplayFeed
-from robot_rlhf.run.learning import build_features, build_trainer
+from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline
 from robot_rlhf_hardware.ros.messages import ENCODINGS, image_of
 from robot_rlhf_hardware.ros.nodes import POLICY
@@ -124,7 +125,7 @@ def test_cloning_learns_from_it(imported: Path) -> None:
         trainer=replace(config.trainer, batch_size=32),
     )
     torch.manual_seed(0)
-    trainer, _ = build_trainer(config, spec, lambda _step, _metrics: None)
+    trainer = build_learning(config, spec).trainer
     feed = JudgedFeed(ReplayFeed(trainer.buffer, build_features(config, spec)), read_labels(imported), config.reward)
     counts = replay_into(imported, feed)
     assert (counts.episodes, counts.human_steps) == (3, 45)

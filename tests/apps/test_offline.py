@@ -12,7 +12,6 @@ import pytest
 from robot_rlhf.apps import reward_train
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import read_yaml
-from robot_rlhf.apps.reward_data import features_facts
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind
@@ -23,6 +22,7 @@ from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
 from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.reward_features import features_facts
 from tests.runtime.runs import tiny
 
 SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")

@@ -18,7 +18,8 @@ from robot_rlhf.errors import CheckpointError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.encoders import make_trunk
-from robot_rlhf.run.learning import build_features, build_trainer, picture_config
+from robot_rlhf.run.learning import build_features, picture_config
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 
 SMALL = [
@@ -77,7 +78,7 @@ def test_replay_of_frozen_features_holds_no_pictures(weights: Path) -> None:
     network = replace(base.network, encoder="resnet10", encoder_weights=weights, encoder_frozen=True)
     config = replace(base, network=network, replay=replace(base.replay, rows=100))
     spec = replace(build_world(config, FakeClock(), cameras=False).spec, cameras={"front": (64, 64), "wrist": (64, 64)})
-    trainer, _ = build_trainer(config, spec, lambda step, metrics: None)
+    trainer = build_learning(config, spec).trainer
     features = build_features(config, spec)
     assert features.cameras == {}
     assert features.frozen == {"front": 4 * 512, "wrist": 4 * 512}

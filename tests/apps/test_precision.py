@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for
-from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.learner import sac
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.replay.mixing import ONLINE, PRIOR
 from robot_rlhf.replay.pictures import PictureConfig
-from robot_rlhf.run import learning
-from robot_rlhf.run.learning import build_trainer, picture_config
+from robot_rlhf.run import trainer as composition
+from robot_rlhf.run.learning import picture_config
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.trainer import Trainer
 from tests.apps.test_rewarded import saved
 from tests.journal.sessions import make_episode, make_spec, tell
@@ -36,7 +36,7 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         return picture_config(config, GPU)
 
     monkeypatch.setattr(sac, "precision_on", lambda device, wanted: "bfloat16" if wanted == "auto" else wanted)
-    monkeypatch.setattr(learning, "picture_config", pictures)
+    monkeypatch.setattr(composition, "picture_config", pictures)
 
 
 def robot() -> RobotSpec:
@@ -69,8 +69,7 @@ def settings(algorithm: Any, precision: Precision, **changes: Any) -> TrainConfi
 def learned(config: TrainConfig) -> Trainer:
     """What a demonstration and two episodes of practice teach."""
     spec = robot()
-    trainer, _ = build_trainer(config, spec, lambda step, metrics: None)
-    reward_by_model(config, spec, trainer)
+    trainer = build_learning(config, spec).trainer
     for seed in range(6):  # each kind of episode twice
         tell(trainer, make_episode(spec, seed, 12))
     assert trainer.work(1000) > 0

@@ -11,15 +11,15 @@ from safetensors.torch import save_file
 
 from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for
-from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
-from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import CheckpointError, ConfigError
-from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.learner.rewarding import RewardKeeper, RewardModelConfig
 from robot_rlhf.policy.encoders import make_trunk
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
-from robot_rlhf.run.learning import build_features, build_trainer
+from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.reward_features import features_facts, features_of, inputs_of
+from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 
 
@@ -50,11 +50,9 @@ def test_a_reward_of_actions_shapes_nothing(use: str, tmp_path: Path) -> None:
     config = replace(base, reward_model=RewardModelConfig(file, use=use))  # type: ignore[arg-type]
     if use == "shape":
         with pytest.raises(ConfigError, match=r"reward\.safetensors looks at the action: allowed replace"):
-            reward_by_model(config, spec, build_trainer(config, spec, lambda step, metrics: None)[0])
+            build_learning(config, spec)
     else:
-        trainer, _ = build_trainer(config, spec, lambda step, metrics: None)
-        reward_by_model(config, spec, trainer)
-        assert trainer.rewards is not None
+        assert any(isinstance(tutor, RewardKeeper) for tutor in build_learning(config, spec).trainer.tutors)
 
 
 def test_a_reward_sees_by_its_own_encoder_though_the_policy_has_one_as_large(tmp_path: Path) -> None:
@@ -67,8 +65,7 @@ def test_a_reward_sees_by_its_own_encoder_though_the_policy_has_one_as_large(tmp
     for built, kept in ((config, 0), (other, 1)):
         file = saved(tmp_path / "reward.safetensors", built, spec)
         run = replace(config, reward_model=RewardModelConfig(file, use="replace"))
-        trainer, _ = build_trainer(run, spec, lambda step, metrics: None)
-        reward_by_model(run, spec, trainer)
+        trainer = build_learning(run, spec).trainer
         assert len(trainer.buffer.memory) == 1 + kept, "columns of the reward's own, where it sees otherwise"
 
 

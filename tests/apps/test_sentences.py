@@ -15,22 +15,23 @@ from robot_rlhf.apps import reward
 from robot_rlhf.apps.build import build_world
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
-from robot_rlhf.apps.reward_data import features_facts, inputs_of
 from robot_rlhf.apps.reward_score import RewardScoreOptions, score
-from robot_rlhf.apps.rewarded import reward_by_model
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind, Outcome
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError, UnknownNameError
 from robot_rlhf.journal.reader import episodes, replay_into
 from robot_rlhf.journal.tail import journal_spec
-from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.learner.rewarding import RewardKeeper, RewardModelConfig
 from robot_rlhf.rewards.clip import save_clip
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import Calibration, LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
-from robot_rlhf.run.learning import build_features, build_trainer
+from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.reward_features import features_facts, inputs_of
+from robot_rlhf.run.trainer import build_learning
+from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.tasks import Reach
@@ -88,14 +89,15 @@ def test_rows_get_the_scores_of_their_pictures(run: Path, clip: Path) -> None:
     config = replace(config, reward_model=settings)
     spec = journal_spec(run / "journal")
     assert spec is not None
-    trainer, values = build_trainer(config, spec, lambda _step, _metrics: None)
-    assert values is None
-    reward_by_model(config, spec, trainer)
+    learning = build_learning(config, spec)
+    assert learning.value_check is None
+    trainer = learning.trainer
     replay_into(run / "journal", trainer, pictures=True)
-    assert trainer.scores is not None
-    assert trainer.rewards is not None
-    trainer.scores.finish()
-    assert trainer.rewards.finish() == len(trainer.buffer)
+    scores, keeper, *_ = trainer.tutors
+    assert isinstance(scores, EpisodeScores)
+    assert isinstance(keeper, RewardKeeper)
+    scores.finish()
+    assert keeper.finish() == len(trainer.buffer)
     judge = open_reward(config.reward_model.clip)
     said = np.concatenate(
         [
@@ -117,14 +119,13 @@ def test_rows_of_an_episode_that_goes_on_count_nothing(run: Path) -> None:
     config = read_yaml(run / "config.yaml")
     spec = journal_spec(run / "journal")
     assert spec is not None
-    trainer, _ = build_trainer(config, spec, lambda _step, _metrics: None)
-    reward_by_model(config, spec, trainer)
+    trainer = build_learning(config, spec).trainer
     (first, *_) = [e for e in episodes(run / "journal") if e.meta.kind is EpisodeKind.PRACTICE]
     trainer.on_episode_start(first.meta, first.observation(0))
     for step in list(first.steps())[:5]:
         trainer.on_step(replace(step, reward=0.75))
-    assert trainer.rewards is not None
-    trainer.rewards.advance()
+    for tutor in trainer.tutors[1:]:  # before the first, which scores
+        tutor.work(lambda: None)
     assert trainer.buffer.gather(trainer.buffer.indices(), one_step=True).reward.tolist() == [0.0] * 5
 
 

@@ -24,7 +24,8 @@ from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ports import Learner, ValueLearner
 from robot_rlhf.ranges import RATE, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
-from robot_rlhf.run.learning import build_trainer, picture_config
+from robot_rlhf.run.learning import picture_config
+from robot_rlhf.run.trainer import build_learning
 from tests.journal.sessions import make_spec
 
 
@@ -122,12 +123,16 @@ def test_a_kind_is_called_what_it_is_chosen_by(kind: str) -> None:
 @pytest.mark.parametrize("kind", [*LearnerConfig.KINDS, OWN])
 def test_values_are_checked_where_there_are_values(kind: str) -> None:
     config = replace(defaults_for("reach"), learner=LearnerConfig.of_kind(kind)())
-    trainer, check = build_trainer(config, make_spec(), lambda step, metrics: None)
-    assert (check is not None) == isinstance(trainer.learner, ValueLearner) == (kind in ("sac", "iql"))
+    learning = build_learning(config, make_spec())
+    assert (
+        (learning.value_check is not None)
+        == isinstance(learning.trainer.learner, ValueLearner)
+        == (kind in ("sac", "iql"))
+    )
 
 
 def test_replay_shifts_pictures_in_the_place_of_the_learner() -> None:
     config = replace(defaults_for("reach"), learner=SacConfig(shift_pixels=2))
     assert picture_config(config).shift == 2
-    learner = build_trainer(config, make_spec(), lambda step, metrics: None)[0].learner
+    learner = build_learning(config, make_spec()).trainer.learner
     assert getattr(learner, "config").shift_pixels == 0  # noqa: B009  of any learner

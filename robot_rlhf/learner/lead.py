@@ -8,10 +8,14 @@ forgotten as both go on learning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from robot_rlhf.datatypes import (
     EpisodeEnd,
@@ -24,8 +28,8 @@ from robot_rlhf.datatypes import (
     whole_episode,
 )
 from robot_rlhf.errors import CheckpointError
-from robot_rlhf.learner.sac import SacLearner
-from robot_rlhf.runtime.outcomes import FINISHED, Help, discarded_episode
+from robot_rlhf.journal.helped import FINISHED, Help, discarded_episode
+from robot_rlhf.learner.imitation import Imitation
 
 KEPT = 0.97
 """Share of what is known that an episode leaves: some 33 episodes count."""
@@ -41,12 +45,22 @@ YOUNG = ((0.0, 0.0), (0.0, 3.0))
 """Taken for seen besides at the start, and forgotten: critics of the first episodes know little, and a person would
 have to help."""
 ALONE, BOTH = 0, 1
+STATE = "lead"
+"""Name of its tensor in a checkpoint."""
 ENOUGH = 3.0
 """Episodes, of which later ones count more, before both are deployed."""
 
 
+class ImprovingLearner(Protocol):
+    """A learner that improves on what imitates beside it."""
+
+    updates: int
+    hold: float | None
+    imitation: Imitation | None
+
+
 class Lead:
-    """A Subscriber of the learner's that decides for the next weights whether the imitators act alone, and how tightly
+    """A Tutor that decides for the next weights whether the imitators act alone, and how tightly
     the actor is held to imitation: loosely, so that it can become faster than people are, as long as it succeeds.
 
     An episode is led as its first weights say (LearnedPolicy), which their version tells, in whatever process the
@@ -54,7 +68,7 @@ class Lead:
     nothing. Where it is chosen whose weights practise, the newest alone tell: others are led by who did better then.
     """
 
-    def __init__(self, learner: SacLearner, seed: int) -> None:
+    def __init__(self, learner: ImprovingLearner, seed: int) -> None:
         """Args: learner: with imitators."""
         assert learner.imitation is not None
         self._learner, self._imitation = learner, learner.imitation
@@ -62,8 +76,8 @@ class Lead:
         self._rng = np.random.default_rng([seed, 0x1EAD])
         self._seen = np.add(PRIOR, YOUNG)
         """Worth seen and worth missed, of the imitators alone and of both. Shape (2, 2)."""
-        self.critics_know = False
-        """Critics have learned something; before, the imitators lead."""
+        self._told = False
+        """Figures are as they were told last."""
         self._longest = 1
         self._before: tuple[str, NDArray[np.float64], float] | None = None
         """The last episode that counted, and what was known before it."""
@@ -102,7 +116,7 @@ class Lead:
                     worth = 1.0 - PACE * self._help.steps / self._longest
                 self._before = whole_episode(end.id), self._seen, self.hold
                 self.note(self._led_by, worth)
-            self._draw()
+            self._draw(may_be_both=True)
         self._begin(None)
 
     # -- what is known -------------------------------------------------------------------------------------------
@@ -116,6 +130,11 @@ class Lead:
             self._learner.hold = min(1.0, max(0.0, hold))
 
     @property
+    def critics_know(self) -> bool:
+        """Critics have learned something; before, the imitators lead."""
+        return self._learner.updates > 0
+
+    @property
     def hold(self) -> float:
         """How tightly the actor is held to imitation, 1 to 0."""
         return 1.0 if self._learner.hold is None else self._learner.hold
@@ -125,6 +144,11 @@ class Lead:
         """Mean worth of an episode of the imitators alone, and of both."""
         alone, both = self._seen[:, 0] / self._seen.sum(axis=1)
         return float(alone), float(both)
+
+    def work(self, heartbeat: Callable[[], None] = lambda: None) -> Mapping[str, float] | None:
+        """Who leads is decided at an episode's end; tells the figures where they are new."""
+        told, self._told = self._told, True
+        return None if told else self.figures()
 
     def figures(self) -> Mapping[str, float]:
         """For metrics."""
@@ -136,24 +160,33 @@ class Lead:
             "hold": self.hold,
         }
 
-    def state(self) -> list[float]:
+    def save(self, folder: Path) -> Mapping[str, Tensor]:
         """What is known, for a checkpoint."""
-        return [*self._seen.ravel().tolist(), float(self._longest), self.hold]
+        return {STATE: torch.tensor(self.state(), dtype=torch.float64)}
 
-    def load(self, state: Sequence[float]) -> None:
-        """Take up what was known. Of an episode that is open, and of weights that another learner gave away, it is not
-        known who leads them: they are no evidence.
+    def load(self, kept: Mapping[str, Tensor]) -> None:
+        """Take up what was known, if anything.
+
+        Of an episode that is open, and of weights that another learner gave away, it is not known who leads them: they
+        are no evidence.
 
         Raises:
             CheckpointError: not what state() gives.
         """
+        if STATE not in kept:
+            return
+        state = [float(x) for x in kept[STATE]]
         if len(state) != len(self.state()) or not np.isfinite(state).all():
-            raise CheckpointError(f"who leads: got {list(state)}, allowed {len(self.state())} finite numbers")
+            raise CheckpointError(f"who leads: got {state}, allowed {len(self.state())} finite numbers")
         *seen, longest, hold = state
         self._seen, self._before = np.array(seen).reshape(2, 2), None
         self._longest, self._learner.hold = int(longest), hold
         self._begin(None)
-        self._draw()
+        self._draw(may_be_both=False)
+
+    def state(self) -> list[float]:
+        """What is known."""
+        return [*self._seen.ravel().tolist(), float(self._longest), self.hold]
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -163,13 +196,14 @@ class Lead:
         self._help = Help()
         self._led_by: int | None = None
 
-    def _draw(self) -> None:
+    def _draw(self, *, may_be_both: bool) -> None:
         alone, both = self._rng.beta(self._seen[:, 0], self._seen[:, 1])
-        leader = BOTH if self.critics_know and both > alone else ALONE
+        leader = BOTH if may_be_both and both > alone else ALONE
         self._tell(leader)
 
     def _tell(self, leader: int) -> None:
         """To the weights that practise, and to those that are deployed, which are led by who did better."""
+        self._told = False
         alone, both = self.worth
         known = self._seen[BOTH].sum() - np.sum(PRIOR[BOTH])
         self._imitation.lead(alone=leader == ALONE, deployed_alone=alone >= both or known < ENOUGH)

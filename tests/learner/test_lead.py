@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.datatypes import (
@@ -23,12 +24,12 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.learner.imitation import Imitation
+from robot_rlhf.learner.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, STATE, YOUNG, Lead
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.imitators import TAUGHT, led_as
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
-from robot_rlhf.run.learning import build_trainer
-from robot_rlhf.runtime.lead import ALONE, BOTH, KEPT, LOOSER, PACE, PRIOR, YOUNG, Lead
+from robot_rlhf.run.trainer import build_learning
 from tests.conformance import sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
@@ -46,9 +47,8 @@ class Learning:
         self.imitation: Imitation = learner.imitation
         self.learner = learner
         self.lead = Lead(learner, seed)
-        self.lead.critics_know = is_open
         learner.imitation.imitators.taught.fill_(TAUGHT)
-        self.publish(1)
+        self.publish(int(is_open))
 
     def publish(self, version: int) -> None:
         """The learner has got so far, and gives its newest weights away."""
@@ -224,7 +224,7 @@ def test_what_is_known_survives_and_older_weights_are_nobodys() -> None:
         learning.episode(Outcome.SUCCESS, version=version)
     again.lead.on_episode_start(meta(EpisodeKind.PRACTICE), see(0.0))  # replayed from the journal, and still open
     again.lead.on_step(replace(step(0, see(0.0), see(1.0)), policy_version=1))
-    again.lead.load(learning.lead.state())
+    again.lead.load(learning.lead.save(Path()))
     assert again.lead.state() == learning.lead.state()
     again.lead.on_episode_end(EpisodeEnd("e0", Outcome.TIME_LIMIT, 1))
     again.episode(Outcome.SUCCESS, version=1, continues="e0")
@@ -278,22 +278,24 @@ def test_a_resumed_learner_goes_on_with_what_practice_showed(tmp_path: Path) -> 
     config = defaults_for("reach")
     assert isinstance(config.learner, SacConfig)
     assert config.learner.imitators, "the usual settings"
-    trainers = [build_trainer(config, SPEC, lambda _step, _metrics: None)[0] for _ in range(2)]
-    first, second = trainers
-    assert first.lead is not None
-    assert second.lead is not None
+    first, second = (build_learning(config, SPEC).trainer for _ in range(2))
+    leads = [tutor for trainer in (first, second) for tutor in trainer.tutors if isinstance(tutor, Lead)]
+    assert len(leads) == 2
     for worth in (0.8, 0.0, 0.9):
-        first.lead.note(BOTH, worth)
+        leads[0].note(BOTH, worth)
     first.save(tmp_path / "learner.safetensors")
-    assert second.lead.state() != first.lead.state()
+    assert leads[1].state() != leads[0].state()
     second.load(tmp_path / "learner.safetensors")
-    assert second.lead.state() == pytest.approx(first.lead.state())
-    assert {"worth_imitators", "worth_both", "hold"} <= set(second.lead.figures())
+    assert leads[1].state() == pytest.approx(leads[0].state())
+    figures = leads[1].work()
+    assert figures is not None
+    assert {"worth_imitators", "worth_both", "hold"} <= set(figures)
+    assert leads[1].work() is None, "told once"
 
 
 def test_other_learners_have_nobody_to_lead() -> None:
     for config in (replace(defaults_for("reach"), learner=learner) for learner in (SacConfig(), DaggerConfig())):
-        assert build_trainer(config, SPEC, lambda _step, _metrics: None)[0].lead is None
+        assert not [tutor for tutor in build_learning(config, SPEC).trainer.tutors if isinstance(tutor, Lead)]
 
 
 @pytest.mark.parametrize("state", [[1.0] * 5, [1.0] * 5 + [float("nan")]])
@@ -301,7 +303,7 @@ def test_a_damaged_checkpoint_of_it_is_refused(state: list[float]) -> None:
     learning = Learning()
     known = learning.lead.state()
     with pytest.raises(CheckpointError, match="who leads"):
-        learning.lead.load(state)
+        learning.lead.load({STATE: torch.tensor(state)})
     assert learning.lead.state() == known
 
 

@@ -1,4 +1,4 @@
-"""Gives a trainer the reward model that a run's settings name."""
+"""What fills replay and keeps its rewards, by the reward that a run's settings name."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.reward_data import features_facts, features_of, inputs_of
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.facts import FactBook
 from robot_rlhf.learner.rewarding import Rewarding, RewardKeeper
 from robot_rlhf.policy.features import Features
+from robot_rlhf.ports import Tutor
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig, Gates
 from robot_rlhf.rewards.model import LearnedReward
-from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.learning import LearningConfig, build_features
+from robot_rlhf.run.reward_features import features_facts, features_of, inputs_of
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 from robot_rlhf.runtime.success_watch import SuccessWatch, SuccessWatchBeside
-from robot_rlhf.runtime.trainer import Trainer
 
 REWARD = "reward"
 """Block of replay with what a reward model sees, where that is not what the policy does."""
@@ -31,57 +30,53 @@ SCORES = "scores"
 """Block of replay with what sentences score."""
 
 
-def reward_by_model(config: TrainConfig, spec: RobotSpec, trainer: Trainer) -> None:
-    """Let a trainer learn from the reward model of the settings; nothing where they name none.
+def reward_tutors(config: LearningConfig, spec: RobotSpec, feed: ReplayFeed) -> list[Tutor]:
+    """The feed, or what stands in its place, and whatever teaches by rewards, in the order in which they work.
 
     Raises:
         CheckpointError: no learned reward, or one of another robot, camera or picture size; no weights of a CLIP.
         ConfigError: it is to learn from comparisons, but reads another head; a CLIP's camera is not recorded.
         UnknownNameError: no such pretrained CLIP.
     """
-    settings = config.reward_model
+    settings, discount = config.reward_model, config.replay.discount
     if not settings.is_used:
-        if config.reward.gold:
-            trainer.rewards = RewardKeeper(trainer.buffer, Rewarding(None, settings, config.replay.discount))
-        return
-    gate = _gate(settings.gates, spec, trainer)
+        return [feed, RewardKeeper(feed.buffer, Rewarding(None, settings, discount))] if config.reward.gold else [feed]
+    gated = GateFeed(feed, build_gates(settings.gates, spec)) if settings.gates.rules else None
+    gate = None if gated is None else gated.gate
     if settings.clip.is_used:
-        _by_sentences(config, spec, trainer, gate)
-        return
+        settings.clip.check_camera(spec.cameras, f"the robot of {config.task}")
+        scores = ClipScores(open_reward(settings.clip, config.device), apart=settings.members != "mean")
+        scored = score_episodes(gated or feed, scores, settings.clip.camera)
+        return [scored, RewardKeeper(feed.buffer, Rewarding(scores, settings, discount), SCORES, gate)]
+    model, seen, block = _learned_reward(config, spec, feed)
+    lessons: list[Tutor] = []
+    if settings.learns:
+        lessons.append(PreferenceLearner(model, seen, config.preferences, seed=config.seed))
+    return [gated or feed, *lessons, RewardKeeper(feed.buffer, Rewarding(model, settings, discount), block, gate)]
+
+
+def _learned_reward(config: LearningConfig, spec: RobotSpec, feed: ReplayFeed) -> tuple[LearnedReward, Features, str]:
+    """The model, what it sees, and the block of replay that shows it."""
+    settings = config.reward_model
     features = build_features(config, spec)
     if settings.file is None:
         inputs = inputs_of(features, spec, state=True, action=False)
         model = LearnedReward(inputs, config.reward_network, seed=config.seed, device=config.device, reads="preference")
         model.facts = features_facts(config, spec)
-        seen = features
-    else:
-        model = LearnedReward.load(settings.file, config.device)
-        seen = features_of(model, spec, f"the robot of {config.task}")
+        return model, features, POLICY
+    model = LearnedReward.load(settings.file, config.device)
+    seen = features_of(model, spec, f"the robot of {config.task}")
     if settings.use == "shape" and model.inputs.action is not None:
         raise ConfigError(
             f"reward_model.use: shape needs a reward of states alone; {settings.file} looks at the action: allowed "
             "replace, or a reward trained without actions"
         )
-    if settings.learns:
-        if model.reads != "preference":
-            raise ConfigError(f"reward_model.learns: {settings.file} reads {model.reads}, allowed preference")
-        trainer.lessons = PreferenceLearner(model, seen, config.preferences, seed=config.seed)
-    rewarding = Rewarding(model, settings, config.replay.discount)
-    block = POLICY
-    if not seen.same_as(features):
-        block = REWARD
-        show_to_reward(trainer.feed, seen)
-    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, block, None if gate is None else gate.gate)
-
-
-def _by_sentences(config: TrainConfig, spec: RobotSpec, trainer: Trainer, gate: GateFeed | None) -> None:
-    settings = config.reward_model
-    settings.clip.check_camera(spec.cameras, f"the robot of {config.task}")
-    scores = ClipScores(open_reward(settings.clip, config.device), apart=settings.members != "mean")
-    trainer.scores = score_episodes(trainer.feed if gate is None else gate, scores, settings.clip.camera)
-    trainer.feeds[0] = trainer.scores
-    rewarding = Rewarding(scores, settings, config.replay.discount)
-    trainer.rewards = RewardKeeper(trainer.buffer, rewarding, SCORES, None if gate is None else gate.gate)
+    if settings.learns and model.reads != "preference":
+        raise ConfigError(f"reward_model.learns: {settings.file} reads {model.reads}, allowed preference")
+    if seen.same_as(features):
+        return model, seen, POLICY
+    show_to_reward(feed, seen)
+    return model, seen, REWARD
 
 
 def show_to_reward(feed: ReplayFeed, features: Features) -> None:
@@ -94,15 +89,6 @@ def score_episodes(feed: ReplayFeed | GateFeed, scores: ClipScores, camera: str)
     """Keep in replay, beside what the policy sees, the scores of its pictures; before the first row."""
     feed.buffer.add_block(SCORES, state_size=scores.size)
     return EpisodeScores(feed, SCORES, scores.of_pictures, camera)
-
-
-def _gate(settings: GateConfig, spec: RobotSpec, trainer: Trainer) -> GateFeed | None:
-    """Let what fills the policy's replay note broken rules."""
-    if not settings.rules:
-        return None
-    feed = GateFeed(trainer.feed, build_gates(settings, spec))
-    trainer.feeds[0] = feed
-    return feed
 
 
 def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
@@ -118,7 +104,7 @@ def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
     return Gates(settings, lower, upper, FactBook.of_robot(spec))
 
 
-def success_watch(config: TrainConfig, spec: RobotSpec, stack: ExitStack) -> SuccessWatch | None:
+def success_watch(config: LearningConfig, spec: RobotSpec, stack: ExitStack) -> SuccessWatch | None:
     """What ends episodes where a model judges: at once in simulated time, beside the loop in real time.
 
     Raises:

@@ -1,0 +1,93 @@
+"""Learner, replay and tutors, put together from a run's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Array, RobotSpec, Step
+from robot_rlhf.policy.features import Features
+from robot_rlhf.policy.learned import shapes_of
+from robot_rlhf.ports import ValueLearner
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.replay.rest import StandsStill
+from robot_rlhf.run.learning import LearningConfig, build_features, picture_config, possible_returns
+from robot_rlhf.run.rewarded import reward_tutors
+from robot_rlhf.runtime.preference_learning import PreferenceLearner
+from robot_rlhf.runtime.trainer import Trainer
+from robot_rlhf.runtime.value_check import ValueCheck
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What learns in a run, and what can be asked of it."""
+
+    trainer: Trainer
+    value_check: ValueCheck | None
+    """Compares the learner's values with real returns; None without values of recorded rewards."""
+    lessons: PreferenceLearner | None
+    """Teaches a reward from comparisons; None where none is taught."""
+
+
+def build_learning(
+    config: LearningConfig,
+    spec: RobotSpec,
+    on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
+    *,
+    heartbeat: Callable[[], None] = lambda: None,
+) -> Learning:
+    """The learner with its replay and tutors.
+
+    Args:
+        on_metrics, heartbeat: as of Trainer.
+
+    Raises:
+        CheckpointError: no learned reward, or one of another robot, camera or picture size; no weights of a CLIP.
+        ConfigError: settings that do not go together, or not with the robot.
+        UnknownNameError: no such pretrained CLIP.
+    """
+    features = build_features(config, spec)
+    shapes = shapes_of(spec, features)
+    buffer = ReplayBuffer(
+        config.replay.rows,
+        state_size=features.size,
+        action_size=shapes.action,
+        cameras=shapes.cameras,
+        n_step=config.replay.n_step,
+        discount=config.replay.discount,
+        pre_intervention=config.replay.pre_intervention,
+        pictures=picture_config(config),
+        device=config.device,
+        seed=config.seed,
+        context=features.context,
+        past=shapes.past,
+    )
+    feed = ReplayFeed(buffer, features, None if config.replay.imitate_rest else StandsStill(spec.action))
+    recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
+    recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
+    learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)
+    tutors = reward_tutors(config, spec, feed)
+    lessons = next((tutor for tutor in tutors if isinstance(tutor, PreferenceLearner)), None)
+    tutors += recipe.tutors(learner, seed=config.seed)
+    mix = recipe.mix(config.trainer.prior_share)
+    trainer = Trainer(learner, buffer, tutors, config.trainer, on_metrics=on_metrics, mix=mix, heartbeat=heartbeat)
+    check = None
+    if isinstance(learner, ValueLearner) and not (config.reward_model.is_used or config.reward.gold):
+        # Real returns are those of recorded rewards: they say nothing of values by another one.
+        check = ValueCheck(_q_values(learner, features, config.device), config.replay.discount)
+    return Learning(trainer, check, lessons)
+
+
+def _q_values(
+    learner: ValueLearner, features: Features, device: str
+) -> Callable[[list[Step], Array], NDArray[np.float32]]:
+    def q_values(steps: list[Step], actions: Array) -> NDArray[np.float32]:
+        seen = {name: torch.as_tensor(value, device=device) for name, value in features.in_order(steps).items()}
+        return learner.q_values(seen, torch.as_tensor(actions, device=device)).cpu().numpy()
+
+    return q_values
