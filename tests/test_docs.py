@@ -30,7 +30,9 @@ FOLDERS = ("docs", "benchmarks", "datasets", "examples", "hardware", "launch", "
 PAGES = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 NOW = [page for page in PAGES if page.name != "CHANGELOG.md" and page.parent.name != "results"]
 """Pages that say how things are, not how they were."""
-FENCE = re.compile(r"^(?P<indent> *)```(?P<kind>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^ *```(?P<kind>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
+)
 OTHERS = (
     "--qos-durability",
     "--log-level",
@@ -153,6 +155,7 @@ def test_a_quoted_command_is_read(page: Path, line: str, tmp_path: Path, monkeyp
         return
     monkeypatch.chdir(tmp_path)
     _lay_out(tmp_path, words)
+    write_files(page, tmp_path)
     if words[0] == "ros":
         assert len(words) < 2 or words[1].replace("-", "_") in (*NODES, "params"), line
         return
@@ -167,6 +170,13 @@ def test_a_quoted_command_is_read(page: Path, line: str, tmp_path: Path, monkeyp
         except ConfigError as error:  # prose names a command without all it needs: that it exists is enough then
             if whole:
                 pytest.fail(f"{ids(page)}: {line}: {error}")
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """The files that a page shows whole."""
+    for block in FENCE.finditer(text_of(page)):
+        if block["title"]:
+            (folder / block["title"]).write_text(block["text"], encoding="utf-8")
 
 
 def _checked_and_over(settings: Any) -> None:
@@ -213,6 +223,28 @@ def test_targets_of_make_and_programs_that_pages_name_exist() -> None:
         for name in re.findall(r"python -m (benchmarks[\w.]*)", text):
             path = ROOT / name.replace(".", "/")
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{ids(page)}: {name}"
+
+
+# -- parts of one's own ----------------------------------------------------------------------------------------------
+
+SHORT = ("--steps", "40", "--demonstrations", "1", "--evaluation.every", "0", "--evaluation.final-episodes", "1")
+SHORT += ("--video-episodes", "0", "--trainer.warm-start-updates", "5", "--quiet")
+OWN = [page for page in PAGES if any(block["title"] for block in FENCE.finditer(text_of(page)))]
+
+
+@pytest.mark.parametrize("page", OWN, ids=ids)
+def test_files_that_a_page_shows_do_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_files(page, tmp_path)
+    lines = [line for line in quoted(page) if re.search(r"\w+\.py:\w+", line)]
+    assert lines
+    for line in lines:
+        words = words_of(line)
+        assert words is not None
+        assert cli.main([*words, *SHORT]) == 0, capsys.readouterr().err
 
 
 # -- pages that are made ---------------------------------------------------------------------------------------------
