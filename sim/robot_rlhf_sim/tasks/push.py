@@ -25,7 +25,7 @@ PUCK_RADIUS = 0.025
 PUCK_HALF_HEIGHT = 0.014
 IN_RING = 0.025
 """Distance of puck and goal at which the puck counts as in the ring, m."""
-ZONE = 0.035
+ZONE = 0.03
 """Radius about the glass that neither puck nor fingers may enter, m."""
 SLEEVE_RADIUS = 0.016
 """Of the round sleeve over the closed fingers, m."""
@@ -317,7 +317,7 @@ def _add_marks(world: mujoco.MjSpec) -> None:
         ],
         "glass": [
             (cylinder, [ZONE, 0.0006, 0.0], 0.0006, [0.85, 0.22, 0.18, 1.0]),
-            (cylinder, [0.022, 0.045, 0.0], 0.045, [0.75, 0.90, 0.98, 0.55]),
+            (cylinder, [0.020, 0.045, 0.0], 0.045, [0.75, 0.90, 0.98, 0.55]),
         ],
         "lamp": [
             (cylinder, [0.006, 0.03, 0.0], -0.03, [0.35, 0.35, 0.38, 1.0]),
