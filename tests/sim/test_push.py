@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
 from robot_rlhf_sim.tasks import Push, Reach
-from robot_rlhf_sim.tasks.push import IN_RING, LIT_WITHIN, PUCK_RADIUS, SLEEVE_RADIUS, ZONE
+from robot_rlhf_sim.tasks.push import FORESEEN, IN_RING, LIT_WITHIN, PUCK_RADIUS, SLEEVE_RADIUS, ZONE
 from robot_rlhf_sim.varied import VariedTask
 
 
@@ -78,6 +79,18 @@ def test_a_straight_way_is_as_long_as_it_looks_and_a_barred_one_longer() -> None
     assert task.remaining(placed(task, glass=(0.51, 0.0))) > free + 0.02
 
 
+def test_who_watches_sees_the_puck_go_towards_the_glass() -> None:
+    """While it is pushed, and only on a line that comes to the glass."""
+    task = begun()
+    x, y, _ = task.arm.tool_pose()[:3]
+    close = PUCK_RADIUS + SLEEVE_RADIUS
+    fast = np.array([0.0, 0.1, 0.0, 0.0, 0.0, 0.0], np.float32)
+    for aside, speed, foreseen in ((0.0, 1.0, True), (0.05, 1.0, True), (0.06, 1.0, False), (0.0, 0.0, False)):
+        seen = placed(task, puck=(x, y + close), goal=(x, y + 0.3), glass=(x + aside, y + close + 0.1))
+        moving, still = (task.remaining(replace(seen, tool_velocity=v * fast)) for v in (speed, 0.0))
+        assert (moving - still == pytest.approx(FORESEEN)) is foreseen
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_lamp_tells_the_truth_as_often_as_asked_for(share: float) -> None:
     task = Push(FakeClock(), lamp_truth=share)
@@ -126,10 +139,10 @@ def test_a_puck_of_little_friction_slides_on() -> None:
         guard.anchor()
         seen = guard.observe()
         for step in range(20):
-            guard.act(Action(np.array([0.0, 1.0 if step < 8 else 0.0], np.float32)))
+            guard.act(Action(np.array([0.0, 1.0 if step < 12 else 0.0], np.float32)))
             seen = guard.observe()
         slid.append(float(seen.privileged["puck"][1]))
-    assert slid[0] > slid[1] + 0.01 > 0.02
+    assert slid[0] > slid[1] + 0.005 > 0.02
 
 
 @pytest.mark.parametrize("option", [{"friction": 0.0}, {"mass": 5.0}, {"distance": 1.0}, {"lamp_truth": 1.5}])

@@ -31,13 +31,15 @@ SLEEVE_RADIUS = 0.016
 """Of the round sleeve over the closed fingers, m."""
 LIT_WITHIN = 2.0 * IN_RING
 """A lamp that tells the truth is lit while the puck is this near to the goal, m."""
+FORESEEN = 0.08
+"""What it counts, m, that the puck is being pushed towards the glass."""
 
 _HEIGHT = 0.018
 _CENTRE = np.array([0.5, 0.0])
 _DIRECTION = math.radians(20.0)
 _AROUND = 0.02
 _GLASS_ASIDE = 0.04
-_BEHIND = (0.05, 0.10)
+_BEHIND = (0.05, 0.09)
 _START_ASIDE = 0.04
 _LAMP = (0.34, 0.30)
 _LAMP_SPREAD = 0.05
@@ -61,7 +63,7 @@ _FACTS = (
 
 
 class Push:
-    """Push the puck into the ring, around the glass, with closed fingers. Actions: x, y (1 cm per step).
+    """Push the puck into the ring, around the glass, with closed fingers. Actions: x, y (6 mm per step).
 
     scene has the poses of 'puck', 'goal', 'glass' and 'lamp'; the lamp has nothing to do with the task, and rises by
     4 cm while it is lit. privileged has the same, 'clear', the distance that puck and fingers still have from the
@@ -70,20 +72,20 @@ class Push:
 
     name = "push"
     instruction = "push the puck into the ring without touching the glass"
-    time_limit = 150
+    time_limit = 200
     scene_sizes: Mapping[str, int] = {"puck": 7, "goal": 7, "glass": 7, "lamp": 7}
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "clear": 1, "lit": 1}
     facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
         [*_FACTS, remaining(lambda observation: _remaining(observation))]
     )
     limits = ToolLimits(
-        workspace_lower=np.array([0.30, -0.25, 0.012]),
-        workspace_upper=np.array([0.70, 0.25, 0.20]),
-        tool_speed=0.35,
+        workspace_lower=np.array([0.30, -0.30, 0.012]),
+        workspace_upper=np.array([0.70, 0.27, 0.20]),
+        tool_speed=0.25,
         turn_rate=1.0,
         tool_acceleration=12.0,
         turn_acceleration=20.0,
-        leash=0.04,
+        leash=0.03,
         leash_angle=0.2,
         joint_margin=0.01,
         force_soft=30.0,
@@ -103,7 +105,7 @@ class Push:
         arm: ArmModel = BUILT_IN,
         friction: float = 0.35,
         mass: float = 0.2,
-        distance: float = 0.24,
+        distance: float = 0.30,
         lamp_truth: float = 0.5,
     ) -> None:
         """Build the world.
@@ -121,7 +123,7 @@ class Push:
         for what, value, least, most in (
             ("friction", friction, 0.05, 1.5),
             ("mass", mass, 0.02, 2.0),
-            ("distance", distance, 0.12, 0.30),
+            ("distance", distance, 0.12, 0.34),
             ("lamp_truth", lamp_truth, 0.0, 1.0),
         ):
             if not least <= value <= most:
@@ -132,7 +134,7 @@ class Push:
         _add_sleeve(world, arm)
         _add_puck(world, friction, mass)
         _add_marks(world)
-        layout = ActionLayout(("x", "y"), np.full(2, 0.01, np.float32))
+        layout = ActionLayout(("x", "y"), np.full(2, 0.006, np.float32))
         self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, memory=2)
         model = self.arm.model
         self._puck: int = model.body("puck").id
@@ -181,7 +183,8 @@ class Push:
         return 1.0 - math.tanh(5.0 * max(0.0, _way_left(observation) - IN_RING))
 
     def remaining(self, observation: Observation) -> float:
-        """What is left of the puck's way, from the fingers to behind the puck, and more where the glass is near."""
+        """What is left of the puck's way, and from the fingers to behind the puck, and more for who sees that the puck
+        is being pushed towards the glass."""
         return _remaining(observation)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PushExpert:
@@ -215,12 +218,10 @@ class Push:
 
 
 def _remaining(observation: Observation) -> float:
-    """What is left of the puck's way, from the fingers to behind the puck, and more where the glass is near."""
     puck, tool = observation.privileged["puck"][:2], observation.tool_pose_in_base[:2]
     behind = puck - PushExpert.CONTACT * _unit(_next_stop(observation) - puck)
-    danger = max(0.0, PushExpert.CAREFUL - float(observation.privileged["clear"][0]))
     way = max(0.0, _way_left(observation) - IN_RING)
-    return way + float(np.linalg.norm(behind - tool)) + 2.0 * danger
+    return way + float(np.linalg.norm(behind - tool)) + (FORESEEN if _goes_amiss(observation) else 0.0)
 
 
 class PushExpert(ScriptedExpert):
@@ -344,6 +345,11 @@ _KEEP = ZONE + PUCK_RADIUS + 0.010
 _PASS = ZONE + PUCK_RADIUS + 0.030
 """Distance at which it passes the glass where the straight way is barred, m."""
 
+_PUSHING = 0.02
+"""Speed at which fingers that are at the puck push it, m/s."""
+_AHEAD = 0.15
+"""How far ahead of the puck who watches looks, m."""
+
 
 def _next_stop(observation: Observation) -> NDArray[np.float64]:
     """Where the puck has to go next: to the goal, or to a place beside a glass that is in the way. Shape (2,)."""
@@ -362,6 +368,17 @@ def _way_left(observation: Observation) -> float:
     stop = _next_stop(observation)
     puck, goal = (observation.privileged[name][:2] for name in ("puck", "goal"))
     return float(np.linalg.norm(stop - puck) + np.linalg.norm(goal - stop))
+
+
+def _goes_amiss(observation: Observation) -> bool:
+    """The fingers are at the puck, and pushed on like this it would soon touch the glass: it goes away from them."""
+    puck, glass = (observation.privileged[name][:2].astype(float) for name in ("puck", "glass"))
+    from_tool = puck - observation.tool_pose_in_base[:2]
+    ahead = _unit(from_tool)
+    pushed = float(np.linalg.norm(from_tool)) < PushExpert.AROUND and observation.tool_velocity[:2] @ ahead > _PUSHING
+    to_glass = glass - puck
+    along = min(max(float(to_glass @ ahead), 0.0), _AHEAD)
+    return bool(pushed and np.linalg.norm(to_glass - along * ahead) < ZONE + PUCK_RADIUS)
 
 
 def _distance(observation: Observation, one: str, other: str) -> float:
