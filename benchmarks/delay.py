@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from robot_rlhf.apps.build import build_policy, build_world, software_versions
+from robot_rlhf.apps.build import build_policy, open_place, software_versions
 from robot_rlhf.apps.config import TrainConfig, defaults_for
 from robot_rlhf.apps.judge import final_evaluation
 from robot_rlhf.apps.run_folder import RunFolder, append_json, read_json_lines
@@ -30,6 +30,7 @@ from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.runtime.evaluation import wilson_interval
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.place import SimConfig
 
 RESULTS = Path(__file__).parent / "results" / "delay.jsonl"
 DELAYS = (0, 1, 2, 3)
@@ -75,7 +76,7 @@ def settings(trial: Trial, out: Path) -> TrainConfig:
         out=out,
         name="run",
         video_episodes=0,
-        disturbance=DisturbanceConfig(command_delay=trial.delay),
+        place=SimConfig(disturbance=DisturbanceConfig(command_delay=trial.delay)),
         features=replace(base.features, **VIEWS[trial.sees]),
     )
 
@@ -87,13 +88,15 @@ def measure(trial: Trial) -> dict[str, Any]:
         config = settings(trial, Path(folder))
         summary = train(config, quiet=True)
         run = RunFolder.existing(Path(folder) / "run")
-        policy = build_policy(config, build_world(config, FakeClock()).spec, practises=False)
+        policy = build_policy(config, open_place(config, FakeClock()).spec, practises=False)
         assert run.chosen is not None
         policy.load(read_snapshot(run.chosen)[0])
         curve = [row["success_rate"] for row in read_json_lines(run.evaluations)]
         measured: dict[str, Any] = {}
         for delay in DELAYS:
-            result = final_evaluation(replace(config, disturbance=DisturbanceConfig(command_delay=delay)), policy)
+            result = final_evaluation(
+                replace(config, place=SimConfig(disturbance=DisturbanceConfig(command_delay=delay))), policy
+            )
             cycle = None if not any(result.successes) else round(result.cycle_steps, 1)
             measured[str(delay)] = {"successes": sum(result.successes), "of": result.episodes, "cycle_steps": cycle}
     return {

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_rlhf.apps.build import build_person, build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
@@ -82,8 +82,8 @@ class KeyboardOperator:
             journal: of the running session.
             practice, demonstration: what kind of person it is in either.
         """
-        world = build_world(config, FakeClock(), cameras=False)
-        self._people = {"practice": build_person(world, practice), "demonstration": build_person(world, demonstration)}
+        world = open_place(config, FakeClock(), cameras=False)
+        self._people = {"practice": world.person(practice), "demonstration": world.person(demonstration)}
         self._person = self._people["practice"]
         self._layout = world.spec.action
         self._tail = JournalTail(journal, pictures=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_rlhf import __version__
-from robot_rlhf.apps.build import build_person, build_station, build_world
+from robot_rlhf.apps.build import build_station
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Assignment, EpisodeKind, Observation
 from robot_rlhf.journal.summary import describe
@@ -26,6 +26,7 @@ from robot_rlhf.ports import Policy
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.place import SimConfig
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 SEED = 11
@@ -60,8 +61,8 @@ class HesitantPolicy:
 def record(folder: Path, config: TrainConfig, demonstrations: int, corrected: int) -> None:
     """Make a journal of demonstrations and of corrected practice."""
     versions = {"robot-rlhf": __version__}
-    world = build_world(config, FakeClock())
-    person = build_person(world, PEOPLE[config.operator])
+    world = SimConfig().open(config.task, clock=FakeClock(), cameras={})
+    person = world.person(PEOPLE[config.operator])
     tally = Tally(world.spec.control_period)
     with JournalWriter(folder, world.spec, metadata={"made_by": "benchmarks.make_sample_session"}) as journal:
         station = build_station(config, world)
@@ -73,7 +74,7 @@ def record(folder: Path, config: TrainConfig, demonstrations: int, corrected: in
         session.station = replace(station, policy=HesitantPolicy(world.task.expert(), HALF_WAY))
         for _ in range(corrected):
             session.episode(EpisodeKind.PRACTICE)
-    world.task.arm.close()
+    world.close()
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from benchmarks.make_sample_session import HesitantPolicy
-from robot_rlhf.apps.build import build_person, build_station, build_world
-from robot_rlhf.apps.config import PEOPLE, TASKS, TrainConfig, known
+from robot_rlhf.apps.build import build_station
+from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.datatypes import (
     Driver,
     EpisodeEnd,
@@ -34,6 +34,7 @@ from robot_rlhf.people.person import CAST, SimulatedPerson
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.place import TASKS, SimConfig
 
 SEED = 100
 PUBLISHED = (
@@ -108,8 +109,8 @@ def watch(name: str, task: str, kind: EpisodeKind, episodes: int) -> tuple[Watch
         What happened, and seconds per step.
     """
     config = TrainConfig(task=task, seed=SEED, operator=name)
-    world = build_world(config, FakeClock())
-    person = build_person(world, known(name, PEOPLE, "person"))
+    world = SimConfig().open(task, clock=FakeClock(), cameras={}, seed=SEED)
+    person = world.person(known(name, PEOPLE, "person"))
     watcher = Watcher(person, np.array([entry != "gripper" for entry in world.spec.action.names]))
     tally = Tally(world.spec.control_period)
     policy = HesitantPolicy(world.task.expert(), 0) if kind is EpisodeKind.PRACTICE else None
@@ -117,7 +118,7 @@ def watch(name: str, task: str, kind: EpisodeKind, episodes: int) -> tuple[Watch
     session = Session(replace(station, subscribers=(watcher, person, tally)), tally, SEED, {})
     for _ in range(episodes):
         session.episode(kind)
-    world.task.arm.close()
+    world.close()
     return watcher, world.spec.control_period
 
 

@@ -36,6 +36,7 @@ from robot_rlhf.runtime.exchange import read_news
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.graphics import prepare_graphics
+from robot_rlhf_sim.place import SimPlace
 
 RESULTS = Path(__file__).parent / "results" / "ros.jsonl"
 TASK = "pick_cube"
@@ -189,8 +190,10 @@ def latency_in_one_process(out: Path, steps: int) -> dict[str, Any]:
     folder = RunFolder.create(config.out, "run")
     write_yaml(config, folder.config)
     training = SingleTraining(folder, config, resumed=False, quiet=True)
-    arm = TimedArm(training.world.task.arm)
-    training.world.guard = GuardedRobot(arm, training.world.task.limits, training.clock)
+    place = training.world
+    assert isinstance(place, SimPlace)
+    arm = TimedArm(place.arm)
+    place.guard = GuardedRobot(arm, place.task.limits, training.clock)
     summary = training.run()
     assert training.pace is not None
     row: dict[str, Any] = {"what": "latency", "side": "one_process", "commands": len(arm.latencies)}

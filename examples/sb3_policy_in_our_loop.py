@@ -2,7 +2,7 @@
 
 from stable_baselines3 import SAC
 
-from robot_rlhf.apps.build import build_station, build_world
+from robot_rlhf.apps.build import build_station, open_place
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment
 from robot_rlhf.bridges.policy import StableBaselinesPolicy
@@ -16,7 +16,7 @@ def main(steps: int = 20_000, episodes: int = 20) -> Evaluation:
     model = SAC("MlpPolicy", make_environment("reach", reward="gold"), gamma=0.97, seed=0, device="cpu")
     model.learn(steps)
     config = defaults_for("reach")
-    world = build_world(config, FakeClock())
+    world = open_place(config, FakeClock())
     station = build_station(config, world)
     station.policy = StableBaselinesPolicy(model, Features(world.spec, config.features))
     return evaluate(station, episodes=episodes, seed=0)

@@ -96,6 +96,24 @@ class GoldTask(Task, Protocol):
 
 
 @runtime_checkable
+class ShownTask(Task, Protocol):
+    """A task that simulated people know: a script does it, and somebody who watches sees how far it is from done."""
+
+    def expert(self, noise: float = 0.0, tap: float = 0.0) -> Policy:
+        """The script; it may look at privileged truth.
+
+        Args:
+            noise: spread of its wobble, in actions.
+            tap: what it cannot hold still against, in actions: the shortest press of a key.
+        """
+        ...
+
+    def remaining(self, observation: Observation) -> float:
+        """How far it still is from done, m; 0 when done. Never given to a learner."""
+        ...
+
+
+@runtime_checkable
 class EndingTask(Task, Protocol):
     """A task whose world may end an episode by itself: something fell, or an environment says that it is over."""
 

@@ -18,20 +18,21 @@ PREFIX = "robot_rlhf_"
 NOUNS = frozenset({"context", "datatypes", "episode", "errors", "facts", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "naming", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "people", "rewards", "replay", "journal"})
-BELOW_LOOP = GROUND | ROOMS | {"learner"}
+BELOW_LOOP = GROUND | ROOMS | {"learner", "place"}
 LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(NOUNS, NOUNS),
     **dict.fromkeys(("background", "disk", "naming", "ports", "timing"), NOUNS),
     **dict.fromkeys(ROOMS, GROUND),
     "people": GROUND | {"safety"},
+    "place": GROUND | {"safety", "people"},
     "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,
     "console": GROUND | {"feedback", "journal"},
     **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
     "run": BELOW_LOOP | {"runtime", "console", "bridges"},
     "apps": BELOW_LOOP | {"runtime", "console", "bridges", "run", "sim", "hardware"},
-    "sim": GROUND | {"safety", "people"},
-    "hardware": GROUND | {"safety"},
+    "sim": GROUND | {"safety", "people", "place"},
+    "hardware": GROUND | {"safety", "people", "place"},
 }
 """Layer to the layers it may import, beside itself."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.build import build_policy, build_world
+from robot_rlhf.apps.build import build_policy, open_place
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.journal.reader import replay_into
@@ -119,7 +119,7 @@ def clone(
     Raises:
         JournalError: there is no such recording.
     """
-    spec = build_world(config, FakeClock()).spec
+    spec = open_place(config, FakeClock()).spec
     how = config.learner if isinstance(config.learner, CloningConfig) else CloningConfig()
     trainer = build_learning(replace(config, learner=how), spec).trainer
     tally = Tally(spec.control_period)

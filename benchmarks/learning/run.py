@@ -17,7 +17,7 @@ from benchmarks.learning.measure import help_curve, measured
 from benchmarks.learning.rows import Row
 from benchmarks.learning.settings import changed_settings, config_of
 from benchmarks.learning.stock_sac import stock_policy
-from robot_rlhf.apps.build import build_policy, build_world, software_versions
+from robot_rlhf.apps.build import build_policy, open_place, software_versions
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.provenance import source_commit
@@ -174,7 +174,7 @@ def _spent(summary: Mapping[str, Any]) -> Row:
 
 
 def _spec(config: TrainConfig) -> RobotSpec:
-    return build_world(config, FakeClock()).spec
+    return open_place(config, FakeClock()).spec
 
 
 def _policy(config: TrainConfig, snapshot: WeightSnapshot) -> LearnedPolicy:

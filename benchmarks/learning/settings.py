@@ -55,7 +55,7 @@ def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
             if not isinstance(place.get(part), dict):
                 raise UnknownNameError("setting", name, list(named_settings(config)))
             place = place[part]
-        if last not in place and name.split(".")[0] != "task_options":
+        if last not in place and "task_options" not in path:
             raise UnknownNameError("setting", name, list(named_settings(config)))
         if name == "learner":
             place[last] = plain(LearnerConfig.of_kind(value)())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Assignment, EpisodeKind, Observation, Outcome
 from robot_rlhf.errors import FaultLatchedError
@@ -22,7 +22,7 @@ class TaskEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """The task as a Gymnasium environment: the same features, sparse reward, guard and time limit as ours."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self.world = build_world(config, FakeClock())
+        self.world = open_place(config, FakeClock())
         self.config = config
         self.features = Features(self.world.spec, config.features)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (self.features.size,), np.float32)

@@ -51,8 +51,8 @@ SESSIONS: Mapping[str, Variant] = {
 }
 LONG = {"long": Variant("15,000 steps", ("steps=15000", "evaluation.episodes=100"))}
 HARD: Mapping[str, Variant] = {
-    "0.5mm": Variant("0.5 mm clearance", ("task_options.clearance=0.0005",)),
-    "felt": Variant("hole reported up to 2 mm off", ("task_options.hole_error=0.002",)),
+    "0.5mm": Variant("0.5 mm clearance", ("place.task_options.clearance=0.0005",)),
+    "felt": Variant("hole reported up to 2 mm off", ("place.task_options.hole_error=0.002",)),
 }
 HALF = {"bfloat16": Variant("products in bfloat16", ("learner.precision=bfloat16",))}
 VARIANTS: Mapping[str, Variant] = {**ABLATIONS, **SESSIONS, **LONG, **HARD, **HALF}

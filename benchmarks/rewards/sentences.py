@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rewards.rows import Asked, Job, Row, train
-from robot_rlhf.apps.build import build_policy, build_world, evaluation_station
-from robot_rlhf.apps.config import TrainConfig, read_yaml
+from robot_rlhf.apps.build import build_policy, evaluation_station, open_place
+from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.datatypes import Assignment, EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.rewarding import RewardModelConfig
@@ -25,6 +25,7 @@ from robot_rlhf.rewards.metrics import spearman
 from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.captions import BACK, CENTRE, RIGHT
+from robot_rlhf_sim.place import SimConfig
 from robot_rlhf_sim.situations import place_tool
 from robot_rlhf_sim.tasks import Reach
 
@@ -112,7 +113,7 @@ def order(name: str, alpha: float, seed: int, asked: Asked) -> Row:
 
 def states(goal: Goal, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures and truths; the seeds are those of no training scene."""
-    world = build_world(TrainConfig(task="reach"), FakeClock(), cameras=False)
+    world = SimConfig().open("reach", clock=FakeClock(), cameras={})
     rng = np.random.default_rng([seed, 990_000])
     pictures: list[np.ndarray] = []
     gold: list[float] = []
@@ -122,8 +123,7 @@ def states(goal: Goal, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         place_tool(world.task.arm, world.task.limits, rng)
         pictures.append(world.task.arm.render("front", SIZE, SIZE))
         gold.append(goal.gold(world.task.arm.observe()))
-    world.guard.stop()
-    world.task.arm.close()
+    world.close()
     return np.stack(pictures), np.array(gold)
 
 
@@ -186,7 +186,7 @@ class _Ends:
 def measured(run: Path, seed: int, episodes: int, *, trained: bool = True) -> list[Observation]:
     """The last observations of unaided episodes; untrained: of a policy that stands still."""
     config = replace(read_yaml(run / "config.yaml"), cameras=(), reward_model=RewardModelConfig())
-    policy = build_policy(config, build_world(config, FakeClock()).spec, practises=False)
+    policy = build_policy(config, open_place(config, FakeClock()).spec, practises=False)
     policy.load(read_snapshot(run / "checkpoints" / "policy.safetensors")[0])
     station = evaluation_station(config, policy)
     ends = _Ends()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from robot_rlhf.apps.build import build_person, build_policy, build_station, build_world, software_versions
+from robot_rlhf.apps.build import build_policy, build_station, open_place, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, read_yaml
 from robot_rlhf.apps.priority import modest
 from robot_rlhf.apps.run_folder import RunFolder
@@ -122,9 +122,9 @@ class _Arm:
         self.watch = watch
         self.name = arm_name(number, config.arms)
         self.clock = FakeClock()
-        self.world = build_world(config, self.clock)
+        self.world = open_place(config, self.clock)
         self.policy = build_policy(config, self.world.spec, practises=True)
-        self.person = None if config.supervisor is None else build_person(self.world, config.supervisor)
+        self.person = None if config.supervisor is None else self.world.person(config.supervisor)
         self.tally = Tally(self.world.spec.control_period)
         self.inbox = WeightsInbox(run.exchange)
         self.governor = Governor(config.trainer.updates_per_step, config.trainer.start_after)
@@ -169,7 +169,7 @@ class _Arm:
         if self.tally.demonstrations >= count:
             return
         station = session.station
-        person: SimulatedPerson = build_person(self.world, known(self.config.demonstrator, PEOPLE, "demonstrator"))
+        person: SimulatedPerson = self.world.person(known(self.config.demonstrator, PEOPLE, "demonstrator"))
         *others, watch = station.subscribers
         session.station = replace(station, teleop=person, subscribers=(*others, person, watch))
         session.demonstrate(count, person, self.config.demonstrator)

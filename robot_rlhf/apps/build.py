@@ -3,63 +3,45 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from importlib.metadata import version
 
-from robot_rlhf.apps.config import TASKS, TrainConfig, known
+from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
-from robot_rlhf.people.person import PersonConfig, SimulatedPerson
+from robot_rlhf.place import Place
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Policy
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.runtime.station import Station
-from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import Clock, FakeClock
-from robot_rlhf_sim.disturbance import DisturbedRobot
-from robot_rlhf_sim.varied import SimTask, VariedTask
 
 GIVE_BACK_AFTER = 0.1
 """Seconds of hands off after which the policy drives again."""
 
 
-@dataclass
-class World:
-    """One simulated robot with its task, behind a guard."""
+def open_place(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> Place:
+    """Robot, guard and task of a run.
 
-    task: SimTask
-    guard: GuardedRobot
-    clock: Clock
-
-    @property
-    def spec(self) -> RobotSpec:
-        return self.guard.spec
-
-
-def build_world(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> World:
-    """The task's scene, arm and guard; between arm and guard what makes the robot late and inexact, where asked for.
+    Args:
+        cameras: with the pictures that are recorded.
 
     Raises:
-        ConfigError: a task option that the task does not have.
+        ConfigError: a task option that the task does not have; a place that lives in real time, asked for another one.
     """
     size = (config.image_size, config.image_size)
     pictures = dict.fromkeys(config.cameras, size) if cameras else {}
-    make = known(config.task, TASKS, "task")
-    try:
-        task: SimTask = make(clock, cameras=pictures, **config.task_options)
-    except TypeError as error:
-        raise ConfigError(f"task_options {config.task_options}: {config.task} does not take them ({error})") from error
-    if config.disturbance.is_none and not config.randomise:
-        return World(task, GuardedRobot(task.arm, task.limits, clock), clock)
-    robot = DisturbedRobot(task.arm, config.disturbance, clock, seed=config.seed)
-    return World(VariedTask(task, robot, config.randomise), GuardedRobot(robot, task.limits, clock), clock)
+    return config.place.open(config.task, clock=clock, cameras=pictures, seed=config.seed)
 
 
-def build_person(world: World, config: PersonConfig) -> SimulatedPerson:
-    """A person who knows the task and watches this robot."""
-    task = world.task
-    return SimulatedPerson(config, world.spec, task.expert, task.remaining, succeeded=task.success)
+def open_twin(config: TrainConfig) -> Place | None:
+    """A place like the run's in simulated time, to measure and to film in; None where there is none.
+
+    It takes the pictures that the policy looks at.
+    """
+    if not config.place.simulated:
+        return None
+    return open_place(config, FakeClock(), cameras=bool(config.features.cameras))
 
 
 def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> LearnedPolicy:
@@ -68,22 +50,29 @@ def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> Le
     return LearnedPolicy(spec, build_features(config, spec), config.network, exploration=exploration)
 
 
-def build_station(config: TrainConfig, world: World, policy: Policy | None = None) -> Station:
+def build_station(config: TrainConfig, place: Place, policy: Policy | None = None) -> Station:
     """Robot, task and policy; person and subscribers are added by the app."""
     return Station(
-        guard=world.guard,
-        task=world.task,
+        guard=place.guard,
+        task=place.task,
         policy=policy,
-        arbiter=Arbiter(world.spec.action, give_back_after=GIVE_BACK_AFTER),
+        arbiter=Arbiter(place.spec.action, give_back_after=GIVE_BACK_AFTER),
         reward=config.reward,
-        clock=world.clock,
-        release_faults=True,  # simulated: nobody stands beside this robot
+        clock=place.clock,
+        release_faults=place.simulated,  # nobody stands beside this robot
     )
 
 
-def evaluation_station(config: TrainConfig, policy: Policy) -> Station:
-    """A robot of its own, in simulated time, for unaided evaluation; it takes the pictures the policy looks at."""
-    return build_station(config, build_world(config, FakeClock(), cameras=bool(config.features.cameras)), policy)
+def evaluation_station(config: TrainConfig, policy: Policy | None = None) -> Station:
+    """A robot of its own, in simulated time, for unaided evaluation.
+
+    Raises:
+        ConfigError: the place has no twin.
+    """
+    twin = open_twin(config)
+    if twin is None:
+        raise ConfigError(f"place {config.place.kind}: has no twin in simulated time to measure a policy in")
+    return build_station(config, twin, policy)
 
 
 def software_versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ import tyro
 
 from robot_rlhf.apps.setting_values import check_values
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.place import PlaceConfig
 
 T = TypeVar("T")
 
@@ -49,15 +50,6 @@ def parse(cls: type[T], name: str, argv: Sequence[str], default: T | None = None
     return typing.cast("T", options)
 
 
-def _unknown(cls: type[Any], name: str, word: str, default: object) -> ConfigError:
-    if not word.startswith("-"):
-        return ConfigError(f"{name}: {word!r} stands where an option is expected; see robot-rlhf {name} --help")
-    word = word.split("=")[0]
-    near = difflib.get_close_matches(word, ("--help", *option_names(cls, default=default)), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return ConfigError(f"{name} has no option {word}; {hint}see robot-rlhf {name} --help")
-
-
 def value_of(argv: Sequence[str], option: str) -> str | None:
     """The value of an option before all options are read; None when it is not given."""
     found: str | None = None
@@ -67,6 +59,20 @@ def value_of(argv: Sequence[str], option: str) -> str | None:
         elif word.startswith(option + "="):
             found = word.partition("=")[2]
     return found
+
+
+def place_of(argv: Sequence[str]) -> PlaceConfig:
+    """The place that the options name, as it is without options of its own."""
+    return PlaceConfig.of_kind(value_of(argv, "--place") or "sim")()
+
+
+def _unknown(cls: type[Any], name: str, word: str, default: object) -> ConfigError:
+    if not word.startswith("-"):
+        return ConfigError(f"{name}: {word!r} stands where an option is expected; see robot-rlhf {name} --help")
+    word = word.split("=")[0]
+    near = difflib.get_close_matches(word, ("--help", *option_names(cls, default=default)), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return ConfigError(f"{name} has no option {word}; {hint}see robot-rlhf {name} --help")
 
 
 def option_names(cls: type[Any], prefix: str = "", default: object = None) -> Iterator[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
+import tyro
 import yaml
 
 from robot_rlhf.apps.setting_values import build, check_values, plain
@@ -18,6 +20,7 @@ from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
+from robot_rlhf.place import PlaceConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.policy.learned import ExplorationConfig
 from robot_rlhf.policy.networks import NetworkConfig
@@ -28,11 +31,6 @@ from robot_rlhf.run.upgrade import KEY, SCHEMA, upgrade
 from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import TrainerConfig
-from robot_rlhf_sim.disturbance import DisturbanceConfig
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
-
-TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert, "push": Push, "drawer_store": DrawerStore}
-"""Every task by name; another one is one more entry."""
 
 T = TypeVar("T")
 PIXELS = Range(1, 4_096)
@@ -138,21 +136,19 @@ class ConsoleConfig:
         check_ranges(self, "console", port=Range(0, 65535), patience=SECONDS, give_back_after=SECONDS)
 
 
+def sim_place() -> PlaceConfig:
+    """The simulated arm, as it is."""
+    return PlaceConfig.of_kind("sim")()
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """A training run: a robot practises a task, a person corrects, a learner learns."""
 
     task: str = "pick_cube"
-    """Which skill: reach, pick_cube, peg_insert, push or drawer_store."""
-    robot: Literal["simulated", "ros"] = "simulated"
-    """ros: the robot is behind ROS topics (`robot-rlhf ros policy`), and names of tasks and people are your own."""
-    task_options: dict[str, float] = field(default_factory=dict[str, float])
-    """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
-    disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
-    """How late and how inexact the simulated robot is."""
-    randomise: float = 0.0
-    """0 to 1: how far world and robot differ in each episode from the nominal ones: size and mass of free things,
-    friction, light and cameras where there are pictures, errors of perception and of the target, delay."""
+    """Which skill: reach, pick_cube, peg_insert, push, drawer_store, or your own: module:class or file.py:class."""
+    place: Annotated[PlaceConfig, tyro.conf.arg(name="")] = field(default_factory=sim_place)
+    """Where: whose robot, and what stands around it."""
     out: Path = Path("runs")
     """Folder in which the run's own folder is made."""
     name: str | None = None
@@ -207,21 +203,15 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_values(self)
-        if self.robot == "ros":
-            if self.mode != "asynchronous":
-                raise ConfigError("mode: with robot ros a run is asynchronous; a robot lives in real time")
-            if self.randomise or not self.disturbance.is_none:
-                raise ConfigError(
-                    "disturbance: a robot behind ROS topics is as late as it is; allowed with robot simulated"
-                )
-        else:
-            known(self.task, TASKS, "task")
-        if self.console is None and self.robot == "simulated":
+        if not self.place.simulated and self.mode != "asynchronous":
+            raise ConfigError(f"mode: with place {self.place.kind} a run is asynchronous; a robot lives in real time")
+        self.place.check_task(self.task)
+        if self.console is None and self.place.simulated:
             known(self.operator, PEOPLE, "operator")
             known(self.demonstrator, PEOPLE, "demonstrator")
         elif self.console is not None and self.mode != "asynchronous":
             raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
-        check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT, randomise=SHARE)
+        check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT)
         check_ranges(self, "", checkpoint_every=AT_LEAST_ONE, image_size=PIXELS, threads=Range(1, 1_024), arms=ARMS)
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
             raise ConfigError(f"features.cameras {self.features.cameras}: allowed are the recorded ones {self.cameras}")
@@ -236,7 +226,7 @@ class TrainConfig:
             raise ConfigError("teacher.labeler: needs --reward-model.learns, and mode synchronous")
         if self.arms > 1 and self.mode != "parallel":
             raise ConfigError(f"arms: got {self.arms}, allowed 1 in mode {self.mode}; several want mode parallel")
-        practises = self.steps > 0 or self.robot == "simulated"
+        practises = self.steps > 0 or self.place.simulated
         if self.mode != "synchronous" and self.learner.practice == "none" and practises:
             raise ConfigError(
                 f"mode {self.mode}: {self.algorithm} does not learn while the robot practises; use sac or dagger"
@@ -281,11 +271,11 @@ def check_names(config: TrainConfig) -> None:
             )
 
 
-def check_simulated(config: TrainConfig, why: str) -> None:
-    """Raises ConfigError when the robot of the settings is not the simulated one; says what drives it instead."""
-    if config.robot != "simulated":
+def check_opened_here(config: TrainConfig, why: str) -> None:
+    """Raises ConfigError for a place that a command of its own opens; says which."""
+    if config.place.kind == "ros":
         raise ConfigError(
-            f"robot {config.robot}: {why}; a robot behind ROS topics is driven, taught and measured by robot-rlhf ros "
+            f"place ros: {why}; a robot behind ROS topics is driven, taught and measured by robot-rlhf ros "
             "policy (parameters run, config; learner:=none evaluate:=20 measures what a run has learned)"
         )
 
@@ -300,38 +290,51 @@ def check_device(name: str) -> None:
         ) from error
 
 
-def known(name: str, names: typing.Mapping[str, T], what: str) -> T:
+def known(name: str, names: Mapping[str, T], what: str) -> T:
     """Look a name up; raises UnknownNameError with the nearest known one."""
     if name not in names:
         raise UnknownNameError(what, name, names)
     return names[name]
 
 
-def defaults_for(task: str) -> TrainConfig:
-    """The settings that work for a task: with people as they are, from state."""
+def defaults_for(task: str, place: PlaceConfig | None = None) -> TrainConfig:
+    """The settings that work for a task: with people as they are, from state.
+
+    Args:
+        place: where; None: the simulated arm.
+    """
+    place = place or sim_place()
     base = TrainConfig(
         task=task,
+        place=place,
+        mode="synchronous" if place.simulated else "asynchronous",
         exploration=ExplorationConfig(noise=0.3, gripper="likelier"),
         replay=ReplayConfig(imitate_rest=False),
         learner=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),
     )
-    if task == "reach":
-        return replace(base, steps=2_000, demonstrations=2)
-    if task == "peg_insert":
-        return replace(
-            base,
-            steps=15_000,
-            features=replace(base.features, fine=0.005, force=True),
-        )
-    return base
+    return with_settings(base, base.place.suggested(task))
 
 
-def pixel_defaults_for(task: str) -> TrainConfig:
+def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
+    """Other values of some settings, by name in full, for example features.fine."""
+    for name, value in settings.items():
+        config = _with(config, name, value)
+    return config
+
+
+def _with(settings: Any, name: str, value: Any) -> Any:
+    first, _, rest = name.partition(".")
+    if not hasattr(settings, first):
+        raise UnknownNameError("setting", name, (entry.name for entry in dataclasses.fields(settings)))
+    return replace(settings, **{first: _with(getattr(settings, first), rest, value) if rest else value})
+
+
+def pixel_defaults_for(task: str, place: PlaceConfig | None = None) -> TrainConfig:
     """The settings that work for a task from pictures and the robot's own sensors alone.
 
     Demonstrations come from an attentive person: what a clumsy one shows is learned from pictures, too.
     """
-    base = defaults_for(task)
+    base = defaults_for(task, place)
     cameras = ("front", "wrist")
     return replace(
         base,

@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from robot_rlhf.apps.build import World, build_world, software_versions
+from robot_rlhf.apps.build import software_versions
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, TrainConfig
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, FaultLatchedError
@@ -27,6 +26,7 @@ from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, load_open_clip, pre
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.captions import Captions, Facts, Pictured
+from robot_rlhf_sim.place import TASKS, SimConfig, SimPlace
 from robot_rlhf_sim.situations import episode, place_tool
 
 NOISE = (0.0, 0.4)
@@ -182,34 +182,33 @@ def render(options: ClipOptions, tell: Callable[[int], None] = lambda count: Non
     pictures: list[NDArray[np.uint8]] = []
     facts: list[dict[str, str]] = []
     scenes: list[int] = []
-    worlds = [build_world(TrainConfig(task=task), FakeClock(), cameras=False) for task in options.tasks]
-    said = Captions([_pictured(world).facts for world in worlds])
+    places = [SimConfig().open(task, clock=FakeClock(), cameras={}) for task in options.tasks]
+    said = Captions([_pictured(place).facts for place in places])
     size, scene = options.image_size, 0
     try:
         while len(pictures) < options.pairs:
-            world = worlds[scene % len(worlds)]
-            for true in situations(world, np.random.default_rng([options.seed, scene])):
-                pictures.append(world.task.arm.render(options.camera, size, size))
+            place = places[scene % len(places)]
+            for true in situations(place, np.random.default_rng([options.seed, scene])):
+                pictures.append(place.arm.render(options.camera, size, size))
                 facts.append(true)
                 scenes.append(scene)
             scene += 1
             tell(len(pictures))
     finally:
-        for world in worlds:
-            world.guard.stop()
-            world.task.arm.close()
+        for place in places:
+            place.close()
     table = table_of([f.items() for f in facts], said)
-    return Frames(np.stack(pictures), tuple(facts), table, np.array(scenes), said, len(worlds))
+    return Frames(np.stack(pictures), tuple(facts), table, np.array(scenes), said, len(places))
 
 
-def _pictured(world: World) -> Pictured:
-    assert isinstance(world.task, Pictured)  # as the options made sure
-    return world.task
+def _pictured(place: SimPlace) -> Pictured:
+    assert isinstance(place.task, Pictured)  # as the options made sure
+    return place.task
 
 
-def situations(world: World, rng: np.random.Generator) -> Iterator[dict[str, str]]:
+def situations(place: SimPlace, rng: np.random.Generator) -> Iterator[dict[str, str]]:
     """Facts of the states of one scene; the arm is in each of them while it is told."""
-    task, arm, pictured = world.task, world.task.arm, _pictured(world)
+    task, arm, pictured = place.task, place.arm, _pictured(place)
     task.reset(rng)
     if rng.random() < 0.5:
         for _ in range(PLACED):
@@ -217,12 +216,12 @@ def situations(world: World, rng: np.random.Generator) -> Iterator[dict[str, str
             yield pictured.pictured(arm.observe())
         return
     try:
-        for observation in episode(world.guard, task.expert(float(rng.uniform(*NOISE))), task.time_limit, rng):
+        for observation in episode(place.guard, task.expert(float(rng.uniform(*NOISE))), task.time_limit, rng):
             yield pictured.pictured(observation)
             if "grasped" not in observation.privileged and task.success(observation):
                 return
     except FaultLatchedError:  # a wobbling expert may press too hard; what came before is good
-        world.guard.release()
+        place.guard.release()
 
 
 def table_of(rows: Sequence[Any], captions: Captions) -> NDArray[np.int64]:

@@ -200,12 +200,11 @@ def _torch() -> Check:
 
 def _simulation() -> Check:
     prepare_graphics()
-    from robot_rlhf.apps.build import build_world
-    from robot_rlhf.apps.config import TrainConfig
     from robot_rlhf.datatypes import Action
     from robot_rlhf.timing import FakeClock
+    from robot_rlhf_sim.place import SimConfig
 
-    world = build_world(TrainConfig(), FakeClock(), cameras=False)
+    world = SimConfig().open("pick_cube", clock=FakeClock(), cameras={})
     world.task.reset(np.random.default_rng(0))
     world.guard.anchor()
     still = Action(np.zeros(world.spec.action.size, np.float32))
@@ -221,13 +220,12 @@ def _simulation() -> Check:
 
 def _pictures() -> Check:
     problem = prepare_graphics()
-    from robot_rlhf.apps.build import build_world
-    from robot_rlhf.apps.config import TrainConfig
     from robot_rlhf.timing import FakeClock
+    from robot_rlhf_sim.place import SimConfig
 
     backend = os.environ.get("MUJOCO_GL", "default")
     try:
-        arm = build_world(TrainConfig(), FakeClock(), cameras=False).task.arm
+        arm = SimConfig().open("pick_cube", clock=FakeClock(), cameras={}).arm
         arm.render("front", 128, 128)
         begun = time.perf_counter()
         for _ in range(10):

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import gymnasium
 
-from robot_rlhf.apps.build import build_world
-from robot_rlhf.apps.config import TASKS, defaults_for
+from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.bridges.environment import RobotEnvironment
 from robot_rlhf.datatypes import Observation, Outcome
 from robot_rlhf.errors import ConfigError
@@ -17,6 +16,7 @@ from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.place import TASKS, SimConfig
 
 RENDER_SIZE = 256
 """Height and width of what `render` returns."""
@@ -52,15 +52,9 @@ def make_environment(
         UnknownNameError: no such task or camera.
         ConfigError: an option that the task does not have, or another reward.
     """
-    config = replace(
-        defaults_for(task),
-        cameras=tuple(cameras),
-        image_size=image_size,
-        task_options=dict(task_options or {}),
-        disturbance=disturbance,
-        randomise=randomise,
-    )
-    world = build_world(config, FakeClock())
+    config = defaults_for(task)
+    settings = SimConfig(dict(task_options or {}), disturbance, randomise)
+    world = settings.open(task, clock=FakeClock(), cameras=dict.fromkeys(cameras, (image_size, image_size)))
     simulated = world.task
 
     def gold(outcome: Outcome | None, before: Observation, after: Observation) -> float:
@@ -76,8 +70,8 @@ def make_environment(
         reward=gold if reward == "gold" else sparse.value,
         release_faults=True,
         render_mode=render_mode,
-        render=lambda: simulated.arm.render("front", RENDER_SIZE, RENDER_SIZE),
-        on_close=simulated.arm.close,
+        render=lambda: world.arm.render("front", RENDER_SIZE, RENDER_SIZE),
+        on_close=world.close,
     )
 
 

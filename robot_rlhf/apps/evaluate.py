@@ -13,18 +13,18 @@ import torch
 import tyro
 from rich.table import Table
 
-from robot_rlhf.apps.build import build_policy, build_world
+from robot_rlhf.apps.build import build_policy, evaluation_station
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import check_simulated, read_yaml
+from robot_rlhf.apps.config import check_opened_here, read_yaml
 from robot_rlhf.apps.judge import describe, final_evaluation
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.screen import screen
+from robot_rlhf.apps.setting_values import plain
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.ranges import SEED, check_ranges
-from robot_rlhf.timing import FakeClock
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +67,13 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     """
     folder = RunFolder.existing(options.run)
     config = read_yaml(folder.config)
-    check_simulated(config, f"{options.run} is not measured in the simulation, which is another robot")
+    check_opened_here(config, f"{options.run} is not measured in the simulation, which is another robot")
     folder.check_task(config.task)
     seed = config.seed if options.seed is None else options.seed
     episodes = options.episodes or config.evaluation.final_episodes
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))
     torch.set_num_threads(config.threads)
-    spec = build_world(config, FakeClock(), cameras=bool(config.features.cameras)).spec
+    spec = evaluation_station(config).guard.spec
     policy = build_policy(config, spec, practises=False)
     path = folder.chosen if options.which == "best" else folder.policy
     if path is None or not path.exists():
@@ -85,7 +85,7 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     result: dict[str, Any] = {
         **describe(evaluation),
         "task": config.task,
-        "task_options": dict(config.task_options),
+        "place": plain(config.place),
         "seed": seed,
         "policy": path.name,
         "policy_version": snapshot.version,

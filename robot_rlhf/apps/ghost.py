@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from robot_rlhf.apps.build import World, build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Assignment, EpisodeKind, Phase, Situation
 from robot_rlhf.errors import FaultLatchedError
+from robot_rlhf.place import Place
+from robot_rlhf.ports import Restorable
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.arm import SimArm, SimState
 
 EVERY = 2
 """Control periods between two moments that are told of."""
@@ -27,10 +28,10 @@ BREATH = 0.002
 class Ghost:
     """A Monitor: when a demonstration begins to wait, a thread works out how it could be done."""
 
-    def __init__(self, config: TrainConfig, arm: SimArm) -> None:
-        """Args: arm: the one that people drive; only its state is looked at."""
-        self._world = build_world(config, FakeClock(), cameras=False)
-        self._arm = arm
+    def __init__(self, config: TrainConfig, world: Restorable) -> None:
+        """Args: world: of the place that people drive; only its state is looked at."""
+        self._place = open_place(config, FakeClock(), cameras=False)
+        self._world = world
         self._thread: threading.Thread | None = None
         self._due = False
         """The robot was reset since the last look."""
@@ -46,12 +47,12 @@ class Ghost:
         if not waits or busy or not self._due:
             return
         self._due = False
-        arguments = (situation.episode, self._arm.snapshot())
+        arguments = (situation.episode, self._world.snapshot())
         self._thread = threading.Thread(target=self._work, args=arguments, name="ghost", daemon=True)
         self._thread.start()
 
-    def _work(self, episode: str, state: SimState) -> None:
-        self.way = {"episode": episode, "moments": expert_way(self._world, state)}
+    def _work(self, episode: str, state: object) -> None:
+        self.way = {"episode": episode, "moments": expert_way(self._place, state)}
 
     def wait(self, timeout: float = 10.0) -> None:
         """Until what was asked for is there."""
@@ -59,13 +60,15 @@ class Ghost:
             self._thread.join(timeout)
 
 
-def expert_way(world: World, state: SimState) -> list[list[float]]:
+def expert_way(place: Place, state: object) -> list[list[float]]:
     """The moments of the task's scripted expert from a state until it succeeds; as Ghost.way tells them."""
-    task, guard, rng = world.task, world.guard, np.random.default_rng(0)
-    task.arm.restore(state)
+    task, guard, rng = place.task, place.guard, np.random.default_rng(0)
+    expert = place.expert()
+    if expert is None or place.world is None:
+        return []
+    place.world.restore(state)
     guard.release()
     guard.anchor()
-    expert = task.expert()
     moments: list[list[float]] = []
     for step in range(task.time_limit):
         observation = guard.observe()

@@ -33,12 +33,11 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.place import Place
 from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.runtime.tally import Tally
-from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock, Rate
-from robot_rlhf_sim.arm import SimArm
 
 RECENT = 1_200
 """Periods and inputs that the status is about: a minute's."""
@@ -96,7 +95,7 @@ class LiveConsole:
         *,
         on_stop: Callable[[str], None],
         on_release: Callable[[], object] = lambda: None,
-        arm: SimArm | None = None,
+        place: Place,
         ghost: Ghost | None = None,
     ) -> None:
         """Begin to listen.
@@ -104,7 +103,7 @@ class LiveConsole:
         Args:
             on_stop: called at once with a reason when STOP is pressed, in a thread of the console's own.
             on_release: the same for RELEASE.
-            arm: the simulated robot; None for a real one, whose cameras' places are not known.
+            place: whose robot it is.
             ghost: shows the person how a script would do the task; None where there is none.
 
         Raises:
@@ -115,7 +114,7 @@ class LiveConsole:
         self._settings = config.console
         self._config = config
         self._spec = spec
-        self._arm = arm
+        self._place = place
         self._ghost = ghost
         self._tally = tally
         self._stack = ExitStack()
@@ -137,7 +136,7 @@ class LiveConsole:
             task=config.task,
             title=folder.path.name,
             cameras=spec.cameras,
-            sight=Sight() if arm is None else arm.sight(),
+            sight=place.sight,
             action_names=spec.action.names,
             action_scale=tuple(spec.action.scale.tolist()),
             action_frame=spec.action.frame,
@@ -176,14 +175,13 @@ class LiveConsole:
 
     def attend(self, station: Station) -> Station:
         """Put the operator at a station: their hands come first, the simulated person's after them."""
-        forward = None if self._arm is None else self._arm.forward
-        self._device = open_device(self._stack, self._settings.device, self._spec.action, forward)
+        self._device = open_device(self._stack, self._settings.device, self._spec.action, self._place.forward)
         real = station.teleop is None
         self.hands = self.link if self._device is None else FirstOf([self.link, self._device])
         station = replace(
             self.beside(station.teleop, station) if station.teleop else replace(station, teleop=self.hands),
             attended=True,
-            world=station.guard if self._arm is not None and self._settings.rewind == "restore" else None,
+            world=station.guard if self._place.world is not None and self._settings.rewind == "restore" else None,
             subscribers=(*station.subscribers, self.link),
         )
         self._real = real

@@ -17,7 +17,7 @@ import tyro
 
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.judge import last_measurement
 from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
 from robot_rlhf.apps.numerics import tiny_is_zero
@@ -32,7 +32,7 @@ from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.datatypes import RobotSpec
-from robot_rlhf.errors import ConfigError, RenderError
+from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.robots import LEARNED, check_same
@@ -43,6 +43,7 @@ from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.naming import label_of
+from robot_rlhf.place import PlaceConfig
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -293,7 +294,7 @@ class _Offline:
         snapshot, final, not_measured = trainer.learner.averaged(), None, ""
         policy = build_policy(self.config, self.spec, practises=False)
         policy.load(snapshot)
-        simulated = self.config.robot == "simulated"
+        simulated = self.config.place.simulated
         if interrupted:
             not_measured = "the run was interrupted"
         elif simulated:
@@ -356,7 +357,7 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
     return replace(
         config,
         learner=options.learner,
-        mode="synchronous" if config.robot == "simulated" else "asynchronous",
+        mode="synchronous" if config.place.simulated else "asynchronous",
         arms=1,
         console=None,
         operator="absent",
@@ -379,7 +380,10 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
 
 def _settings_for(task: str) -> TrainConfig:
     """The task's own; the usual ones for a task that is not simulated, as of a robot whose topics were recorded."""
-    return defaults_for(task) if task in TASKS else TrainConfig(task=task, robot="ros", mode="asynchronous")
+    try:
+        return defaults_for(task)
+    except UnknownNameError:
+        return TrainConfig(task=task, place=PlaceConfig.of_kind("ros")(), mode="asynchronous")
 
 
 def default_name(config: TrainConfig, reward: str) -> str:

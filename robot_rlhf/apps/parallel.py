@@ -11,7 +11,7 @@ from typing import Any
 
 from robot_rlhf.apps.arm import arm_command, arm_name
 from robot_rlhf.apps.bookkeeping import Bookkeeping
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.learner_link import LearnerLink
 from robot_rlhf.apps.run_folder import RunFolder
@@ -81,7 +81,7 @@ class ParallelTraining:
         self.folder = folder
         self.config = config
         self.resumed = resumed
-        spec = build_world(config, FakeClock(), cameras=bool(config.features.cameras)).spec
+        spec = open_place(config, FakeClock(), cameras=bool(config.features.cameras)).spec
         self.book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=quiet)
         self.tail = SharedTail(folder.journal, pictures=False)
         self.learner = LearnerLink(folder, config, MonotonicClock())

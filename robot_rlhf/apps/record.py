@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
-from robot_rlhf.apps.build import build_person, build_station, build_world, software_versions
-from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
+import tyro
+
+from robot_rlhf.apps.build import build_station, open_place, software_versions
+from robot_rlhf.apps.command import parse, place_of
+from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, sim_place
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.place import PlaceConfig
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.disturbance import DisturbanceConfig
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,11 @@ class RecordOptions:
     out: Path
     """Folder of the journal to make."""
     task: str = "pick_cube"
-    """Which skill: reach, pick_cube, peg_insert, push or drawer_store."""
-    task_options: dict[str, float] = field(default_factory=dict[str, float])
-    """Options of the task, for example clearance 0.0005."""
-    disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
-    """How late and how inexact the robot is."""
-    randomise: float = 0.0
-    """0 to 1: how far world and robot differ in each episode from the nominal ones."""
+    """Which skill: reach, pick_cube, peg_insert, push, drawer_store, or your own: module:class or file.py:class."""
+    place: Annotated[PlaceConfig, tyro.conf.arg(name="")] = field(default_factory=sim_place)
+    """Where: whose robot, and what stands around it."""
+    where: Annotated[str, tyro.conf.arg(name="place")] = "sim"
+    """Whose robot: sim, or a place of your own, module:name or file.py:name."""
     demonstrator: str = "clumsy"
     """Who demonstrates: clumsy, or for example attentive, slow, keys or novice."""
     demonstrations: int = 10
@@ -46,7 +47,7 @@ class RecordOptions:
 
 def run(argv: Sequence[str]) -> int:
     """Record; returns the exit code."""
-    options = parse(RecordOptions, "record", argv)
+    options = parse(RecordOptions, "record", argv, RecordOptions(tyro.MISSING, place=place_of(argv)))
     tally = record(options)
     screen().print(
         f"{tally.demonstrations} demonstrations of {options.task}, {tally.demonstration_steps} steps, "
@@ -69,19 +70,16 @@ def record(options: RecordOptions) -> Tally:
         raise ConfigError(f"--out {options.out}: exists already; allowed is a new or empty folder")
     config = TrainConfig(
         task=options.task,
-        task_options=options.task_options,
-        disturbance=options.disturbance,
-        randomise=options.randomise,
+        place=options.place,
         demonstrator=options.demonstrator,
         demonstrations=options.demonstrations,
         cameras=options.cameras,
         image_size=options.image_size,
         seed=options.seed,
     )
-    world = build_world(config, FakeClock())
-    person = build_person(world, known(options.demonstrator, PEOPLE, "demonstrator"))
-    for camera in options.cameras:  # a machine that cannot draw is found out before anything is written
-        world.task.arm.render(camera, options.image_size, options.image_size)
+    world = open_place(config, FakeClock())
+    person = world.person(known(options.demonstrator, PEOPLE, "demonstrator"))
+    world.guard.observe()  # a machine that cannot draw is found out before anything is written
     tally = Tally(world.spec.control_period)
     versions = software_versions()
     try:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from robot_rlhf.apps.build import SimTask
 from robot_rlhf.datatypes import (
     Action,
     Button,
@@ -26,6 +25,7 @@ from robot_rlhf_hardware.ros.bus import Bus, Fields, Timer
 from robot_rlhf_hardware.ros.messages import joy_fields
 from robot_rlhf_hardware.ros.nodes import TELEOP
 from robot_rlhf_hardware.ros.topics import ROBOT_SIM_TOPICS, named
+from robot_rlhf_sim.varied import SimTask
 
 LOOK_AT = 0.8
 """Part of the control period after a step at which the person looks: shortly before the robot reads the gamepad."""

@@ -32,6 +32,7 @@ from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.place import Place
 from robot_rlhf.ports import Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.fan_out import FanOut
@@ -207,7 +208,14 @@ class PolicyCore:
         if config.console is not None:  # first: a port in use is found out before anything is started
             estop = self.estop
             console = LiveConsole(
-                folder, config, self.tally, spec, clock, on_stop=estop.latch, on_release=estop.release
+                folder,
+                config,
+                self.tally,
+                spec,
+                clock,
+                place=Place(self.guard, self.task, clock),
+                on_stop=estop.latch,
+                on_release=estop.release,
             )
             self.console = stack.enter_context(console)
         policy = self.deployed

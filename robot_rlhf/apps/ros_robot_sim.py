@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from robot_rlhf.apps.build import SimTask
-from robot_rlhf.apps.config import TASKS
 from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.apps.ros_person import JoyPerson
@@ -40,7 +38,9 @@ from robot_rlhf_hardware.ros.messages import (
 from robot_rlhf_hardware.ros.nodes import ROBOT_SIM
 from robot_rlhf_hardware.ros.topics import GRIPPER_GOAL, PARALLEL_GRIPPER_GOAL, ROBOT_SIM_TOPICS, named
 from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.place import TASKS
 from robot_rlhf_sim.robots.built_in import FINGER_TRAVEL
+from robot_rlhf_sim.varied import SimTask
 
 FINGER = "finger_joint"
 """Joint that tells the opening: 0 closed, FINGER_TRAVEL open."""

@@ -13,7 +13,7 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf_sim.disturbance import DisturbanceConfig
+from robot_rlhf_hardware.ros.place import RosConfig
 
 
 def run_settings(values: dict[str, Any]) -> TrainConfig:
@@ -43,9 +43,7 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
     judge = {"button": "person", "topic": "task", "both": "either"}[values["success"]]
     return replace(
         base,
-        robot="ros",
-        disturbance=DisturbanceConfig(),  # of the simulation, where the settings are those of one
-        randomise=0.0,
+        place=RosConfig(),  # what disturbed a simulation stays there
         mode="asynchronous",
         task=values["task"],
         seed=values["seed"],

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from robot_rlhf.apps.build import build_world
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.ros_robot_sim import FINGER
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.ros.rcl_yaml import dumped
+from robot_rlhf_sim.place import SimConfig
 from robot_rlhf_sim.robots.built_in import FINGER_TRAVEL
 
 
 def stand_in_parameters(task: str, *, person: str = "attentive") -> dict[str, Any]:
     """Sections for the nodes robot_sim, policy and learner, in ROS form."""
-    world = build_world(TrainConfig(task=task), FakeClock(), cameras=False)
+    world = SimConfig().open(task, clock=FakeClock(), cameras={})
     spec, limits = world.spec, world.task.limits
     names = spec.action.names
     bounds = {name: _plain(value) for name, value in vars(limits).items()}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from robot_rlhf.apps.bookkeeping import Bookkeeping
-from robot_rlhf.apps.build import World, build_person, build_policy, build_station, build_world, software_versions
+from robot_rlhf.apps.build import build_policy, build_station, open_place, software_versions
 from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.apps.ghost import Ghost
 from robot_rlhf.apps.learner_link import RobotLink
@@ -22,6 +22,7 @@ from robot_rlhf.disk import saving_last
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
+from robot_rlhf.place import Place
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.run.rewarded import success_watch
 from robot_rlhf.run.trainer import build_learning
@@ -53,7 +54,7 @@ class SingleTraining:
         self.resumed = resumed
         self.synchronous = config.mode == "synchronous"
         self.clock: Clock = FakeClock() if self.synchronous else MonotonicClock()
-        self.world: World = build_world(config, self.clock)
+        self.world: Place = open_place(config, self.clock)
         self.policy = build_policy(config, self.world.spec, practises=True)
         self.book = Bookkeeping(run_folder, config, self.world.spec, resumed=resumed, quiet=quiet)
         self.tally = self.book.tally
@@ -114,7 +115,7 @@ class SingleTraining:
     def _open(self, stack: ExitStack) -> Session:
         config = self.config
         versions = software_versions()
-        person = build_person(self.world, config.supervisor) if config.supervisor else None
+        person = self.world.person(config.supervisor) if config.supervisor else None
         listeners: list[Subscriber] = [*([person] if person else []), self.tally, self.book.progress]
         listeners.append(self.book.keeper.monitor)
         if self.synchronous:
@@ -172,7 +173,7 @@ class SingleTraining:
         if self.config.console is not None:  # first: a port in use is found out before anything is started
             self.console = stack.enter_context(self._console())
         self.learner = stack.enter_context(RobotLink(self.folder, self.config, self.clock, self.policy))
-        self.world.task.arm.observe()  # the first pictures take a second: not within a control period
+        self.world.guard.observe()  # the first pictures take a second: not within a control period
         self.pace = Rate(self.clock, self.world.spec.control_period)
         station = replace(station, policy=self.learner.policy, pace=self.pace, may_move=self.learner.may_move)
         if self.console is not None:
@@ -191,9 +192,15 @@ class SingleTraining:
             world.spec,
             world.clock,
             on_stop=lambda reason: world.guard.fault(STOP_RULE, reason),
-            arm=world.task.arm,
-            ghost=None if self.config.demonstrator in PEOPLE else Ghost(self.config, world.task.arm),
+            place=world,
+            ghost=self._ghost(),
         )
+
+    def _ghost(self) -> Ghost | None:
+        world = self.world.world
+        if self.config.demonstrator in PEOPLE or world is None or not self.world.can_be_shown:
+            return None
+        return Ghost(self.config, world)
 
     def _hear_last_words(self) -> None:
         if self.session is not None:
@@ -212,7 +219,7 @@ class SingleTraining:
                 session.station = replace(before, waits_for_hands=True)
                 session.demonstrate(config.demonstrations, self.console.hands, config.demonstrator, tries=10_000)
                 return
-            person = build_person(self.world, known(config.demonstrator, PEOPLE, "demonstrator"))
+            person = self.world.person(known(config.demonstrator, PEOPLE, "demonstrator"))
             station = replace(before, teleop=person, subscribers=(*before.subscribers, person))
             session.station = station if self.console is None else self.console.beside(person, station)
             session.demonstrate(config.demonstrations, session.station.teleop or person, config.demonstrator)

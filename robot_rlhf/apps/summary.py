@@ -7,6 +7,7 @@ from typing import Any
 from robot_rlhf.apps.build import software_versions
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.judge import describe_final, steps_until
+from robot_rlhf.apps.setting_values import plain
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.runtime.evaluation import Evaluation
 from robot_rlhf.runtime.tally import Tally
@@ -29,8 +30,7 @@ def summarise(
     """
     summary: dict[str, Any] = {
         "task": config.task,
-        "task_options": dict(config.task_options),
-        "robot": config.robot,
+        "place": plain(config.place),
         "seed": config.seed,
         "algorithm": config.algorithm,
         "operator": config.operator if config.person is None else "custom",

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from robot_rlhf.apps.config import TrainConfig, check_simulated, read_yaml, write_yaml
+from robot_rlhf.apps.config import TrainConfig, check_opened_here, read_yaml, write_yaml
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.parallel import ParallelTraining
 from robot_rlhf.apps.provenance import note_invocation
@@ -38,7 +38,7 @@ def train(
     """
     if resume is not None:
         return _resume(RunFolder.existing(resume), changes or {}, quiet=quiet)
-    check_simulated(config, "train and session drive the simulated arm alone")
+    check_opened_here(config, "train and session do not drive it")
     run = RunFolder.create(config.out, config.name or default_name(config))
     with run.kept_once_begun(), run.locked():
         write_yaml(config, run.config)
@@ -49,7 +49,7 @@ def _resume(run: RunFolder, changes: Mapping[str, Any], *, quiet: bool) -> dict[
     run.begun = True
     with run.locked():
         before = read_yaml(run.config)
-        check_simulated(before, "train and session drive the simulated arm alone")
+        check_opened_here(before, "train and session do not drive it")
         run.check_resumable()
         run.check_task(before.task)
         config = replace(before, **changes)

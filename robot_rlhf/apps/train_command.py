@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from robot_rlhf.apps.command import parse, value_of
-from robot_rlhf.apps.config import TASKS, TrainConfig, check_names, defaults_for, known, pixel_defaults_for, read_yaml
+from robot_rlhf.apps.command import parse, place_of, value_of
+from robot_rlhf.apps.config import TrainConfig, check_names, defaults_for, pixel_defaults_for, read_yaml
 from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
@@ -26,6 +26,9 @@ class TrainOptions:
     """
 
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    where: Annotated[str, tyro.conf.arg(name="place")] = "sim"
+    """Whose robot: sim, the simulated arm; or a place of your own, module:name or file.py:name. Its options are
+    listed here, too, when it is given."""
     chosen: Chosen = SacConfig.kind
     """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger;
     iql: implicit Q-learning, made for what was recorded before (robot-rlhf offline); or module:class of your own."""
@@ -79,13 +82,14 @@ def _defaults(argv: Sequence[str]) -> TrainConfig:
     file = value_of(argv, "--config")
     if file is not None:
         config = read_yaml(Path(file))
+        if value_of(argv, "--place") is not None:
+            config = replace(config, place=place_of(argv))
         return replace(config, learner=chosen_learner(argv, config.learner))
     return task_defaults(argv)
 
 
 def task_defaults(argv: Sequence[str]) -> TrainConfig:
-    """The defaults of task and learner that the options name, from state or from pictures."""
-    task = value_of(argv, "--task") or TrainConfig().task
-    known(task, TASKS, "task")
-    config = pixel_defaults_for(task) if "--pixels" in argv else defaults_for(task)
+    """The defaults of task, place and learner that the options name, from state or from pictures."""
+    task, place = value_of(argv, "--task") or TrainConfig.task, place_of(argv)
+    config = pixel_defaults_for(task, place) if "--pixels" in argv else defaults_for(task, place)
     return replace(config, learner=chosen_learner(argv, config.learner))

@@ -5,21 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.build import build_station, build_world
+from robot_rlhf.apps.build import build_station, open_twin
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Outcome, Step
 from robot_rlhf.errors import RenderError
+from robot_rlhf.place import View
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.evaluation import evaluate
-from robot_rlhf.timing import FakeClock
-
-if TYPE_CHECKING:
-    from robot_rlhf_sim.arm import SimArm
 
 Picture = NDArray[np.uint8]
 TILE = 240
@@ -36,8 +32,8 @@ FIRST = 2_000_000
 class Film:
     """A Subscriber that takes a picture of the simulation at every step, whatever the policy itself looks at."""
 
-    def __init__(self, arm: SimArm, camera: str = "front", size: int = TILE) -> None:
-        self._arm = arm
+    def __init__(self, view: View, camera: str = "front", size: int = TILE) -> None:
+        self._view = view
         self._camera = camera
         self._size = size
         self._frames: list[Picture] = []
@@ -57,7 +53,7 @@ class Film:
         self.episodes.append((self._frames, end.outcome is Outcome.SUCCESS))
 
     def _take(self) -> Picture:
-        return self._arm.render(self._camera, self._size, self._size)
+        return self._view(self._camera, self._size, self._size)
 
 
 def write_rollouts(path: Path, config: TrainConfig, policy: LearnedPolicy, episodes: int) -> None:
@@ -66,13 +62,15 @@ def write_rollouts(path: Path, config: TrainConfig, policy: LearnedPolicy, episo
     Raises:
         RenderError: this machine cannot render, or cannot encode H.264.
     """
-    world = build_world(config, FakeClock(), cameras=bool(config.features.cameras))
-    film = Film(world.task.arm)
-    station = build_station(config, world, policy)
+    twin = open_twin(config)
+    if twin is None or twin.view is None:
+        raise RenderError(f"place {config.place.kind}: has no twin that could be filmed")
+    film = Film(twin.view)
+    station = build_station(config, twin, policy)
     evaluate(station, episodes=episodes, seed=config.seed, first=FIRST, subscribers=(film,))
-    period = world.spec.control_period
+    period = twin.spec.control_period
     write_video(path, grid(film.episodes, period), round(1.0 / period))
-    world.task.arm.close()
+    twin.close()
 
 
 def grid(episodes: Sequence[tuple[list[Picture], bool]], period: float) -> Iterable[Picture]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from robot_rlhf.errors import ConfigError
 
-SCHEMA = 2
+SCHEMA = 3
 """Of what is written today."""
 KEY = "schema"
+SIM_OPTIONS = ("task_options", "disturbance", "randomise")
+"""What the simulated place took over from the run with schema 3."""
 LEARNERS = {"sac": "sac", "cloning": "cloning", "dagger": "cloning", "iql": "iql"}
 """Algorithms of schema 1, and the section that held each one's settings."""
 
@@ -42,5 +44,16 @@ def _from_1(settings: dict[str, Any]) -> dict[str, Any]:
     return rest | {"learner": {"kind": algorithm, **own} if isinstance(own, Mapping) else own}
 
 
-STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_1,)
+def _with_place(settings: dict[str, Any]) -> dict[str, Any]:
+    """The run had `robot`, simulated or ros, and the simulation's options among its own."""
+    robot = settings.pop("robot", None)
+    options = {name: settings.pop(name) for name in SIM_OPTIONS if name in settings}
+    if "place" in settings or (robot is None and not options):
+        return settings | options
+    if robot == "ros":  # the options were those of a simulation, where the settings began as its
+        return settings | {"place": {"kind": "ros"}}
+    return settings | {"place": {"kind": "sim" if robot in (None, "simulated") else robot, **options}}
+
+
+STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_1, _with_place)
 """From schema 1 to 2, and so on."""

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.apps.build import build_policy, build_world
-from robot_rlhf.apps.config import TASKS, ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.build import build_policy, open_place
+from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
@@ -30,6 +30,7 @@ from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.place import TASKS, SimConfig
 
 CONFIGS = st.builds(
     dataclasses.replace,
@@ -38,7 +39,11 @@ CONFIGS = st.builds(
     name=st.none() | st.text("abc-", min_size=1, max_size=8),
     operator=st.sampled_from(sorted(PEOPLE)),
     person=st.none() | st.builds(PersonConfig, attention=st.floats(0.0, 1.0), burst=st.none() | st.floats(0.1, 9.0)),
-    task_options=st.dictionaries(st.sampled_from(["clearance", "hole_error"]), st.floats(0.0, 0.01)),
+    place=st.builds(
+        SimConfig,
+        st.dictionaries(st.sampled_from(["clearance", "hole_error"]), st.floats(0.0, 0.01)),
+        randomise=st.floats(0.0, 1.0),
+    ),
     out=st.sampled_from([Path("runs"), Path("/somewhere/else")]),
     cameras=st.sampled_from([(), ("front",), ("front", "wrist")]),
 )
@@ -170,7 +175,7 @@ def refusal(settings: dict[str, Any], spec: RobotSpec) -> str | None:
     """Build what a run is made of; returns what was refused, None for nothing."""
     try:
         config = build(TrainConfig, settings, "config.yaml")
-        build_world(config, FakeClock())
+        open_place(config, FakeClock())
         build_policy(config, spec, practises=True)
         build_learning(config, spec)
     except RobotRlhfError as error:
@@ -183,10 +188,10 @@ def test_a_run_can_be_built_with_every_number_that_is_allowed(algorithm: str) ->
     small = NetworkConfig(hidden=(8,), critics=2)
     tiny = dataclasses.replace(defaults_for("reach"), network=small, replay=ReplayConfig(rows=50))
     settings = plain(dataclasses.replace(tiny, learner=LearnerConfig.of_kind(algorithm)(), seed=1))
-    settings["task_options"] = {}
+    settings["place"]["task_options"] = {}
     optional = [(("evaluation", "stop_at"), None)]
     optional += [(("learner", name), None) for name in ("learning_rate_end", "target_entropy") if algorithm == "sac"]
-    spec = build_world(tiny, FakeClock()).spec
+    spec = open_place(tiny, FakeClock()).spec
     built = refused = 0
     for names, value in [*numbers(settings), *optional]:
         if algorithm != "sac" and names[0] not in ("learner", "network", "replay", "trainer", "features"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.build import build_person, build_station, build_world
+from robot_rlhf.apps.build import build_station, open_place
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import PEOPLE, TrainConfig
 from robot_rlhf.apps.doctor_delay import LONGEST, DeadTime, dead_time, dead_time_of
@@ -18,15 +18,16 @@ from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.place import SimConfig
 from tests.journal.sessions import make_episode, make_spec, tell
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 
 
 def recorded(folder: Path, disturbance: DisturbanceConfig, demonstrations: int = 4) -> Path:
-    config = TrainConfig(disturbance=disturbance, seed=3)
-    world = build_world(config, FakeClock())
-    person = build_person(world, PEOPLE["clumsy"])
+    config = TrainConfig(place=SimConfig(disturbance=disturbance), seed=3)
+    world = open_place(config, FakeClock())
+    person = world.person(PEOPLE["clumsy"])
     tally = Tally(world.spec.control_period)
     with JournalWriter(folder, world.spec) as journal:
         station = replace(build_station(config, world), subscribers=(journal, tally, person))

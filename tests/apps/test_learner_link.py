@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from robot_rlhf.apps.build import build_policy, build_world
+from robot_rlhf.apps.build import build_policy, open_place
 from robot_rlhf.apps.config import TrainConfig, write_yaml
 from robot_rlhf.apps.learner import learn, learner_command
 from robot_rlhf.apps.learner_link import FIRST_WEIGHTS_TIMEOUT, LearnerLink, RobotLink
@@ -150,7 +150,7 @@ def test_weights_of_an_earlier_learner_move_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("robot_rlhf.apps.learner_link.learner_command", lambda run: SLEEPS)
     clock, settings = FakeClock(), config()
     folder = RunFolder.create(tmp_path, "run")
-    spec = build_world(settings, clock, cameras=False).spec
+    spec = open_place(settings, clock, cameras=False).spec
     old = random_weights(settings, spec, 5)
     publish(folder.exchange, old, old, {})
     write_news(folder.exchange, replace(NEWS, version=5, updates=5, steps=100, recorded=100))

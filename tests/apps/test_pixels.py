@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for
 from robot_rlhf.apps.run_folder import RunFolder
@@ -45,7 +45,7 @@ def weights(tmp_path: Path) -> Path:
 
 def test_the_policy_sees_no_poses_of_things() -> None:
     config = pixel_defaults_for("pick_cube")
-    spec = build_world(config, FakeClock(), cameras=False).spec
+    spec = open_place(config, FakeClock(), cameras=False).spec
     spec = replace(spec, cameras=dict.fromkeys(config.cameras, (64, 64)))
     features = build_features(config, spec)
     with_poses = build_features(replace(config, features=replace(config.features, scene=True)), spec)
@@ -77,7 +77,7 @@ def test_replay_of_frozen_features_holds_no_pictures(weights: Path) -> None:
     base = pixel_defaults_for("reach")
     network = replace(base.network, encoder="resnet10", encoder_weights=weights, encoder_frozen=True)
     config = replace(base, network=network, replay=replace(base.replay, rows=100))
-    spec = replace(build_world(config, FakeClock(), cameras=False).spec, cameras={"front": (64, 64), "wrist": (64, 64)})
+    spec = replace(open_place(config, FakeClock(), cameras=False).spec, cameras={"front": (64, 64), "wrist": (64, 64)})
     trainer = build_learning(config, spec).trainer
     features = build_features(config, spec)
     assert features.cameras == {}
@@ -91,7 +91,7 @@ def test_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         base.network, encoder="resnet10", encoder_weights=tmp_path / "none.safetensors", encoder_frozen=True
     )
     config: TrainConfig = replace(base, network=network)
-    spec = replace(build_world(config, FakeClock(), cameras=False).spec, cameras={"front": (64, 64), "wrist": (64, 64)})
+    spec = replace(open_place(config, FakeClock(), cameras=False).spec, cameras={"front": (64, 64), "wrist": (64, 64)})
     with pytest.raises(CheckpointError, match=r"none\.safetensors: no such file"):
         build_features(config, spec)
 

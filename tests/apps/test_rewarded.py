@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import CheckpointError, ConfigError
@@ -38,14 +38,14 @@ def frozen(tmp_path: Path, seed: int) -> tuple[TrainConfig, RobotSpec]:
     base = pixel_defaults_for("reach")
     network = replace(base.network, encoder="resnet10", encoder_weights=weights, encoder_frozen=True)
     config = replace(base, network=network, replay=replace(base.replay, rows=100))
-    spec = build_world(config, FakeClock(), cameras=False).spec
+    spec = open_place(config, FakeClock(), cameras=False).spec
     return config, replace(spec, cameras={"front": (64, 64), "wrist": (64, 64)})
 
 
 @pytest.mark.parametrize("use", ["shape", "replace"])
 def test_a_reward_of_actions_shapes_nothing(use: str, tmp_path: Path) -> None:
     base = defaults_for("reach")
-    spec = build_world(base, FakeClock(), cameras=False).spec
+    spec = open_place(base, FakeClock(), cameras=False).spec
     file = saved(tmp_path / "reward.safetensors", base, spec, action=True)
     config = replace(base, reward_model=RewardModelConfig(file, use=use))  # type: ignore[arg-type]
     if use == "shape":

@@ -31,8 +31,10 @@ from robot_rlhf_hardware.ros.bus import BusError
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.nodes import NODES
 from robot_rlhf_hardware.ros.parameters import read_parameters
+from robot_rlhf_hardware.ros.place import RosConfig
 from robot_rlhf_hardware.ros.rcl_yaml import parameters_of
 from robot_rlhf_sim.disturbance import DisturbanceConfig
+from robot_rlhf_sim.place import SimConfig
 
 
 def test_options_in_the_words_of_ros(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_the_runs_settings_follow_the_parameters(tmp_path: Path) -> None:
     given = parameters_of(stand_in_yaml("pick_cube"), "/policy", "stand-in")
     values = read_parameters(NODES["policy"].parameters, {**given, "out": str(tmp_path), "steps": 123}, "/policy")
     config = run_settings(dict(values))
-    assert (config.robot, config.mode, config.steps) == ("ros", "asynchronous", 123)
+    assert (config.place.kind, config.mode, config.steps) == ("ros", "asynchronous", 123)
     assert config.reward.judge == "either"
     folder, resumed = run_folder(dict(values), config)
     assert not resumed
@@ -131,16 +133,13 @@ def test_a_task_of_ones_own_is_allowed_on_a_robot() -> None:
 def test_what_disturbed_the_simulation_stays_there_when_its_settings_drive_a_robot(tmp_path: Path) -> None:
     trained = replace(
         defaults_for("pick_cube"),
-        disturbance=DisturbanceConfig(command_delay=2),
-        randomise=0.3,
+        place=SimConfig(disturbance=DisturbanceConfig(command_delay=2), randomise=0.3),
         features=FeatureConfig(ahead=True),
     )
     write_yaml(trained, tmp_path / "config.yaml")
     given = parameters_of(stand_in_yaml("pick_cube"), "/policy", "stand-in") | {"config": str(tmp_path / "config.yaml")}
     config = run_settings(dict(read_parameters(NODES["policy"].parameters, given, "/policy")))
-    assert config.robot == "ros"
-    assert config.disturbance.is_none
-    assert config.randomise == 0.0
+    assert config.place == RosConfig()
     assert config.features.ahead
 
 

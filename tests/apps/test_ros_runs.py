@@ -12,20 +12,21 @@ from robot_rlhf.apps.config import defaults_for, write_yaml
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError
+from robot_rlhf_hardware.ros.place import RosConfig
 
 
 @pytest.fixture
 def ros_run(tmp_path: Path) -> Path:
     folder = RunFolder.create(tmp_path, "real")
-    write_yaml(replace(defaults_for("reach"), robot="ros", mode="asynchronous", out=tmp_path), folder.config)
+    write_yaml(replace(defaults_for("reach"), place=RosConfig(), mode="asynchronous", out=tmp_path), folder.config)
     return folder.path
 
 
 def test_train_does_not_train_the_simulated_arm_in_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--task", "reach", "--robot", "ros", "--mode", "asynchronous", "--out", str(tmp_path / "runs")]
+    options = ["--task", "reach", "--place", "ros", "--out", str(tmp_path / "runs")]
     assert main(["train", *options]) == 2
     said = capsys.readouterr().err
-    assert "robot ros: train and session drive the simulated arm alone" in said
+    assert "place ros: train and session do not drive it" in said
     assert "robot-rlhf ros policy" in said
     assert not (tmp_path / "runs").exists()
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from robot_rlhf.apps import reward
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.apps.reward_score import RewardScoreOptions, score
@@ -214,7 +214,7 @@ def test_what_cannot_be_is_said(run: Path, clip: Path, tmp_path: Path) -> None:
 def test_arms_are_judged_and_scored_by_models(tmp_path: Path, clip: Path) -> None:
     """Every process of mode parallel: the arms' episodes end by a learned success, the learner's rows by sentences."""
     base = by_sentence(tmp_path, clip)
-    spec = build_world(base, FakeClock()).spec
+    spec = open_place(base, FakeClock()).spec
     features = build_features(base, spec)
     always = LearnedReward(inputs_of(features, spec, state=True, action=False), RewardConfig(members=1), seed=0)
     last = always.network.layers[-1]

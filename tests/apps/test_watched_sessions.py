@@ -50,7 +50,7 @@ def test_an_arm_of_a_parallel_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for folder in (run.path, run.exchange, run.journal):
         folder.mkdir(parents=True, exist_ok=True)
     write_yaml(config, run.config)
-    spec = build.build_world(config, FakeClock()).spec
+    spec = build.open_place(config, FakeClock()).spec
     weights = random_weights(config, spec, 1)
     publish(run.exchange, weights, weights, {})
     monkeypatch.setattr(arm._Arm, "_wait_for_learner", _with_first_weights)

@@ -17,6 +17,7 @@ from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.learner.sac import SacConfig
+from robot_rlhf_sim.place import SimConfig
 
 ALL = sorted({case for suite in SUITES.values() for case in suite}, key=lambda case: case.name)
 
@@ -79,7 +80,7 @@ def test_settings_are_values_of_their_type_and_typos_are_errors() -> None:
     assert changed.replay.imitate_rest is False
     assert with_settings(base, ["learner=dagger", "learner.weighting=iwr"]).learner == DaggerConfig(weighting="iwr")
     assert with_settings(base, ["network.hidden=[8, 8]"]).network.hidden == (8, 8)
-    assert with_settings(base, ["task_options.clearance=0.0005"]).task_options == {"clearance": 0.0005}
+    assert with_settings(base, ["place.task_options.clearance=0.0005"]).place == SimConfig({"clearance": 0.0005})
     assert with_settings(base, []) == base
     for wrong in ("learner.lerning_rate=1", "lerner.learning_rate=1", "learner.learning_rate.x=1"):
         with pytest.raises(UnknownNameError, match="setting"):

@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.seeding import np_random
 from stable_baselines3.common import env_checker
 
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment, register
 from robot_rlhf.bridges.environment import RobotEnvironment
@@ -113,7 +113,7 @@ def test_a_force_beyond_the_limit_terminates_other_faults_truncate() -> None:
 
 
 def test_a_fault_found_before_moving_truncates_and_is_released_by_simulations_alone() -> None:
-    world = build_world(defaults_for("reach"), FakeClock())
+    world = open_place(defaults_for("reach"), FakeClock())
     features = Features(world.spec, defaults_for("reach").features)
     for release in (True, False):
         env = RobotEnvironment(world.guard, world.task, features, release_faults=release)

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import DQN, PPO
 
-from robot_rlhf.apps.build import build_station, build_world
+from robot_rlhf.apps.build import build_station, open_place
 from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment
 from robot_rlhf.bridges.policy import StableBaselinesPolicy
@@ -41,7 +41,7 @@ class Model:
 
 def observation() -> tuple[Observation, Features]:
     config = defaults_for("reach")
-    world = build_world(config, FakeClock())
+    world = open_place(config, FakeClock())
     world.task.reset(np.random.default_rng(0))
     return world.guard.observe(), Features(world.spec, config.features)
 
@@ -54,7 +54,7 @@ def test_an_episode_of_an_untrained_one() -> None:
     env = make_environment("reach")
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, seed=0, device="cpu")
     config = defaults_for("reach")
-    world = build_world(config, FakeClock())
+    world = open_place(config, FakeClock())
     station = build_station(config, world)
     station.policy = policy = StableBaselinesPolicy(model, Features(world.spec, config.features))
     assert isinstance(policy, Policy)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from robot_rlhf.apps.run_folder import append_json, append_values, read_json_lines
-from robot_rlhf.datatypes import Array, EpisodeKind, Observation
+from robot_rlhf.datatypes import Array, EpisodeKind, Step
 from robot_rlhf.runtime.value_check import EpisodeValues, ValueCheck
 from tests.runtime.stations import Rig
 
 
-def critic(observations: list[Observation], actions: Array) -> Array:
+def critic(steps: list[Step], actions: Array) -> Array:
     """0.5, 0.6, 0.7, ..."""
-    return np.array([0.5 + 0.1 * t for t in range(len(observations))], np.float32)
+    return np.array([0.5 + 0.1 * t for t in range(len(steps))], np.float32)
 
 
 def compared(rig: Rig, kind: EpisodeKind = EpisodeKind.PRACTICE) -> EpisodeValues | None:

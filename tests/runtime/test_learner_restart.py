@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rlhf.apps.build import build_world
+from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.learner import _Learner
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeKind, Event, Feedback, FeedbackKind, Outcome, Segment
@@ -37,7 +37,7 @@ def actions(*told: Episode) -> list[list[float]]:
 def test_what_was_restored_is_there_again_and_what_was_deleted_is_not(tmp_path: Path) -> None:
     config = tiny(tmp_path)
     run = RunFolder.create(tmp_path, "run")
-    spec = build_world(config, FakeClock(), cameras=False).spec
+    spec = open_place(config, FakeClock(), cameras=False).spec
 
     def episode(name: str, seed: int, outcome: Outcome, kind: str = "practice", continues: str = "") -> Episode:
         made = make_episode(spec, seed, 3, name=name)

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.apps.build import build_world
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Assignment, Command, Observation
 from robot_rlhf.errors import ConfigError, RobotError
 from robot_rlhf.ports import GoldTask, Restorable, Robot, Task
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot, Line
 from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
+from robot_rlhf_sim.place import SimConfig
 from robot_rlhf_sim.tasks import PickCube, Reach
 from robot_rlhf_sim.varied import VariedTask
 from tests.conformance import RobotConformance, TaskConformance, assert_same_state
@@ -300,8 +299,8 @@ def test_settings_are_checked(name: str, value: Any) -> None:
 @pytest.mark.parametrize(("command", "sensing"), [(1, 0), (0, 1), (2, 0), (1, 1), (3, 3)])
 def test_the_guard_keeps_its_limits_around_a_late_arm(command: int, sensing: int) -> None:
     """No fault of its own making, the leash and the workspace hold, and what was executed is what was commanded."""
-    config = TrainConfig(disturbance=DisturbanceConfig(command_delay=command, sensing_delay=sensing))
-    world = build_world(config, FakeClock())
+    disturbance = DisturbanceConfig(command_delay=command, sensing_delay=sensing)
+    world = SimConfig(disturbance=disturbance).open("pick_cube", clock=FakeClock(), cameras={})
     assert isinstance(world.task, GoldTask)
     limits, rng = world.task.limits, np.random.default_rng(0)
     for seed in range(3):
@@ -321,9 +320,8 @@ def test_command_and_sensing_delay_are_one_delay_to_whoever_acts() -> None:
     """Splitting a constant delay changes no observation of an episode but its stamps."""
 
     def run(command: int, sensing: int) -> list[Observation]:
-        world = build_world(
-            TrainConfig(disturbance=DisturbanceConfig(command_delay=command, sensing_delay=sensing)), FakeClock()
-        )
+        disturbance = DisturbanceConfig(command_delay=command, sensing_delay=sensing)
+        world = SimConfig(disturbance=disturbance).open("pick_cube", clock=FakeClock(), cameras={})
         expert, rng = world.task.expert(), np.random.default_rng(3)
         seen = [world.guard.begin(lambda: world.task.reset(rng))]
         for _ in range(40):

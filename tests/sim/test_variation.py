@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import mujoco
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.build import World, build_world
-from robot_rlhf.apps.config import TASKS, TrainConfig, defaults_for
 from robot_rlhf.datatypes import Assignment, Observation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
+from robot_rlhf_sim.place import TASKS, SimConfig, SimPlace
 from robot_rlhf_sim.tasks import PickCube
 from robot_rlhf_sim.variation import DRAWS, FRICTION, MASS, PERCEPTION, SIZE
 from robot_rlhf_sim.varied import VariedTask
@@ -31,11 +28,11 @@ def numbers(model: mujoco.MjModel) -> dict[str, np.ndarray]:
 PARTS = frozenset({"body", "geom", "dof", "jnt", "actuator", "light", "cam", "tendon", "site"})
 
 
-def world(randomise: float, task: str = "pick_cube") -> World:
-    return build_world(replace(defaults_for(task), randomise=randomise), FakeClock())
+def world(randomise: float, task: str = "pick_cube") -> SimPlace:
+    return SimConfig(randomise=randomise).open(task, clock=FakeClock(), cameras={})
 
 
-def reset(made: World, seed: int) -> Observation:
+def reset(made: SimPlace, seed: int) -> Observation:
     return made.guard.begin(lambda: made.task.reset(np.random.default_rng(seed)))
 
 
@@ -147,8 +144,8 @@ def test_a_snapshot_brings_its_world_along() -> None:
 
 
 def test_delay_and_noise_are_drawn_around_what_is_set() -> None:
-    config = replace(TrainConfig(), randomise=1.0, disturbance=DisturbanceConfig(command_delay=1, action_noise=0.1))
-    made = build_world(config, FakeClock())
+    disturbance = DisturbanceConfig(command_delay=1, action_noise=0.1)
+    made = SimConfig({}, disturbance, randomise=1.0).open("pick_cube", clock=FakeClock(), cameras={})
     assert isinstance(made.task, VariedTask)
     found: list[DisturbanceConfig] = []
     for seed in range(40):
@@ -163,7 +160,7 @@ def test_delay_and_noise_are_drawn_around_what_is_set() -> None:
 
 def test_what_is_drawn_stays_within_what_can_be_set() -> None:
     most = DisturbanceConfig(command_delay=3, sensing_delay=3, jitter=1.0, action_noise=10.0)
-    made = build_world(replace(TrainConfig(), randomise=1.0, disturbance=most), FakeClock())
+    made = SimConfig({}, most, randomise=1.0).open("pick_cube", clock=FakeClock(), cameras={})
     assert isinstance(made.task, VariedTask)
     for seed in range(5):
         made.task.reset(np.random.default_rng(seed))
@@ -189,8 +186,4 @@ def test_a_script_that_knows_the_truth_still_does_the_task() -> None:
 def test_settings_are_checked() -> None:
     for wrong in (-0.1, 1.5, float("nan")):
         with pytest.raises(ConfigError, match="randomise"):
-            TrainConfig(randomise=wrong)
-    with pytest.raises(ConfigError, match="as it is"):
-        TrainConfig(robot="ros", mode="asynchronous", randomise=0.1)
-    with pytest.raises(ConfigError, match="as it is"):
-        TrainConfig(robot="ros", mode="asynchronous", disturbance=DisturbanceConfig(command_delay=1))
+            SimConfig(randomise=wrong)

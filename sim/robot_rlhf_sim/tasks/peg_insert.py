@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -100,6 +101,7 @@ class PegInsert:
     name = "peg_insert"
     instruction = "insert the peg into the hole"
     time_limit = 150
+    suggested: ClassVar[Mapping[str, Any]] = {"steps": 15_000, "features.fine": 0.005, "features.force": True}
     scene_sizes: Mapping[str, int] = {"hole": 7}
     privileged_sizes: Mapping[str, int] = {"hole": 7, "depth": 1}
     facts = FactBook.of_scene(["hole"], ["hole"], things=[Thing("hole", ("the hole",))], view=FRONT_CAMERA).and_also(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import mujoco
 import numpy as np
@@ -65,6 +66,7 @@ class Reach:
     name = "reach"
     instruction = "move the gripper to the green marker"
     time_limit = 60
+    suggested: ClassVar[Mapping[str, Any]] = {"steps": 2_000, "demonstrations": 2}
     scene_sizes: Mapping[str, int] = {"target": 7}
     privileged_sizes: Mapping[str, int] = {"target": 7}
     facts = FactBook.of_scene(

@@ -1,0 +1,165 @@
+"""Where a robot is taught: the robot behind its guard, its task and its clock, whoever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.naming import OfKind, find_own, is_own, make_own
+from robot_rlhf.people.person import PersonConfig, SimulatedPerson
+from robot_rlhf.ports import Policy, Restorable, ShownTask, Task
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.sight import Sight
+from robot_rlhf.timing import Clock
+
+Forward = Callable[[NDArray[np.float64]], tuple[float, ...]]
+"""Joint positions, rad, (n,) to the tool's pose in the base frame: x, y, z, qw, qx, qy, qz."""
+View = Callable[[str, int, int], NDArray[np.uint8]]
+"""Camera, height and width to the picture that it would take now. RGB, shape (height, width, 3)."""
+PictureSizes = Mapping[str, tuple[int, int]]
+"""Height and width by camera."""
+
+
+class Place:
+    """A robot behind its guard, the task it is taught, and the clock that both live by.
+
+    A place of your own is an instance of this class, or of one derived from it that offers more of what is optional:
+    what is not offered is refused by name where a run asks for it.
+    """
+
+    def __init__(self, guard: GuardedRobot, task: Task, clock: Clock, *, simulated: bool = False) -> None:
+        """
+        Args:
+            simulated: time passes as commands are sent, and nobody is at risk: the place can be as fast as it can, and
+                faults are released when an episode begins. A real robot lives in real time.
+        """
+        self.guard = guard
+        self.task = task
+        self.clock = clock
+        self.simulated = simulated
+        self.world: Restorable | None = None
+        """Puts the whole place back to an earlier moment."""
+        self.view: View | None = None
+        """Films it, whatever the policy looks at."""
+        self.forward: Forward | None = None
+        """The arm's kinematics, which a leader arm needs."""
+
+    @property
+    def spec(self) -> RobotSpec:
+        """Of the robot."""
+        return self.guard.spec
+
+    @property
+    def sight(self) -> Sight:
+        """How the cameras stand, as far as it is known."""
+        return Sight()
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Somebody simulated knows the task: it has a script that does it, and tells how far it is from done."""
+        return isinstance(self.task, ShownTask)
+
+    def person(self, config: PersonConfig) -> SimulatedPerson:
+        """A simulated person who knows the task and watches this robot.
+
+        Raises:
+            ConfigError: nobody simulated knows it.
+        """
+        task = self.task
+        if not isinstance(task, ShownTask):
+            raise ConfigError(
+                f"task {task.name}: no simulated person knows it; allowed: a real person, operator absent with "
+                "demonstrations 0, or a task with `expert` and `remaining`"
+            )
+        return SimulatedPerson(config, self.spec, task.expert, task.remaining, succeeded=task.success)
+
+    def expert(self) -> Policy | None:
+        """The script that does the task; None where there is none."""
+        return self.task.expert() if isinstance(self.task, ShownTask) else None
+
+    def close(self) -> None:
+        """Let go of what it holds; the robot holds still."""
+        self.guard.stop()
+
+
+@dataclass(frozen=True)
+class PlaceConfig(OfKind):
+    """Settings of one kind of place."""
+
+    KINDS: ClassVar[Mapping[str, str]] = {
+        "sim": "robot_rlhf_sim.place:SimConfig",
+        "ros": "robot_rlhf_hardware.ros.place:RosConfig",
+    }
+    WHAT: ClassVar[str] = "place"
+
+    @classmethod
+    def of_kind(cls, name: str) -> type[Self]:
+        """As OfKind; a function of one's own that opens a place is a kind, too."""
+        if name in cls.KINDS or not is_own(name) or isinstance(find_own(name, cls.WHAT, cls.KINDS), type):
+            return super().of_kind(name)
+        return cast("type[Self]", type("OwnConfig", (OwnConfig,), {"kind": name}))
+
+    @property
+    def simulated(self) -> bool:
+        """It can live in simulated time, and in many copies: to practise in all modes, and to be measured aside."""
+        return False
+
+    def open(self, task: str, *, clock: Clock, cameras: PictureSizes, seed: int = 0) -> Place:
+        """The place, with one task.
+
+        Args:
+            task: which one.
+            clock: a FakeClock only where the place is simulated.
+            cameras: to take pictures with.
+            seed: of what is random in the place beside its episodes.
+
+        Raises:
+            UnknownNameError: no such task or camera.
+            ConfigError: settings that the task does not have.
+            RobotError: the robot cannot be reached.
+        """
+        raise NotImplementedError
+
+    def check_task(self, task: str) -> None:
+        """Raises UnknownNameError, or ConfigError, for a task that cannot be opened here."""
+
+    def suggested(self, task: str) -> Mapping[str, Any]:
+        """Settings of a run, by name in full, that are better for a task than the usual ones."""
+        return {}
+
+
+@dataclass(frozen=True)
+class OwnConfig(PlaceConfig):
+    """A place that a function of one's own opens: `function(task=, clock=, cameras=, seed=, **options) -> Place`."""
+
+    options: dict[str, str] = field(default_factory=dict[str, str])
+    """Further arguments of the function that opens the place; what looks like a number is one."""
+    real: bool = False
+    """The place lives in real time: it has no twin to be measured in."""
+
+    @property
+    def simulated(self) -> bool:
+        return not self.real
+
+    def open(self, task: str, *, clock: Clock, cameras: PictureSizes, seed: int = 0) -> Place:
+        function = find_own(self.kind, self.WHAT, self.KINDS)
+        given: dict[str, Any] = {"task": task, "clock": clock, "cameras": cameras, "seed": seed}
+        place = make_own(function, self.kind, self.WHAT, **given, **{n: _number(v) for n, v in self.options.items()})
+        if not isinstance(place, Place):
+            raise ConfigError(f"place {self.kind!r}: made a {type(place).__name__}, allowed: a robot_rlhf.place.Place")
+        if self.simulated and not place.simulated:
+            raise ConfigError(f"place {self.kind!r}: lives in real time; say so with --real, and use mode asynchronous")
+        return place
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

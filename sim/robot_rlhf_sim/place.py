@@ -1,0 +1,108 @@
+"""The simulated place: a task's scene and arm in MuJoCo, as late and inexact as is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.naming import OWN, find_own, is_own, make_own
+from robot_rlhf.place import PictureSizes, Place, PlaceConfig
+from robot_rlhf.ports import Restorable
+from robot_rlhf.ranges import SHARE, check_ranges
+from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.sight import Sight
+from robot_rlhf.timing import Clock
+from robot_rlhf_sim.arm import SimArm
+from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.varied import SimTask, VariedTask
+
+TASKS: Mapping[str, Callable[..., SimTask]] = {
+    "reach": Reach,
+    "pick_cube": PickCube,
+    "peg_insert": PegInsert,
+    "push": Push,
+    "drawer_store": DrawerStore,
+}
+"""Every task that has a name of its own here; another one is `module:class`."""
+
+
+class SimPlace(Place):
+    """A simulated arm with its task, in simulated or in real time."""
+
+    task: SimTask
+
+    def __init__(self, task: SimTask, guard: GuardedRobot, clock: Clock) -> None:
+        super().__init__(guard, task, clock, simulated=True)
+        self.world: Restorable | None = task.arm
+        self.view = task.arm.render
+        self.forward = task.arm.forward
+
+    @property
+    def arm(self) -> SimArm:
+        """The arm, as the task built it."""
+        return self.task.arm
+
+    @property
+    def sight(self) -> Sight:
+        return self.task.arm.sight()
+
+    def close(self) -> None:
+        super().close()
+        self.task.arm.close()
+
+
+@dataclass(frozen=True)
+class SimConfig(PlaceConfig):
+    """A simulated arm."""
+
+    kind: ClassVar[str] = "sim"
+    task_options: dict[str, float] = field(default_factory=dict[str, float])
+    """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
+    disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
+    """How late and how inexact the simulated robot is."""
+    randomise: float = 0.0
+    """0 to 1: how far world and robot differ in each episode from the nominal ones: size and mass of free things,
+    friction, light and cameras where there are pictures, errors of perception and of the target, delay."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "", randomise=SHARE)
+
+    @property
+    def simulated(self) -> bool:
+        return True
+
+    def check_task(self, task: str) -> None:
+        self._kind_of(task)
+
+    def suggested(self, task: str) -> Mapping[str, Any]:
+        return getattr(self._kind_of(task), "suggested", {})
+
+    def open(self, task: str, *, clock: Clock, cameras: PictureSizes, seed: int = 0) -> SimPlace:
+        made = self._make(task, clock, cameras)
+        if self.disturbance.is_none and not self.randomise:
+            return SimPlace(made, GuardedRobot(made.arm, made.limits, clock), clock)
+        robot = DisturbedRobot(made.arm, self.disturbance, clock, seed=seed)
+        return SimPlace(VariedTask(made, robot, self.randomise), GuardedRobot(robot, made.limits, clock), clock)
+
+    @staticmethod
+    def _kind_of(task: str) -> Callable[..., SimTask]:
+        if task in TASKS:
+            return TASKS[task]
+        if not is_own(task):
+            raise UnknownNameError("task", task, (*TASKS, OWN))
+        return find_own(task, "task", TASKS)
+
+    def _make(self, task: str, clock: Clock, cameras: PictureSizes) -> SimTask:
+        kind = self._kind_of(task)
+        if is_own(task):
+            made = make_own(kind, task, "task", clock, cameras=cameras, **self.task_options)
+            if not isinstance(getattr(made, "arm", None), SimArm):
+                raise ConfigError(f"task {task!r}: has no simulated `arm`; allowed: a class like PickCube's")
+            return made
+        try:
+            return kind(clock, cameras=cameras, **self.task_options)
+        except TypeError as error:
+            raise ConfigError(f"task_options {self.task_options}: {task} does not take them ({error})") from error
