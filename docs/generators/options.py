@@ -8,6 +8,7 @@ import inspect
 import itertools
 import os
 import re
+import sys
 import textwrap
 import types
 import typing
@@ -145,7 +146,10 @@ def _kinds(value: OfKind, option: str, prefix: str) -> Iterator[Section]:
     """The options of each kind of a family of settings: first of that which holds where nothing is said."""
     family = next(cls for cls in type(value).__mro__ if "KINDS" in vars(cls) and issubclass(cls, OfKind))
     others = [name for name in family.KINDS if name != value.kind]
-    for name, one in ((value.kind, value), *((name, family.of_kind(name)()) for name in others)):
+    kinds = [(value.kind, value), *((name, family.of_kind(name)()) for name in others)]
+    if own := getattr(sys.modules[family.__module__], "OwnConfig", None):
+        kinds.append(("module:name", own()))
+    for name, one in kinds:
         for section in sections(type(one), one, prefix):
             yield dataclasses.replace(section, choice=f"{option} {name}", begins=one is value)
 
