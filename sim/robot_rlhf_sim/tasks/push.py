@@ -38,7 +38,8 @@ _HEIGHT = 0.018
 _CENTRE = np.array([0.5, 0.0])
 _DIRECTION = math.radians(20.0)
 _AROUND = 0.02
-_GLASS_ASIDE = 0.04
+_GLASS_ASIDE = (0.015, 0.05)
+"""How far the glass is beside the straight way, on either side; never in its middle, where both ways are as good."""
 _BEHIND = (0.05, 0.09)
 _START_ASIDE = 0.04
 _LAMP = (0.34, 0.30)
@@ -148,7 +149,7 @@ class Push:
         half = 0.5 * self.distance
         puck = _CENTRE - half * along + rng.uniform(-_AROUND, _AROUND, 2)
         goal = _CENTRE + half * along + rng.uniform(-_AROUND, _AROUND, 2)
-        glass = _CENTRE + float(rng.uniform(-_GLASS_ASIDE, _GLASS_ASIDE)) * aside
+        glass = _CENTRE + float(rng.choice((-1.0, 1.0)) * rng.uniform(*_GLASS_ASIDE)) * aside
         start = puck - float(rng.uniform(*_BEHIND)) * along + float(rng.uniform(-_START_ASIDE, _START_ASIDE)) * aside
         lamp = np.add(_LAMP, rng.uniform(-_LAMP_SPREAD, _LAMP_SPREAD, 2))
         truth, lit = rng.uniform() < self.lamp_truth, rng.uniform() < 0.5
@@ -373,7 +374,7 @@ def _way_left(observation: Observation) -> float:
 def _goes_amiss(observation: Observation) -> bool:
     """The fingers are at the puck, and pushed on like this it would soon touch the glass: it goes away from them."""
     puck, glass = (observation.privileged[name][:2].astype(float) for name in ("puck", "glass"))
-    from_tool = puck - observation.tool_pose_in_base[:2]
+    from_tool = puck - observation.tool_pose_in_base[:2].astype(float)
     ahead = _unit(from_tool)
     pushed = float(np.linalg.norm(from_tool)) < PushExpert.AROUND and observation.tool_velocity[:2] @ ahead > _PUSHING
     to_glass = glass - puck
