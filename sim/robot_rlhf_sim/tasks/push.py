@@ -64,7 +64,7 @@ _FACTS = (
 
 
 class Push:
-    """Push the puck into the ring, around the glass, with closed fingers. Actions: x, y (6 mm per step).
+    """Push the puck into the ring, around the glass, with closed fingers. Actions: x, y (5 mm per step).
 
     scene has the poses of 'puck', 'goal', 'glass' and 'lamp'; the lamp has nothing to do with the task, and rises by
     4 cm while it is lit. privileged has the same, 'clear', the distance that puck and fingers still have from the
@@ -73,7 +73,7 @@ class Push:
 
     name = "push"
     instruction = "push the puck into the ring without touching the glass"
-    time_limit = 200
+    time_limit = 240
     scene_sizes: Mapping[str, int] = {"puck": 7, "goal": 7, "glass": 7, "lamp": 7}
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "clear": 1, "lit": 1}
     facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
@@ -135,7 +135,7 @@ class Push:
         _add_sleeve(world, arm)
         _add_puck(world, friction, mass)
         _add_marks(world)
-        layout = ActionLayout(("x", "y"), np.full(2, 0.006, np.float32))
+        layout = ActionLayout(("x", "y"), np.full(2, 0.005, np.float32))
         self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, memory=2)
         model = self.arm.model
         self._puck: int = model.body("puck").id
@@ -347,7 +347,9 @@ _PASS = ZONE + PUCK_RADIUS + 0.030
 """Distance at which it passes the glass where the straight way is barred, m."""
 
 _PUSHING = 0.02
-"""Speed at which fingers that are at the puck push it, m/s."""
+"""Speed from which fingers count as coming, m/s."""
+_COMING = 0.085
+"""Distance of puck and fingers from which on one sees which way it will be pushed, m."""
 _AHEAD = 0.15
 """How far ahead of the puck who watches looks, m."""
 
@@ -372,11 +374,11 @@ def _way_left(observation: Observation) -> float:
 
 
 def _goes_amiss(observation: Observation) -> bool:
-    """The fingers are at the puck, and pushed on like this it would soon touch the glass: it goes away from them."""
+    """The fingers come to the puck, which goes straight away from them, on a line on which it would touch the glass."""
     puck, glass = (observation.privileged[name][:2].astype(float) for name in ("puck", "glass"))
     from_tool = puck - observation.tool_pose_in_base[:2].astype(float)
     ahead = _unit(from_tool)
-    pushed = float(np.linalg.norm(from_tool)) < PushExpert.AROUND and observation.tool_velocity[:2] @ ahead > _PUSHING
+    pushed = float(np.linalg.norm(from_tool)) < _COMING and observation.tool_velocity[:2] @ ahead > _PUSHING
     to_glass = glass - puck
     along = min(max(float(to_glass @ ahead), 0.0), _AHEAD)
     return bool(pushed and np.linalg.norm(to_glass - along * ahead) < ZONE + PUCK_RADIUS)
