@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -245,6 +246,9 @@ def test_files_that_a_page_shows_do_what_it_says(
         words = words_of(line)
         assert words is not None
         assert cli.main([*words, *SHORT]) == 0, capsys.readouterr().err
+    told = set(re.findall(r"`(\w+)`", text_of(ROOT / "docs" / "run-folder.md").partition("## summary.json")[2]))
+    for summary in tmp_path.glob("runs/*/summary.json"):
+        assert set(json.loads(summary.read_text(encoding="utf-8"))) <= told
 
 
 # -- pages that are made ---------------------------------------------------------------------------------------------
