@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf import datatypes
+from robot_rlhf.conformance import assert_same_state, sample_meta, sample_observation, sample_steps
 from robot_rlhf.datatypes import (
     Action,
     ActionLayout,
@@ -31,7 +32,6 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.errors import InvalidValueError, ShapeError, UnknownNameError
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot
-from tests.conformance import assert_same_state, sample_meta, sample_observation, sample_steps
 from tests.draws import draws
 
 SPEC = replace(

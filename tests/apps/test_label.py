@@ -16,6 +16,7 @@ from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.label_report import agreement, contradictions
 from robot_rlhf.apps.reward_data import Recording, build_seen
 from robot_rlhf.apps.terminal import EndedByPersonError, TerminalPerson, strip
+from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Feedback, Segment
 from robot_rlhf.feedback.comparisons import preference
 from robot_rlhf.journal.labels import read_labels
@@ -25,7 +26,6 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.run.reward_features import features_facts, inputs_of
 from robot_rlhf.runtime.clips import read_clips
-from tests.conformance import LabelerConformance
 from tests.journal.sessions import make_episode, make_spec, tell
 from tests.rewards.chat_server import Json, Play, said, serving
 from tests.rewards.recorded_clips import EpisodeClips, episode

@@ -23,6 +23,7 @@ from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.apps.parallel import in_turn
 from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
+from robot_rlhf.conformance import sample_steps
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError
@@ -33,7 +34,6 @@ from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
-from tests.conformance import sample_steps
 from tests.journal.sessions import make_spec
 from tests.runtime.runs import earned, practice, tiny
 from tests.waits import until as eventually

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import TeleopConformance
 from robot_rlhf.console.link import MAX_WAITING, NEWER, STALE_AFTER, ConsoleLink
 from robot_rlhf.console.wire import Answer, Drive, Label, Lost, Message, Operator, Press, Spoken, Status, decode, encode
 from robot_rlhf.datatypes import (
@@ -33,7 +34,6 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.ports import Teleop
 from robot_rlhf.timing import FakeClock
-from tests.conformance import TeleopConformance
 from tests.console.fake_session import FakeRobot, make_spec
 from tests.waits import CEILING
 

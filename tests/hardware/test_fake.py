@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import RobotConformance
 from robot_rlhf.datatypes import Command
 from robot_rlhf.errors import InvalidValueError, RobotError
 from robot_rlhf.ports import Robot
 from robot_rlhf.timing import FakeClock, MonotonicClock
 from robot_rlhf_hardware.fake import HOME, FakeRobot
-from tests.conformance import RobotConformance
 
 PERIOD = 0.05
 LAG = 0.03

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from robot_rlhf.conformance import TeleopConformance
 from robot_rlhf.datatypes import ActionLayout, Observation, Phase, Situation
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.ports import Monitor, Teleop
@@ -18,7 +19,6 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import DEFAULT_ACTION, HOME, FakeRobot
 from robot_rlhf_hardware.leader_arm import LeaderArm, LeaderReading, PolledJoints
 from robot_rlhf_hardware.teleop import DeviceError
-from tests.conformance import TeleopConformance
 from tests.safety.laws import LIMITS
 from tests.waits import CEILING, until
 

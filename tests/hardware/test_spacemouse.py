@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import TeleopConformance
 from robot_rlhf.datatypes import ActionLayout, HumanInput, Observation, Phase, Situation
 from robot_rlhf.errors import ConfigError, InvalidValueError
 from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.spacemouse import SpaceMouse, hidapi, open_device
 from robot_rlhf_hardware.teleop import DeviceError
-from tests.conformance import TeleopConformance
 from tests.waits import CEILING, until
 
 SIX = ActionLayout(("x", "y", "z", "rx", "ry", "rz", "gripper"), np.array([0.02, 0.02, 0.02, 0.1, 0.1, 0.1, 1.0]))

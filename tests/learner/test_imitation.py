@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from robot_rlhf.conformance import LearnerConformance, sample_observation
 from robot_rlhf.datatypes import Assignment, Batch, Source, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError
 from robot_rlhf.learner import losses
@@ -17,7 +18,6 @@ from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.imitators import TAUGHT, Imitators, value_of_mode, values_of_both
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
 from robot_rlhf.policy.networks import PolicyOutput, Shapes, split_action
-from tests.conformance import LearnerConformance, sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import LearnerConformance
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import iql
@@ -18,7 +19,6 @@ from robot_rlhf.learner.iql import IqlConfig, IqlLearner
 from robot_rlhf.policy.networks import NetworkConfig, PolicyOutput, Shapes
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import EVERYTHING
-from tests.conformance import LearnerConformance
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 
 # -- losses ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from robot_rlhf.apps.config import defaults_for
+from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import (
     Assignment,
     Driver,
@@ -30,7 +31,6 @@ from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.imitators import TAUGHT, led_as
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
 from robot_rlhf.run.trainer import build_learning
-from tests.conformance import sample_observation
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
 from tests.replay.test_feed import meta, see, step

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from robot_rlhf.conformance import LearnerConformance
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import sac
@@ -17,7 +18,6 @@ from robot_rlhf.learner.state import AdamState
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
 from robot_rlhf.policy.vectors import Difference
 from robot_rlhf.replay.augment import augmented
-from tests.conformance import LearnerConformance
 
 SHAPES = Shapes(state=3, action=3, gripper=2)
 SMALL = NetworkConfig(hidden=(32, 32))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import TeleopConformance
 from robot_rlhf.datatypes import (
     Action,
     Assignment,
@@ -20,7 +21,6 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.people.person import PEOPLE, PersonConfig, SimulatedPerson
-from tests.conformance import TeleopConformance
 from tests.sim.scene import STEADY, Scene, as_bytes, bursts, drives, first
 
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import ActionLayout, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.features import TURN_GAIN, FeatureConfig, Features, flip, turn_between, turn_from_down
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot
 from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
-from tests.conformance import sample_observation
 
 TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
 CONFIGS = [

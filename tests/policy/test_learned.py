@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from robot_rlhf.conformance import PolicyConformance, sample_observation
 from robot_rlhf.datatypes import Assignment, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import FeatureConfig, Features
@@ -16,7 +17,6 @@ from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_o
 from robot_rlhf.policy.networks import Actor, NetworkConfig, join_action, split_action
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot
-from tests.conformance import PolicyConformance, sample_observation
 
 SPEC = replace(FakeRobot(FakeClock()).spec, cameras={"front": (16, 16)}, scene={"thing": 7})
 SMALL = NetworkConfig(hidden=(16,))

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import Assignment, Batch, CommandLayout, RobotSpec, Source
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
@@ -26,7 +27,6 @@ from robot_rlhf.policy.networks import NetworkConfig, Shapes
 from robot_rlhf.policy.vectors import LARGEST, Difference, VectorView, find_differences
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot
-from tests.conformance import sample_observation
 from tests.draws import draws
 
 SPANS = {"goal": slice(0, 3), "seen": slice(3, 13)}

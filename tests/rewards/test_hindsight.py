@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Outcome, Segment
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.ports import Comparison, Labeler
 from robot_rlhf.rewards.labelers.hindsight import Hindsight
 from robot_rlhf.rewards.labelers.oracle import Oracle, gold_by_episode
 from robot_rlhf.rewards.labelers.rules import RankedRules, deviations_of, factor
-from tests.conformance import LabelerConformance
 from tests.rewards.recorded_clips import EpisodeClips, episode
 
 

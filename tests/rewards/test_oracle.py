@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Segment
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.ports import Labeler
 from robot_rlhf.rewards.labelers.oracle import Oracle, Teacher, gold_by_episode, usual_reward
-from tests.conformance import LabelerConformance
 
 A, B = Segment("a", 0, 3), Segment("b", 0, 3)
 

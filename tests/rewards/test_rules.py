@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Outcome, Segment
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.ports import Labeler
 from robot_rlhf.rewards.labelers.rules import Factor, RankedRules, deviations_of, factor
-from tests.conformance import LabelerConformance
 from tests.rewards.recorded_clips import EpisodeClips, episode
 
 WHOLE = Segment("e", 0, 4)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Segment
 from robot_rlhf.errors import ConfigError, InvalidValueError, LabelerError, RenderError, UnknownNameError
 from robot_rlhf.ports import Labeler
@@ -17,7 +18,6 @@ from robot_rlhf.rewards.labelers.chat import Part, ReplayedChat, Reply, Transcri
 from robot_rlhf.rewards.labelers.endpoint import ChatEndpoint, EndpointConfig, RefusedError
 from robot_rlhf.rewards.labelers.vlm import VlmLabeler, last_word, moments_of, order_frames
 from robot_rlhf.timing import FakeClock
-from tests.conformance import LabelerConformance
 from tests.rewards.chat_server import Json, Play, said, serving
 from tests.rewards.recorded_clips import EpisodeClips, episode
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import SubscriberConformance
 from robot_rlhf.datatypes import Array, Driver, EpisodeKind, EpisodeMeta, Outcome, RobotSpec, Step
 from robot_rlhf.errors import ConfigError, InvalidValueError, RobotError, RobotRlhfError
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate, wilson_interval
@@ -20,7 +21,6 @@ from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.runtime.value_check import ValueCheck, discounted_returns
-from tests.conformance import SubscriberConformance
 from tests.runtime.stations import LEFT, Hands, Listener, Rig, Script
 
 # -- governor ----------------------------------------------------------------------------------------------------------

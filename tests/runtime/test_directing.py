@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import DirectorConformance, sample_observation
 from robot_rlhf.datatypes import NO_CONTEXT, Action, Assignment, EpisodeKind, Observation, Outcome
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.journal.reader import episodes
@@ -17,7 +18,6 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.ports import Director
 from robot_rlhf.runtime.directing import TaskDirector
 from robot_rlhf.runtime.evaluation import evaluate
-from tests.conformance import DirectorConformance, sample_observation
 from tests.runtime.stations import GO, Listener, Rig, Script, run_station
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import sample_meta, sample_steps
 from robot_rlhf.datatypes import (
     EpisodeEnd,
     EpisodeKind,
@@ -22,7 +23,6 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.runtime import episode_scores
 from robot_rlhf.runtime.episode_scores import EpisodeScores
-from tests.conformance import sample_meta, sample_steps
 from tests.journal.sessions import make_spec
 
 SPEC = make_spec({"front": (4, 6)})

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from robot_rlhf.conformance import sample_meta, sample_steps
 from robot_rlhf.datatypes import EpisodeEnd, Outcome, Step
 from robot_rlhf.episode import Episode
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.gates import KEPT, GateConfig, Gates
 from robot_rlhf.runtime.gate_feed import GateFeed
-from tests.conformance import sample_meta, sample_steps
 from tests.journal.sessions import make_spec
 
 SPEC = make_spec()

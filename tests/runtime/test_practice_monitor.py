@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import SubscriberConformance, sample_steps
 from robot_rlhf.datatypes import (
     Driver,
     EpisodeEnd,
@@ -32,7 +33,6 @@ from robot_rlhf.runtime.practice_weights import STANDINGS, Standings, Weights, r
 from robot_rlhf.runtime.seeds import generators
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot
-from tests.conformance import SubscriberConformance, sample_steps
 from tests.runtime.stations import LEFT, Hands, Rig
 
 SPEC = FakeRobot(FakeClock()).spec

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import sample_meta, sample_steps
 from robot_rlhf.datatypes import (
     EpisodeEnd,
     EpisodeKind,
@@ -29,7 +30,6 @@ from robot_rlhf.runtime.preference_learning import (
     SimulatedTeacher,
     TeacherConfig,
 )
-from tests.conformance import sample_meta, sample_steps
 from tests.journal.sessions import make_spec
 
 SPEC = make_spec()

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import ShieldConformance, sample_observation
 from robot_rlhf.datatypes import Action, Driver, EpisodeKind, GuardEvent, Observation, Outcome
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.ports import Shield
 from robot_rlhf.runtime.evaluation import evaluate
-from tests.conformance import ShieldConformance, sample_observation
 from tests.runtime.stations import GO, LEFT, Listener, Rig, Script, run_station, wish
 
 

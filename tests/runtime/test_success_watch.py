@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import Observation, Outcome
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.rewards.model import Calibration, LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.success_watch import SuccessWatch, SuccessWatchBeside
-from tests.conformance import sample_observation
 from tests.journal.sessions import make_spec
 from tests.runtime.stations import Rig
 from tests.waits import until

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import Action, ActionLayout, Command, CommandLayout, GuardEvent, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, ShapeError
 from robot_rlhf.safety.guard import QUIET_PERIODS, GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import HOME, FakeRobot
-from tests.conformance import sample_observation
 from tests.safety.laws import FULL_LAYOUT, LIMITS, LOOSE, PERIOD, Rig
 
 REST = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)

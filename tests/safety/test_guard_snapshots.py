@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import Action, Observation
 from robot_rlhf.episode import OBSERVATION_ARRAYS, OBSERVATION_MAPPINGS
 from robot_rlhf.errors import ConfigError, FaultLatchedError
@@ -24,7 +25,6 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot, FakeState
 from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot
 from robot_rlhf_sim.tasks import PickCube
-from tests.conformance import sample_observation
 from tests.draws import draws
 from tests.safety.laws import LIMITS
 

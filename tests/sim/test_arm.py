@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import RobotConformance, TaskConformance, assert_same_state
 from robot_rlhf.datatypes import Command, Observation
 from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError
 from robot_rlhf.ports import Robot, Task
@@ -12,7 +13,6 @@ from robot_rlhf.timing import FakeClock, MonotonicClock
 from robot_rlhf_sim.arm import CONTROL_PERIOD, SimArm, SimState
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
-from tests.conformance import RobotConformance, TaskConformance, assert_same_state
 
 TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore)
 DOWN = (0.0, 1.0, 0.0, 0.0)

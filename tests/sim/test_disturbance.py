@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import RobotConformance, TaskConformance, assert_same_state
 from robot_rlhf.datatypes import Action, Assignment, Command, Observation
 from robot_rlhf.errors import ConfigError, RobotError
 from robot_rlhf.ports import GoldTask, Restorable, Robot, Task
@@ -19,7 +20,6 @@ from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
 from robot_rlhf_sim.place import SimConfig
 from robot_rlhf_sim.tasks import PickCube, Reach
 from robot_rlhf_sim.varied import VariedTask
-from tests.conformance import RobotConformance, TaskConformance, assert_same_state
 from tests.draws import draws
 
 DOWN = (0.0, 1.0, 0.0, 0.0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
+from robot_rlhf.conformance import RobotConformance, TaskConformance, sample_meta
 from robot_rlhf.datatypes import Action, Assignment, Command, Observation, Outcome
 from robot_rlhf.errors import ConfigError, RobotError, UnknownNameError
 from robot_rlhf.feedback.arbiter import Arbiter
@@ -24,7 +25,6 @@ from robot_rlhf.safety.limits import DirectLimits
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.gymnasium_robot import GymnasiumRobot, GymnasiumTask
 from robot_rlhf_sim.known_environments import EnvironmentFacts, facts_of
-from tests.conformance import RobotConformance, TaskConformance, sample_meta
 
 
 class Corridor(gym.Env[dict[str, Any], np.ndarray]):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import RobotConformance, TaskConformance
 from robot_rlhf.datatypes import Assignment
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.ports import Robot, Task
@@ -19,7 +20,6 @@ from robot_rlhf_sim.robots.built_in import SCENE_FILE
 from robot_rlhf_sim.robots.from_file import CORNERS
 from robot_rlhf_sim.robots.kinematics import ToolKinematics
 from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
-from tests.conformance import RobotConformance, TaskConformance
 
 FINGERS = """
   <body name="left" pos="0 0 .06"><joint name="left" type="slide" axis="0 1 0" range="0 .05"/>

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import TaskConformance, assert_same_state
 from robot_rlhf.datatypes import Assignment, Observation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.timing import FakeClock
@@ -14,7 +15,6 @@ from robot_rlhf_sim.place import TASKS, SimConfig, SimPlace
 from robot_rlhf_sim.tasks import PickCube
 from robot_rlhf_sim.variation import DRAWS, FRICTION, MASS, PERCEPTION, SIZE
 from robot_rlhf_sim.varied import VariedTask
-from tests.conformance import TaskConformance, assert_same_state
 
 PICTURES = {"front": (16, 16), "wrist": (16, 16)}
 

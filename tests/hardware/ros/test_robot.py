@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import RobotConformance
 from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.errors import ConfigError, FaultLatchedError, InvalidValueError, RobotError
 from robot_rlhf.ports import Robot
@@ -28,7 +29,6 @@ from robot_rlhf_hardware.ros.messages import (
 from robot_rlhf_hardware.ros.robot import WATCH_EVERY, RosRobot
 from robot_rlhf_hardware.ros.settings import limits_of, settings_of
 from robot_rlhf_hardware.ros.topics import FIXED_FRAMES, NEWEST, Qos
-from tests.conformance import RobotConformance
 from tests.hardware.ros.graphs import (
     GOALS,
     GRIPPER_ACTIONS,

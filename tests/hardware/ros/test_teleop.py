@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.conformance import TeleopConformance
 from robot_rlhf.datatypes import ActionLayout, Button, HumanInput, Observation, Phase, Situation
 from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
@@ -18,7 +19,6 @@ from robot_rlhf_hardware.ros.parameters import read_parameters
 from robot_rlhf_hardware.ros.settings import settings_of
 from robot_rlhf_hardware.ros.teleop import RosTeleop, TeleopSettings, undead
 from robot_rlhf_hardware.ros.topics import LATCHED, TRIGGER, Topic
-from tests.conformance import TeleopConformance
 from tests.hardware.ros.graphs import HOME, mirrored
 
 LAYOUT = ActionLayout(("x", "y", "z", "rz", "gripper"), np.array([0.02, 0.02, 0.02, 0.1, 1.0]))
