@@ -62,7 +62,7 @@ def is_own(name: str) -> bool:
 
 def label_of(name: str) -> str:
     """What a folder may be called by: of one's own the attribute alone."""
-    return name.rpartition(":")[2]
+    return name.rpartition(":")[2].replace("/", "_")
 
 
 def find_own(name: str, what: str, known: Iterable[str] = ()) -> Any:
@@ -148,5 +148,6 @@ def _blamed(what: str) -> Iterator[None]:
     except RobotRlhfError:
         raise
     except Exception as error:  # a user's code may raise anything
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        told = " ".join(str(error).split())
+        said = f"{type(error).__name__}: {told}" if told else type(error).__name__
         raise ConfigError(f"{what} ({said})") from error
