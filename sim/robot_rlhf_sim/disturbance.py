@@ -109,6 +109,8 @@ class DisturbedState:
     accepted: Command | None
     draws: Mapping[str, Any]
     """State of the generator."""
+    config: DisturbanceConfig
+    """What was in force."""
 
 
 class DisturbedRobot:
@@ -214,12 +216,14 @@ class DisturbedRobot:
                 self._views.state(),
                 self._accepted,
                 self._rng.bit_generator.state,
+                self._config,
             )
 
     def restore(self, state: DisturbedState) -> None:
         """Go on from a snapshot of this robot exactly as it went on then; stamps and deadlines move with the clock."""
         with self._lock:
             self._restorable().restore(state.inner)
+            self.config = state.config
             self._tick, self._looked, self._accepted = state.tick, state.looked, state.accepted
             self._rng.bit_generator.state = state.draws
             self._commands.load(state.commands)
