@@ -31,7 +31,7 @@ LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
     "run": BELOW_LOOP | {"runtime", "console", "bridges"},
     "apps": BELOW_LOOP | {"runtime", "console", "bridges", "run", "sim", "hardware"},
-    "conformance": GROUND,
+    "conformance": GROUND | {"safety", "people", "place"},
     "sim": GROUND | {"safety", "people", "place"},
     "hardware": GROUND | {"safety", "people", "place"},
 }

@@ -12,13 +12,14 @@ try:
 except ModuleNotFoundError:
     raise ImportError("robot_rlhf.conformance: its suites need pytest; pip install pytest") from None
 
-SUITES = ("acting", "hearing", "learning", "people", "robots")
+SUITES = ("acting", "hearing", "learning", "people", "places", "robots")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in SUITES))  # before they are imported
 
 from robot_rlhf.conformance.acting import DirectorConformance, PolicyConformance, ShieldConformance
 from robot_rlhf.conformance.hearing import SubscriberConformance
 from robot_rlhf.conformance.learning import LearnerConformance
 from robot_rlhf.conformance.people import LabelerConformance, TeleopConformance
+from robot_rlhf.conformance.places import PlaceConformance
 from robot_rlhf.conformance.robots import RobotConformance, TaskConformance, assert_same_state
 from robot_rlhf.conformance.samples import sample_meta, sample_observation, sample_steps
 
@@ -26,6 +27,7 @@ __all__ = [
     "DirectorConformance",
     "LabelerConformance",
     "LearnerConformance",
+    "PlaceConformance",
     "PolicyConformance",
     "RobotConformance",
     "ShieldConformance",
