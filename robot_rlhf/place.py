@@ -94,7 +94,9 @@ class PlaceConfig(OfKind):
 
     KINDS: ClassVar[Mapping[str, str]] = {
         "sim": "robot_rlhf_sim.place:SimConfig",
+        "gym": "robot_rlhf_sim.gym_place:GymConfig",
         "ros": "robot_rlhf_hardware.ros.place:RosConfig",
+        "fake": "robot_rlhf_hardware.fake_place:FakeConfig",
     }
     WHAT: ClassVar[str] = "place"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robot_rlhf.datatypes import ActionLayout, Command, CommandLayout, Observation, RobotSpec, frozen_array
-from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError, StaleError
+from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError, StaleError, UnknownNameError
 from robot_rlhf.safety import rotation
 from robot_rlhf.safety.rotation import Quaternion, Vector
 from robot_rlhf.timing import Clock, FakeClock
@@ -39,6 +40,7 @@ class FakeState:
     waiting: tuple[tuple[float, Command], ...]
     """Commands on their way, with the clock time of their arrival."""
     past: tuple[Observation, ...]
+    things: Mapping[str, NDArray[np.float32]]
 
 
 class FakeRobot:
@@ -55,6 +57,7 @@ class FakeRobot:
         action: ActionLayout = DEFAULT_ACTION,
         control_period: float = 0.05,
         lag: float = 0.03,
+        things: Sequence[str] = (),
     ) -> None:
         """Begin at home with an open gripper.
 
@@ -63,6 +66,7 @@ class FakeRobot:
             action: what a policy may move.
             control_period: seconds between two commands.
             lag: time constant of the approach, seconds.
+            things: names of what its perception reports the poses of; each is at home until `set_thing`.
         """
         if not lag > 0:
             raise InvalidValueError("FakeRobot.lag", lag, "seconds > 0")
@@ -80,6 +84,7 @@ class FakeRobot:
                 np.array([-1.5, -1.5, -0.5, -1, -1, -1, -1, 0]),
                 np.array([1.5, 1.5, 1.5, 1, 1, 1, 1, 1]),
             ),
+            scene=dict.fromkeys(things, 7),
         )
         self._clock = clock
         self._lag = lag
@@ -93,6 +98,7 @@ class FakeRobot:
         self._active: Command | None = None
         self._waiting: deque[tuple[float, Command]] = deque()
         self._past: deque[Observation] = deque(maxlen=256)
+        self._things = {name: frozen_array(name, HOME, (7,), np.float32) for name in things}
         self.received: list[Command] = []
         """Every command that reached the robot, dropped ones too; for whoever checks what was sent."""
         self._reset_troubles()
@@ -150,6 +156,7 @@ class FakeRobot:
                 self._active,
                 tuple(self._waiting),
                 tuple(self._past),
+                self._things,
             )
 
     def restore(self, state: FakeState) -> None:
@@ -166,6 +173,31 @@ class FakeRobot:
             self._active = None if state.active is None else moved(state.active)
             self._waiting = deque((arrival + later, moved(command)) for arrival, command in state.waiting)
             self._past = deque((seen.later(later) for seen in state.past), maxlen=self._past.maxlen)
+            self._things = dict(state.things)
+
+    def put(self, position: ArrayLike) -> None:
+        """The tool is there at once, at rest, pointing down with an open gripper, as only a simulation can be reset.
+
+        Args:
+            position: m, base frame. Shape (3,).
+        """
+        with self._lock:
+            self._advance()
+            self._position = np.array(frozen_array("position", position, (3,), np.float64))
+            self._orientation, self._opening, self._velocity = rotation.POINTING_DOWN, 1.0, np.zeros(6)
+            self._target = np.array([*self._position, *self._orientation, 1.0])
+            self._active = None
+            self._waiting.clear()
+            self._past.clear()
+
+    def set_thing(self, name: str, position: ArrayLike) -> None:
+        """A thing lies there from now on, m, base frame; it points as the tool does at home. Shape (3,)."""
+        if name not in self._things:
+            raise UnknownNameError("thing", name, self._things)
+        with self._lock:
+            there = frozen_array("position", position, (3,), np.float64)
+            pose = frozen_array(name, [*there, *HOME[3:]], (7,), np.float32)
+            self._things = {**self._things, name: pose}
 
     def delay(self, seconds: float) -> None:
         """From now on observations are that old, and commands act that late (or never, past their deadline)."""
@@ -270,6 +302,7 @@ class FakeRobot:
             tool_wrench=self._wrench.astype(np.float32),
             gripper=min(max(self._opening, 0.0), 1.0),
             gripper_target=float(self._target[7]),
+            scene=self._things,
         )
 
 

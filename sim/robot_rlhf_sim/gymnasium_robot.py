@@ -13,6 +13,7 @@ from robot_rlhf.datatypes import ActionLayout, Array, Command, CommandLayout, Ob
 from robot_rlhf.errors import ConfigError, RobotError, ShapeError, StaleError, UnknownNameError
 from robot_rlhf.parts import find_part
 from robot_rlhf.timing import Clock, FakeClock
+from robot_rlhf_sim.environment_picture import picture_of
 from robot_rlhf_sim.known_environments import EnvironmentFacts, facts_of
 
 _IDENTITY = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
@@ -43,6 +44,7 @@ class GymnasiumRobot:
         camera: str = "image",
         gripper: str | None = None,
         facts: EnvironmentFacts | None = None,
+        rendered: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         """Read the environment's spaces.
 
@@ -55,6 +57,7 @@ class GymnasiumRobot:
                 the middle of its bounds up. It is then called 'gripper', and learned as a choice of two. None: as in
                 the facts.
             facts: what the spaces do not tell; None looks the environment up by its id.
+            rendered: height and width of further pictures, by name, for which the environment is rendered.
 
         Raises:
             ConfigError: the environment has another kind of actions or observations than this robot can stand for.
@@ -66,6 +69,8 @@ class GymnasiumRobot:
         self._space = _box_of_actions(env)
         vectors, cameras = _read_observation_space(env.observation_space, camera)
         self._vectors, self._cameras, self._camera = tuple(vectors), tuple(cameras), camera
+        self._rendered = dict(rendered or {})
+        self._pictures: dict[str, NDArray[np.uint8]] | None = None
         period = 1.0 / _steps_per_second(env) if control_period is None else control_period
         lower = self._space.low.ravel().astype(np.float64)
         upper = self._space.high.ravel().astype(np.float64)
@@ -85,7 +90,7 @@ class GymnasiumRobot:
                 "none",
             ),
             command=CommandLayout("direct", names, lower, upper),
-            cameras=cameras,
+            cameras={**cameras, **self._rendered},
             scene={"state": sum(vectors.values())} if vectors else {},
             privileged=_TRUTH,
         )
@@ -96,7 +101,7 @@ class GymnasiumRobot:
         """Pairs of parts of scene['state'] whose relative positions matter, as FeatureConfig.relative takes them."""
         self._opening = 1.0
         self._seen: Any = None
-        self._truth: dict[str, NDArray[np.float32]] = {}
+        self._truth: Mapping[str, NDArray[np.float32]] = {}
         self._forget()
 
     @property
@@ -124,7 +129,7 @@ class GymnasiumRobot:
             tool_wrench=still,
             gripper=self._opening,
             gripper_target=self._opening,
-            images={name: np.asarray(seen[name]) for name in self._cameras},
+            images={**{name: np.asarray(seen[name]) for name in self._cameras}, **self._rendered_pictures()},
             scene={"state": np.concatenate(parts)} if parts else {},
             privileged=self._truth,
         )
@@ -150,7 +155,14 @@ class GymnasiumRobot:
     def stop(self) -> None:
         """Nothing to do: between two commands the environment stands still."""
 
+    def _rendered_pictures(self) -> Mapping[str, NDArray[np.uint8]]:
+        """Of the present state; drawn once."""
+        if self._pictures is None:
+            self._pictures = {name: picture_of(self.env, *size) for name, size in self._rendered.items()}
+        return self._pictures
+
     def _step(self, target: NDArray[np.float64]) -> None:
+        self._pictures = None
         action = target.reshape(self._space.shape).astype(self._space.dtype)
         self._seen, reward, terminated, truncated, info = self.env.step(action)
         if self._gripper is not None:
@@ -161,6 +173,7 @@ class GymnasiumRobot:
         self._truth = {name: np.array([float(value)], np.float32) for name, value in values.items()}
 
     def _forget(self) -> None:
+        self._pictures = None
         self._truth = {name: np.zeros(1, np.float32) for name in _TRUTH}
         self._opening = 1.0
 

@@ -37,7 +37,10 @@ UNKNOWN = EnvironmentFacts()
 
 def facts_of(env: gym.Env[Any, Any]) -> EnvironmentFacts:
     """What is known of an environment by its id; of most: nothing."""
-    if env.spec is None:
-        return UNKNOWN
-    name = env.spec.id.rsplit("/", 1)[-1].split("-v", 1)[0]
+    return UNKNOWN if env.spec is None else known_facts(env.spec.id)
+
+
+def known_facts(identifier: str) -> EnvironmentFacts:
+    """What is known of an environment by its id, [module:][namespace/]name[-v0]."""
+    name = re.split("[:/]", identifier)[-1].split("-v", 1)[0]
     return FACTS.get(re.sub("(Dense|Sparse)$", "", name), UNKNOWN)
