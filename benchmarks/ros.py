@@ -27,8 +27,8 @@ from typing import Any
 
 from benchmarks.ros_nodes import Graph, Watch, environment, last_change, wait_for
 from robot_rlhf.apps.config import defaults_for, write_yaml
+from robot_rlhf.apps.ring import open_ring
 from robot_rlhf.apps.run_folder import RunFolder
-from robot_rlhf.apps.single import SingleTraining
 from robot_rlhf.datatypes import Command, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
@@ -189,11 +189,11 @@ def latency_in_one_process(out: Path, steps: int) -> dict[str, Any]:
     config = replace(config, evaluation=evaluation, video_episodes=0)
     folder = RunFolder.create(config.out, "run")
     write_yaml(config, folder.config)
-    training = SingleTraining(folder, config, resumed=False, quiet=True)
-    place = training.world
+    training = open_ring(folder, config, resumed=False, quiet=True)
+    place = training.place
     assert isinstance(place, SimPlace)
     arm = TimedArm(place.arm)
-    place.guard = GuardedRobot(arm, place.task.limits, training.clock)
+    place.guard = GuardedRobot(arm, place.task.limits, place.clock)
     summary = training.run()
     assert training.pace is not None
     row: dict[str, Any] = {"what": "latency", "side": "one_process", "commands": len(arm.latencies)}

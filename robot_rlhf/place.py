@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, cast
 
@@ -13,13 +13,14 @@ from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.naming import OfKind, find_own, is_own, make_own
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
-from robot_rlhf.ports import Policy, Restorable, ShownTask, Task
-from robot_rlhf.safety.guard import GuardedRobot
+from robot_rlhf.ports import Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
+from robot_rlhf.safety.guard import STOP_RULE, GuardedRobot
 from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock
 
 Forward = Callable[[NDArray[np.float64]], tuple[float, ...]]
 """Joint positions, rad, (n,) to the tool's pose in the base frame: x, y, z, qw, qx, qy, qz."""
+GIVE_BACK_AFTER = 0.1
 View = Callable[[str, int, int], NDArray[np.uint8]]
 """Camera, height and width to the picture that it would take now. RGB, shape (height, width, 3)."""
 PictureSizes = Mapping[str, tuple[int, int]]
@@ -49,6 +50,20 @@ class Place:
         """Films it, whatever the policy looks at."""
         self.forward: Forward | None = None
         """The arm's kinematics, which a leader arm needs."""
+        self.hands: Teleop | None = None
+        """Of the person who stands beside the robot, for example at a gamepad; the console's come before them."""
+        self.monitor: Monitor | None = None
+        """Shown the present in every control period."""
+        self.subscribers: Sequence[Subscriber] = ()
+        """Told of what happens here from now on, after the journal."""
+        self.releases_faults = simulated
+        """Latched faults, all but a pressed STOP, are released when an episode begins."""
+        self.attended = False
+        """Somebody here can release faults: the robot waits for them instead of giving up."""
+        self.waiting_for = "the learner"
+        """What keeps the robot still before an episode, in words."""
+        self.give_back_after = GIVE_BACK_AFTER
+        """Seconds of hands off after which the policy drives again."""
 
     @property
     def spec(self) -> RobotSpec:
@@ -82,6 +97,21 @@ class Place:
     def expert(self) -> Policy | None:
         """The script that does the task; None where there is none."""
         return self.task.expert() if isinstance(self.task, ShownTask) else None
+
+    def may_be_driven(self, present: bool) -> bool:
+        """Whether the robot may move at all. Args: present: an operator is at the console."""
+        return True
+
+    def ended(self) -> bool:
+        """Whether somebody other than the operator wants the run to end, so that it counts as interrupted."""
+        return False
+
+    def stop(self, reason: str) -> None:
+        """STOP was pressed: hold still until it is released. Callable from any thread."""
+        self.guard.fault(STOP_RULE, reason)
+
+    def release(self) -> None:
+        """RELEASE was pressed: what `stop` did beside the guard's fault is undone."""
 
     def close(self) -> None:
         """Let go of what it holds; the robot holds still."""

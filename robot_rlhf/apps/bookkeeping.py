@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.text import Text
@@ -19,14 +19,28 @@ from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.runtime.evaluation import Evaluation
 from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.tally import Tally
+
+SAY_EVERY = 10
+"""Practice episodes between two sentences on how it goes, where there is no live line."""
 
 
 class Bookkeeping:
     """Tally, metrics, progress, evaluations and report of one run."""
 
-    def __init__(self, folder: RunFolder, config: TrainConfig, spec: RobotSpec, *, resumed: bool, quiet: bool) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: TrainConfig,
+        spec: RobotSpec,
+        *,
+        resumed: bool,
+        quiet: bool,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """Args: say: told the sentences of the run in the place of the terminal."""
         self.folder = folder
         self.config = config
         self.judge = Judge(config, folder, build_policy(config, spec, practises=False), resumed=resumed)
@@ -34,7 +48,10 @@ class Bookkeeping:
         self.tally = Tally(spec.control_period)
         self.metrics = MetricsLog(folder)
         self.progress = Progress(config, self.tally, quiet=quiet)
+        self._say = say
         self.keeper = Keeper(folder, config, self.metrics, self._tell)
+        self.learns = True
+        """Somebody learns from what happens; a policy that is only deployed stays as it is."""
         self.warnings: list[str] = []
         """What summary.json and the last page must not keep quiet about."""
         self._next_evaluation = math.inf
@@ -43,10 +60,17 @@ class Bookkeeping:
     def warn(self, text: str) -> None:
         """Say it now, and once more at the end."""
         self.warnings.append(text)
-        self.progress.note(Text.assemble(("warning:", "yellow"), f" {text}"))
+        self.note(text, of="warning")
+
+    def note(self, text: str, *, of: str = "") -> None:
+        """Say a sentence to whoever watches. Args: of: a word in front of it that says what it is about."""
+        if self._say is not None:
+            self._say(f"{of}: {text}" if of else text)
+        else:
+            self.progress.note(Text.assemble((f"{of}:", "yellow"), f" {text}") if of else text)
 
     def _tell(self, text: str) -> None:
-        self.progress.note(Text.assemble(("practice:", "yellow"), f" {text}"))
+        self.note(text, of="practice")
 
     # -- while practice goes on ------------------------------------------------------------------------------------
 
@@ -65,6 +89,9 @@ class Bookkeeping:
             "episode_reward": last,
         }
         self.metrics(self.tally.steps, scalars, group="practice")
+        if self._say is not None and self.tally.episodes % SAY_EVERY == 0:
+            share = f"person {self.tally.recent_human_share:.0%}"
+            self._say(f"{self.tally.steps} steps, success with help {self.tally.recent_success:.0%}, {share}")
 
     def take_checkpoint_due(self) -> bool:
         """Whether a checkpoint is due; the next is due later."""
@@ -100,33 +127,47 @@ class Bookkeeping:
 
     # -- ending ----------------------------------------------------------------------------------------------------
 
-    def finish(self, facts: Mapping[str, Any], *, interrupted: bool) -> dict[str, Any]:
+    def finish(
+        self,
+        facts: Mapping[str, Any],
+        *,
+        interrupted: bool,
+        here: tuple[Evaluation, WeightSnapshot] | None = None,
+        not_measured: str = "",
+    ) -> dict[str, Any]:
         """Measure the best policy, if there is one that has learned anything, and write the report.
 
         Args:
             facts: what else summary.json is to say.
             interrupted: nothing is measured any more.
+            here: a measurement on the robot itself, which has no twin, and of which weights.
+            not_measured: why there is none.
         """
         chosen = self.folder.chosen
         snapshot = None if chosen is None else read_snapshot(chosen)[0]
-        final, not_measured = None, ""
-        if snapshot is None:
-            not_measured = "nothing has been learned yet"
+        final, twin = None, self.config.place.simulated
+        if here is not None:
+            final, snapshot = here
+        elif snapshot is None:
+            not_measured = not_measured or "nothing has been learned yet"
         elif interrupted:
             not_measured = "the run was interrupted"
+        elif not twin:
+            not_measured = not_measured or "a robot without a twin is measured where it stands, when that is asked for"
         else:
             self.judge.policy.load(snapshot)
             final = last_measurement(self.config, self.judge.policy)
             if final is None:
                 interrupted, not_measured = True, "the final evaluation was interrupted; practice had ended before"
-        self._warn_of_nothing_learned(facts["updates"])
+        if self.learns:
+            self._warn_of_nothing_learned(facts["updates"])
         summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final, not_measured=not_measured)
         summary |= {"interrupted": interrupted, "warnings": self.warnings, **facts, **self.stopwatch.times()}
         if self.keeper.active:
             summary["practice"] = described(self.keeper.monitor.report)
         self.stopwatch.save()
         self.metrics.settings(named_settings(self.config), _figures(summary))
-        shown = self.judge.policy if final else None
+        shown = self.judge.policy if final and twin else None
         write_report(self.folder, self.config, summary, self.tally, self.judge.rows, shown)
         self.progress.done(self.folder.path, summary)
         return summary

@@ -16,9 +16,6 @@ from robot_rlhf.run.learning import build_features
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.timing import Clock, FakeClock
 
-GIVE_BACK_AFTER = 0.1
-"""Seconds of hands off after which the policy drives again."""
-
 
 def open_place(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> Place:
     """Robot, guard and task of a run.
@@ -56,10 +53,13 @@ def build_station(config: TrainConfig, place: Place, policy: Policy | None = Non
         guard=place.guard,
         task=place.task,
         policy=policy,
-        arbiter=Arbiter(place.spec.action, give_back_after=GIVE_BACK_AFTER),
+        arbiter=Arbiter(place.spec.action, give_back_after=place.give_back_after),
         reward=config.reward,
         clock=place.clock,
-        release_faults=place.simulated,  # nobody stands beside this robot
+        monitor=place.monitor,
+        release_faults=place.releases_faults,
+        waiting_for=place.waiting_for,
+        attended=place.attended,
     )
 
 

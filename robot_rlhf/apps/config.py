@@ -47,7 +47,7 @@ class EvaluationConfig:
     episodes: int = 50
     """Episodes of each of them."""
     final_episodes: int = 100
-    """Episodes of the last one, on starts that were used for nothing else."""
+    """Episodes of the last one, on starts that were used for nothing else; 0 for none."""
     stop_at: float | None = None
     """End practice when two evaluations in a row reach this success rate, and the person has hardly anything left to
     do; None practises all steps."""
@@ -55,7 +55,7 @@ class EvaluationConfig:
     """That is: the person drove less than this share of the steps of the last 20 practice episodes."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, "evaluation", every=COUNT, episodes=AT_LEAST_ONE, final_episodes=AT_LEAST_ONE)
+        check_ranges(self, "evaluation", every=COUNT, episodes=AT_LEAST_ONE, final_episodes=COUNT)
         check_ranges(self, "evaluation", stop_at=Range(0.0, 1.0, above=True), stop_human_share=SHARE)
 
 
@@ -198,6 +198,9 @@ class TrainConfig:
     """The operator's web page; `robot-rlhf session` has one."""
     video_episodes: int = 9
     """Evaluation episodes in rollouts.mp4; 0 renders none."""
+    prior: tuple[Path, ...] = ()
+    """What was recorded elsewhere to begin with: folders of runs, of journals, or of what was imported, of this robot.
+    It counts as no practice of this run."""
     checkpoint_every: int = 1_000
     """Practice steps between checkpoints."""
 

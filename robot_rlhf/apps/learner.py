@@ -28,6 +28,7 @@ from robot_rlhf.journal.reader import AsLabelled, JournalTail, tell
 from robot_rlhf.journal.shared import SharedTail
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
+from robot_rlhf.run.prior import take_in_prior
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.exchange import LearnerNews, forget, publish, write_news
 from robot_rlhf.runtime.fan_out import FanOut
@@ -112,6 +113,7 @@ class _Learner:
                 return 0
             learning = build_learning(self.config, self.tail.spec, self.metrics, heartbeat=self._between_batches)
             trainer, self.value_check = learning.trainer, learning.value_check
+            take_in_prior(self.config, self.tail.spec, learning)
             self._as_labelled = AsLabelled(read_labels(self.run.journal))
             count = len(records)
             while records:

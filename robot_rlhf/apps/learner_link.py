@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
+from robot_rlhf.apps.bookkeeping import Bookkeeping
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.learner import learner_command, learner_lock
 from robot_rlhf.apps.run_folder import RunFolder
-from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.datatypes import Event, WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import Subscriber
 from robot_rlhf.runtime.exchange import FreshPolicy, LearnerNews, WeightsInbox, forget
 from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.learner_elsewhere import LearnerElsewhere
@@ -153,13 +155,28 @@ class LearnerLink:
         return read_snapshot(self._folder.weights(which))[0]
 
     @property
+    def updates(self) -> int:
+        """Made so far."""
+        return self.news.updates if self.news else 0
+
+    @property
+    def over_estimation(self) -> float | None:
+        """Mean value above the real return; None before the learner has spoken."""
+        return self.news.over_estimation if self.news else None
+
+    @property
     def learned(self) -> bool:
         """Whether this learner has given weights that are more than random."""
         return self.news is not None and self.news.learned and self.news.version >= 0
 
 
 class RobotLink(LearnerLink):
-    """The same for a robot in this process, which follows the newest weights."""
+    """The same for a robot in this process, which follows the newest weights: a Link."""
+
+    learns = True
+    hears: Sequence[Subscriber] = ()
+    """The learner hears through the journal."""
+    follows: Sequence[Subscriber] = ()
 
     def __init__(
         self,
@@ -205,6 +222,32 @@ class RobotLink(LearnerLink):
     def state(self) -> str:
         """'learning', or why not, in words."""
         return f"weights do not arrive: {self._inbox.trouble}" if self._inbox.trouble else super().state
+
+    def recover(self, note: Callable[[str], None]) -> None:
+        """The learner recovers by itself."""
+
+    def make_ready(self) -> None:
+        """Weights are waited for by `may_move`."""
+
+    def save(self) -> None:
+        """The learner saves by itself."""
+
+    def show(self, book: Bookkeeping) -> None:
+        """Show how far the learner is."""
+        if self.news is not None:
+            book.progress.learner_says(self.news.state, self.news.updates)
+
+    def after_episode(self, book: Bookkeeping, tell: Callable[[Event], None]) -> None:
+        """Say how learning and the link to it go. Raises LinkError as `check` does."""
+        self.check()
+        news = self.news
+        if news is None:
+            return
+        self.show(book)
+        book.progress.alarm(news.alarm, news.over_estimation)
+        link = {"latency_ms": news.latency_ms, "latency_p99_ms": news.latency_p99_ms}
+        link |= {"policy_age_updates": float(news.updates - self._policy.version)}
+        book.metrics(book.tally.steps, link, group="link")
 
     def practise_with(self, weights: Weights) -> None:
         """From now on these drive; call it between episodes."""

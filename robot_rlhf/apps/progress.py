@@ -239,6 +239,6 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     table.add_row("look at", Text.assemble((str(folder), "bold"), f": {', '.join(present)}"))
     unfinished = (summary.get("interrupted") or summary.get("not_measured")) and "offline" not in summary
     again = "train --resume" if unfinished else "eval"
-    if summary["place"]["kind"] != "ros":  # another one is driven and measured where it stands
+    if summary.get("place", {}).get("kind") != "ros":  # another one is driven and measured where it stands
         table.add_row("next", Text(f"robot-rlhf {again} {shlex.quote(str(folder))}"))
     return table

@@ -8,11 +8,11 @@ from typing import Any
 
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.links import FixedLink
 from robot_rlhf.apps.run_folder import RunFolder, check_name
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
 from robot_rlhf.learner.checkpoint import read_snapshot
-from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf_hardware.ros.place import RosConfig
 
 
@@ -48,6 +48,7 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         task=values["task"],
         seed=values["seed"],
         operator=values["operator"],
+        demonstrator=values["operator"],
         demonstrations=values["demonstrations"],
         steps=values["steps"],
         cameras=cameras,
@@ -55,7 +56,7 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         features=features,
         console=console if values["console"] else None,
         reward=replace(base.reward, judge=judge),
-        evaluation=replace(base.evaluation, every=0),
+        evaluation=replace(base.evaluation, every=0, final_episodes=values["evaluate"]),
         asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
     )
 
@@ -64,7 +65,7 @@ def _file(name: str) -> Path | None:
     return Path(name) if name else None
 
 
-def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec) -> LearnedPolicy | None:
+def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec) -> FixedLink | None:
     """The policy of a run in which nobody learns: its best one, else its newest; None for demonstrations alone.
 
     Raises:
@@ -81,8 +82,9 @@ def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec
             "alone, or learner:=spawn"
         )
     policy = build_policy(config, spec, practises=False)
-    policy.load(read_snapshot(folder.chosen)[0])
-    return policy
+    snapshot = read_snapshot(folder.chosen)[0]
+    policy.load(snapshot)
+    return FixedLink(policy, snapshot)
 
 
 def run_folder(values: dict[str, Any], config: TrainConfig) -> tuple[RunFolder, bool]:

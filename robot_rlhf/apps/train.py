@@ -15,8 +15,8 @@ from robot_rlhf.apps.config import TrainConfig, check_opened_here, read_yaml, wr
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.parallel import ParallelTraining
 from robot_rlhf.apps.provenance import note_invocation
+from robot_rlhf.apps.ring import open_ring
 from robot_rlhf.apps.run_folder import RunFolder
-from robot_rlhf.apps.single import SingleTraining
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.naming import label_of
 from robot_rlhf.runtime.interrupts import ending_in_order
@@ -64,13 +64,13 @@ def _train(run: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -
     note_invocation(run, resumed=resumed)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    training = ParallelTraining if config.mode == "parallel" else SingleTraining
+    open_run = ParallelTraining if config.mode == "parallel" else open_ring
     again = f"summary.json and curves.png; go on with robot-rlhf train --resume {shlex.quote(str(run.path))}"
     with tiny_is_zero(), ending_in_order(again):
-        return training(run, config, resumed=resumed, quiet=quiet).run()
+        return open_run(run, config, resumed=resumed, quiet=quiet).run()
 
 
 def default_name(config: TrainConfig) -> str:
     """Folder name of a run: task, algorithm, operator, seed."""
     operator = re.sub(r"[/\\\0]", "_", config.operator)
-    return f"{config.task}-{label_of(config.algorithm)}-{operator}-seed{config.seed}"
+    return f"{label_of(config.task)}-{label_of(config.algorithm)}-{operator}-seed{config.seed}"

@@ -18,6 +18,8 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.rest import StandsStill
 from robot_rlhf.run.learning import LearningConfig, build_features, picture_config, possible_returns
 from robot_rlhf.run.rewarded import reward_tutors
+from robot_rlhf.runtime.episode_scores import EpisodeScores
+from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
@@ -30,6 +32,8 @@ class Learning:
     trainer: Trainer
     value_check: ValueCheck | None
     """Compares the learner's values with real returns; None without values of recorded rewards."""
+    feed: ReplayFeed | GateFeed | EpisodeScores
+    """Fills replay."""
     lessons: PreferenceLearner | None
     """Teaches a reward from comparisons; None where none is taught."""
 
@@ -72,6 +76,8 @@ def build_learning(
     recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
     learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)
     tutors = reward_tutors(config, spec, feed)
+    filling = tutors[0]
+    assert isinstance(filling, ReplayFeed | GateFeed | EpisodeScores)
     lessons = next((tutor for tutor in tutors if isinstance(tutor, PreferenceLearner)), None)
     tutors += recipe.tutors(learner, seed=config.seed)
     mix = recipe.mix(config.trainer.prior_share)
@@ -80,7 +86,7 @@ def build_learning(
     if isinstance(learner, ValueLearner) and not (config.reward_model.is_used or config.reward.gold):
         # Real returns are those of recorded rewards: they say nothing of values by another one.
         check = ValueCheck(_q_values(learner, features, config.device), config.replay.discount)
-    return Learning(trainer, check, lessons)
+    return Learning(trainer, check, filling, lessons)
 
 
 def _q_values(

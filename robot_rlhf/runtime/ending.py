@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from robot_rlhf.datatypes import Button, Driver, EpisodeKind, GuardEvent, Observation, Outcome
 from robot_rlhf.ports import EndingTask
-from robot_rlhf.runtime.standstill import STOP_RULE
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.safety.checks import FORCE_FAULTS
+from robot_rlhf.safety.guard import STOP_RULE
 
 
 @dataclass

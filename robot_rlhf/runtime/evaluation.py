@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
-from robot_rlhf.ports import Subscriber
+from robot_rlhf.ports import Subscriber, Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.runtime.loop import run_episode
 from robot_rlhf.runtime.seeds import episode_seed, generators
@@ -24,6 +24,8 @@ class Evaluation:
     gold_returns: tuple[float, ...]
     """Sum of the true reward per episode, a success holding its last one; only ever used to report."""
     policy_version: int
+    outcomes: tuple[Outcome, ...] = ()
+    """How each ended."""
 
     @property
     def episodes(self) -> int:
@@ -80,6 +82,7 @@ def evaluate(
     first: int = 0,
     only: Sequence[int] | None = None,
     subscribers: Sequence[Subscriber] = (),
+    teleop: Teleop | None = None,
 ) -> Evaluation:
     """Run the station's policy without a person; the task's predicate judges, as nobody is there to press a button.
 
@@ -88,10 +91,11 @@ def evaluate(
         first: Number of the first evaluation episode.
         only: Which of the episodes, counted from 0, are run; None: all.
         subscribers: Told of the episodes; the station's own (journal, learner) are not.
+        teleop: Of somebody who may stop the robot, but does not help.
     """
     gold = _GoldReturn(station.task.time_limit)
     reward = replace(station.reward, judge="task")
-    alone = replace(station, teleop=None, operator="none", reward=reward, subscribers=(gold, *subscribers))
+    alone = replace(station, teleop=teleop, operator="none", reward=reward, subscribers=(gold, *subscribers))
     ends: list[EpisodeEnd] = []
     for number in (first + place for place in (range(episodes) if only is None else only)):
         episode = episode_seed(seed, EpisodeKind.EVALUATION, number)
@@ -110,4 +114,5 @@ def evaluate(
         lengths=tuple(end.steps for end in ends),
         gold_returns=tuple(gold.returns),
         policy_version=station.policy.version if station.policy else -1,
+        outcomes=tuple(end.outcome for end in ends),
     )

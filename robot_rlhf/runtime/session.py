@@ -58,13 +58,21 @@ class Session:
         """Of the next episode of its kind."""
         return self._first + self._every * self.tally.started.get(kind, 0)
 
-    def demonstrate(self, count: int, demonstrator: Teleop, name: str, *, tries: int = TRIES_PER_DEMONSTRATION) -> None:
+    def demonstrate(
+        self,
+        count: int,
+        demonstrator: Teleop,
+        name: str,
+        *,
+        tries: int = TRIES_PER_DEMONSTRATION,
+        may_move: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Record demonstrations until `count` succeeded, in at most `tries` episodes for each.
 
         Raises:
             RobotRlhfError: the demonstrator fails again and again.
         """
-        station = replace(self.station, policy=None, teleop=demonstrator, operator=name, may_move=lambda: True)
+        station = replace(self.station, policy=None, teleop=demonstrator, operator=name, may_move=may_move)
         tried = 0
         while self.tally.demonstrations < count:
             tried += 1

@@ -11,9 +11,8 @@ from robot_rlhf.datatypes import Button, HumanInput, Observation, Outcome, Phase
 from robot_rlhf.errors import ConfigError, FaultLatchedError
 from robot_rlhf.runtime.path import Path
 from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
+from robot_rlhf.safety.guard import STOP_RULE
 
-STOP_RULE = "stop"
-"""Name of the fault that a pressed STOP latches."""
 REWIND_SECONDS = 1.0
 """How far one press of REWIND goes back."""
 NEAR = 0.02

@@ -22,6 +22,8 @@ from robot_rlhf.safety.movers import ToolMover, mover_for
 from robot_rlhf.safety.tool_target import pose_of
 from robot_rlhf.timing import Clock
 
+STOP_RULE = "stop"
+"""Name of the fault that a pressed STOP latches."""
 QUIET_PERIODS = 10
 """A rule that binds again within so many commands is still the same event: it is reported when it starts to bind."""
 

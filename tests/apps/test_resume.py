@@ -14,8 +14,8 @@ import pytest
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import ConsoleConfig, read_yaml, write_yaml
+from robot_rlhf.apps.ring import Ring
 from robot_rlhf.apps.run_folder import RunFolder, check_name, read_json_lines
-from robot_rlhf.apps.single import SingleTraining
 from robot_rlhf.apps.train import default_name, train
 from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError
@@ -154,7 +154,7 @@ def test_ended_at_once_while_its_processes_were_ending_it_reports_nothing_more(
     def impatient(*_: object) -> None:
         raise EndedAtOnceError("ended at once, without summary.json")
 
-    monkeypatch.setattr("robot_rlhf.apps.single.SingleTraining._teach", impatient)
+    monkeypatch.setattr("robot_rlhf.apps.ring.Ring._teach", impatient)
     monkeypatch.setattr("robot_rlhf.apps.parallel.ParallelTraining._let_practise", impatient)
     with pytest.raises(EndedAtOnceError, match=r"without summary\.json"):
         train(tiny(tmp_path, mode=mode), quiet=True)
@@ -255,17 +255,17 @@ def test_interrupting_the_final_evaluation_leaves_a_true_summary(
 def test_a_demonstration_that_is_taken_back_in_practice_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after, undone = SingleTraining._after_episode, list[str]()
+    after, undone = Ring._after_episode, list[str]()
 
-    def undo_first(self: SingleTraining) -> bool:
+    def undo_first(self: Ring) -> bool:
         if not undone:
             undone.append("demonstration-000000")
             assert self.session is not None
-            event = Feedback(FeedbackKind.DISCARD, "ann", self.clock.now(), Segment(undone[0], 0, 1), 1.0)
+            event = Feedback(FeedbackKind.DISCARD, "ann", self.place.clock.now(), Segment(undone[0], 0, 1), 1.0)
             self.session.station.audience.on_event(event)
         return after(self)
 
-    monkeypatch.setattr(SingleTraining, "_after_episode", undo_first)
+    monkeypatch.setattr(Ring, "_after_episode", undo_first)
     config = tiny(tmp_path)
     summary = train(replace(config, evaluation=replace(config.evaluation, every=0, final_episodes=1)), quiet=True)
     told = [record.meta for record in read_journal(tmp_path / "run" / "journal") if isinstance(record, EpisodeStarted)]

@@ -8,7 +8,7 @@ import pytest
 
 from robot_rlhf.datatypes import Button, Driver, EpisodeKind, GuardEvent, Outcome
 from robot_rlhf.runtime.ending import Ending, StepCount
-from robot_rlhf.runtime.standstill import STOP_RULE
+from robot_rlhf.safety.guard import STOP_RULE
 from tests.runtime.stations import Rig
 
 STRONGEST_FIRST = {

@@ -1,0 +1,61 @@
+"""What was recorded elsewhere, as something to begin with: earlier runs, journals, imported recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.files import journal_files
+from robot_rlhf.journal.labels import read_labels
+from robot_rlhf.journal.reader import replay_into
+from robot_rlhf.journal.robots import LEARNED, check_same
+from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.run.trainer import Learning
+from robot_rlhf.runtime.offline import JudgedFeed
+from robot_rlhf.runtime.reward import SparseReward
+
+
+class PriorConfig(Protocol):
+    """Of a run's settings those about what it begins with."""
+
+    @property
+    def prior(self) -> tuple[Path, ...]: ...
+    @property
+    def reward(self) -> SparseReward: ...
+    @property
+    def learner_looks(self) -> bool: ...
+
+
+def journal_of(path: Path) -> Path:
+    """The journal of a run's folder, or the folder of a journal itself.
+
+    Raises:
+        ConfigError: neither.
+    """
+    for folder in (path / "journal", path):
+        if folder.is_dir() and journal_files(folder):
+            return folder
+    raise ConfigError(f"prior {path}: no journal there; allowed: folders of runs, of journals, or of what was imported")
+
+
+def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> int:
+    """Fill replay with what was recorded before the run, judged by its labels of today; returns the steps.
+
+    It counts as no practice of this run: nothing is earned by it, and nobody's seconds are billed.
+
+    Raises:
+        ConfigError: no journal, or none of a step to learn from.
+        JournalError: it is of another robot, or cannot be read.
+    """
+    before = len(learning.trainer.buffer)
+    for path in config.prior:
+        journal = journal_of(path)
+        check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
+        feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse")
+        replay_into(journal, feed, pictures=config.learner_looks)
+    taken = len(learning.trainer.buffer) - before
+    if config.prior and not taken:
+        raise ConfigError(f"prior {', '.join(map(str, config.prior))}: hold no step to learn from")
+    return taken
