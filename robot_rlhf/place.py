@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.datatypes import Action, Assignment, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.naming import OfKind, find_own, is_own, make_own
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
@@ -81,17 +82,20 @@ class Place:
         return isinstance(self.task, ShownTask)
 
     def person(self, config: PersonConfig) -> SimulatedPerson:
-        """A simulated person who knows the task and watches this robot.
+        """A simulated person who knows the task and watches this robot; who never notices anything need not know it.
 
         Raises:
             ConfigError: nobody simulated knows it.
         """
         task = self.task
         if not isinstance(task, ShownTask):
-            raise ConfigError(
+            nobody = _Unskilled(
                 f"task {task.name}: no simulated person knows it; allowed: a real person, operator absent with "
                 "demonstrations 0, or a task with `expert` and `remaining`"
             )
+            if config.attention:
+                raise nobody.refusal
+            return SimulatedPerson(config, self.spec, lambda *_: nobody, lambda _: 0.0, succeeded=task.success)
         return SimulatedPerson(config, self.spec, task.expert, task.remaining, succeeded=task.success)
 
     def expert(self) -> Policy | None:
@@ -118,6 +122,19 @@ class Place:
         self.guard.stop()
 
 
+class _Unskilled:
+    """The skill of a person who never takes over."""
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = ConfigError(refusal)
+
+    def reset(self) -> None:
+        """There is nothing to begin."""
+
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
+        raise self.refusal
+
+
 @dataclass(frozen=True)
 class PlaceConfig(OfKind):
     """Settings of one kind of place."""
@@ -135,7 +152,7 @@ class PlaceConfig(OfKind):
         """As OfKind; a function of one's own that opens a place is a kind, too."""
         if name in cls.KINDS or not is_own(name) or isinstance(find_own(name, cls.WHAT, cls.KINDS), type):
             return super().of_kind(name)
-        return cast("type[Self]", type("OwnConfig", (OwnConfig,), {"kind": name}))
+        return cast("type[Self]", _own_kind(name))
 
     @property
     def simulated(self) -> bool:
@@ -188,6 +205,12 @@ class OwnConfig(PlaceConfig):
         if self.simulated and not place.simulated:
             raise ConfigError(f"place {self.kind!r}: lives in real time; say so with --real, and use mode asynchronous")
         return place
+
+
+@cache
+def _own_kind(name: str) -> type[OwnConfig]:
+    """The settings of a place that a function opens: one class per function, so that equal settings are equal."""
+    return type("OwnConfig", (OwnConfig,), {"kind": name})
 
 
 def _number(text: str) -> str | float:
