@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import (
     Action,
@@ -155,6 +154,20 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class TrainablePolicy(Policy, Protocol):
+    """A policy whose weights come from a learner."""
+
+    @property
+    def checksum(self) -> str:
+        """Of the weights that act; empty before the first."""
+        ...
+
+    def load(self, snapshot: WeightSnapshot) -> None:
+        """Take over new weights, between steps; raises CheckpointError for those of another architecture."""
+        ...
+
+
+@runtime_checkable
 class Director(Protocol):
     """Says, in every control period, what is asked for: a planner, a curriculum, a goal put into words."""
 
@@ -191,18 +204,30 @@ class Shield(Protocol):
 
 
 @runtime_checkable
-class RewardModel(Protocol):
-    """Scores transitions; never waits inside the control loop."""
+class Scores(Protocol):
+    """What gives transitions their scores: a learned reward, what sentences fit, or a reward of one's own.
+
+    Replay is scored by it between updates, and anew whenever its version changes. One that also is a Tutor hears what
+    happens, and works.
+    """
 
     @property
-    def version(self) -> int: ...
-
-    def score(self, batch: Batch) -> NDArray[np.float32]:
-        """Reward per transition. Shape (B,)."""
+    def version(self) -> int:
+        """Of the scores that it gives now; >= 0, and grows."""
         ...
 
-    def uncertainty(self, batch: Batch) -> NDArray[np.float32]:
-        """Standard deviation of the score. Shape (B,)."""
+    @property
+    def is_ready(self) -> bool:
+        """It has learned something; until then nothing is scored by it."""
+        ...
+
+    @property
+    def has_bounds(self) -> bool:
+        """Its scores are in [0, 1]."""
+        ...
+
+    def members_of(self, batch: Batch) -> Tensor:
+        """What each member says of the observations that were reached. Shape (E, B)."""
         ...
 
 

@@ -128,6 +128,15 @@ def test_nouns_need_no_torch() -> None:
         assert not [module for module in imported if module.partition(".")[0] == "torch"], name
 
 
+def test_every_port_is_asked_for_by_somebody() -> None:
+    tree = ast.parse((ROOT / "robot_rlhf" / "ports.py").read_text(encoding="utf-8"))
+    ports = {f"robot_rlhf.ports.{node.name}" for node in tree.body if isinstance(node, ast.ClassDef)}
+    asking = (path for path in sources() if layer_of(module_of(path)) not in ("conformance", "ports"))
+    used = set[str]().union(*(imports_of(path, for_types=True) for path in asking))
+    assert ports
+    assert not ports - used
+
+
 def test_above_the_bus_nobody_knows_a_middleware() -> None:
     allowed = {
         "bus_dds": {"cyclonedds"},

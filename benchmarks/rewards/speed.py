@@ -54,7 +54,7 @@ def frames(kind: str, device: str, asked: Asked) -> Row:
     rounds: list[float] = []
     if kind == "clip":
         assert asked.clip is not None
-        reward = ClipReward(open_encoder(str(asked.clip), device), "front", ["the gripper is high"])
+        reward = ClipReward(open_encoder(str(asked.clip), device), ["the gripper is high"])
         for _ in range(6):
             began = time.perf_counter()
             reward.score_images(pictures)

@@ -15,9 +15,14 @@ except ModuleNotFoundError:
 SUITES = ("acting", "hearing", "learning", "people", "places", "robots")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in SUITES))  # before they are imported
 
-from robot_rlhf.conformance.acting import DirectorConformance, PolicyConformance, ShieldConformance
-from robot_rlhf.conformance.hearing import SubscriberConformance
-from robot_rlhf.conformance.learning import LearnerConformance
+from robot_rlhf.conformance.acting import (
+    DirectorConformance,
+    PolicyConformance,
+    ShieldConformance,
+    TrainablePolicyConformance,
+)
+from robot_rlhf.conformance.hearing import LastingTutorConformance, SubscriberConformance, TutorConformance
+from robot_rlhf.conformance.learning import LearnerConformance, ScoresConformance, ValueLearnerConformance
 from robot_rlhf.conformance.people import LabelerConformance, TeleopConformance
 from robot_rlhf.conformance.places import PlaceConformance
 from robot_rlhf.conformance.robots import RobotConformance, TaskConformance, assert_same_state
@@ -26,14 +31,19 @@ from robot_rlhf.conformance.samples import sample_meta, sample_observation, samp
 __all__ = [
     "DirectorConformance",
     "LabelerConformance",
+    "LastingTutorConformance",
     "LearnerConformance",
     "PlaceConformance",
     "PolicyConformance",
     "RobotConformance",
+    "ScoresConformance",
     "ShieldConformance",
     "SubscriberConformance",
     "TaskConformance",
     "TeleopConformance",
+    "TrainablePolicyConformance",
+    "TutorConformance",
+    "ValueLearnerConformance",
     "assert_same_state",
     "sample_meta",
     "sample_observation",

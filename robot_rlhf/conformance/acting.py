@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from robot_rlhf.conformance.randomness import global_generator
-from robot_rlhf.datatypes import Action, Assignment, Driver, Observation
-from robot_rlhf.ports import Director, Policy, Shield
+from robot_rlhf.datatypes import Action, Assignment, Driver, Observation, WeightSnapshot
+from robot_rlhf.errors import CheckpointError
+from robot_rlhf.ports import Director, Policy, Shield, TrainablePolicy
 
 
 class PolicyConformance:
@@ -54,6 +56,47 @@ class PolicyConformance:
         policy.reset()
         policy.act(observation, Assignment(self.instruction), np.random.default_rng(0))
         assert global_generator() == before
+
+
+class TrainablePolicyConformance(PolicyConformance):
+    """Laws of a TrainablePolicy; `make_policy` gives one that has its weights."""
+
+    def make_policy(self) -> TrainablePolicy:
+        raise NotImplementedError
+
+    def make_weights(self, seed: int) -> WeightSnapshot:
+        """Weights of its architecture; other ones for another seed."""
+        raise NotImplementedError
+
+    def _acts(self, policy: Policy) -> bytes:
+        policy.reset()
+        asked = Assignment(self.instruction)
+        return policy.act(self.make_observation(), asked, np.random.default_rng(3)).values.tobytes()
+
+    def test_is_trainable(self) -> None:
+        policy = self.make_policy()
+        assert isinstance(policy, TrainablePolicy)
+        assert policy.version >= 0
+
+    def test_acts_by_the_weights_that_it_says(self) -> None:
+        policy, other = self.make_policy(), self.make_policy()
+        for seed in (1, 2, 1):
+            weights = self.make_weights(seed)
+            policy.load(weights)
+            assert (policy.version, policy.checksum) == (weights.version, weights.checksum)
+        other.load(self.make_weights(1))
+        assert self._acts(policy) == self._acts(other)
+        other.load(self.make_weights(2))
+        assert self._acts(policy) != self._acts(other)
+
+    def test_refuses_foreign_weights_and_keeps_its_own(self) -> None:
+        policy = self.make_policy()
+        policy.load(self.make_weights(1))
+        before, version, checksum = self._acts(policy), policy.version, policy.checksum
+        own = self.make_weights(2)
+        with pytest.raises(CheckpointError):
+            policy.load(WeightSnapshot(own.version, {f"foreign {name}": own.arrays[name] for name in own.arrays}))
+        assert (policy.version, policy.checksum, self._acts(policy)) == (version, checksum, before)
 
 
 class DirectorConformance:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from robot_rlhf.conformance.randomness import global_generator
 from robot_rlhf.conformance.samples import sample_meta, sample_steps
 from robot_rlhf.datatypes import EpisodeEnd, GuardEvent, Outcome, RobotSpec, Step
-from robot_rlhf.ports import Subscriber
+from robot_rlhf.ports import LastingTutor, Subscriber, Tutor
 
 
 class SubscriberConformance:
@@ -54,3 +56,80 @@ class SubscriberConformance:
         subscriber.on_episode_end(EpisodeEnd(sample_meta(0).id, Outcome.FAULT, 0))
         self._tell(subscriber, steps, 1, Outcome.TIME_LIMIT)
         self.finish(subscriber)
+
+
+class TutorConformance(SubscriberConformance):
+    """Laws of a Tutor: a subscriber that works whenever there is time, also when there is nothing to do."""
+
+    def make_tutor(self, spec: RobotSpec) -> Tutor:
+        """With all that it needs to hear. Two calls give equal tutors."""
+        raise NotImplementedError
+
+    def make_subscriber(self, spec: RobotSpec, folder: Path) -> Subscriber:
+        return self.make_tutor(spec)
+
+    def _taught(self, tutor: Tutor, spec: RobotSpec) -> list[Mapping[str, float]]:
+        """Tell two episodes, and let it work before, within and after; returns its figures."""
+        told: list[Mapping[str, float] | None] = [tutor.work(_nothing)]
+        for number in range(2):
+            meta, steps = sample_meta(number), sample_steps(spec, 6, number, start=10.0 * number)
+            tutor.on_episode_start(meta, steps[0].observation)
+            told.append(tutor.work(_nothing))
+            for step in steps:
+                tutor.on_step(step)
+                told.append(tutor.work(_nothing))
+            tutor.on_episode_end(EpisodeEnd(meta.id, Outcome.TIME_LIMIT, len(steps)))
+            told += [tutor.work(_nothing), tutor.work(_nothing)]
+        return [figures for figures in told if figures is not None]
+
+    def test_is_a_tutor(self) -> None:
+        assert isinstance(self.make_tutor(self.make_spec()), Tutor)
+
+    def test_works_at_any_time_and_tells_figures(self) -> None:
+        spec = self.make_spec()
+        for figures in self._taught(self.make_tutor(spec), spec):
+            assert figures, "nothing new is None"
+            assert all(isinstance(name, str) and isinstance(value, float) for name, value in figures.items())
+
+    def test_leaves_the_global_generator_alone(self) -> None:
+        spec = self.make_spec()
+        before = global_generator()
+        self._taught(self.make_tutor(spec), spec)
+        assert global_generator() == before
+
+
+class LastingTutorConformance(TutorConformance):
+    """Laws of a LastingTutor: what it keeps is its own, and all that an equal one needs."""
+
+    def make_tutor(self, spec: RobotSpec) -> LastingTutor:
+        raise NotImplementedError
+
+    def test_is_lasting(self) -> None:
+        assert isinstance(self.make_tutor(self.make_spec()), LastingTutor)
+
+    def test_what_it_keeps_is_taken_up(self, tmp_path: Path) -> None:
+        spec = self.make_spec()
+        tutor, resumed = self.make_tutor(spec), self.make_tutor(spec)
+        self._taught(tutor, spec)
+        kept = dict(tutor.save(tmp_path))
+        resumed.load({**kept, **{f"another tutor's {name}": value for name, value in kept.items()}})
+        again = resumed.save(tmp_path)
+        assert set(again) == set(kept)
+        for name, value in kept.items():
+            assert bool((value == again[name]).all()), name
+
+    def test_names_of_what_it_keeps_are_not_those_of_learner_and_replay(self, tmp_path: Path) -> None:
+        spec = self.make_spec()
+        tutor = self.make_tutor(spec)
+        self._taught(tutor, spec)
+        assert not [name for name in tutor.save(tmp_path) if name.startswith(("learner.", "replay."))]
+
+    def test_a_checkpoint_without_its_part_leaves_it_as_it_is(self, tmp_path: Path) -> None:
+        tutor = self.make_tutor(self.make_spec())
+        before = {name: value.numpy().tobytes() for name, value in tutor.save(tmp_path).items()}
+        tutor.load({})
+        assert {name: value.numpy().tobytes() for name, value in tutor.save(tmp_path).items()} == before
+
+
+def _nothing() -> None:
+    """A heartbeat that nobody waits for."""

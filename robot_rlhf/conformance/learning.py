@@ -1,15 +1,21 @@
-"""Laws of learners."""
+"""Laws of learners, and of what scores their transitions."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance.randomness import global_generator
 from robot_rlhf.datatypes import Batch, WeightSnapshot, weights_checksum
 from robot_rlhf.errors import CheckpointError
-from robot_rlhf.ports import Learner
+from robot_rlhf.ports import Learner, Scores, ValueLearner
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LearnerConformance:
@@ -69,6 +75,102 @@ class LearnerConformance:
         state = dict(learner.state())
         with pytest.raises(CheckpointError):
             learner.load_state({f"foreign {name}": value for name, value in state.items()})
+
+
+class ValueLearnerConformance(LearnerConformance):
+    """Laws of a ValueLearner."""
+
+    def make_learner(self) -> ValueLearner:
+        raise NotImplementedError
+
+    def _values(self, learner: ValueLearner) -> Tensor:
+        batch = self.make_batch(7)
+        return learner.q_values(batch.observation, batch.action)
+
+    def test_knows_values(self) -> None:
+        learner = self.make_learner()
+        assert isinstance(learner, ValueLearner)
+        values = self._values(learner)
+        assert values.shape == (len(self.make_batch(7).index),)
+        assert not values.requires_grad
+        assert bool(values.isfinite().all())
+
+    def test_asking_changes_nothing(self) -> None:
+        learner = self._warmed()
+        before, values = learner.snapshot().checksum, self._values(learner)
+        assert bool((self._values(learner) == values).all())
+        assert learner.snapshot().checksum == before
+
+    def test_values_alone_are_learned_before_the_policy_follows(self) -> None:
+        new = self.make_learner()
+        assert not bool((self._values(self._warmed()) == self._values(new)).all())
+        assert bool((self._values(self._warmed()) == self._values(self._warmed())).all()), "equal learners stay equal"
+
+    def _warmed(self) -> ValueLearner:
+        learner = self.make_learner()
+        learner.warm_critic(self.make_batch(seed) for seed in range(3))
+        return learner
+
+
+class ScoresConformance:
+    """Laws of Scores."""
+
+    def make_scores(self) -> Scores:
+        """Two calls give equal ones."""
+        raise NotImplementedError
+
+    def make_batch(self, seed: int) -> Batch:
+        """At least four transitions."""
+        raise NotImplementedError
+
+    def test_are_scores(self) -> None:
+        scores = self.make_scores()
+        assert isinstance(scores, Scores)
+        assert isinstance(scores.version, int)
+        assert scores.version >= 0
+        assert isinstance(scores.is_ready, bool)
+        assert isinstance(scores.has_bounds, bool)
+
+    def test_each_member_scores_each_row(self) -> None:
+        scores, batch = self.make_scores(), self.make_batch(0)
+        said = scores.members_of(batch)
+        assert said.ndim == 2
+        assert said.shape[0] >= 1
+        assert said.shape[1] == len(batch.index)
+        assert not said.requires_grad
+        assert bool(said.isfinite().all())
+        if scores.has_bounds:
+            assert float(said.min()) >= 0.0
+            assert float(said.max()) <= 1.0
+
+    def test_a_score_hangs_on_its_row_alone(self) -> None:
+        scores, batch = self.make_scores(), self.make_batch(0)
+        whole = scores.members_of(batch)
+        half = len(batch.index) // 2
+        for part in (slice(0, half), slice(half, None)):
+            said = scores.members_of(_rows(batch, part))
+            np.testing.assert_allclose(said.cpu().numpy(), whole[:, part].cpu().numpy(), rtol=1e-4, atol=1e-5)
+
+    def test_scoring_changes_nothing(self) -> None:
+        scores, batch = self.make_scores(), self.make_batch(0)
+        version, said = scores.version, scores.members_of(batch)
+        before = global_generator()
+        scores.members_of(self.make_batch(1))
+        assert bool((scores.members_of(batch) == said).all())
+        assert scores.version == version
+        assert global_generator() == before
+
+
+def _rows(batch: Batch, part: slice) -> Batch:
+    """Some transitions of a batch."""
+
+    def of(value: Any) -> Any:
+        if value is None:
+            return None
+        return {name: tensor[part] for name, tensor in value.items()} if isinstance(value, Mapping) else value[part]
+
+    given: dict[str, Any] = {field.name: of(getattr(batch, field.name)) for field in fields(batch)}
+    return Batch(**given)
 
 
 def _copied(value: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.ports import Scores
 from robot_rlhf.ranges import WEIGHT, Range, check_ranges
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -31,27 +32,6 @@ PAR_REFERENCES = 10
 
 Gate = Callable[[Tensor, Tensor], Tensor]
 """Row numbers (B,) and their rewards (B,) to the rewards that remain of them (B,)."""
-
-
-class Scores(Protocol):
-    """What gives transitions their scores: a learned reward, or what a CLIP reward said of their pictures."""
-
-    @property
-    def version(self) -> int: ...
-
-    @property
-    def is_ready(self) -> bool:
-        """It has learned something."""
-        ...
-
-    @property
-    def has_bounds(self) -> bool:
-        """Its scores are in [0, 1]."""
-        ...
-
-    def members_of(self, batch: Batch) -> Tensor:
-        """What each member says of the observations that were reached. Shape (E, B)."""
-        ...
 
 
 @dataclass(frozen=True)

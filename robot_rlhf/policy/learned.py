@@ -57,8 +57,8 @@ def shapes_of(spec: RobotSpec, features: Features) -> Shapes:
 
 
 class LearnedPolicy:
-    """Acts by the actor network, or by what imitates where that is the better (policy/imitators.py): the weights tell
-    whether there are imitators. Weights are swapped by `load` between steps.
+    """A TrainablePolicy: acts by the actor network, or by what imitates where that is the better (policy/imitators.py):
+    the weights tell whether there are imitators. Weights are swapped by `load` between steps.
 
     Exploring (in practice) draws its noise from the generator given to `act`; otherwise the mean action is taken, and
     the likelier gripper state.

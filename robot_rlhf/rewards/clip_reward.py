@@ -60,12 +60,11 @@ class ClipConfig:
 
 
 class ClipReward:
-    """A RewardModel: how well what a camera sees after a transition fits a goal sentence, by CLIP (VLM-RM)."""
+    """How well what a camera sees fits a goal sentence, by CLIP (VLM-RM)."""
 
     def __init__(
         self,
         encoder: ClipEncoder,
-        camera: str,
         goals: Sequence[str],
         baselines: Sequence[str] = (),
         alpha: float = 0.0,
@@ -76,7 +75,6 @@ class ClipReward:
 
         Args:
             encoder: of the pictures and the sentences.
-            camera: whose pictures are judged.
             goals: one or more ways to say what is wished for.
             baselines: one or more ways to describe the scene without it; needed with alpha > 0.
             alpha: 0 (cosine with the goal) to 1 (only along the line from baseline to goal).
@@ -87,7 +85,6 @@ class ClipReward:
             ConfigError: alpha > 0, and no baseline, or one that means the same as the goal.
         """
         self.encoder = encoder
-        self.camera = camera
         self.alpha = alpha
         self._version = version
         each = encoder.texts(goals)
@@ -102,15 +99,6 @@ class ClipReward:
     @property
     def version(self) -> int:
         return self._version
-
-    def score(self, batch: Batch) -> NDArray[np.float32]:
-        return self.score_images(self._pictures(batch))
-
-    def uncertainty(self, batch: Batch) -> NDArray[np.float32]:
-        """Spread over the goal sentences, each taken alone: their standard deviation; 0 where there is one."""
-        embedded = self.encoder.images(self._pictures(batch))
-        each = torch.stack([self._reward(embedded, goal) for goal in self._goals[1:] or self._goals])  # (G, B)
-        return each.std(dim=0, unbiased=False).cpu().numpy()
 
     def score_images(self, pictures: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
         """The reward of pictures (B, H, W, 3). Shape (B,)."""
@@ -141,19 +129,9 @@ class ClipReward:
     def _reward(self, embedded: Tensor, goal: Tensor) -> Tensor:
         return projected_reward(embedded, goal, self._baseline, self.alpha)
 
-    def _pictures(self, batch: Batch) -> Tensor:
-        pictures = batch.next_observation.get(self.camera)
-        if pictures is None:
-            cameras = sorted(name for name, t in batch.next_observation.items() if t.ndim == 4)
-            raise ConfigError(
-                f"the CLIP reward looks through camera {self.camera!r}; the transitions hold pictures of "
-                f"{', '.join(cameras) or 'no camera'}: give it one of those, or let the run record that one"
-            )
-        return pictures
-
 
 class ClipScores:
-    """What a CLIP reward has said of observations, read back from a replay that keeps it in their place.
+    """Scores: what a CLIP reward has said of observations, read back from a replay that keeps it in their place.
 
     The members are the goal sentences, each taken alone, or the one reward of them all.
     """
@@ -195,4 +173,4 @@ def open_reward(config: ClipConfig, device: str = "cpu") -> ClipReward:
     if config.model is None:
         raise ConfigError("clip.model: missing; MODEL:TAG of open_clip, or a file of robot-rlhf reward clip")
     encoder = open_encoder(config.model, device)
-    return ClipReward(encoder, config.camera, config.goal, config.baseline, config.alpha)
+    return ClipReward(encoder, config.goal, config.baseline, config.alpha)

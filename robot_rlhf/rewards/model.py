@@ -45,7 +45,7 @@ class Calibration:
 
 
 class LearnedReward:
-    """A `ports.RewardModel` that was learned; a transition's reward is about the observation that it leads to.
+    """Scores that were learned; a transition's reward is about the observation that it leads to.
 
     What it is told in `reads` decides what a score is: 'progress' the mean of the members, in [0, 1]; 'preference' the
     mean, unbounded; 'success' 1 where the calibrated probability reaches the threshold, else 0 (see `HeldSuccess`).
@@ -136,18 +136,10 @@ class LearnedReward:
         """As `members`, of the observations that transitions led to. Shape (E, B)."""
         return self.members(batch.next_observation, None if self.inputs.action is None else batch.action)
 
-    def score(self, batch: Batch) -> NDArray[np.float32]:
-        """Reward per transition. Shape (B,)."""
-        return self.scores(batch).cpu().numpy()
-
     def scores(self, batch: Batch) -> Tensor:
-        """As `score`, on the model's device, as `replay.relabel` takes it. Shape (B,)."""
+        """Reward per transition, on the model's device. Shape (B,)."""
         mean = self.members_of(batch).mean(dim=0)
         return (mean >= self.calibration.threshold).float() if self.reads == "success" else mean
-
-    def uncertainty(self, batch: Batch) -> NDArray[np.float32]:
-        """Standard deviation over the members, 0 of one; of success that of the probability. Shape (B,)."""
-        return self.members_of(batch).std(dim=0, correction=0).cpu().numpy()
 
     def unknown_words(self, sentence: str) -> list[str]:
         """Words of an instruction that no training sentence had; none where instructions are not read by own words."""

@@ -21,7 +21,7 @@ from robot_rlhf.background import Background
 from robot_rlhf.datatypes import Action, Assignment, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
-from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import TrainablePolicy
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class WeightsInbox:
 class FreshPolicy:
     """A Policy that swaps in the newest weights between steps."""
 
-    def __init__(self, policy: LearnedPolicy, inbox: WeightsInbox) -> None:
+    def __init__(self, policy: TrainablePolicy, inbox: WeightsInbox) -> None:
         self._policy = policy
         self._inbox = inbox
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step, WeightSnapshot
-from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import TrainablePolicy
 from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.trainer import Trainer
 
@@ -13,7 +13,7 @@ UNLIMITED = 1_000_000_000
 class InlineLearner:
     """A Subscriber, to be told after the trainer: does the updates that are due and hands the weights to the policy."""
 
-    def __init__(self, trainer: Trainer, policy: LearnedPolicy, *, publish_every: int) -> None:
+    def __init__(self, trainer: Trainer, policy: TrainablePolicy, *, publish_every: int) -> None:
         self._trainer = trainer
         self._policy = policy
         self._publish_every = publish_every

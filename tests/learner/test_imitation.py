@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.conformance import LearnerConformance, sample_observation
+from robot_rlhf.conformance import ValueLearnerConformance, sample_observation
 from robot_rlhf.datatypes import Assignment, Batch, Source, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError
 from robot_rlhf.learner import losses
@@ -29,7 +29,7 @@ def learner_of(config: SacConfig = CONFIG, shapes: Shapes = SHAPES, seed: int = 
     return SacLearner(shapes, SMALL, config, seed=seed)
 
 
-class TestLearnerWithImitators(LearnerConformance):
+class TestLearnerWithImitators(ValueLearnerConformance):
     def make_learner(self) -> SacLearner:
         return learner_of()
 

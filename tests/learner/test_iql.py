@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.conformance import LearnerConformance
+from robot_rlhf.conformance import ValueLearnerConformance
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import iql
@@ -71,7 +71,7 @@ def test_weighted_cloning_loss_by_hand() -> None:
 # -- learner -----------------------------------------------------------------------------------------------------------
 
 
-class TestIqlLearner(LearnerConformance):
+class TestIqlLearner(ValueLearnerConformance):
     def make_learner(self) -> IqlLearner:
         return IqlLearner(SHAPES, SMALL, IqlConfig(), seed=0)
 

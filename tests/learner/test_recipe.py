@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import defaults_for, read_yaml
+from robot_rlhf.conformance import LearnerConformance
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.sac import SacConfig
@@ -27,6 +28,7 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.run.learning import picture_config
 from robot_rlhf.run.trainer import build_learning
 from tests.journal.sessions import make_spec
+from tests.learner.test_sac import SHAPES, SMALL, batch_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,15 @@ class MyLearner:
         self.actor.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("actor.")})
         self.adam.load({k[5:]: v for k, v in state.items() if k.startswith("adam.")})
         self.updates = int(state["updates"])
+
+
+class TestMyLearner(LearnerConformance):
+    def make_learner(self) -> Learner:
+        buffer = ReplayBuffer(9, state_size=3, action_size=3, discount=0.9)
+        return MyConfig().make(SHAPES, SMALL, buffer=buffer, seed=0, device="cpu")
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
 
 
 OWN = f"{__file__}:MyConfig"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.conformance import LearnerConformance
+from robot_rlhf.conformance import LearnerConformance, ValueLearnerConformance
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import sac
@@ -47,7 +47,7 @@ def batch_of(size: int, seed: int, shapes: Shapes = SHAPES, source: Source | Non
     )
 
 
-class TestSacLearner(LearnerConformance):
+class TestSacLearner(ValueLearnerConformance):
     def make_learner(self) -> SacLearner:
         return SacLearner(SHAPES, SMALL, SacConfig(), seed=0)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from robot_rlhf.conformance import PolicyConformance, sample_observation
+from robot_rlhf.conformance import TrainablePolicyConformance, sample_observation
 from robot_rlhf.datatypes import Assignment, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import FeatureConfig, Features
@@ -49,31 +49,40 @@ def observation(seed: int = 0) -> Observation:
     return sample_observation(SPEC, 0.0, np.random.default_rng(seed))
 
 
-class TestSampling(PolicyConformance):
+class TestSampling(TrainablePolicyConformance):
     action_size = 5
 
     def make_policy(self) -> LearnedPolicy:
         return made(EXPLORING)
 
+    def make_weights(self, seed: int) -> WeightSnapshot:
+        return weights(seed=seed)
+
     def make_observation(self) -> Observation:
         return observation()
 
 
-class TestMeanFromPictures(PolicyConformance):
+class TestMeanFromPictures(TrainablePolicyConformance):
     action_size = 5
 
     def make_policy(self) -> LearnedPolicy:
         return made(cameras=("front",))
 
+    def make_weights(self, seed: int) -> WeightSnapshot:
+        return weights(cameras=("front",), seed=seed)
+
     def make_observation(self) -> Observation:
         return observation()
 
 
-class TestContinuousGripper(PolicyConformance):
+class TestContinuousGripper(TrainablePolicyConformance):
     action_size = 5
 
     def make_policy(self) -> LearnedPolicy:
         return made(EXPLORING, network=NetworkConfig(hidden=(16,), gripper="continuous"))
+
+    def make_weights(self, seed: int) -> WeightSnapshot:
+        return weights(NetworkConfig(hidden=(16,), gripper="continuous"), seed=seed)
 
     def make_observation(self) -> Observation:
         return observation()

@@ -16,12 +16,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from robot_rlhf.conformance import ScoresConformance
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ShapeError, UnknownNameError
-from robot_rlhf.ports import RewardModel
 from robot_rlhf.rewards import clip
 from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, open_encoder, preprocessed, save_clip
-from robot_rlhf.rewards.clip_reward import ClipReward
+from robot_rlhf.rewards.clip_reward import ClipReward, ClipScores
 from robot_rlhf.rewards.projection import mean_direction, projected_reward
 from robot_rlhf.rewards.vocabulary import FIRST, PADDING, UNKNOWN, Vocabulary
 
@@ -251,37 +251,42 @@ def test_unknown_models_and_tags_name_the_nearest() -> None:
         open_encoder("ViT-B/32:openia")
 
 
-def test_the_reward_is_that_of_the_formula_on_the_next_picture(encoder: ClipEncoder) -> None:
-    raw = torch.from_numpy(pictures(4))
-    rows = batch(4, front=raw, wrist=raw.flip(0))
+def test_the_reward_is_that_of_the_formula(encoder: ClipEncoder) -> None:
+    raw = pictures(4)
     goals, baselines = SENTENCES[:2], SENTENCES[2:]
-    model = ClipReward(encoder, "front", goals, baselines, 0.5, version=3)
-    assert isinstance(model, RewardModel)
+    model = ClipReward(encoder, goals, baselines, 0.5, version=3)
     assert model.version == 3
-    embedded, each = encoder.images(raw), encoder.texts(goals)
-    wanted = projected_reward(embedded, mean_direction(each), encoder.texts(baselines)[0], 0.5)
-    got = model.score(rows)
-    assert got.dtype == np.float32
-    np.testing.assert_allclose(got, wanted.numpy(), atol=1e-6)
-    alone = torch.stack([projected_reward(embedded, g, encoder.texts(baselines)[0], 0.5) for g in each])
-    np.testing.assert_allclose(model.uncertainty(rows), alone.std(dim=0, unbiased=False).numpy(), atol=1e-6)
-    cosine = ClipReward(encoder, "wrist", goals[:1])
-    np.testing.assert_allclose(cosine.score(rows), (encoder.images(raw.flip(0)) @ each[0]).numpy(), atol=1e-6)
-    np.testing.assert_array_equal(cosine.uncertainty(rows), np.zeros(4, np.float32))
+    embedded, each, baseline = encoder.images(raw), encoder.texts(goals), encoder.texts(baselines)[0]
+    wanted = [projected_reward(embedded, goal, baseline, 0.5).numpy() for goal in (mean_direction(each), *each)]
+    assert model.score_images(raw).dtype == np.float32
+    np.testing.assert_allclose(model.score_images(raw), wanted[0], atol=1e-6)
+    np.testing.assert_allclose(model.each(raw), wanted, atol=1e-6)
+    cosine = ClipReward(encoder, goals[:1])
+    np.testing.assert_allclose(cosine.each(raw), [(embedded @ each[0]).numpy()] * 2, atol=1e-6)
+
+
+class TestClipScores(ScoresConformance):
+    """As replay keeps them: a row's state is what its picture was given."""
+
+    def make_scores(self) -> ClipScores:
+        return ClipScores(ClipReward(encoder_of(made(), VOCABULARY, "tiny"), SENTENCES[:2]), apart=True)
+
+    def make_batch(self, seed: int) -> Batch:
+        kept = torch.from_numpy(self.make_scores().of_pictures(pictures(6, seed=seed)))
+        index, zeros = torch.arange(6), torch.zeros(6)
+        state = {"state": kept}
+        return Batch(state, torch.zeros(6, 1), zeros, zeros, state, index * 0, zeros + 1.0, index)
 
 
 def test_a_reward_that_cannot_be_is_refused_before_an_episode(encoder: ClipEncoder) -> None:
     with pytest.raises(ConfigError, match="mean the same"):
-        ClipReward(encoder, "front", SENTENCES[:1], SENTENCES[:1], 0.5)
+        ClipReward(encoder, SENTENCES[:1], SENTENCES[:1], 0.5)
     with pytest.raises(ConfigError, match="needs a baseline"):
-        ClipReward(encoder, "front", SENTENCES[:1], alpha=0.5)
+        ClipReward(encoder, SENTENCES[:1], alpha=0.5)
     with pytest.raises(InvalidValueError, match="alpha"):
-        ClipReward(encoder, "front", SENTENCES[:1], SENTENCES[1:2], 1.5)
+        ClipReward(encoder, SENTENCES[:1], SENTENCES[1:2], 1.5)
     with pytest.raises(InvalidValueError, match="sentences"):
-        ClipReward(encoder, "front", [])
-    model = ClipReward(encoder, "front", SENTENCES[:1])
-    with pytest.raises(ConfigError, match=r"'front'.*pictures of wrist"):
-        model.score(batch(2, wrist=torch.from_numpy(pictures(2))))
+        ClipReward(encoder, [])
 
 
 def test_the_checkpoint_holds_its_tensors_alone_and_says_the_rest_in_json(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from robot_rlhf.conformance import ScoresConformance
 from robot_rlhf.datatypes import Batch
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.policy.tensor_file import read_checkpoint, write_checkpoint
-from robot_rlhf.ports import RewardModel
+from robot_rlhf.ports import Scores
 from robot_rlhf.rewards import model as module
 from robot_rlhf.rewards.model import Calibration, HeldSuccess, LearnedReward
 from robot_rlhf.rewards.network import HEADS, Head, RewardConfig, RewardInputs
@@ -47,6 +48,21 @@ def batch(count: int) -> Batch:
     nothing = torch.zeros(count)
     number = torch.arange(count)
     return Batch(observation, action, nothing, nothing, following, number, nothing, number)
+
+
+class TestPreference(ScoresConformance):
+    def make_scores(self) -> LearnedReward:
+        net = model()
+        net.read("preference")
+        return net
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch(6 + seed)
+
+
+class TestProgress(TestPreference):
+    def make_scores(self) -> LearnedReward:
+        return model()
 
 
 def test_heads_have_their_shapes_and_ranges() -> None:
@@ -82,11 +98,10 @@ def test_scores_are_about_what_a_transition_leads_to(head: Head) -> None:
     }[head]
     mean = values.mean(dim=0)
     expected = (mean >= 0.6).float() if head == "success" else mean
-    assert isinstance(net, RewardModel)
-    score, spread = net.score(given), net.uncertainty(given)
-    assert score.dtype == spread.dtype == np.float32
+    assert isinstance(net, Scores)
+    score = net.scores(given).numpy()
+    assert score.dtype == np.float32
     np.testing.assert_allclose(score, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(spread, values.detach().numpy().std(axis=0), rtol=1e-4, atol=1e-6)
     if head == "success":
         chance = net.calibration.probability(heads.success.detach().numpy())
         np.testing.assert_allclose(chance, mean.detach().numpy(), rtol=1e-5)
@@ -108,11 +123,6 @@ def test_pictures_that_replay_has_normalised_score_the_same() -> None:
     observation, action = moments(5)
     normalised = {**observation, "front": observation["front"].float() / 255.0 - 0.5}
     torch.testing.assert_close(net.members(normalised, action), net.members(observation, action))
-
-
-def test_one_member_is_certain() -> None:
-    net = model(config=replace(SMALL, members=1))
-    assert net.uncertainty(batch(4)).tolist() == [0.0] * 4
 
 
 def test_the_sentence_counts() -> None:
