@@ -94,6 +94,30 @@ def find_own(name: str, what: str, known: Iterable[str] = ()) -> Any:
     return found
 
 
+def name_of(own: Any, what: str) -> str:
+    """The name by which `find_own` finds a class or function again, in another process, too.
+
+    What was defined in a notebook is found in its own process alone.
+
+    Args:
+        own: defined at the top of a module, or of the script that runs.
+        what: the setting, for errors.
+
+    Raises:
+        ConfigError: it is defined within a function, or is neither class nor function.
+    """
+    attribute = getattr(own, "__qualname__", None)
+    if not callable(own) or attribute is None:
+        raise ConfigError(f"{what} {own!r}: is a {type(own).__name__}, allowed: a name, or a class or function")
+    if "<" in attribute:
+        raise ConfigError(f"{what} {attribute}: is defined within a function, allowed: at the top of a module or file")
+    module = sys.modules.get(own.__module__)
+    spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+    if spec is not None and "." in spec.name:  # a module of a package may import its neighbours by it
+        return f"{spec.name}:{attribute}"
+    return f"{own.__module__ if file is None else Path(file).resolve()}:{attribute}"
+
+
 def make_own(factory: Any, name: str, what: str, *arguments: Any, **options: Any) -> Any:
     """Call a factory of one's own.
 
@@ -123,9 +147,10 @@ def _from_file(file: Path, name: str, what: str) -> ModuleType:
     path = file.resolve()
     if not path.is_file():
         raise ConfigError(f"{what} {name!r}: no such file {path}")
+    loaded = _loaded_from(path)
+    if loaded is not None:
+        return loaded
     own = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if own in sys.modules:
-        return sys.modules[own]
     spec = importlib.util.spec_from_file_location(own, path)
     assert spec is not None
     assert spec.loader is not None
@@ -138,6 +163,15 @@ def _from_file(file: Path, name: str, what: str) -> ModuleType:
         del sys.modules[own]
         raise
     return module
+
+
+def _loaded_from(path: Path) -> ModuleType | None:
+    """The module of a file that is loaded already, also where that is the script that runs."""
+    for module in list(sys.modules.values()):
+        file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+        if isinstance(file, str) and file.endswith(path.name) and Path(file).resolve() == path:
+            return module
+    return None
 
 
 @contextmanager

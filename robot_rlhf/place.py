@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Self, cast
@@ -17,7 +18,7 @@ from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.ports import Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
 from robot_rlhf.safety.guard import STOP_RULE, GuardedRobot
 from robot_rlhf.sight import Sight
-from robot_rlhf.timing import Clock
+from robot_rlhf.timing import Clock, FakeClock
 
 Forward = Callable[[NDArray[np.float64]], tuple[float, ...]]
 """Joint positions, rad, (n,) to the tool's pose in the base frame: x, y, z, qw, qx, qy, qz."""
@@ -177,6 +178,18 @@ class PlaceConfig(OfKind):
 
     def check_task(self, task: str) -> None:
         """Raises UnknownNameError, or ConfigError, for a task that cannot be opened here."""
+
+    def task_names(self, task: str) -> tuple[str, ...]:
+        """What recordings may call a task; empty where that is only known once a real robot is there.
+
+        Journals name a task as it calls itself, settings as it is chosen: `module:class` for one of the user's own.
+
+        Raises: as `open` does.
+        """
+        if not self.simulated:
+            return ()
+        with closing(self.open(task, clock=FakeClock(), cameras={})) as place:
+            return place.task.name, task
 
     def suggested(self, task: str) -> Mapping[str, Any]:
         """Settings of a run, by name in full, that are better for a task than the usual ones."""

@@ -32,6 +32,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "run": BELOW_LOOP | {"runtime", "console", "bridges"},
     "apps": BELOW_LOOP | {"runtime", "console", "bridges", "run", "sim", "hardware"},
     "conformance": GROUND | {"safety", "people", "place"},
+    "api": BELOW_LOOP | {"runtime", "run", "apps", "sim"},
     "sim": GROUND | {"safety", "people", "place"},
     "hardware": GROUND | {"safety", "people", "place"},
 }

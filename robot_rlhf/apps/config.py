@@ -241,6 +241,11 @@ class TrainConfig:
         return self.learner.kind
 
     @property
+    def task_names(self) -> tuple[str, ...]:
+        """What recordings may call the task; see PlaceConfig.task_names."""
+        return self.place.task_names(self.task)
+
+    @property
     def learner_looks(self) -> bool:
         """The learner, or a reward that it learns from, looks at recorded pictures."""
         return bool(self.features.cameras) or (self.reward_model.is_used and bool(self.cameras))
@@ -316,6 +321,20 @@ def defaults_for(task: str, place: PlaceConfig | None = None) -> TrainConfig:
         learner=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),
     )
     return with_settings(base, base.place.suggested(task))
+
+
+def recorded_defaults_for(task: str) -> TrainConfig:
+    """The settings to read recordings with that have none of their own.
+
+    They are the task's; the usual ones for a task that is not simulated here, as of a robot whose topics were recorded.
+
+    Args:
+        task: as the recordings call it.
+    """
+    try:
+        return defaults_for(task)
+    except UnknownNameError:
+        return TrainConfig(task=task, place=PlaceConfig.of_kind("ros")(), mode="asynchronous")
 
 
 def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:

@@ -68,7 +68,7 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     folder = RunFolder.existing(options.run)
     config = read_yaml(folder.config)
     check_opened_here(config, f"{options.run} is not measured in the simulation, which is another robot")
-    folder.check_task(config.task)
+    folder.check_task(*config.task_names)
     seed = config.seed if options.seed is None else options.seed
     episodes = options.episodes or config.evaluation.final_episodes
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))

@@ -22,7 +22,11 @@ def chosen_learner(argv: Sequence[str], default: LearnerConfig) -> LearnerConfig
         UnknownNameError: no such learner.
         ConfigError: one of the user's own that cannot be had.
     """
-    name = value_of(argv, "--learner")
+    return learner_named(value_of(argv, "--learner"), default)
+
+
+def learner_named(name: str | None, default: LearnerConfig) -> LearnerConfig:
+    """As chosen_learner, for a name; None is the default's."""
     if name is None or name == default.kind:
         return default
     return make_own(LearnerConfig.of_kind(name), name, "learner")

@@ -17,7 +17,7 @@ import tyro
 
 from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
+from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, recorded_defaults_for, write_yaml
 from robot_rlhf.apps.judge import last_measurement
 from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
 from robot_rlhf.apps.numerics import tiny_is_zero
@@ -32,7 +32,7 @@ from robot_rlhf.apps.stopwatch import Stopwatch
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.datatypes import RobotSpec
-from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
+from robot_rlhf.errors import ConfigError, RenderError
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.robots import LEARNED, check_same
@@ -43,7 +43,6 @@ from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.naming import label_of
-from robot_rlhf.place import PlaceConfig
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -81,6 +80,9 @@ class OfflineOptions:
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of runs, or of journals, of the same task and robot. Settings are those of the first."""
+    task: str | None = None
+    """The task, where recordings without a run's settings are of one of your own, module:class or file.py:class, or
+    where it has moved since."""
     chosen: Chosen = IqlConfig.kind
     """iql: implicit Q-learning, finds what was best in what was done; cloning: imitates, and looks at no reward; or
     module:class of your own."""
@@ -132,7 +134,7 @@ class OfflineOptions:
 def run(argv: Sequence[str]) -> int:
     """Learn; returns the exit code."""
     learner = chosen_learner(argv, IqlConfig())
-    options = parse(OfflineOptions, "offline", argv, OfflineOptions((), learner.kind, learner))
+    options = parse(OfflineOptions, "offline", argv, OfflineOptions((), None, learner.kind, learner))
     summary = train_offline(options)
     return 130 if summary["interrupted"] else 0
 
@@ -140,19 +142,23 @@ def run(argv: Sequence[str]) -> int:
 def train_offline(options: OfflineOptions) -> dict[str, Any]:
     """Read, relabel, learn, measure, write; returns what summary.json holds.
 
-    Raises:
-        ConfigError: no recordings, or of several tasks or robots, or a reward that is the same everywhere.
-        JournalError: a journal that cannot be read.
-        CheckpointError: a reward that needs another robot or other features.
+    Raises: as OfflineLearning.
     """
-    if not options.runs:
-        raise ConfigError("offline: no RUN; allowed: one or more folders of runs or journals")
-    with tiny_is_zero():
-        return _Offline(options).run()
+    return OfflineLearning(options).run()
 
 
-class _Offline:
+class OfflineLearning:
+    """One run that learns from what was recorded before, in a folder of its own."""
+
     def __init__(self, options: OfflineOptions) -> None:
+        """
+        Raises:
+            ConfigError: no recordings, or of several tasks or robots, or a reward that is the same everywhere.
+            JournalError: a journal that cannot be read.
+            CheckpointError: a reward that needs another robot or other features.
+        """
+        if not options.runs:
+            raise ConfigError("offline: no RUN; allowed: one or more folders of runs or journals")
         self.options = options
         self.journals = [journal_path(path) for path in options.runs]
         self.recorded = [describe(path) for path in self.journals]
@@ -182,7 +188,7 @@ class _Offline:
     def run(self) -> dict[str, Any]:
         """Returns what summary.json holds."""
         again = "policy and summary.json; what is to be learned must be learned anew"
-        with self.folder.kept_once_begun(), self.folder.locked(), ending_in_order(again):
+        with tiny_is_zero(), self.folder.kept_once_begun(), self.folder.locked(), ending_in_order(again):
             write_yaml(self.config, self.folder.config)
             note_invocation(self.folder, resumed=False)
             self.metrics = MetricsLog(self.folder)
@@ -349,9 +355,14 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         found = ", ".join(tasks) or "no episode"
         raise ConfigError(f"offline: the recordings hold {found}; allowed: episodes of one task")
     file = options.runs[0] / "config.yaml"
-    config = read_yaml(file) if file.is_file() else _settings_for(tasks[0])
-    if file.is_file():
-        RunFolder(options.runs[0]).check_task(config.task)
+    config = read_yaml(file) if file.is_file() else recorded_defaults_for(tasks[0])
+    if options.task is not None:
+        config = replace(config, task=options.task) if file.is_file() else defaults_for(options.task)
+    if (names := config.task_names) and tasks[0] not in names:
+        raise ConfigError(
+            f"{options.runs[0]}: task: got {config.task!r}, but the run is of {tasks[0]!r}; allowed is that, "
+            "or a new run"
+        )
     rows = sum(summary.steps + 2 * summary.total_episodes for summary in recorded) + 1000  # a rewind takes one more
     final = options.episodes or config.evaluation.final_episodes
     return replace(
@@ -378,17 +389,9 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
     )
 
 
-def _settings_for(task: str) -> TrainConfig:
-    """The task's own; the usual ones for a task that is not simulated, as of a robot whose topics were recorded."""
-    try:
-        return defaults_for(task)
-    except UnknownNameError:
-        return TrainConfig(task=task, place=PlaceConfig.of_kind("ros")(), mode="asynchronous")
-
-
 def default_name(config: TrainConfig, reward: str) -> str:
     """Folder name of a run: task, algorithm, reward, seed."""
-    return f"{config.task}-offline_{label_of(config.algorithm)}-{Path(reward).stem}-seed{config.seed}"
+    return f"{label_of(config.task)}-offline_{label_of(config.algorithm)}-{Path(reward).stem}-seed{config.seed}"
 
 
 def _same_robot(journals: Sequence[Path]) -> RobotSpec:

@@ -22,6 +22,7 @@ from robot_rlhf.runtime.tally import Tally
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ def write_report(
         policy: what rollouts.mp4 shows; None makes no video.
     """
     write_json(run.summary, summary)
-    plot_curves(run.curves, summary, tally, evaluations, read_json_lines(run.metrics))
+    figure = draw_curves(summary, tally, evaluations, read_json_lines(run.metrics))
+    with writing(run.curves):
+        figure.savefig(run.curves, dpi=130)
     if policy is None or config.video_episodes == 0:
         return
     try:
@@ -58,27 +61,23 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     replace_text(path, json.dumps(dict(value), indent=2, sort_keys=True) + "\n")
 
 
-def plot_curves(
-    path: Path,
+def draw_curves(
     summary: Mapping[str, Any],
     tally: Tally,
     evaluations: Sequence[Mapping[str, Any]],
     metrics: Sequence[Mapping[str, Any]],
-) -> None:
+) -> Figure:
     """Success, human share, return, and values against returns, over practice steps."""
     import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     style: dict[Any, Any] = {
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
     }
     with mpl.rc_context({**style, "font.size": 10, "axes.titlelocation": "left", "axes.titleweight": "bold"}):
-        figure, panels = plt.subplots(2, 2, figsize=(11, 7), sharex=True, layout="constrained")
+        figure = Figure(figsize=(11, 7), layout="constrained")
+        panels = figure.subplots(2, 2, sharex=True)
         figure.suptitle(headline(summary), fontsize=13, fontweight="bold")
         _success_panel(panels[0, 0], summary, evaluations)
         _human_panel(panels[0, 1], tally)
@@ -86,11 +85,11 @@ def plot_curves(
         _value_panel(panels[1, 1], [row for row in metrics if row.get("group") == "value"])
         end = max([tally.steps, *(int(row["step"]) for row in evaluations), 1])
         panels[0, 0].set_xlim(0, end)
+        for panel in panels.flat:
+            panel.grid(alpha=0.25)
         for panel in panels[1]:
             panel.set_xlabel("practice steps")
-        with writing(path):
-            figure.savefig(path, dpi=130)
-        plt.close(figure)
+    return figure
 
 
 def headline(summary: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.config import TrainConfig, defaults_for, pixel_defaults_for, read_yaml
+from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for, read_yaml, recorded_defaults_for
 from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import Feedback, Observation, RobotSpec, Segment
 from robot_rlhf.errors import ConfigError, JournalError
@@ -58,7 +58,7 @@ class Recording:
         tasks = list(describe(journal).tasks)
         if len(tasks) != 1:
             raise ConfigError(f"{path}: has no config.yaml, and records the tasks {tasks}; allowed is one task")
-        return cls(path, journal, spec, defaults_for(tasks[0]))
+        return cls(path, journal, spec, recorded_defaults_for(tasks[0]))
 
     def seen(self, *, pixels: bool, cameras: Sequence[str]) -> TrainConfig:
         """The settings with what a reward is to see: as the run's policy, or from pictures.
@@ -69,7 +69,9 @@ class Recording:
         features = self.config.features
         recorded = tuple(sorted(self.spec.cameras))
         if pixels:
-            features = replace(pixel_defaults_for(self.config.task).features, cameras=tuple(cameras) or recorded)
+            features = replace(
+                pixel_defaults_for(self.config.task, self.config.place).features, cameras=tuple(cameras) or recorded
+            )
         elif cameras:
             features = replace(features, cameras=tuple(cameras))
         missing = [name for name in features.cameras if name not in recorded]

@@ -117,15 +117,19 @@ class RunFolder:
                 f"what was recorded: robot-rlhf offline {shlex.quote(str(self.path))}"
             )
 
-    def check_task(self, task: str) -> None:
-        """Raises ConfigError where settings name another task than the run's episodes, or its summary, are of."""
+    def check_task(self, *names: str) -> None:
+        """Raises ConfigError where settings name another task than the run's episodes, or its summary, are of.
+
+        Args:
+            names: what the task may be called; none where nobody knows.
+        """
         try:
             done = first_task(self.journal) or _from_summary(self.summary, "task")
         except JournalError:
             return  # whoever reads the journal says what is wrong with it
-        if done not in (None, task):
+        if names and done not in (None, *names):
             raise ConfigError(
-                f"{self.path}: task: got {task!r}, but the run is of {done!r}; allowed is that, or a new run"
+                f"{self.path}: task: got {names[0]!r}, but the run is of {done!r}; allowed is that, or a new run"
             )
 
     def weights(self, which: Weights) -> Path:

@@ -73,7 +73,8 @@ def build(cls: type[T], data: object, where: str) -> T:
         if not isinstance(kind := data.pop(KIND, None), str):
             raise ConfigError(f"{where}: {KIND}: got {kind!r}, allowed: {', '.join((*cls.KINDS, OWN))}")
         cls = cls.of_kind(kind)
-    hints = typing.get_type_hints(cls)
+    types_of = typing.get_type_hints(cls)
+    hints = {field.name: types_of[field.name] for field in dataclasses.fields(typing.cast("Any", cls))}
     for name in data:
         if name not in hints:
             raise UnknownNameError(f"setting in {where}", str(name), hints)

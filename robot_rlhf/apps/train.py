@@ -38,8 +38,17 @@ def train(
     """
     if resume is not None:
         return _resume(RunFolder.existing(resume), changes or {}, quiet=quiet)
+    return train_in(new_folder(config), config, quiet=quiet)
+
+
+def new_folder(config: TrainConfig) -> RunFolder:
+    """Where a new run is to lie; raises ConfigError where it cannot be made, or the place is opened elsewhere."""
     check_opened_here(config, "train and session do not drive it")
-    run = RunFolder.create(config.out, config.name or default_name(config))
+    return RunFolder.create(config.out, config.name or default_name(config))
+
+
+def train_in(run: RunFolder, config: TrainConfig, *, quiet: bool = False) -> dict[str, Any]:
+    """As `train`, a new run in its folder."""
     with run.kept_once_begun(), run.locked():
         write_yaml(config, run.config)
         return _train(run, config, resumed=False, quiet=quiet)
@@ -51,7 +60,7 @@ def _resume(run: RunFolder, changes: Mapping[str, Any], *, quiet: bool) -> dict[
         before = read_yaml(run.config)
         check_opened_here(before, "train and session do not drive it")
         run.check_resumable()
-        run.check_task(before.task)
+        run.check_task(*before.task_names)
         config = replace(before, **changes)
         if config.steps < before.steps:
             raise ConfigError(f"--resume {run.path} --steps {config.steps}: the run has {before.steps}; allowed: more")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from robot_rlhf.errors import ConfigError, UnknownNameError
@@ -16,6 +18,7 @@ from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
+from robot_rlhf_sim.robots import ArmModel, arm_from
 from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 from robot_rlhf_sim.varied import SimTask, VariedTask
 
@@ -66,6 +69,8 @@ class SimConfig(PlaceConfig):
     randomise: float = 0.0
     """0 to 1: how far world and robot differ in each episode from the nominal ones: size and mass of free things,
     friction, light and cameras where there are pictures, errors of perception and of the target, delay."""
+    arm: Path | None = None
+    """File of an arm of your own, in MuJoCo's format (MJCF), to do the task with; None: the built-in one."""
 
     def __post_init__(self) -> None:
         check_ranges(self, "", randomise=SHARE)
@@ -76,6 +81,9 @@ class SimConfig(PlaceConfig):
 
     def check_task(self, task: str) -> None:
         self._kind_of(task)
+
+    def task_names(self, task: str) -> tuple[str, ...]:
+        return super().task_names(task) if is_own(task) else (task,)
 
     def suggested(self, task: str) -> Mapping[str, Any]:
         return getattr(self._kind_of(task), "suggested", {})
@@ -96,13 +104,27 @@ class SimConfig(PlaceConfig):
         return find_own(task, "task", TASKS)
 
     def _make(self, task: str, clock: Clock, cameras: PictureSizes) -> SimTask:
-        kind = self._kind_of(task)
+        kind, options = self._kind_of(task), dict[str, Any](self.task_options)
+        if self.arm is not None:
+            options["arm"] = _arm_of(self.arm)
         if is_own(task):
-            made = make_own(kind, task, "task", clock, cameras=cameras, **self.task_options)
+            made = make_own(kind, task, "task", clock, cameras=cameras, **options)
             if not isinstance(getattr(made, "arm", None), SimArm):
                 raise ConfigError(f"task {task!r}: has no simulated `arm`; allowed: a class like PickCube's")
             return made
         try:
-            return kind(clock, cameras=cameras, **self.task_options)
+            return kind(clock, cameras=cameras, **options)
         except TypeError as error:
             raise ConfigError(f"task_options {self.task_options}: {task} does not take them ({error})") from error
+
+
+def _arm_of(file: Path) -> ArmModel:
+    """The arm of a file, read once: a run opens its place many times, and where an arm can stand takes a search."""
+    if not file.is_file():
+        raise ConfigError(f"arm {file}: no such file; allowed: an arm in MuJoCo's format (MJCF)")
+    return _arm_at(file.resolve(), file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _arm_at(file: Path, changed: int) -> ArmModel:
+    return arm_from(file)

@@ -14,7 +14,7 @@ from rich.console import Console
 from robot_rlhf.apps.bookkeeping import _figures
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.progress import Progress, result_table
-from robot_rlhf.apps.report import plot_curves, rolling_sum, write_json
+from robot_rlhf.apps.report import draw_curves, rolling_sum, write_json
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.video import FAILURE_COLOUR, HOLD, SUCCESS_COLOUR, grid, write_video
@@ -86,7 +86,7 @@ def test_a_video_of_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_curves_of_a_run_without_any_data(tmp_path: Path) -> None:
-    plot_curves(tmp_path / "curves.png", SUMMARY, Tally(0.05), [], [])
+    draw_curves(SUMMARY, Tally(0.05), [], []).savefig(tmp_path / "curves.png", dpi=130)
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 

@@ -64,6 +64,9 @@ class RosConfig(PlaceConfig):
 
     kind: ClassVar[str] = "ros"
 
+    def task_names(self, task: str) -> tuple[str, ...]:
+        return (task,)
+
     def open(self, task: str, *, clock: Clock, cameras: PictureSizes, seed: int = 0) -> Place:
         raise ConfigError(
             "place ros: a robot behind ROS topics is driven, taught and measured by robot-rlhf ros policy (parameters "
