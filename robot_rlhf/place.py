@@ -160,6 +160,11 @@ class PlaceConfig(OfKind):
         """It can live in simulated time, and in many copies: to practise in all modes, and to be measured aside."""
         return False
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Those through which an operator looks who is not there."""
+        return ()
+
     def open(self, task: str, *, clock: Clock, cameras: PictureSizes, seed: int = 0) -> Place:
         """The place, with one task.
 

@@ -18,8 +18,6 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.people.person import PEOPLE
 
 DEFAULT_PERSON = "attentive"
-CAMERAS = ("front", "side")
-"""What a person needs to see depth."""
 PICTURE_SIZE = 256
 
 
@@ -68,7 +66,7 @@ def session_defaults(argv: Sequence[str]) -> TrainConfig:
         operator=operator,
         demonstrator=operator if real else base.demonstrator,
         steps=1_000_000 if real else base.steps,
-        cameras=tuple(dict.fromkeys((*CAMERAS, *base.features.cameras))),
+        cameras=tuple(dict.fromkeys((*base.place.cameras, *base.features.cameras))),
         image_size=base.image_size if base.features.cameras else PICTURE_SIZE,
         console=earlier or ConsoleConfig(),
         reward=replace(base.reward, judge="either"),

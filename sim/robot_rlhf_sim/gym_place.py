@@ -98,6 +98,10 @@ class GymConfig(PlaceConfig):
     def simulated(self) -> bool:
         return True
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return (RENDERED,)
+
     def check_task(self, task: str) -> None:
         _maker(task)
 

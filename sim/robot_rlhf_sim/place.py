@@ -79,6 +79,10 @@ class SimConfig(PlaceConfig):
     def simulated(self) -> bool:
         return True
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return "front", "side"  # what a person needs to see depth
+
     def check_task(self, task: str) -> None:
         self._kind_of(task)
 

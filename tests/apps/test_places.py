@@ -10,6 +10,7 @@ import pytest
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.config import read_yaml
+from robot_rlhf.apps.session import session_defaults
 from robot_rlhf.journal.reader import episodes
 
 OWN = Path(__file__).with_name("own_places.py")
@@ -44,6 +45,14 @@ def test_what_a_run_has_learned_is_measured_again(place: str, tmp_path: Path) ->
     again = json.loads((run / "eval-0.json").read_text())
     told = ("success_rate", "gold_return_mean", "policy_checksum")
     assert {name: again[name] for name in told} == {name: first[name] for name in told}
+
+
+@pytest.mark.parametrize(
+    ("place", "cameras"), [("gym", ("render",)), ("fake", ()), ("own", ()), ("the simulated arm", ("front", "side"))]
+)
+def test_an_operator_looks_through_the_cameras_of_the_place(place: str, cameras: tuple[str, ...]) -> None:
+    config = session_defaults([*PLACES.get(place, ()), "--operator", "kim"])
+    assert (config.cameras, config.demonstrator) == (cameras, "kim")
 
 
 @pytest.mark.parametrize("place", ["gym", "own"])
