@@ -27,8 +27,8 @@ class TrainOptions:
 
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
     where: Annotated[str, tyro.conf.arg(name="place")] = "sim"
-    """Whose robot: sim, the simulated arm; or a place of your own, module:name or file.py:name. Its options are
-    listed here, too, when it is given."""
+    """Whose robot: sim, the simulated arm; gym, a Gymnasium environment, whose id is the task; fake, a robot in memory;
+    or a place of your own, module:name or file.py:name. Its options are listed here, too, when it is given."""
     chosen: Chosen = SacConfig.kind
     """sac: off-policy RL with demonstrations and corrections; cloning: demonstrations only; dagger: HG-DAgger;
     iql: implicit Q-learning, made for what was recorded before (robot-rlhf offline); or module:class of your own."""

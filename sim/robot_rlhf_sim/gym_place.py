@@ -105,6 +105,9 @@ class GymConfig(PlaceConfig):
     def check_task(self, task: str) -> None:
         _maker(task)
 
+    def task_names(self, task: str) -> tuple[str, ...]:
+        return (task,)
+
     def suggested(self, task: str) -> Mapping[str, Any]:
         if not known_facts(task).relative:
             return SUGGESTED
