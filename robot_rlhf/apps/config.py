@@ -191,6 +191,8 @@ class TrainConfig:
     reward_network: RewardConfig = field(default_factory=RewardConfig)
     """Of a reward that is learned from nothing."""
     preferences: PreferenceLearning = field(default_factory=PreferenceLearning)
+    tutors: tuple[str, ...] = ()
+    """What else teaches, of your own: module:class or file.py:class of ports.Tutor, made with a Classroom."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     asynchronous: AsyncConfig = field(default_factory=AsyncConfig)

@@ -39,10 +39,12 @@ from robot_rlhf.journal.robots import LEARNED, check_same
 from robot_rlhf.journal.summary import JournalSummary, describe
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.learner.classroom import Classroom, open_scores
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
-from robot_rlhf.naming import label_of
+from robot_rlhf.naming import OWN, is_own, label_of
+from robot_rlhf.ports import Scores
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -89,6 +91,7 @@ class OfflineOptions:
     learner: LearnerConfig = field(default_factory=IqlConfig)
     reward: str = "sparse"
     """sparse: 1 at success, with the recorded costs; a file of `robot-rlhf reward train`; clip: sentences, see --clip;
+    module:class or file.py:class of your own (ports.Scores);
     or gold: the simulator's true reward, for comparison, marked as such in summary.json."""
     clip: ClipConfig = field(default_factory=ClipConfig)
     gates: GateConfig = field(default_factory=GateConfig)
@@ -121,14 +124,19 @@ class OfflineOptions:
             )
         check_ranges(self, "", updates=AT_LEAST_ONE, batch_size=Range(1, 1_000_000), seed=SEED)
         check_ranges(self, "", episodes=AT_LEAST_ONE, video_episodes=COUNT)
-        if self.reward not in ("sparse", "gold", "clip") and not Path(self.reward).is_file():
+        if self.reward not in ("sparse", "gold", "clip") and not self.own_reward and not Path(self.reward).is_file():
             raise ConfigError(
-                f"--reward {self.reward}: no such file; allowed: sparse, gold, clip, or a learned reward's file"
+                f"--reward {self.reward}: no such file; allowed: sparse, gold, clip, a learned reward's file, or {OWN}"
             )
         if (self.reward == "clip") != self.clip.is_used:
             raise ConfigError("--reward clip and --clip.model: allowed only together")
         if self.gates.rules and self.reward in ("sparse", "gold"):
             raise ConfigError(f"--gates.rules: allowed with a learned reward, got --reward {self.reward}")
+
+    @property
+    def own_reward(self) -> bool:
+        """The reward is one of the user's own."""
+        return is_own(self.reward) and not Path(self.reward).is_file()
 
 
 def run(argv: Sequence[str]) -> int:
@@ -168,11 +176,12 @@ class OfflineLearning:
         _same_pictures(self.journals, self.features.config.cameras)
         self.model, self.reward_features = None, self.features
         self.sentences: ClipScores | None = None
+        self.own: Scores | None = None
         self.gates = build_gates(options.gates, self.spec) if options.gates.rules else None
         if options.clip.is_used:
             options.clip.check_camera(self.spec.cameras, str(options.runs[0]))
             self.sentences = ClipScores(open_reward(options.clip, options.device), apart=False)
-        elif options.reward not in ("sparse", "gold"):
+        elif options.reward not in ("sparse", "gold") and not options.own_reward:
             self.model = LearnedReward.load(Path(options.reward), options.device, reads=options.head)
             seen = features_of(self.model, self.spec, str(options.runs[0]))
             if not seen.same_as(self.features):
@@ -199,6 +208,11 @@ class OfflineLearning:
         trainer = build_learning(self.config, self.spec).trainer
         interrupted, done = False, 0
         try:
+            if self.options.own_reward:
+                room = Classroom(
+                    trainer.learner, trainer.buffer, self.spec, self.features, self.options.seed, self.options.device
+                )
+                self.own = open_scores(self.options.reward, room, "--reward")
             self._fill(trainer)
             self.folder.begun = True
             self.stopwatch.begin_training()
@@ -256,10 +270,13 @@ class OfflineLearning:
 
     def _reward(self, buffer: ReplayBuffer, block: str, successes: list[int], gated: GateFeed | None) -> None:
         """Give the rows dense rewards, scaled to values in [0, 1]; less where a rule is broken."""
-        sentences = self.sentences
+        sentences, own = self.sentences, self.own
         if sentences is not None:
             version = max(1, sentences.version)
             index, values = relabelled(buffer, lambda batch: sentences.members_of(batch)[0], version, block=block)
+        elif own is not None:
+            version = max(1, own.version)
+            index, values = relabelled(buffer, lambda batch: own.members_of(batch).mean(dim=0), version)
         elif self.model is None:
             version, rows = 1, buffer.indices().cpu()
             parts = [buffer.gather(chunk, one_step=True).reward.cpu() for chunk in rows.split(1024)]
@@ -381,6 +398,7 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         seed=options.seed,
         device=options.device,
         reward_model=RewardModelConfig(),  # what the recorded policy learned from is no matter here
+        tutors=(),
         teacher=TeacherConfig(),
         trainer=replace(config.trainer, batch_size=options.batch_size),
         replay=replace(config.replay, rows=rows, n_step=1),
@@ -391,7 +409,12 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
 
 def default_name(config: TrainConfig, reward: str) -> str:
     """Folder name of a run: task, algorithm, reward, seed."""
-    return f"{label_of(config.task)}-offline_{label_of(config.algorithm)}-{Path(reward).stem}-seed{config.seed}"
+    return f"{label_of(config.task)}-offline_{label_of(config.algorithm)}-{_label(reward)}-seed{config.seed}"
+
+
+def _label(reward: str) -> str:
+    """What a folder may be called by."""
+    return label_of(reward) if is_own(reward) else Path(reward).stem
 
 
 def _same_robot(journals: Sequence[Path]) -> RobotSpec:

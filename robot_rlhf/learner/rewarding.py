@@ -44,6 +44,8 @@ class RewardModelConfig:
     """Or sentences, whose fit to the recorded pictures is the reward; scored when an episode is over."""
     learns: bool = False
     """Learn it from comparisons during practice, or with a file go on learning it."""
+    scores: str | None = None
+    """Or a reward of your own: module:class or file.py:class of ports.Scores, made with a Classroom."""
     use: Literal["shape", "replace"] = "shape"
     """shape: as a potential beside the recorded reward, which leaves unchanged what is best however wrong the model is;
     replace: instead of it, nothing recorded counts but how an episode ended."""
@@ -60,15 +62,19 @@ class RewardModelConfig:
     @property
     def is_used(self) -> bool:
         """There is a reward beside the recorded one."""
-        return self.file is not None or self.learns or self.clip.is_used
+        return self.file is not None or self.learns or self.clip.is_used or self.scores is not None
 
     def __post_init__(self) -> None:
         if self.clip.is_used and (self.file is not None or self.learns):
             raise ConfigError("reward_model.clip: allowed without reward_model.file and reward_model.learns")
+        if self.scores is not None and (self.file is not None or self.learns or self.clip.is_used):
+            raise ConfigError("reward_model.scores: allowed without reward_model.file, .learns and .clip")
         if self.clip.is_used and self.members != "mean" and len(self.clip.goal) < 2:
             raise ConfigError(f"reward_model.members: {self.members} needs two goal sentences; allowed with one: mean")
         if self.gates.rules and not self.is_used:
-            raise ConfigError("reward_model.gates: allowed with a learned reward: reward_model.file, .learns or .clip")
+            raise ConfigError(
+                "reward_model.gates: allowed with a learned reward: reward_model.file, .learns, .clip or .scores"
+            )
         check_ranges(self, "reward_model", scale=Range(0.0, 1e6, above=True), penalty=WEIGHT)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.facts import FactBook
+from robot_rlhf.learner.classroom import Classroom, open_scores
 from robot_rlhf.learner.rewarding import Rewarding, RewardKeeper
 from robot_rlhf.policy.features import Features
 from robot_rlhf.ports import Tutor
@@ -30,15 +31,16 @@ SCORES = "scores"
 """Block of replay with what sentences score."""
 
 
-def reward_tutors(config: LearningConfig, spec: RobotSpec, feed: ReplayFeed) -> list[Tutor]:
+def reward_tutors(config: LearningConfig, feed: ReplayFeed, classroom: Classroom) -> list[Tutor]:
     """The feed, or what stands in its place, and whatever teaches by rewards, in the order in which they work.
 
     Raises:
         CheckpointError: no learned reward, or one of another robot, camera or picture size; no weights of a CLIP.
-        ConfigError: it is to learn from comparisons, but reads another head; a CLIP's camera is not recorded.
+        ConfigError: it is to learn from comparisons, but reads another head; a CLIP's camera is not recorded; one of
+            one's own that cannot be had.
         UnknownNameError: no such pretrained CLIP.
     """
-    settings, discount = config.reward_model, config.replay.discount
+    settings, discount, spec = config.reward_model, config.replay.discount, classroom.spec
     if not settings.is_used:
         return [feed, RewardKeeper(feed.buffer, Rewarding(None, settings, discount))] if config.reward.gold else [feed]
     gated = GateFeed(feed, build_gates(settings.gates, spec)) if settings.gates.rules else None
@@ -48,8 +50,12 @@ def reward_tutors(config: LearningConfig, spec: RobotSpec, feed: ReplayFeed) -> 
         scores = ClipScores(open_reward(settings.clip, config.device), apart=settings.members != "mean")
         scored = score_episodes(gated or feed, scores, settings.clip.camera)
         return [scored, RewardKeeper(feed.buffer, Rewarding(scores, settings, discount), SCORES, gate)]
+    if settings.scores is not None:
+        own = open_scores(settings.scores, classroom, "reward_model.scores")
+        lessons = [own] if isinstance(own, Tutor) else []
+        return [gated or feed, *lessons, RewardKeeper(feed.buffer, Rewarding(own, settings, discount), POLICY, gate)]
     model, seen, block = _learned_reward(config, spec, feed)
-    lessons: list[Tutor] = []
+    lessons = list[Tutor]()
     if settings.learns:
         lessons.append(PreferenceLearner(model, seen, config.preferences, seed=config.seed))
     return [gated or feed, *lessons, RewardKeeper(feed.buffer, Rewarding(model, settings, discount), block, gate)]

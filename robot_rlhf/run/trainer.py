@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, RobotSpec, Step
+from robot_rlhf.learner.classroom import Classroom, open_tutors
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import shapes_of
 from robot_rlhf.ports import ValueLearner
@@ -75,11 +76,12 @@ def build_learning(
     recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
     recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
     learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)
-    tutors = reward_tutors(config, spec, feed)
+    classroom = Classroom(learner, buffer, spec, features, config.seed, config.device)
+    tutors = reward_tutors(config, feed, classroom)
     filling = tutors[0]
     assert isinstance(filling, ReplayFeed | GateFeed | EpisodeScores)
     lessons = next((tutor for tutor in tutors if isinstance(tutor, PreferenceLearner)), None)
-    tutors += recipe.tutors(learner, seed=config.seed)
+    tutors += [*recipe.tutors(learner, seed=config.seed), *open_tutors(config.tutors, classroom)]
     mix = recipe.mix(config.trainer.prior_share)
     trainer = Trainer(learner, buffer, tutors, config.trainer, on_metrics=on_metrics, mix=mix, heartbeat=heartbeat)
     check = None
