@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Self
@@ -155,13 +155,12 @@ def _from_file(file: Path, name: str, what: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[own] = module
-    try:
+    with ExitStack() as unless_imported:
+        sys.modules[own] = module
+        unless_imported.callback(sys.modules.pop, own)
         with _blamed(f"{what} {name!r}: {file} cannot be imported"):
             spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[own]
-        raise
+        unless_imported.pop_all()
     return module
 
 

@@ -88,12 +88,13 @@ class RunFolder:
     @contextmanager
     def kept_once_begun(self) -> Generator[None]:
         """Take a new folder away again when its run fails before anything happened in it."""
+        whole = False
         try:
             yield
-        except BaseException:
-            if not self.begun:
+            whole = True
+        finally:
+            if not (whole or self.begun):
                 shutil.rmtree(self.path, ignore_errors=True)
-            raise
 
     def check_resumable(self) -> None:
         """Check that there is something to go on from, and nothing of it is lost.

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -118,12 +119,11 @@ class JournalWriter:
         except OSError as error:
             raise JournalError(f"{self.folder}: cannot make the journal folder: {error.strerror}") from error
         self._lock = _lock_folder(self.folder, shared=self._shared)
-        try:
+        with ExitStack() as unless_open:
+            unless_open.callback(self._let_go)
             self._check_robot()
             self._begin_file()
-        except BaseException:
-            self._let_go()
-            raise
+            unless_open.pop_all()
         return self
 
     def _check_robot(self) -> None:

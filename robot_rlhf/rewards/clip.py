@@ -290,7 +290,7 @@ def _load_weights(open_clip: Any, model: Any, path: Path) -> None:
         try:
             given = open_clip.factory.load_state_dict(str(path))
             shapes = shapes_in(given)
-        except Exception:  # the same
+        except Exception:  # pickle's own errors, again
             raise CheckpointError(f"{path}: not a file of weights ({_first_line(error)})") from error
         check_same_shapes(str(path), shapes, shapes_in(model.state_dict()))
         raise CheckpointError(f"{path}: cannot be loaded ({_first_line(error)})") from error

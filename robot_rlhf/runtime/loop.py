@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -69,15 +70,16 @@ def run_episode(
         FaultLatchedError: the episode could not begin.
     """
     episode = _RunningEpisode(station, meta)
-    try:
-        end = episode.run(rng, reset_rng)
-    except EndRequestedError:
-        station.guard.stop()
-        raise
-    except BaseException:
-        station.guard.stop()
-        episode.close(Outcome.STOPPED, "interrupted")
-        raise
+    with ExitStack() as interrupted:
+        interrupted.callback(episode.close, Outcome.STOPPED, "interrupted")
+        interrupted.callback(station.guard.stop)  # comes first
+        try:
+            end = episode.run(rng, reset_rng)
+        except EndRequestedError:
+            station.guard.stop()
+            interrupted.pop_all()
+            raise
+        interrupted.pop_all()
     if Button.END in episode.asked_to_leave:
         station.guard.stop()
         raise EndRequestedError(end.detail)

@@ -95,7 +95,7 @@ class SuccessWatchBeside(SuccessWatch):
             assert observation is not None
             try:
                 chance = self._probability(observation)
-            except Exception:
+            except Exception:  # whatever it is: the control loop goes on without a judge
                 log.exception("success model: cannot look at an observation; it judges no more")
                 return
             with self._condition:

@@ -315,7 +315,7 @@ class DdsBus:
         """One callback that fails must not silence all the others."""
         try:
             deed()
-        except Exception:
+        except Exception:  # whatever it is
             log.exception("%s: %s: a callback failed", self.node, what)
 
     def _look_around(self) -> None:

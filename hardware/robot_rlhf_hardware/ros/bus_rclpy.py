@@ -8,6 +8,7 @@ import array
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,11 +64,10 @@ class RclpyBus:
     def __enter__(self) -> Self:
         self._context = Context()
         rclpy.init(args=self._arguments, context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        try:
+        with ExitStack() as unless_made:
+            unless_made.callback(self._context.try_shutdown)
             self._node: Any = self._node_class(self._name, context=self._context)
-        except BaseException:
-            self._context.try_shutdown()
-            raise
+            unless_made.pop_all()
         self._graph = Graph(self._node)
         self._spinner = Spinner(self._node, self._context, self.log, self._fail)
         self._look_timer: Any = self._node.create_timer(_LOOK_EVERY, self._look_around, clock=_STEADY)
@@ -179,7 +179,7 @@ class RclpyBus:
         def call(*arguments: Any) -> Any:
             try:
                 return callback(*arguments)
-            except Exception as error:
+            except Exception as error:  # whatever it is
                 self.log(logging.ERROR, f"{what}: a callback failed: {type(error).__name__}: {error}")
                 return None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -99,14 +100,13 @@ class LifecycleHost:
 
     def configure(self) -> None:
         """The transition of that name; after one that failed nothing is left, so that it can be asked for again."""
-        try:
+        with ExitStack() as unless_configured:
+            unless_configured.callback(self.bus.clear)
             if self.bus.twins():
                 raise BusError(f"another node {self.bus.node} is on the graph: end it, then configure again")
             core = self._make_core(self.bus)
             core.configure()
-        except BaseException:
-            self.bus.clear()
-            raise
+            unless_configured.pop_all()
         self._core = core
 
     def activate(self) -> None:
@@ -145,7 +145,7 @@ def _managed(host: LifecycleHost) -> Any:
         def on_configure(self, state: Any) -> Any:
             try:
                 host.configure()
-            except Exception as error:
+            except Exception as error:  # the transition fails, and may be asked for again; the node lives on
                 host.log(logging.ERROR, f"cannot be configured: {error}")
                 return done.FAILURE
             return done.SUCCESS

@@ -62,7 +62,7 @@ class Spinner:
                 failures = 0
             except (ExternalShutdownException, ShutdownException):
                 why = "ROS was shut down"
-            except Exception as error:
+            except Exception as error:  # of whichever callback: the others go on
                 failures += 1
                 self._log(logging.ERROR, f"a callback failed: {type(error).__name__}: {error}")
                 if failures >= FAILURES:
