@@ -18,10 +18,9 @@ class Catch:
     limits, scene_sizes, privileged_sizes = Reach.limits, {"marker": 7}, {"marker": 7}
 
     def __init__(self, clock, cameras=None, *, arm: ArmModel = BUILT_IN) -> None:
-        world = arm.load()
+        world, move = arm.load(), ActionLayout(("x", "y", "z"), np.full(3, 0.02, np.float32))  # 2 cm per step
         world.worldbody.add_body(name="marker", mocap=True).add_geom(size=[0.012] * 3, contype=0, conaffinity=0)
-        moves = ActionLayout(("x", "y", "z"), np.full(3, 0.02, np.float32))  # 2 cm per step
-        self.arm = SimArm(self, world, moves, clock, cameras or {}, model=arm)
+        self.arm = SimArm(self, world, move, clock, cameras or {}, model=arm)
 
     def reset(self, rng: np.random.Generator) -> None:
         self.arm.begin((0.5, 0.0, 0.25, *POINTING_DOWN), 1.0)
@@ -33,12 +32,13 @@ class Catch:
 
     def sense(self, arm: SimArm):
         pose = {"marker": np.array([*arm.data.mocap_pos[0], 1, 0, 0, 0], np.float32)}
-        return pose, pose  # what perception reports, and the truth
+        return pose, pose  # as perceived, and as it is
+
+    def paint(self, arm: SimArm) -> None: ...
 
     def remaining(self, observation: Observation) -> float:
         return float(np.linalg.norm(observation.privileged["marker"][:3] - observation.tool_pose_in_base[:3]))
 
-    def paint(self, arm: SimArm) -> None: ...
     def success(self, observation: Observation) -> bool:
         return self.remaining(observation) < 0.015
 

@@ -179,6 +179,7 @@ def train(
     learner: str | LearnerConfig | None = None,
     demonstrations: int | None = None,
     steps: int | None = None,
+    prior: Runs = (),
     mode: Mode | None = None,
     pixels: bool = False,
     seed: int = 0,
@@ -198,6 +199,7 @@ def train(
         learner: by name, or a recipe.
         demonstrations: successful ones before practice.
         steps: of practice, the person's included.
+        prior: runs or journals of the same robot to begin with, which count as no practice of this run.
         mode: synchronous is reproducible; asynchronous has the learner in a process of its own; parallel many arms.
         pixels: start from the settings for learning from two cameras, without poses of things.
         settings: any others by name in full, for example {"trainer.updates_per_step": 2.0}.
@@ -212,7 +214,7 @@ def train(
     base = _base(place, pixels=pixels)
     given = {"demonstrations": demonstrations, "steps": steps, "mode": mode, "name": name}
     changes = {key: value for key, value in given.items() if value is not None}
-    changes |= {"seed": seed, "out": Path(out), **_supervised_by(person)}
+    changes |= {"seed": seed, "out": Path(out), "prior": _paths(prior), **_supervised_by(person)}
     if demonstrator is not None:
         changes["demonstrator"] = _preset(demonstrator, "demonstrator")
     if learner is not None:
@@ -231,7 +233,7 @@ def train(
 
 
 def learn_offline(
-    runs: Run | str | Path | Iterable[Run | str | Path],
+    runs: Runs,
     *,
     learner: str | LearnerConfig = "iql",
     reward: str | Path = "sparse",
@@ -258,13 +260,11 @@ def learn_offline(
         UnknownNameError, ConfigError: as train; no recordings, or of several tasks or robots.
         JournalError: a journal that cannot be read.
     """
-    several = [runs] if isinstance(runs, Run | str | Path) else list(runs)
-    paths = tuple(one.path if isinstance(one, Run) else Path(one) for one in several)
     chosen = LearnerConfig.of_kind(learner)() if isinstance(learner, str) else _findable(learner)
     changes: dict[str, Any] = {"reward": str(reward), "seed": seed, "out": Path(out), "name": name, "quiet": quiet}
     changes |= {} if updates is None else {"updates": updates}
     changes |= {} if task is None else {"task": _task_name(task)}
-    base = OfflineOptions(paths, chosen=chosen.kind, learner=chosen)
+    base = OfflineOptions(_paths(runs), chosen=chosen.kind, learner=chosen)
     learning = OfflineLearning(_changed(base, changes | dict(settings or {}), "learn_offline"))
     learning.run()
     return Run(learning.folder.path)
@@ -345,10 +345,16 @@ class Run:
         path = self.folder.chosen if which == "best" else self.folder.policy
         if path is None or not path.exists():
             raise CheckpointError(f"{self.folder.policy}: no such policy; the run has not learned one yet")
-        with OpenPlace(self.config) as opened:
-            policy = build_policy(self.config, opened.spec, practises=False)
+        policy = build_policy(self.config, self._spec(), practises=False)
         policy.load(read_snapshot(path)[0])
         return policy
+
+    def _spec(self) -> RobotSpec:
+        """Of the robot, as it was recorded; a run that learned from other recordings asks its place."""
+        if self.folder.journal.exists():
+            return journal_spec(self.folder.journal)
+        with OpenPlace(self.config) as opened:
+            return opened.spec
 
     def plot(self) -> Figure:
         """The curves of curves.png as a matplotlib figure, also of a run that has not ended."""
@@ -370,6 +376,10 @@ class Run:
         tally = Tally(journal_spec(self.folder.journal).control_period)
         replay_into(self.folder.journal, tally, pictures=False)
         return tally
+
+
+Runs = Run | str | Path | Iterable[Run | str | Path]
+"""Runs, or folders of runs or journals."""
 
 
 @dataclass(frozen=True)
@@ -428,6 +438,11 @@ def _base(place: OpenPlace | AnyTask, *, pixels: bool) -> TrainConfig:
 
 def _task_name(task: AnyTask) -> str:
     return task if isinstance(task, str) else name_of(task, "task")
+
+
+def _paths(runs: Runs) -> tuple[Path, ...]:
+    several = [runs] if isinstance(runs, Run | str | Path) else runs
+    return tuple(one.path if isinstance(one, Run) else Path(one) for one in several)
 
 
 def _place_settings(place: str | PlaceConfig | Callable[..., Place], options: Mapping[str, Any]) -> PlaceConfig:
@@ -491,5 +506,5 @@ def _changed(settings: T, changes: Mapping[str, Any], where: str) -> T:
             if not isinstance(inner.get(part), dict):
                 raise UnknownNameError(f"setting in {where}", name, data)
             inner = inner[part]
-        inner[last] = plain(value)
+        inner[last] = plain(tuple(value) if isinstance(value, list) else value)
     return build(type(settings), data, where)

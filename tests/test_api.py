@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,11 @@ from robot_rlhf.errors import ConfigError, RobotRlhfError
 from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
+from robot_rlhf.place import PictureSizes, Place
 from robot_rlhf.rewards.metrics import wilson_interval
+from robot_rlhf.timing import Clock
 from robot_rlhf_sim.place import SimConfig
+from robot_rlhf_sim.tasks import Reach
 from tests.runtime.runs import tiny
 
 untyped: Any = rr
@@ -112,6 +117,28 @@ def test_it_goes_on(run: rr.Run) -> None:
     assert again.go_on(before + 20, quiet=True).summary["env_steps"] >= before + 20
 
 
+def test_another_begins_with_what_it_recorded(run: rr.Run, tmp_path: Path) -> None:
+    settings = settings_of(tiny(tmp_path))
+    again = rr.train("reach", steps=20, demonstrations=0, prior=run, out=tmp_path, quiet=True, settings=settings)
+    assert again.config.prior == (run.path,)
+    other = rr.learn_offline([run.path / "journal"], updates=5, out=tmp_path, quiet=True, settings={"episodes": 1})
+    assert other.episodes == []
+    place = rr.open_place("reach")
+    for learned in (again, other):
+        assert learned.policy().version >= 0
+        assert place.evaluate(learned.policy(), episodes=1).episodes == 1
+
+
+def test_a_task_of_a_notebook_is_for_its_own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = types.ModuleType("__main__")
+    mine = type("Mine", (Reach,), {"__module__": "__main__"})
+    monkeypatch.setattr(notebook, "Mine", mine, raising=False)
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    assert rr.open_place(mine).evaluate(episodes=1).success_rate == 1.0
+    with pytest.raises(ConfigError, match=r"task Mine: is defined in a notebook, .* mode parallel cannot look"):
+        rr.train(mine, mode="parallel", out=tmp_path)
+
+
 def test_a_place_is_looked_at_and_tried() -> None:
     with rr.open_place("peg_insert", clearance=0.001, randomise=0.5) as place:
         assert place.config.place == SimConfig({"clearance": 0.001}, randomise=0.5)
@@ -119,6 +146,28 @@ def test_a_place_is_looked_at_and_tried() -> None:
     with rr.open_place("reach") as place:
         assert place.evaluate(episodes=3).success_rate == 1.0
         assert place.evaluate(StandsStill(), episodes=2).success_rate == 0.0
+
+
+def tilted(*, task: str, clock: Clock, cameras: PictureSizes, seed: int, tilt: float = 0.0) -> Place:
+    place = SimConfig().open("reach", clock=clock, cameras=cameras, seed=seed)
+    place.waiting_for = f"a tilt of {tilt}"
+    return place
+
+
+@dataclass(frozen=True)
+class Slower(SacConfig):
+    learning_rate: float = 1e-5
+
+
+def test_places_and_learners_of_ones_own_are_handed_in(tmp_path: Path) -> None:
+    few = {**settings_of(tiny(tmp_path)), "evaluation.every": 0}
+    with rr.open_place("bench", place=tilted, tilt=0.25) as place:
+        assert place.place.waiting_for == "a tilt of 0.25"
+        run = rr.train(place, learner=Slower(), steps=20, demonstrations=1, out=tmp_path, quiet=True, settings=few)
+    assert run.config.place.kind == f"{__name__}:tilted"
+    assert run.config.learner == Slower()
+    assert run.episodes[0]["task"] == "reach"
+    assert rr.learn_offline(run, updates=3, out=tmp_path, quiet=True, settings={"episodes": 1}).config.task == "bench"
 
 
 class StandsStill:

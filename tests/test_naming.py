@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar
 
 import pytest
 
 from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
-from robot_rlhf.naming import OfKind, find_own, make_own
+from robot_rlhf.naming import OfKind, find_own, make_own, name_of
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,31 @@ def test_settings_of_a_kind_there_and_back(tmp_path: Path) -> None:
 def test_settings_of_no_kind_are_refused(shape: dict[str, object], said: str) -> None:
     with pytest.raises((ConfigError, UnknownNameError), match=said):
         build(Drawing, {"shape": shape}, "file")
+
+
+def test_what_is_handed_in_is_found_again_by_its_name(tmp_path: Path) -> None:
+    ours = find_own("robot_rlhf.naming:OfKind", "task")
+    assert ours is OfKind
+    assert name_of(ours, "task") == "robot_rlhf.naming:OfKind"
+    file = write(tmp_path, "class Task:\n    class Inner: ...\ndef made(): ...\n")
+    for attribute in ("Task", "Task.Inner", "made"):
+        mine = find_own(f"{file}:{attribute}", "task")
+        assert name_of(mine, "task") == f"{Path(file).resolve()}:{attribute}"
+        assert find_own(name_of(mine, "task"), "task") is mine
+
+
+def test_a_file_that_runs_is_not_loaded_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = ModuleType("__main__")
+    script.__file__ = write(tmp_path, "raise SystemExit('it runs once more')\n")
+    monkeypatch.setattr(script, "Task", object, raising=False)
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    assert find_own(f"{script.__file__}:Task", "task") is object
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [(7, "task 7: is a int"), (Square(), "is a Square"), (lambda: None, "is defined within a function")],
+)
+def test_what_no_other_process_could_find_is_refused(own: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        name_of(own, "task")

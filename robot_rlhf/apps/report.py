@@ -16,6 +16,7 @@ from robot_rlhf.apps.run_folder import RunFolder, read_json_lines
 from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.disk import replace_text, writing
 from robot_rlhf.errors import RenderError
+from robot_rlhf.naming import label_of
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.runtime.evaluation import wilson_interval
 from robot_rlhf.runtime.tally import Tally
@@ -94,7 +95,7 @@ def draw_curves(
 
 def headline(summary: Mapping[str, Any]) -> str:
     """The run in one line."""
-    parts = [f"{summary['task']} ({summary['algorithm']}, seed {summary['seed']})"]
+    parts = [f"{label_of(summary['task'])} ({summary['algorithm']}, seed {summary['seed']})"]
     if "success_rate" in summary:
         low, high = summary["wilson_low"], summary["wilson_high"]
         parts.append(f"{summary['success_rate']:.0%} unaided [{low:.0%}, {high:.0%}]")
