@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
 TIME_TO_END = 5.0
 """Seconds that a look may still take when the thread is to end."""
+
+
+@contextmanager
+def contained(failed: Callable[[Exception], object]) -> Generator[None]:
+    """What goes wrong within, whatever it is, is told, and ends nothing else."""
+    try:
+        yield
+    except Exception as error:  # of anybody's callback or thread, on which others do not depend
+        failed(error)
 
 
 class Background:
@@ -46,11 +56,12 @@ class Background:
             self._thread.join(timeout=TIME_TO_END)
 
     def _run(self) -> None:
-        try:
+        with contained(self._fail):  # who looks at what this thread leaves must know that it is old
             while not self._stop.wait(self._every):
                 if not self._look():
                     return
-        except Exception as error:  # whatever it is: who looks at what this thread leaves must know that it is old
-            self.failure = f"thread {self._thread.name} died: {type(error).__name__}: {error}"
-            log.error("%s", self.failure)
-            self._died(self.failure)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = f"thread {self._thread.name} died: {type(error).__name__}: {error}"
+        log.error("%s", self.failure)
+        self._died(self.failure)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 
 
 class RobotRlhfError(Exception):
@@ -85,3 +86,14 @@ class DiskFullError(LinkError):
 
 class LabelerError(RobotRlhfError):
     """A labeler cannot answer: its endpoint is gone or refuses, a limit is reached, an answer cannot be replayed."""
+
+
+@contextmanager
+def in_our_words(said: Callable[[Exception], RobotRlhfError]) -> Generator[None]:
+    """Call what others wrote: whatever it raises becomes an error of ours; one that is ours goes through as it is."""
+    try:
+        yield
+    except RobotRlhfError:
+        raise
+    except Exception as error:  # what others wrote may raise anything: pickle, OpenGL, a user's own part
+        raise said(error) from error

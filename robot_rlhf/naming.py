@@ -7,13 +7,13 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
-from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
+from robot_rlhf.errors import ConfigError, UnknownNameError, in_our_words
 
 OWN = "module:name or file.py:name of your own"
 
@@ -173,14 +173,12 @@ def _loaded_from(path: Path) -> ModuleType | None:
     return None
 
 
-@contextmanager
-def _blamed(what: str) -> Iterator[None]:
+def _blamed(what: str) -> AbstractContextManager[None]:
     """Code of a user's: whatever it raises becomes one line that says whose it is."""
-    try:
-        yield
-    except RobotRlhfError:
-        raise
-    except Exception as error:  # a user's code may raise anything
-        told = " ".join(str(error).split())
-        said = f"{type(error).__name__}: {told}" if told else type(error).__name__
-        raise ConfigError(f"{what} ({said})") from error
+
+    def said(error: Exception) -> ConfigError:
+        return ConfigError(
+            f"{what} ({type(error).__name__}: {error})" if str(error) else f"{what} ({type(error).__name__})"
+        )
+
+    return in_our_words(said)

@@ -164,6 +164,17 @@ def test_folders_that_would_shadow_others_are_no_packages() -> None:
     assert wheel["packages"] == list(FOLDERS)
 
 
+def test_what_catches_everything_is_rare_and_says_why() -> None:
+    broad = [
+        line.strip()
+        for path in sources()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith(("except:", "except Exception", "except BaseException"))
+    ]
+    assert len(broad) <= 3, broad
+    assert all("  # " in line for line in broad), broad
+
+
 def test_names_are_nouns_of_the_domain() -> None:
     parts = {part for path in sources() for part in path.relative_to(ROOT).with_suffix("").parts}
     assert not parts & {"common", "utils", "util", "helpers", "misc", "base"}

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.errors import CheckpointError, ConfigError, in_our_words
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 
 RESIDUAL_BLOCKS: Mapping[str, tuple[int, int, int, int]] = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2)}
@@ -155,18 +155,17 @@ def load_trunk(trunk: nn.Module, path: Path) -> None:
     Raises:
         CheckpointError: no such file, not a file of tensors, or made for another architecture; names the tensor.
     """
-    try:
-        if path.suffix == ".safetensors":
-            given = load_file(path)
-        else:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-            given = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such file") from error
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
-        raise CheckpointError(f"{path}: not a file of weights ({str(error).splitlines()[0]})") from error
-    except Exception as error:  # pickle's own errors have no common base
-        raise CheckpointError(f"{path}: not a file of weights alone ({type(error).__name__})") from error
+    with in_our_words(lambda error: CheckpointError(f"{path}: not a file of weights alone ({type(error).__name__})")):
+        try:
+            if path.suffix == ".safetensors":
+                given = load_file(path)
+            else:
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
+                given = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{path}: no such file") from error
+        except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
+            raise CheckpointError(f"{path}: not a file of weights ({str(error).splitlines()[0]})") from error
     if not all(isinstance(value, Tensor) for value in given.values()):
         raise CheckpointError(f"{path}: not a file of weights alone")
     kept = {k: v for k, v in given.items() if not k.startswith(("fc.", "head.")) and "num_batches" not in k}

@@ -17,7 +17,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError, ShapeError, UnknownNameError
+from robot_rlhf.errors import (
+    CheckpointError,
+    ConfigError,
+    InvalidValueError,
+    ShapeError,
+    UnknownNameError,
+    in_our_words,
+)
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.rewards.vocabulary import Vocabulary, warn_of_unknown
 
@@ -282,18 +289,17 @@ def save_clip(
 
 
 def _load_weights(open_clip: Any, model: Any, path: Path) -> None:
-    try:
-        open_clip.load_checkpoint(model, str(path))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such file") from error
-    except Exception as error:  # pickle's own errors have no common base
-        try:
-            given = open_clip.factory.load_state_dict(str(path))
-            shapes = shapes_in(given)
-        except Exception:  # pickle's own errors, again
-            raise CheckpointError(f"{path}: not a file of weights ({_first_line(error)})") from error
+    def said(error: Exception) -> CheckpointError:
+        with in_our_words(lambda _: CheckpointError(f"{path}: not a file of weights ({_first_line(error)})")):
+            shapes = shapes_in(open_clip.factory.load_state_dict(str(path)))
         check_same_shapes(str(path), shapes, shapes_in(model.state_dict()))
-        raise CheckpointError(f"{path}: cannot be loaded ({_first_line(error)})") from error
+        return CheckpointError(f"{path}: cannot be loaded ({_first_line(error)})")
+
+    with in_our_words(said):
+        try:
+            open_clip.load_checkpoint(model, str(path))
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{path}: no such file") from error
 
 
 def _english_only(model: str, tokenize: Callable[[list[str]], Tensor]) -> Callable[[list[str]], Tensor]:

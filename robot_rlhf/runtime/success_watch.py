@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from robot_rlhf.background import contained
 from robot_rlhf.datatypes import Observation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.rewards.model import HeldSuccess, LearnedReward
@@ -86,6 +87,10 @@ class SuccessWatchBeside(SuccessWatch):
         self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
+        with contained(lambda _: log.exception("success model: cannot look at an observation; it judges no more")):
+            self._judge()
+
+    def _judge(self) -> None:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._closed or self._waiting is not None)
@@ -93,11 +98,7 @@ class SuccessWatchBeside(SuccessWatch):
                     return
                 observation, self._waiting, episode = self._waiting, None, self._episode
             assert observation is not None
-            try:
-                chance = self._probability(observation)
-            except Exception:  # whatever it is: the control loop goes on without a judge
-                log.exception("success model: cannot look at an observation; it judges no more")
-                return
+            chance = self._probability(observation)
             with self._condition:
                 if episode == self._episode:
                     self._verdict = self._held.step(chance) or self._verdict

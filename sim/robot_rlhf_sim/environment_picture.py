@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.errors import RenderError
+from robot_rlhf.errors import RenderError, in_our_words
 
 
 def can_render(env: gym.Env[Any, Any]) -> bool:
@@ -26,10 +26,8 @@ def picture_of(env: gym.Env[Any, Any], height: int, width: int) -> NDArray[np.ui
     Raises:
         RenderError: it cannot be drawn on this machine, or what is drawn is no picture.
     """
-    try:
-        drawn = env.render()
-    except Exception as error:  # an environment draws with whatever it likes, which may be missing
-        raise RenderError(f"{_name(env)}: cannot be rendered ({' '.join(str(error).split())})") from error
+    with in_our_words(lambda e: RenderError(f"{_name(env)}: cannot be rendered ({' '.join(str(e).split())})")):
+        drawn = env.render()  # with whatever it likes, which may be missing
     if not (isinstance(drawn, np.ndarray) and drawn.dtype == np.uint8 and drawn.ndim == 3 and drawn.shape[2] == 3):
         what = f"{drawn.dtype} {drawn.shape}" if isinstance(drawn, np.ndarray) else type(drawn).__name__
         raise RenderError(f"{_name(env)}: rendered {what}, allowed: an array of uint8, shape (height, width, 3)")

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.errors import InvalidValueError, RenderError, UnknownNameError
+from robot_rlhf.errors import InvalidValueError, RenderError, UnknownNameError, in_our_words
 from robot_rlhf_sim.graphics import load_before_opengl
 
 
@@ -54,13 +54,8 @@ class Renderer:
 
     def _make(self, size: tuple[int, int]) -> mujoco.Renderer:
         load_before_opengl()
-        try:
+        with in_our_words(_no_context):  # each OpenGL loader fails with a type of its own
             renderer = mujoco.Renderer(self._model, height=size[0], width=size[1], max_geom=256)
-        except Exception as error:  # each OpenGL loader fails with a type of its own
-            raise RenderError(
-                f"no OpenGL context for camera pictures (MUJOCO_GL={os.environ.get('MUJOCO_GL', '')!r}: {error}); "
-                "install Mesa (libegl1, or libosmesa6 with MUJOCO_GL=osmesa), or train from state without cameras"
-            ) from error
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
             renderer.scene.flags[flag] = 0
         self._open[size] = renderer
@@ -71,3 +66,10 @@ class Renderer:
         for renderer in self._open.values():
             renderer.close()
         self._open.clear()
+
+
+def _no_context(error: Exception) -> RenderError:
+    return RenderError(
+        f"no OpenGL context for camera pictures (MUJOCO_GL={os.environ.get('MUJOCO_GL', '')!r}: {error}); "
+        "install Mesa (libegl1, or libosmesa6 with MUJOCO_GL=osmesa), or train from state without cameras"
+    )

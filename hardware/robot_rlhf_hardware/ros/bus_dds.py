@@ -23,6 +23,7 @@ from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic as DdsTopic
 from cyclonedds.util import duration
 
+from robot_rlhf.background import contained
 from robot_rlhf.timing import MonotonicClock
 from robot_rlhf_hardware.ros import wire
 from robot_rlhf_hardware.ros.bus import BusError, Failure, Fields, qualified, told
@@ -313,10 +314,8 @@ class DdsBus:
 
     def _guarded(self, deed: Callable[[], None], what: str) -> None:
         """One callback that fails must not silence all the others."""
-        try:
+        with contained(lambda _: log.exception("%s: %s: a callback failed", self.node, what)):
             deed()
-        except Exception:  # whatever it is
-            log.exception("%s: %s: a callback failed", self.node, what)
 
     def _look_around(self) -> None:
         found = mismatches(self._own, self._graph.others())

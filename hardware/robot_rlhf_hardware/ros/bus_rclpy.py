@@ -22,6 +22,7 @@ from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 
+from robot_rlhf.background import contained
 from robot_rlhf.timing import MonotonicClock
 from robot_rlhf_hardware.ros.bus import BusError, Failure, Fields
 from robot_rlhf_hardware.ros.graph import Endpoint, mismatches
@@ -177,11 +178,12 @@ class RclpyBus:
         """One callback that fails must not silence all the others: rclpy's executor would end."""
 
         def call(*arguments: Any) -> Any:
-            try:
+            with contained(failed):
                 return callback(*arguments)
-            except Exception as error:  # whatever it is
-                self.log(logging.ERROR, f"{what}: a callback failed: {type(error).__name__}: {error}")
-                return None
+            return None
+
+        def failed(error: Exception) -> None:
+            self.log(logging.ERROR, f"{what}: a callback failed: {type(error).__name__}: {error}")
 
         return call
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 
+from robot_rlhf.background import contained
 from robot_rlhf_hardware.ros.bus import BusError
 from robot_rlhf_hardware.ros.bus_rclpy import RclpyBus
 
@@ -143,12 +144,10 @@ def _managed(host: LifecycleHost) -> Any:
             service.callback = change_or_refuse
 
         def on_configure(self, state: Any) -> Any:
-            try:
+            with contained(lambda error: host.log(logging.ERROR, f"cannot be configured: {error}")):
                 host.configure()
-            except Exception as error:  # the transition fails, and may be asked for again; the node lives on
-                host.log(logging.ERROR, f"cannot be configured: {error}")
-                return done.FAILURE
-            return done.SUCCESS
+                return done.SUCCESS
+            return done.FAILURE
 
         def on_activate(self, state: Any) -> Any:
             if host.bus.twins():

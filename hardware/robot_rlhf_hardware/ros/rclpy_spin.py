@@ -12,6 +12,8 @@ from weakref import WeakSet
 
 from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 
+from robot_rlhf.background import contained
+
 FAILURES = 20
 """Rounds in a row that may fail before the thread gives up."""
 _SPINNING: WeakSet[threading.Thread] = WeakSet()
@@ -56,16 +58,20 @@ class Spinner:
 
     def _run(self) -> None:
         failures, why = 0, ""
+
+        def failed(error: Exception) -> None:
+            nonlocal failures, why
+            failures += 1
+            self._log(logging.ERROR, f"a callback failed: {type(error).__name__}: {error}")
+            if failures >= FAILURES:
+                why = f"{failures} rounds failed in a row, the last with {type(error).__name__}: {error}"
+
         while not self._ended.is_set() and not why:
-            try:
-                self._executor.spin_once()
-                failures = 0
-            except (ExternalShutdownException, ShutdownException):
-                why = "ROS was shut down"
-            except Exception as error:  # of whichever callback: the others go on
-                failures += 1
-                self._log(logging.ERROR, f"a callback failed: {type(error).__name__}: {error}")
-                if failures >= FAILURES:
-                    why = f"{failures} rounds failed in a row, the last with {type(error).__name__}: {error}"
+            with contained(failed):  # whichever callback it was: the others go on
+                try:
+                    self._executor.spin_once()
+                    failures = 0
+                except (ExternalShutdownException, ShutdownException):
+                    why = "ROS was shut down"
         if why and not self._ended.is_set():
             self._on_failure(why)
