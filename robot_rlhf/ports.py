@@ -341,6 +341,15 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class StartableLearner(Learner, Protocol):
+    """A learner that can go on from a policy that another one has learned."""
+
+    def begin_with(self, snapshot: WeightSnapshot) -> None:
+        """Take its weights. Raises CheckpointError when they are those of another architecture."""
+        ...
+
+
+@runtime_checkable
 class ValueLearner(Learner, Protocol):
     """A learner that knows what actions are worth."""
 

@@ -203,11 +203,18 @@ class TrainConfig:
     prior: tuple[Path, ...] = ()
     """What was recorded elsewhere to begin with: folders of runs, of journals, or of what was imported, of this robot.
     It counts as no practice of this run."""
+    start: Path | None = None
+    """A policy to begin with: its file, or the folder of a run, also of one that was learned offline."""
     checkpoint_every: int = 1_000
     """Practice steps between checkpoints."""
 
     def __post_init__(self) -> None:
         check_values(self)
+        if not self.place.simulated and self.evaluation.every:
+            raise ConfigError(
+                f"evaluation.every: got {self.evaluation.every}, allowed 0 with place {self.place.kind}, which has no "
+                "twin to be measured in: the robot itself is measured when practice is over"
+            )
         if not self.place.simulated and self.mode != "asynchronous":
             raise ConfigError(f"mode: with place {self.place.kind} a run is asynchronous; a robot lives in real time")
         self.place.check_task(self.task)
@@ -318,6 +325,8 @@ def defaults_for(task: str, place: PlaceConfig | None = None) -> TrainConfig:
         task=task,
         place=place,
         mode="synchronous" if place.simulated else "asynchronous",
+        # A real robot is measured where it stands, and only when that is asked for.
+        evaluation=EvaluationConfig() if place.simulated else EvaluationConfig(every=0, final_episodes=0),
         exploration=ExplorationConfig(noise=0.3, gripper="likelier"),
         replay=ReplayConfig(imitate_rest=False),
         learner=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),

@@ -13,7 +13,7 @@ from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.recipe import LearnerConfig
-from robot_rlhf.learner.state import AdamState, snapshot_of
+from robot_rlhf.learner.state import AdamState, begin_with, snapshot_of
 from robot_rlhf.learner.weighting import Weighting, class_masses, imitated_shares, imitation_mask, weights_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
@@ -126,6 +126,10 @@ class CloningLearner:
     def averaged(self) -> WeightSnapshot:
         """What is evaluated and deployed: the newest weights."""
         return self.snapshot()
+
+    def begin_with(self, snapshot: WeightSnapshot) -> None:
+        """Go on from a policy's weights; values are learned anew. Raises CheckpointError for another architecture."""
+        begin_with(snapshot, self.actor)
 
     def state(self) -> Mapping[str, Tensor]:
         tensors = {"updates": torch.tensor(self.updates), "generator": self._generator.get_state()}

@@ -15,7 +15,7 @@ from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.recipe import LearnerConfig
-from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.state import AdamState, averaging_rate, begin_with, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
     Actor,
     Critic,
@@ -220,6 +220,10 @@ class IqlLearner:
     def averaged(self) -> WeightSnapshot:
         """The running average of the actor: what is evaluated and deployed."""
         return snapshot_of(self.average, self.updates)
+
+    def begin_with(self, snapshot: WeightSnapshot) -> None:
+        """Go on from a policy's weights; values are learned anew. Raises CheckpointError for another architecture."""
+        begin_with(snapshot, self.actor, self.average)
 
     def state(self) -> Mapping[str, Tensor]:
         own = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}

@@ -20,7 +20,7 @@ from robot_rlhf.learner.imitation import Imitation
 from robot_rlhf.learner.lead import Lead
 from robot_rlhf.learner.precision import Precision, WantedPrecision, precision_on
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
-from robot_rlhf.learner.state import AdamState, averaging_rate, follow, load_state_of, snapshot_of, state_of
+from robot_rlhf.learner.state import AdamState, averaging_rate, begin_with, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.learner.weighting import imitated_shares, imitation_mask
 from robot_rlhf.policy.imitators import Imitators
 from robot_rlhf.policy.networks import (
@@ -386,6 +386,12 @@ class SacLearner:
         if self.imitation is None:
             return snapshot_of(self.average, self.updates)
         return snapshot_of(self.average, self.updates, imitators=self.imitation.average, judge=self.target)
+
+    def begin_with(self, snapshot: WeightSnapshot) -> None:
+        """Go on from a policy's weights; values are learned anew. Raises CheckpointError for another architecture."""
+        begin_with(snapshot, self.actor, self.average)
+        if self.imitation is not None:
+            begin_with(snapshot, self.imitation.imitators, self.imitation.average, beside="imitators")
 
     def state(self) -> Mapping[str, Tensor]:
         own = {

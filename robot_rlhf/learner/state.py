@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -19,6 +21,8 @@ EPSILON = 1e-8
 
 Count = TypeVar("Count", float, Tensor)
 
+BESIDE = ("imitators", "judge")
+"""Modules that a snapshot may hold beside the actor."""
 POWER = 3
 """Of a young average: about the last quarter of the updates so far is in it."""
 
@@ -148,6 +152,34 @@ def snapshot_of(module: nn.Module, version: int, **beside: nn.Module) -> WeightS
     for name, other in beside.items():
         tensors |= {f"{name}.{key}": value for key, value in other.state_dict().items()}
     return WeightSnapshot(version, {key: value.detach().cpu().numpy().copy() for key, value in tensors.items()})
+
+
+@torch.no_grad()
+def begin_with(snapshot: WeightSnapshot, *modules: nn.Module, beside: str = "") -> bool:
+    """Put a policy's weights into modules, in place; False, and nothing is changed, where it has none of that name.
+
+    Args:
+        modules: of one architecture, for example an actor and its running average.
+        beside: the name of a module beside the actor, as `snapshot_of` had it; empty for the actor.
+
+    Raises:
+        CheckpointError: the weights are those of another architecture.
+    """
+    prefix = f"{beside}." if beside else ""
+    others = tuple(f"{name}." for name in BESIDE if not beside)
+    arrays = {
+        name.removeprefix(prefix): array
+        for name, array in snapshot.arrays.items()
+        if name.startswith(prefix) and not name.startswith(others)
+    }
+    if not arrays:
+        return False
+    for module in modules:
+        own = module.state_dict()
+        check_same_shapes("start", shapes_in(arrays), shapes_in(own), plural=True)
+        for name, tensor in own.items():
+            tensor.copy_(torch.from_numpy(np.array(arrays[name])))
+    return True
 
 
 def state_of(modules: Mapping[str, nn.Module], optimisers: Mapping[str, AdamState]) -> dict[str, Tensor]:

@@ -10,15 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, RobotSpec, Step
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.classroom import Classroom, open_tutors
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import shapes_of
-from robot_rlhf.ports import ValueLearner
+from robot_rlhf.ports import StartableLearner, ValueLearner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.rest import StandsStill
 from robot_rlhf.run.learning import LearningConfig, build_features, picture_config, possible_returns
 from robot_rlhf.run.rewarded import reward_tutors
+from robot_rlhf.run.start import policy_of
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
@@ -76,6 +79,10 @@ def build_learning(
     recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
     recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
     learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)
+    if config.start is not None:
+        if not isinstance(learner, StartableLearner):
+            raise ConfigError(f"start {config.start}: learner {config.learner.kind} cannot go on from a policy")
+        learner.begin_with(read_snapshot(policy_of(config.start))[0])
     classroom = Classroom(learner, buffer, spec, features, config.seed, config.device)
     tutors = reward_tutors(config, feed, classroom)
     filling = tutors[0]
@@ -83,7 +90,17 @@ def build_learning(
     lessons = next((tutor for tutor in tutors if isinstance(tutor, PreferenceLearner)), None)
     tutors += [*recipe.tutors(learner, seed=config.seed), *open_tutors(config.tutors, classroom)]
     mix = recipe.mix(config.trainer.prior_share)
-    trainer = Trainer(learner, buffer, tutors, config.trainer, on_metrics=on_metrics, mix=mix, heartbeat=heartbeat)
+    started = config.start is not None
+    trainer = Trainer(
+        learner,
+        buffer,
+        tutors,
+        config.trainer,
+        on_metrics=on_metrics,
+        mix=mix,
+        heartbeat=heartbeat,
+        started=started,
+    )
     check = None
     if isinstance(learner, ValueLearner) and not (config.reward_model.is_used or config.reward.gold):
         # Real returns are those of recorded rewards: they say nothing of values by another one.

@@ -60,6 +60,7 @@ class Trainer:
         log_every: int = 200,
         mix: Mix | None = None,
         heartbeat: Callable[[], None] = lambda: None,
+        started: bool = False,
     ) -> None:
         """
         Args:
@@ -69,8 +70,10 @@ class Trainer:
             mix: where the transitions of a batch come from; None: as `prior_share` says.
             heartbeat: called before every few batches, also in long preparations; a process shows with it that it
                 lives, and may tell more from within.
+            started: the learner went on from a policy's weights.
         """
         self.learner = learner
+        self._started = started
         self.buffer = buffer
         self.config = config
         self.governor = Governor(config.updates_per_step, config.start_after)
@@ -149,8 +152,8 @@ class Trainer:
 
     @property
     def learned(self) -> bool:
-        """Whether the policy is more than its first random weights: updated, or taught by imitation."""
-        return self.updates > 0 or (self._warm and self.config.warm_start_updates > 0)
+        """Whether the policy is more than its first random weights: updated, taught by imitation, or begun with."""
+        return self._started or self.updates > 0 or (self._warm and self.config.warm_start_updates > 0)
 
     def status(self) -> str:
         """Why nothing is being learned right now, in words; empty while learning."""

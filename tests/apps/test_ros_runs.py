@@ -18,7 +18,7 @@ from robot_rlhf_hardware.ros.place import RosConfig
 @pytest.fixture
 def ros_run(tmp_path: Path) -> Path:
     folder = RunFolder.create(tmp_path, "real")
-    write_yaml(replace(defaults_for("reach"), place=RosConfig(), mode="asynchronous", out=tmp_path), folder.config)
+    write_yaml(replace(defaults_for("reach", RosConfig()), out=tmp_path), folder.config)
     return folder.path
 
 
