@@ -345,7 +345,7 @@ def recorded_defaults_for(task: str) -> TrainConfig:
     try:
         return defaults_for(task)
     except UnknownNameError:
-        return TrainConfig(task=task, place=PlaceConfig.of_kind("ros")(), mode="asynchronous")
+        return defaults_for(task, PlaceConfig.of_kind("ros")())
 
 
 def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:

@@ -25,6 +25,8 @@ class SentenceReward:
     """What there is to say of it."""
 
     clip: ClipReward
+    camera: str
+    """Whose pictures are judged."""
     inputs: RewardInputs
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     calibration: Calibration = field(default_factory=Calibration)
@@ -37,8 +39,7 @@ class SentenceReward:
 
     def said(self, trajectories: list[Trajectory]) -> NDArray[np.float32]:
         """The reward of every moment by each goal sentence taken alone, one trajectory after another. Shape (G, N)."""
-        camera = self.clip.camera
-        return np.concatenate([self.clip.each(t.observations[camera])[1:] for t in trajectories], axis=1)
+        return np.concatenate([self.clip.each(t.observations[self.camera])[1:] for t in trajectories], axis=1)
 
 
 def open_sentences(config: ClipConfig, recordings: list[Recording], device: str) -> SentenceReward:
@@ -55,11 +56,11 @@ def open_sentences(config: ClipConfig, recordings: list[Recording], device: str)
     facts: dict[str, Any] = {"sentences": list(config.goal)}
     if isinstance(card, dict):
         facts["tasks"] = card.get("tasks", [])
-    return SentenceReward(clip, RewardInputs(0, {config.camera: size}), facts)
+    return SentenceReward(clip, config.camera, RewardInputs(0, {config.camera: size}), facts)
 
 
 def read_sentences(
     reward: SentenceReward, recording: Recording, number: int | None
 ) -> tuple[list[Trajectory], list[Feedback]]:
     """As `reward_data.read_for`, for such a reward."""
-    return read_pictures(reward.clip.camera, recording, number)
+    return read_pictures(reward.camera, recording, number)
