@@ -202,7 +202,8 @@ def train(
         prior: runs or journals of the same robot to begin with, which count as no practice of this run.
         mode: synchronous is reproducible; asynchronous has the learner in a process of its own; parallel many arms.
         pixels: start from the settings for learning from two cameras, without poses of things.
-        settings: any others by name in full, for example {"trainer.updates_per_step": 2.0}.
+        settings: any others by name in full, for example {"trainer.updates_per_step": 2.0, "start": run}; classes of
+            your own may stand for their names.
         out: folder in which the run's own folder is made.
         name: of that folder; None makes one.
         quiet: show neither progress nor result.
@@ -455,12 +456,8 @@ def _place_settings(place: str | PlaceConfig | Callable[..., Place], options: Ma
     changes: dict[str, Any] = {}
     for name, value in options.items():
         value = str(value) if isinstance(settings, OwnConfig) and name not in own else value
-        changes[name if name in own or rest is None else f"{rest}.{name}"] = _as_written(value)
+        changes[name if name in own or rest is None else f"{rest}.{name}"] = value
     return _changed(settings, changes, f"place {settings.kind}")
-
-
-def _as_written(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
 
 
 def _supervised_by(person: str | PersonConfig | None) -> dict[str, Any]:
@@ -506,5 +503,14 @@ def _changed(settings: T, changes: Mapping[str, Any], where: str) -> T:
             if not isinstance(inner.get(part), dict):
                 raise UnknownNameError(f"setting in {where}", name, data)
             inner = inner[part]
-        inner[last] = plain(tuple(value) if isinstance(value, list) else value)
+        inner[last] = _as_written(value, name)
     return build(type(settings), data, where)
+
+
+def _as_written(value: Any, name: str) -> Any:
+    """A value as a file of settings holds it: a run by its folder, a class or function by where it lies."""
+    if isinstance(value, list | tuple):
+        return [_as_written(entry, name) for entry in value]
+    if isinstance(value, Run):
+        return str(value.path)
+    return name_of(value, name) if callable(value) else plain(value)

@@ -118,9 +118,9 @@ def test_it_goes_on(run: rr.Run) -> None:
 
 
 def test_another_begins_with_what_it_recorded(run: rr.Run, tmp_path: Path) -> None:
-    settings = settings_of(tiny(tmp_path))
+    settings = {**settings_of(tiny(tmp_path)), "start": run}
     again = rr.train("reach", steps=20, demonstrations=0, prior=run, out=tmp_path, quiet=True, settings=settings)
-    assert again.config.prior == (run.path,)
+    assert (again.config.prior, again.config.start) == ((run.path,), run.path)
     other = rr.learn_offline([run.path / "journal"], updates=5, out=tmp_path, quiet=True, settings={"episodes": 1})
     assert other.episodes == []
     place = rr.open_place("reach")
@@ -214,6 +214,10 @@ def test_people_and_recipes() -> None:
         (lambda: untyped.train("reach", mode="fast"), "unknown train: mode 'fast'"),
         (lambda: untyped.train(7), "task 7: is a int, allowed: a name, or a class or function"),
         (lambda: rr.train(lambda: None), "is defined within a function"),
+        (
+            lambda: rr.train("reach", settings={"tutors": [lambda: None]}),
+            "is defined within a function, allowed: at the top",
+        ),
         (lambda: rr.load("nowhere"), "nowhere: no run's folder"),
         (lambda: rr.learn_offline([]), "offline: no RUN"),
         (lambda: rr.learn_offline("nowhere"), "nowhere"),
