@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import TypeVar
 
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.naming import find_own, make_own
 from robot_rlhf.place import Place
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.ports import Policy
+from robot_rlhf.ports import Director, Policy, Shield
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.timing import Clock, FakeClock
+
+T = TypeVar("T")
 
 
 def open_place(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> Place:
@@ -49,6 +54,8 @@ def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> Le
 
 def build_station(config: TrainConfig, place: Place, policy: Policy | None = None) -> Station:
     """Robot, task and policy; person and subscribers are added by the app."""
+    director, shield = _own(config.director, Director, place), _own(config.shield, Shield, place)
+    check_context(config.features.context, {} if director is None else director.context_sizes)
     return Station(
         guard=place.guard,
         task=place.task,
@@ -60,7 +67,32 @@ def build_station(config: TrainConfig, place: Place, policy: Policy | None = Non
         release_faults=place.releases_faults,
         waiting_for=place.waiting_for,
         attended=place.attended,
+        director=director,
+        shield=shield,
     )
+
+
+def _own(name: str | None, port: type[T], place: Place) -> T | None:
+    """A part of one's own, made for a place.
+
+    Raises:
+        ConfigError: it cannot be made, or is none.
+    """
+    if name is None:
+        return None
+    what = port.__name__.lower()
+    made = make_own(find_own(name, what), name, what, place)
+    if not isinstance(made, port):
+        raise ConfigError(f"{what} {name!r}: made a {type(made).__name__}, allowed: a {port.__name__} (ports.py)")
+    return made
+
+
+def check_context(wanted: Mapping[str, int], told: Mapping[str, int]) -> None:
+    """Raises ConfigError where a policy looks at what nobody says, or in another size."""
+    for name, size in wanted.items():
+        if told.get(name) != size:
+            said = "nobody says it" if name not in told else f"the director says {told[name]} numbers"
+            raise ConfigError(f"features.context: {name} of {size} numbers: {said}; allowed: what --director says")
 
 
 def evaluation_station(config: TrainConfig, policy: Policy | None = None) -> Station:

@@ -200,6 +200,11 @@ class TrainConfig:
     """The operator's web page; `robot-rlhf session` has one."""
     video_episodes: int = 9
     """Evaluation episodes in rollouts.mp4; 0 renders none."""
+    director: str | None = None
+    """module:class or file.py:class of your own that says in every step what is asked for, made for the place
+    (ports.Director); None: the task in its own words."""
+    shield: str | None = None
+    """The same for what may replace an action before the guard (ports.Shield); None: nothing does."""
     prior: tuple[Path, ...] = ()
     """What was recorded elsewhere to begin with: folders of runs, of journals, or of what was imported, of this robot.
     It counts as no practice of this run."""

@@ -73,6 +73,7 @@ class Ring:
         self.resumed = resumed
         self.book = Bookkeeping(folder, config, place.spec, resumed=resumed, quiet=quiet, say=say)
         self.tally = self.book.tally
+        self._check_demonstrator()
         self.link = make_link(place, self.book)
         self.book.learns = self.link.learns
         self.book.keeper.active &= self.link.learns
@@ -130,6 +131,12 @@ class Ring:
                 raise StopRequestedError("told to end") from None
             self.book.note("the operator ended the session")
             self._let_learner_finish(at_most=LAST_UPDATES_WITHIN)
+
+    def _check_demonstrator(self) -> None:
+        """Raises ConfigError where demonstrations are wanted of a simulated person who does not know the task."""
+        real = self.config.console is not None and self.config.demonstrator not in PEOPLE
+        if self.config.demonstrations and self.place.hands is None and not real:
+            self.place.person(known(self.config.demonstrator, PEOPLE, "demonstrator"))
 
     # -- setting up ------------------------------------------------------------------------------------------------
 
