@@ -41,6 +41,6 @@ def facts_of(env: gym.Env[Any, Any]) -> EnvironmentFacts:
 
 
 def known_facts(identifier: str) -> EnvironmentFacts:
-    """What is known of an environment by its id, [module:][namespace/]name[-v0]."""
+    """What is known of an environment by its id, `[module:][namespace/]name[-v0]`."""
     name = re.split("[:/]", identifier)[-1].split("-v", 1)[0]
     return FACTS.get(re.sub("(Dense|Sparse)$", "", name), UNKNOWN)
