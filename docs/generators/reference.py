@@ -9,7 +9,9 @@ from pathlib import Path
 from docs.generators.links import ROOT
 
 NOUNS = "nouns"
+SCRIPTS = "scripts"
 LOOSE = {
+    SCRIPTS: ("Scripts and notebooks", "What `import robot_rlhf` gives: places, people, learners and runs."),
     NOUNS: (
         "Nouns and ports",
         "The values that go round the ring, what it asks of its parts, errors, clocks, and names.",
@@ -31,9 +33,9 @@ ALSO = ("robot_rlhf.apps.environments",)
 
 def modules() -> dict[str, list[str]]:
     """The modules of each page, by the page's name."""
-    found: dict[str, list[str]] = {NOUNS: []}
+    found: dict[str, list[str]] = {SCRIPTS: ["robot_rlhf.api"], NOUNS: []}
     core = ROOT / "robot_rlhf"
-    nouns = sorted(path.stem for path in core.glob("*.py") if path.stem != "__init__")
+    nouns = sorted(path.stem for path in core.glob("*.py") if path.stem not in ("__init__", "api"))
     found[NOUNS] = [f"robot_rlhf.{name}" for name in sorted(nouns, key=lambda name: name not in FIRST)]
     for room in sorted(path for path in core.iterdir() if (path / "__init__.py").exists()):
         if room.name not in LEFT_OUT:
