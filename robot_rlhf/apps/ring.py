@@ -63,7 +63,7 @@ class Ring:
     ) -> None:
         """
         Args:
-            place: open; whoever opened it closes it.
+            place: open; it is closed with the run.
             make_link: who learns, where, for this place.
             say: told the sentences of the run in the place of the terminal.
         """
@@ -94,7 +94,7 @@ class Ring:
         interrupted = False
         try:
             with ExitStack() as stack:
-                stack.callback(self.place.guard.stop)
+                stack.callback(self.place.close)
                 self.session = session = self._open(stack)
                 self.folder.begun = True
                 self.book.stopwatch.begin_training()
@@ -161,7 +161,8 @@ class Ring:
             subscribers=(journal, *listeners),
             success_watch=success_watch(config, place.spec, stack),
         )
-        stack.callback(self._hear_last_words)  # once the console has ended, before the journal is closed
+        if self.pace is not None:
+            stack.callback(self._hear_last_words)  # once the console has ended, before the journal is closed
         if config.console is not None:  # first: a port in use is found out before anything is started
             self.console = stack.enter_context(self._console())
         stack.enter_context(self.link)
@@ -359,4 +360,8 @@ def open_ring(folder: RunFolder, config: TrainConfig, *, resumed: bool, quiet: b
             return InlineLink(folder, config, place, policy, book)
         return RobotLink(folder, config, place.clock, policy)
 
-    return Ring(folder, config, place, make_link, resumed=resumed, quiet=quiet)
+    with ExitStack() as stack:
+        stack.callback(place.close)
+        ring = Ring(folder, config, place, make_link, resumed=resumed, quiet=quiet)
+        stack.pop_all()  # from now on the ring closes it
+    return ring
