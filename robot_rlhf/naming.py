@@ -177,8 +177,7 @@ def _blamed(what: str) -> AbstractContextManager[None]:
     """Code of a user's: whatever it raises becomes one line that says whose it is."""
 
     def said(error: Exception) -> ConfigError:
-        return ConfigError(
-            f"{what} ({type(error).__name__}: {error})" if str(error) else f"{what} ({type(error).__name__})"
-        )
+        words = " ".join(str(error).split())
+        return ConfigError(f"{what} ({type(error).__name__}{': ' if words else ''}{words})")
 
     return in_our_words(said)

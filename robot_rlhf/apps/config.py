@@ -215,13 +215,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_values(self)
+        if not self.place.simulated and self.mode != "asynchronous":
+            raise ConfigError(f"mode: with place {self.place.kind} a run is asynchronous; a robot lives in real time")
         if not self.place.simulated and self.evaluation.every:
             raise ConfigError(
                 f"evaluation.every: got {self.evaluation.every}, allowed 0 with place {self.place.kind}, which has no "
                 "twin to be measured in: the robot itself is measured when practice is over"
             )
-        if not self.place.simulated and self.mode != "asynchronous":
-            raise ConfigError(f"mode: with place {self.place.kind} a run is asynchronous; a robot lives in real time")
         self.place.check_task(self.task)
         if self.console is None and self.place.simulated:
             known(self.operator, PEOPLE, "operator")

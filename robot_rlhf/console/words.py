@@ -42,6 +42,12 @@ RULES: Mapping[str, RuleWords] = {
     # Faults: the robot is held until they are released.
     "stop": RuleWords("Stop was pressed.", "Release when everything is clear."),
     "policy": RuleWords("The policy wished for something that is no action.", "Release, and watch whether it returns."),
+    "director": RuleWords(
+        "What was asked for is no task for the policy.", "Release, and watch whether it returns; mend what asks."
+    ),
+    "shield": RuleWords(
+        "What stands before the guard gave no action.", "Release, and watch whether it returns; mend the shield."
+    ),
     "robot": RuleWords("The robot does not answer.", "Check its power, cable and emergency stop, then release."),
     "nan": RuleWords(
         "A number that is no number came from the robot or the policy.",

@@ -27,6 +27,7 @@ from robot_rlhf.runtime.station import EndRequestedError, Station
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock, Rate
 from robot_rlhf_hardware.fake import FakeRobot
+from robot_rlhf_sim import place
 from tests.apps.test_ros_policy import World
 from tests.apps.watched import WatchedGuard, judge, watch
 from tests.apps.weights import random_weights
@@ -36,7 +37,7 @@ from tests.safety.laws import LIMITS
 
 @pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
 def test_a_run(mode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    oracles = watch(monkeypatch, build)
+    oracles = watch(monkeypatch, place)
     later = replace(tiny(tmp_path).evaluation, every=10**6, final_episodes=2)
     train(tiny(tmp_path, mode=mode, operator="thorough", steps=100, evaluation=later), quiet=True)
     judge(oracles, 100)
@@ -44,7 +45,7 @@ def test_a_run(mode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_arm_of_a_parallel_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, beside a learner that has published once."""
-    oracles = watch(monkeypatch, build)
+    oracles = watch(monkeypatch, place)
     config = tiny(tmp_path, mode="parallel", arms=1, operator="thorough", steps=60)
     run = RunFolder(tmp_path / "run")
     for folder in (run.path, run.exchange, run.journal):
@@ -94,7 +95,7 @@ def test_the_policy_node(command: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_gymnasium_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    oracles = watch(monkeypatch, build)
+    oracles = watch(monkeypatch, place)
     env = gymnasium.make("robot_rlhf/PickCube-v0")
     env.action_space.seed(0)
     for seed in range(3):

@@ -52,6 +52,8 @@ def emitted() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "fault":
                 faults |= {a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+            elif isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["acting"]:
+                faults |= {a.value for a in [node.value] if isinstance(a, ast.Constant) and isinstance(a.value, str)}
     return safety | faults | set(limits.RULES)
 
 

@@ -52,9 +52,9 @@ def test_the_section_of_the_algorithm_becomes_the_learner(old: dict[str, Any], l
     assert read_yaml(file) == TrainConfig(learner=learner)  # pyright: ignore[reportArgumentType]  any of them
 
 
-@pytest.mark.parametrize("schema", [0, 3, True, "2", None, 1.5])
+@pytest.mark.parametrize("schema", [0, 4, True, "2", None, 1.5])
 def test_a_schema_of_another_time_is_named(schema: object) -> None:
-    with pytest.raises(ConfigError, match=r"config.yaml: schema: got .*, allowed 1 to 2"):
+    with pytest.raises(ConfigError, match=r"config.yaml: schema: got .*, allowed 1 to 3"):
         upgrade({"schema": schema}, "config.yaml")
 
 
