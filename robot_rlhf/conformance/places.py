@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -29,8 +31,17 @@ class PlaceConformance:
     def make_place(self, clock: Clock) -> Place:
         raise NotImplementedError
 
-    def _place(self) -> Place:
-        return self.make_place(FakeClock())
+    @pytest.fixture(autouse=True)
+    def _closed_in_the_end(self) -> Iterator[None]:
+        self._opened: list[Place] = []
+        yield
+        for place in self._opened:
+            place.close()
+
+    def _place(self, clock: Clock | None = None) -> Place:
+        place = self.make_place(clock or FakeClock())
+        self._opened.append(place)
+        return place
 
     def _begin(self, place: Place, seed: int) -> Observation:
         return place.guard.begin(lambda: place.task.reset(np.random.default_rng(seed)))
@@ -60,7 +71,7 @@ class PlaceConformance:
 
     def test_robot_and_place_live_by_one_clock(self) -> None:
         clock = FakeClock(7.0)
-        place = self.make_place(clock)
+        place = self._place(clock)
         assert place.clock is clock
         stamps = [seen.stamp for seen in self._episode(place, 0)]
         assert stamps[-1] == pytest.approx(clock.now())
@@ -135,7 +146,7 @@ class PlaceConformance:
 
     def test_closed_it_holds_still_and_stays_closed(self) -> None:
         clock = FakeClock()
-        place = self.make_place(clock)
+        place = self._place(clock)
         before = self._episode(place, 0)[-1]
         place.close()
         assert place.guard.faults == ()
