@@ -142,9 +142,7 @@ class Ring:
 
     def _open(self, stack: ExitStack) -> Session:
         config, place, versions = self.config, self.place, software_versions()
-        person = None
-        if config.supervisor and place.hands is None and (place.can_be_shown or config.operator != "absent"):
-            person = place.person(config.supervisor)
+        person = place.person(config.supervisor) if config.supervisor and place.hands is None else None
         listeners: list[Subscriber] = [*([person] if person else []), *place.subscribers]
         listeners += [self.tally, self.book.progress, self.book.keeper.monitor, *self.link.hears]
         if self.resumed and journal_files(self.folder.journal):  # what was learned offline has none yet
