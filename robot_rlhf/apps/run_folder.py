@@ -21,6 +21,7 @@ from robot_rlhf.disk import writing
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.tail import first_task
+from robot_rlhf.run.start import BEST, NEWEST, chosen_policy
 from robot_rlhf.runtime.exchange import AVERAGED, WEIGHTS
 from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.value_check import EpisodeValues
@@ -35,8 +36,8 @@ class RunFolder:
         self.journal = path / "journal"
         self.checkpoints = path / "checkpoints"
         self.latest = self.checkpoints / "learner.safetensors"
-        self.policy = self.checkpoints / "policy.safetensors"
-        self.best = self.checkpoints / "best_policy.safetensors"
+        self.policy = path / NEWEST
+        self.best = path / BEST
         self.first = self.checkpoints / "first_policy.safetensors"
         self.exchange = path / "exchange"
         self.evaluations = path / "evaluations.jsonl"
@@ -141,7 +142,7 @@ class RunFolder:
     @property
     def chosen(self) -> Path | None:
         """The policy to measure and to deploy: the best one, else the newest; None while nothing was learned."""
-        return next((path for path in (self.best, self.policy) if path.exists()), None)
+        return chosen_policy(self.path)
 
 
 def _tells_of_learning(path: Path) -> bool:

@@ -6,8 +6,13 @@ from pathlib import Path
 
 from robot_rlhf.errors import ConfigError
 
-POLICIES = ("checkpoints/best_policy.safetensors", "checkpoints/policy.safetensors")
-"""Of a run's folder, the better first."""
+BEST, NEWEST = Path("checkpoints/best_policy.safetensors"), Path("checkpoints/policy.safetensors")
+"""In a run's folder."""
+
+
+def chosen_policy(run: Path) -> Path | None:
+    """The policy to measure and to deploy: the best one, else the newest; None while nothing was learned."""
+    return next((run / name for name in (BEST, NEWEST) if (run / name).exists()), None)
 
 
 def policy_of(path: Path) -> Path:
@@ -18,7 +23,7 @@ def policy_of(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    found = next((path / name for name in POLICIES if (path / name).is_file()), None)
+    found = chosen_policy(path)
     if found is None:
         raise ConfigError(f"start {path}: no policy there; allowed: the file of a policy, or the folder of a run")
     return found
