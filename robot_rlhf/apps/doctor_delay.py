@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.datatypes import RECENT, RobotSpec
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes, journal_spec
+from robot_rlhf.run.recordings import journal_path
 
 Rows = NDArray[np.float64]
 LONGEST = RECENT - 1

@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.screen import print_under, screen
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
@@ -23,6 +22,7 @@ from robot_rlhf.journal.export import NONE, export
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.salvage import salvage
 from robot_rlhf.journal.summary import BROKEN_OFF, describe
+from robot_rlhf.run.recordings import journal_path
 
 HUMAN_COLOUR = (245, 158, 11)
 """Frames the pictures of steps that a person drove."""

@@ -12,7 +12,6 @@ import tyro
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
 from robot_rlhf.apps.screen import print_under, screen
 from robot_rlhf.datatypes import RobotSpec
@@ -30,6 +29,7 @@ from robot_rlhf.journal.datasets.importing import (
 )
 from robot_rlhf.journal.datasets.layout import PickleLayout
 from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.run.recordings import journal_path
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf_hardware.ros.nodes import POLICY
 from robot_rlhf_hardware.ros.parameters import read_parameters

@@ -23,7 +23,6 @@ from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
 from robot_rlhf.apps.numerics import tiny_is_zero
 from robot_rlhf.apps.progress import result_table
 from robot_rlhf.apps.provenance import note_invocation
-from robot_rlhf.apps.recordings import journal_path
 from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import warn_of_words
 from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
@@ -53,6 +52,7 @@ from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.recordings import journal_path
 from robot_rlhf.run.reward_features import features_of
 from robot_rlhf.run.rewarded import REWARD, SCORES, build_gates, score_episodes, show_to_reward
 from robot_rlhf.run.trainer import build_learning

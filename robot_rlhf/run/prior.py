@@ -12,6 +12,7 @@ from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.robots import LEARNED, check_same
 from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.run.recordings import journal_path
 from robot_rlhf.run.trainer import Learning
 from robot_rlhf.runtime.offline import JudgedFeed
 from robot_rlhf.runtime.reward import SparseReward
@@ -28,18 +29,6 @@ class PriorConfig(Protocol):
     def learner_looks(self) -> bool: ...
 
 
-def journal_of(path: Path) -> Path:
-    """The journal of a run's folder, or the folder of a journal itself.
-
-    Raises:
-        ConfigError: neither.
-    """
-    for folder in (path / "journal", path):
-        if folder.is_dir() and journal_files(folder):
-            return folder
-    raise ConfigError(f"prior {path}: no journal there; allowed: folders of runs, of journals, or of what was imported")
-
-
 def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> int:
     """Fill replay with what was recorded before the run, judged by its labels of today; returns the steps.
 
@@ -51,7 +40,11 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
     """
     before = len(learning.trainer.buffer)
     for path in config.prior:
-        journal = journal_of(path)
+        journal = journal_path(path)
+        if not journal_files(journal):
+            raise ConfigError(
+                f"prior {path}: no journal there; allowed: folders of runs, of journals, or of what was imported"
+            )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
         feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse")
         replay_into(journal, feed, pictures=config.learner_looks)
