@@ -7,7 +7,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from robot_rlhf.journal.statistics import PictureHistogram, statistics
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.writer import JournalWriter
 from tests.journal.sessions import make_episode, make_spec, tell
+from tests.traced_memory import peak_bytes
 
 SPEC = make_spec({"front": (16, 24)})
 TOLD = [make_episode(SPEC, 3, 6), make_episode(SPEC, 4, 4), make_episode(SPEC, 5, 3, ended=False)]
@@ -191,13 +191,12 @@ def test_an_export_holds_less_than_one_episode_of_pictures(tmp_path: Path, form:
     spec, steps = make_spec({"front": (120, 160)}), 120
     with JournalWriter(tmp_path / "journal", spec) as writer:
         tell(writer, make_episode(spec, 1, steps))
-    export(tmp_path / "journal", tmp_path / "warm", form)  # what libraries keep for themselves
-    tracemalloc.start()
-    try:
-        export(tmp_path / "journal", tmp_path / "out", form)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    peak = peak_bytes(
+        "export(sys.argv[1], sys.argv[3], sys.argv[4])",
+        *(str(tmp_path / name) for name in ("journal", "warm", "out")),
+        form,
+        warm_up="from robot_rlhf.journal.export import export\nexport(sys.argv[1], sys.argv[2], sys.argv[4])",
+    )
     assert peak < (steps + 1) * 120 * 160 * 3
 
 
