@@ -221,6 +221,7 @@ def _export(argv: Sequence[str]) -> None:
     )
     text = f"{report.target}: {report.episodes} episodes, {report.steps} steps as {options.format}"
     screen().print(text, highlight=False, soft_wrap=True)
+    screen().print(f"{options.format} has no place for: {', '.join(report.left_out)}", highlight=False, soft_wrap=True)
 
 
 # -- salvage ---------------------------------------------------------------------------------------------------------

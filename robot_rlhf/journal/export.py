@@ -14,20 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from robot_rlhf.datatypes import Driver, Outcome, RobotSpec
+from robot_rlhf.datatypes import Array, Driver, Outcome, RobotSpec
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import JournalError, UnknownNameError
-from robot_rlhf.journal.columns import column_names, state_columns, succeeded
+from robot_rlhf.journal.columns import Extras, column_names, state_columns, succeeded
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.placing import placed
-from robot_rlhf.journal.reader import read_journal
+from robot_rlhf.journal.reader import episodes, read_journal
 from robot_rlhf.journal.recorded import Pictures, Recorded, recorded
 from robot_rlhf.journal.robots import check_same
 from robot_rlhf.journal.tail import check_journal, journal_spec
 
 NONE = "none"
 """In place of cameras' names: no camera."""
+NO_PLACE = {
+    "lerobot": ("events", "versions of the weights", "what was observed after an episode's last step"),
+    "robomimic": ("events", "versions of the weights", "times"),
+    "csv": ("pictures", "events", "what was observed after an episode's last step"),
+}
+"""What is in a journal and in no export of a format."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,19 @@ class ExportReport:
     target: Path
     episodes: int
     steps: int
+    left_out: tuple[str, ...] = ()
+    """What the journal may hold and the format has no place for."""
 
 
-def write_csv(told: Iterable[Recorded], spec: RobotSpec, target: Path, *, include_privileged: bool) -> tuple[int, int]:
+def write_csv(
+    told: Iterable[Recorded], spec: RobotSpec, target: Path, *, extras: Extras, include_privileged: bool
+) -> tuple[int, int]:
     """One row per step; the observation is the one before the step."""
     lengths: list[int] = []
     with target.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for episode in (one.episode for one in told):
-            table = _csv_columns(episode, spec, include_privileged)
+            table = _csv_columns(episode, spec, extras, include_privileged)
             if not lengths:
                 writer.writerow(list(table))
             writer.writerows(zip(*table.values(), strict=True))
@@ -53,7 +63,7 @@ def write_csv(told: Iterable[Recorded], spec: RobotSpec, target: Path, *, includ
     return len(lengths), sum(lengths)
 
 
-def _csv_columns(episode: Episode, spec: RobotSpec, include_privileged: bool) -> dict[str, list[Any]]:
+def _csv_columns(episode: Episode, spec: RobotSpec, extras: Extras, include_privileged: bool) -> dict[str, list[Any]]:
     length = len(episode)
     table: dict[str, list[Any]] = {
         "episode": [episode.meta.id] * length,
@@ -72,15 +82,22 @@ def _csv_columns(episode: Episode, spec: RobotSpec, include_privileged: bool) ->
         table["gold_reward"] = episode.gold_reward.tolist()
     for i, name in enumerate(spec.action.names):
         table[f"executed.{name}"] = episode.executed[:, i].tolist()
-        table[f"proposed.{name}"] = ["" if np.isnan(v) else v for v in episode.proposed[:, i].tolist()]
+        table[f"proposed.{name}"] = _cells(episode.proposed[:, i])
+    for _, values, entries in extras.columns(episode, spec):
+        table |= {entry: _cells(values[:, i]) for i, entry in enumerate(entries)}
     for name, column in state_columns(episode, include_privileged=include_privileged):
         for i, entry in enumerate(column_names(spec, name, column.shape[1])):
             table[entry] = column[:length, i].tolist()
     return table
 
 
+def _cells(column: Array) -> list[Any]:
+    """Empty where there is none."""
+    return ["" if np.isnan(value) else value for value in column.tolist()]
+
+
 Exporter = Callable[..., tuple[int, int]]
-"""(episodes, spec, target, *, include_privileged) -> episodes and steps written."""
+"""(episodes, spec, target, *, extras, include_privileged) -> episodes and steps written."""
 
 
 def exporters() -> dict[str, Exporter]:
@@ -126,13 +143,25 @@ def export(
     told = (
         _with_actions(_of_cameras(one, chosen), to)
         for one in recorded(path, include_deleted=include_discarded, pictures=bool(chosen) and to != "csv")
-        if include_discarded or one.episode.end is None or one.episode.end.outcome is not Outcome.DISCARDED
+        if include_discarded or _kept(one.episode)
     )
     with placed(target, "exporting", folder=to == "lerobot") as place:
-        count, steps = known[to](told, spec, place, include_privileged=include_privileged)
+        extras = _extras(path, include_discarded)
+        count, steps = known[to](told, spec, place, extras=extras, include_privileged=include_privileged)
         if not count:
             raise JournalError(f"{path}: no episode to export")
-    return ExportReport(Path(target), count, steps)
+    return ExportReport(Path(target), count, steps, NO_PLACE[to])
+
+
+def _extras(path: str | os.PathLike[str], include_discarded: bool) -> Extras:
+    """Read before the first episode is written: every column is there from the first row on."""
+    found = episodes(path, include_deleted=include_discarded, pictures=False)
+    return Extras.of(path, (episode for episode in found if include_discarded or _kept(episode)))
+
+
+def _kept(episode: Episode) -> bool:
+    """Nobody discarded it."""
+    return episode.end is None or episode.end.outcome is not Outcome.DISCARDED
 
 
 def _with_actions(one: Recorded, to: str) -> Recorded:

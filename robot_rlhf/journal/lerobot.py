@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.episode import Episode
-from robot_rlhf.journal.columns import column_names, robot_words, state_columns, succeeded
+from robot_rlhf.journal.columns import (
+    AUTHORITY,
+    GIVEN,
+    Extras,
+    column_names,
+    robot_words,
+    state_columns,
+    succeeded,
+)
 from robot_rlhf.journal.recorded import Recorded
 from robot_rlhf.journal.statistics import PictureHistogram, Statistics, statistics
 
@@ -100,13 +108,29 @@ def frames_of(episode: Episode, include_privileged: bool) -> dict[str, NDArray[A
     return features
 
 
+def extra_frames(episode: Episode, extras: Extras, spec: RobotSpec) -> dict[str, NDArray[Any]]:
+    """What only some journals' steps have, and where it is given. Each (T, size).
+
+    NaN has no place here either: where a step has no vector of the context stands 0, and where no shares were told the
+    driver's whole one.
+    """
+    features: dict[str, NDArray[Any]] = {}
+    for name, values, _ in extras.columns(episode, spec):
+        given: NDArray[np.bool_] = np.isfinite(values).all(axis=1).reshape(-1, 1)
+        rest = episode.by_human[:, None].astype(np.float32) if name == AUTHORITY else np.float32(0.0)
+        features[name] = np.where(given, values, rest).astype(np.float32)
+        features[f"{GIVEN}{name}"] = given
+    return features
+
+
 class DatasetWriter:
     """Writes one episode after another into a new folder."""
 
-    def __init__(self, spec: RobotSpec, target: Path, *, include_privileged: bool) -> None:
+    def __init__(self, spec: RobotSpec, target: Path, *, extras: Extras, include_privileged: bool) -> None:
         self._rate = 1 / Fraction(spec.control_period).limit_denominator(1_000_000)
         self._spec = spec
         self._target = target
+        self._extras = extras
         self._include_privileged = include_privileged
         self._features: Json = {}
         self._tasks: dict[str, int] = {}
@@ -129,7 +153,7 @@ class DatasetWriter:
     def add(self, told: Recorded) -> None:
         episode = told.episode
         length = len(episode)
-        columns = frames_of(episode, self._include_privileged)
+        columns = frames_of(episode, self._include_privileged) | extra_frames(episode, self._extras, self._spec)
         index = np.arange(length)
         tasks = [self._tasks.setdefault(text, len(self._tasks)) for text in episode.instructions]
         columns["timestamp"] = (index / self.fps).astype(np.float32)[:, None]
@@ -214,6 +238,9 @@ class DatasetWriter:
                 if part.startswith("privileged/") == private
                 for entry in column_names(self._spec, part, values.shape[1])
             ]
+        else:
+            told = {key: entries for key, _, entries in self._extras.columns(episode, self._spec)}
+            names = told.get(name)
         return {"dtype": str(column.dtype), "shape": [column.shape[1]], "names": names}
 
     def _write_rows(self, columns: dict[str, NDArray[Any]]) -> None:
@@ -323,10 +350,10 @@ def _write_json(path: Path, value: Json) -> None:
 
 
 def write_lerobot(
-    told: Iterable[Recorded], spec: RobotSpec, target: Path, *, include_privileged: bool
+    told: Iterable[Recorded], spec: RobotSpec, target: Path, *, extras: Extras, include_privileged: bool
 ) -> tuple[int, int]:
     """A dataset folder with data, meta and, where there are cameras, videos."""
-    writer = DatasetWriter(spec, target, include_privileged=include_privileged)
+    writer = DatasetWriter(spec, target, extras=extras, include_privileged=include_privileged)
     with writer:
         for episode in told:
             writer.add(episode)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import EpisodeKind, RobotSpec
-from robot_rlhf.journal.columns import robot_words, state_columns, succeeded
+from robot_rlhf.journal.columns import Extras, as_key, robot_words, state_columns, succeeded
 from robot_rlhf.journal.hdf5_file import Hdf5Disk
 from robot_rlhf.journal.recorded import Pictures, Recorded
 
@@ -26,9 +26,12 @@ ENVIRONMENT_TYPE_GYM = 2
 
 
 def write_robomimic(
-    told: Iterable[Recorded], spec: RobotSpec, target: Path, *, include_privileged: bool
+    told: Iterable[Recorded], spec: RobotSpec, target: Path, *, extras: Extras, include_privileged: bool
 ) -> tuple[int, int]:
     """One group per episode under 'data', masks for 'successful', 'demonstration' and 'intervened' ones.
+
+    Args:
+        extras: not looked at: an episode of this format may have what others have not.
 
     Raises:
         OSError: the file cannot be written.
@@ -113,13 +116,14 @@ def _write_episode(group: Any, recorded: Recorded, include_privileged: bool) -> 
         # Sirius: -1 demonstration, 0 policy, 1 intervention.
         "action_modes": np.full(length, -1, np.int64) if demonstration else episode.by_human.astype(np.int64),
     }
-    columns |= {f"contexts/{name}": column for name, column in episode.context.items()}
+    columns |= {f"contexts/{as_key(name)}": column for name, column in episode.context.items()}
     if episode.authority is not None:
         columns["authority"] = episode.authority
     if include_privileged:
         columns["gold_rewards"] = episode.gold_reward
     for name, column in columns.items():
         group.create_dataset(name, data=column)
+    group.create_dataset("instructions", data=list(episode.instructions), dtype=h5py.string_dtype())
     for name, values in state_columns(episode, include_privileged=include_privileged):
         key = name.replace("/", "_")
         group.create_dataset(f"obs/{key}", data=values[:-1])

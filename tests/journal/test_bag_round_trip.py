@@ -29,7 +29,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.bags import poses
-from robot_rlhf.journal.bags.importing import import_bag
+from robot_rlhf.journal.bags.importing import import_bag, plan_bag
 from robot_rlhf.journal.bags.settings import ImportReport, ImportSettings
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.writer import JournalWriter
@@ -132,6 +132,8 @@ def test_the_sample_sessions_import(tmp_path: Path, name: str) -> None:
     """In simulated time an episode begins at the very moment at which the one before it ended."""
     told = list(episodes(DATASETS / name))
     demonstrations = [e for e in told if e.meta.kind is EpisodeKind.DEMONSTRATION]
+    why = plan_bag(DATASETS / name, ImportSettings(), robot=None).left_out["/robot_rlhf/step"][1]
+    assert "context and authority of the steps stay behind" in why
     report, found = taken(DATASETS / name, tmp_path / "out")
     assert report.others == len(told) - len(demonstrations)
     assert report.lacking == ("cube",)

@@ -346,18 +346,6 @@ def test_summary(journal: Path) -> None:
     assert summary.bytes == sum(file.stat().st_size for file in journal.glob("*.mcap"))
 
 
-def test_robomimic_keeps_what_was_asked_for_and_whose_each_entry_was(tmp_path: Path) -> None:
-    spec = make_spec()
-    one = make_episode(spec, 3, 3)
-    goal, shares = np.arange(6, dtype=np.float32).reshape(3, 2), np.full((3, 5), 0.5, np.float32)
-    with JournalWriter(tmp_path / "journal", spec) as writer:
-        tell(writer, dataclasses.replace(one, context={"goal": goal}, authority=shares))
-    export(tmp_path / "journal", tmp_path / "out.hdf5", "robomimic")
-    with h5py.File(tmp_path / "out.hdf5") as file:
-        assert np.array_equal(np.asarray(file["data/demo_0/contexts/goal"]), goal)
-        assert np.array_equal(np.asarray(file["data/demo_0/authority"]), shares)
-
-
 @pytest.mark.parametrize("to", ["csv", "robomimic", "lerobot"])
 def test_an_episode_without_actions_is_refused_by_name(to: str, tmp_path: Path) -> None:
     spec = make_spec()

@@ -162,7 +162,7 @@ class _Import:
         own = self._journal is not None and settings.episodes.by in ("auto", "marks")
         return ImportPlan(
             rows=rows_told(self._bag, recording, settings.reading),
-            left_out=left_out(self._bag, recording),
+            left_out=left_out(self._bag, recording, own=self._journal is not None),
             action_from=_action_from(recording),
             judged="judged by the journal itself" if own else "; ".join([*judges, unjudged]),
             episodes=Counter((episode.grid.span.outcome or Outcome.STOPPED).value for episode in self._rows),

@@ -12,6 +12,14 @@ from robot_rlhf.journal.bags.frames import TF
 from robot_rlhf.journal.bags.reading import ReadingSettings, Recording
 from robot_rlhf.journal.bags.series import Series, Times
 from robot_rlhf.journal.bags.source import Bag
+from robot_rlhf.journal.format import TOPIC_EVENT, TOPIC_STEP
+
+_NO_TOPIC = "no ROS topic: {} stay behind; offline and --prior read the journal itself, with them"
+OWN_RECORDS = {
+    TOPIC_STEP: ("robot_rlhf.Step", _NO_TOPIC.format("proposals, rewards, scene, context and authority of the steps")),
+    TOPIC_EVENT: ("robot_rlhf.Event", _NO_TOPIC.format("events")),
+}
+"""Topics of our own journals that an import as a bag does not read."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,10 @@ def rows_told(bag: Bag, recording: Recording, settings: ReadingSettings) -> tupl
     return tuple(rows)
 
 
-def left_out(bag: Bag, recording: Recording) -> dict[str, tuple[str, str]]:
-    return {topic: (bag.kinds(topic), why) for topic, why in recording.found.left_out.items()}
+def left_out(bag: Bag, recording: Recording, *, own: bool) -> dict[str, tuple[str, str]]:
+    """Topic to its type, and why it is not read. Args: own: the bag is a journal of ours."""
+    told = {topic: (bag.kinds(topic), why) for topic, why in recording.found.left_out.items()}
+    return {**told, **OWN_RECORDS} if own else told
 
 
 def _row(bag: Bag, role: str, series: Series, recording: Recording, settings: ReadingSettings) -> PlanRow:

@@ -29,7 +29,7 @@ from robot_rlhf.journal.datasets.hil_serl import HilSerlData
 from robot_rlhf.journal.datasets.layout import PickleLayout
 from robot_rlhf.journal.datasets.lerobot import INFO, LeRobotData
 from robot_rlhf.journal.datasets.robomimic import RobomimicData
-from robot_rlhf.journal.datasets.told import ToldEpisode, checked_spec
+from robot_rlhf.journal.datasets.told import Rows, ToldEpisode, checked_spec
 from robot_rlhf.journal.placing import placed
 from robot_rlhf.journal.recorded import Pictures
 from robot_rlhf.journal.writer import JournalWriter
@@ -253,10 +253,17 @@ def _tell(
             policy_version=-1,
             instruction=episode.instructions[t],
             next_observation=after,
+            context={name: rows[t] for name, rows in episode.context.items() if not np.isnan(rows[t]).all()},
+            authority=_row(episode.authority, t),
         )
         journal.on_step(step)
         before = after
     journal.on_episode_end(EpisodeEnd(meta.id, outcome, count, "imported"))
+
+
+def _row(rows: Rows | None, t: int) -> Rows | None:
+    """None where there is none, or all of it is NaN."""
+    return None if rows is None or np.isnan(rows[t]).all() else rows[t]
 
 
 def _observation(episode: ToldEpisode, t: int, pictures: Pictures, stamp: float) -> Observation:

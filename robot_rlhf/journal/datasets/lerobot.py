@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.columns import robot_of
+from robot_rlhf.journal.columns import AUTHORITY, CONTEXT, GIVEN, of_key, robot_of
 from robot_rlhf.journal.datasets.told import ToldData, ToldEpisode, entries
 from robot_rlhf.journal.recorded import Pictures
 
@@ -116,6 +116,12 @@ class LeRobotData:
             terminated=bool(done[-1]) and (success if cut is None else not bool(cut[-1])),
             instructions=[words[i] for i in table["task_index"].to_pylist()],
             pictures=self._pictures(row, steps),
+            context={
+                of_key(name.removeprefix(CONTEXT)): _given(table, name)
+                for name in self._features
+                if name.startswith(CONTEXT)
+            },
+            authority=_given(table, AUTHORITY)[:, order] if AUTHORITY in self._features else None,
         )
 
     def _pictures(self, row: Json, steps: int) -> Iterator[Pictures]:
@@ -167,6 +173,12 @@ def _names(feature: Json) -> list[str]:
 
 def _matrix(table: Any, name: str) -> NDArray[np.float32]:
     return np.stack(table[name].to_numpy()).astype(np.float32).reshape(len(table), -1)
+
+
+def _given(table: Any, name: str) -> NDArray[np.float32]:
+    """A column with rows of NaN where it is not given."""
+    given = _column(table, f"{GIVEN}{name}", np.ones(len(table), bool)).astype(bool)
+    return np.where(given.reshape(-1, 1), _matrix(table, name), np.float32(np.nan)).astype(np.float32)
 
 
 def _column(table: Any, name: str, default: Any) -> Any:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Driver, RobotSpec
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.columns import robot_of
+from robot_rlhf.journal.columns import AUTHORITY, of_key, robot_of
 from robot_rlhf.journal.datasets.told import ToldData, ToldEpisode, entries
 from robot_rlhf.journal.recorded import Pictures
 
@@ -105,8 +105,10 @@ class RobomimicData:
             driver=driver,
             reward=np.asarray(group["rewards"], np.float32),
             terminated=bool(attributes.get("terminated", success and ended)),
-            instructions=[str(attributes.get("instruction", ""))] * steps,
+            instructions=_instructions(group, str(attributes.get("instruction", "")), steps),
             pictures=_pictures(group, steps),
+            context={of_key(key): np.asarray(rows, np.float32) for key, rows in group.get("contexts", {}).items()},
+            authority=np.asarray(group[AUTHORITY], np.float32)[:, order] if AUTHORITY in group else None,
         )
 
     def _check(self, group: Any, name: str) -> None:
@@ -115,6 +117,11 @@ class RobomimicData:
             lacking.append("drivers (or interventions)")
         if lacking:
             raise JournalError(f"{self._path}: {name} lacks {', '.join(lacking)}")
+
+
+def _instructions(group: Any, whole: str, steps: int) -> list[str]:
+    """By step, where the file tells it so."""
+    return list(group["instructions"].asstr()[:]) if "instructions" in group else [whole] * steps
 
 
 def _present(observations: Any, spec: RobotSpec) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,10 @@ class ToldEpisode:
     instructions: Sequence[str]
     pictures: Iterator[Pictures]
     """Of the T + 1 moments."""
+    context: Mapping[str, Rows] = field(default_factory=dict[str, Rows])
+    """What was asked for, by name; rows of NaN where it was not part of it. Shapes (T, d)."""
+    authority: Rows | None = None
+    """The person's share of each entry; rows of NaN where the whole action was the driver's. Shape (T, m)."""
 
 
 @dataclass(frozen=True, eq=False)
