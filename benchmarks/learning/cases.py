@@ -45,9 +45,10 @@ class Method:
 
     label: str
     settings: tuple[str, ...] = ()
-    kind: Literal["training", "cloning", "session", "stock"] = "training"
+    kind: Literal["training", "cloning", "session", "stock", "unlearned"] = "training"
     """training: a run of `robot-rlhf train`; cloning: of what the person did in the run of ours with the same person
-    and seed; session: a run without evaluation, whose policies are measured at its end; stock: Stable-Baselines3."""
+    and seed; session: a run without evaluation, whose policies are measured at its end; stock: Stable-Baselines3;
+    unlearned: measured as it is."""
     corrects: bool = True
     """A person corrects during practice."""
 
@@ -77,6 +78,8 @@ METHODS: Mapping[str, Method] = {
         kind="cloning",
     ),
     "session": Method("a session without evaluation", ("evaluation.every=0",), kind="session"),
+    "scripted": Method("scripted expert, sees the truth", kind="unlearned", corrects=False),
+    "random": Method("random actions", kind="unlearned", corrects=False),
 }
 
 

@@ -17,6 +17,7 @@ from benchmarks.learning.measure import help_curve, measured
 from benchmarks.learning.rows import Row
 from benchmarks.learning.settings import changed_settings, config_of
 from benchmarks.learning.stock_sac import stock_policy
+from benchmarks.learning.unlearned import unlearned_policy
 from robot_rlhf.apps.build import build_policy, open_place, software_versions
 from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.numerics import tiny_is_zero
@@ -27,6 +28,7 @@ from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import Policy
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 
@@ -58,6 +60,7 @@ def run(case: Case, runs: Path) -> Row:
         "session": _session,
         "cloning": _cloning,
         "stock": _stock,
+        "unlearned": _unlearned,
     }
     with tiny_is_zero():
         result = kinds[METHODS[case.method].kind](case, config, runs)
@@ -157,12 +160,21 @@ def _cloning(case: Case, config: TrainConfig, runs: Path) -> Row:
 def _stock(case: Case, config: TrainConfig, runs: Path) -> Row:
     begun = time.monotonic()
     policy = stock_policy(config)
+    return _alone(config, policy, steps=config.steps, seconds=time.monotonic() - begun)
+
+
+def _unlearned(case: Case, config: TrainConfig, runs: Path) -> Row:
+    return _alone(config, unlearned_policy(case.method, config), steps=0, seconds=0.0)
+
+
+def _alone(config: TrainConfig, policy: Policy, *, steps: int, seconds: float) -> Row:
+    """Of a policy that nobody had a hand in."""
     return {
-        "env_steps": config.steps,
+        "env_steps": steps,
         "demonstrations": 0,
         "hands_on_seconds": 0.0,
         "at_machine_seconds": 0.0,
-        "train_s": round(time.monotonic() - begun, 1),
+        "train_s": round(seconds, 1),
         "final": measured(config, policy),
         "curve": [],
     }

@@ -61,7 +61,7 @@ def _line(cells: Sequence[str]) -> str:
 
 COMPARED = (
     *("ours", "hg_dagger", "sirius", "cloning", "demonstrations", "twenty", "no_interventions", "sb3_sac"),
-    *("cloning_shuffled", "cloning_iwr", "cloning_sirius"),
+    *("cloning_shuffled", "cloning_iwr", "cloning_sirius", "scripted", "random"),
 )
 COLUMNS = (
     *("person", "method", "seeds", "success per seed", "success, % [95 %]", "hands on, s", "at the machine, s"),

@@ -25,6 +25,7 @@ LITTLE = (
     *("evaluation.final_episodes=2", "evaluation.episodes=1"),
 )
 DONE = ("ours", "sirius", "cloning", "cloning_shuffled", "demonstrations", "no_interventions", "sb3_sac", "session")
+UNLEARNED = ("scripted", "random")
 """Every kind of method, and every way of data; the others differ by a setting."""
 
 
@@ -35,9 +36,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     found: dict[str, Row] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(imitation, "UPDATES", 20)
-        for name in DONE:
+        for name in (*DONE, *UNLEARNED):
             kind = METHODS[name].kind
-            person = NOBODY if kind == "stock" else "attentive"
+            person = NOBODY if kind in ("stock", "unlearned") else "attentive"
             settings = (*LITTLE, f"evaluation.every={0 if kind == 'session' else 30}")
             found[name] = run(Case("pick_cube", name, person, 100, "little", settings), runs)
     return found
@@ -46,7 +47,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
 def test_all_methods_are_measured_on_the_same_starts(rows: dict[str, Row]) -> None:
     finals = [row["final"] for row in rows.values()] + [*rows["session"]["policies"].values()]
     assert {METHODS[name].kind for name in rows} == {method.kind for method in METHODS.values()}
-    assert len(finals) == len(DONE) + 4
+    assert len(finals) == len(DONE) + len(UNLEARNED) + 4
     assert len({final["starts"] for final in finals}) == 1
     assert {len(final["outcomes"]) for final in finals} == {2}
 
@@ -69,6 +70,9 @@ def test_rows_tell_what_was_run_and_what_it_cost(rows: dict[str, Row]) -> None:
     shown = rows["demonstrations"]["hands_on_seconds"]
     assert rows["no_interventions"]["hands_on_seconds"] == rows["demonstrations"]["at_machine_seconds"] == shown > 0
     assert rows["sb3_sac"]["hands_on_seconds"] == 0.0
+    for name in UNLEARNED:
+        assert rows[name]["hands_on_seconds"] == rows[name]["env_steps"] == rows[name]["demonstrations"] == 0
+    assert rows["scripted"]["final"]["successes"] == 2
     assert rows["ours"]["at_machine_seconds"] > rows["ours"]["hands_on_seconds"] >= shown
 
 
