@@ -86,6 +86,14 @@ def _compared(task: str, people: Sequence[str], many: Sequence[int], few: Sequen
     )
 
 
+def _world(task: str) -> tuple[Case, ...]:
+    """What corrections add to as many demonstrations, between what a script and what chance does."""
+    return (
+        *cases(("scripted", "random"), (NOBODY,), THREE, task=task),
+        *cases(("twenty", "ours", "hg_dagger"), TWO_PEOPLE, THREE, task=task),
+    )
+
+
 SUITES: Mapping[str, tuple[Case, ...]] = {
     "pick": _compared("pick_cube", CAST, FIVE, THREE),
     "peg": _compared("peg_insert", PEG_PEOPLE, THREE, THREE),
@@ -100,12 +108,7 @@ SUITES: Mapping[str, tuple[Case, ...]] = {
         TWO_PEOPLE,
         THREE,
     ),
-    "worlds": (
-        *cases(("twenty",), ("clumsy",), THREE, task="push"),
-        *cases(("twenty",), ("clumsy",), THREE, task="drawer_store"),
-        *cases(("ours", "hg_dagger"), TWO_PEOPLE, THREE, task="push"),
-        *cases(("ours", "hg_dagger"), TWO_PEOPLE, THREE, task="drawer_store"),
-    ),
+    "worlds": (*_world("push"), *_world("drawer_store")),
     "hard": cases(("ours",), ("attentive",), THREE, task="peg_insert", variants=tuple(HARD)),
     "pixels": cases(("ours", "demonstrations"), ("attentive",), THREE, task="pick_pixels"),
     "precision": (
