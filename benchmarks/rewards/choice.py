@@ -71,7 +71,7 @@ def measure(folder: Path, seed: int, asked: Asked) -> Row:
     recording = Recording.open(run)
     config = read_yaml(run / "config.yaml")
     features = build_features(config, recording.spec)
-    known, _ = read_for(features, recording, None)
+    known, _ = read_for(features, recording, None, actions=False)
     recorded = {e.meta.id: e for e in episodes(recording.journal, pictures=False)}
     gold = {name: episode.gold_reward for name, episode in recorded.items()}
     away = {

@@ -94,7 +94,7 @@ def curve(run: Path, reward: Path, variant: str, width: int) -> list[dict[str, A
     went_on = RunFolder(run).latest.with_name(LEARNED_REWARD)
     model = LearnedReward.load(went_on if went_on.exists() else reward, reads="preference")
     recording = Recording.open(run)
-    trajectories, _ = read_for(features_of(model, recording.spec, str(run)), recording, None)
+    trajectories, _ = read_for(features_of(model, recording.spec, str(run)), recording, None, actions=False)
     kinds, gold = kinds_of(recording.journal), read_gold(recording.journal)
     practice = [t for t in trajectories if kinds[t.id] is EpisodeKind.PRACTICE]
     said = [together(model, variant, t.observations["state"][1:]) for t in practice]

@@ -119,6 +119,8 @@ def _info(argv: Sequence[str]) -> None:
     for kind, outcomes in summary.episodes.items():
         table.add_row(f"{kind} episodes", f"{sum(outcomes.values())}: {_counts(outcomes)}")
     table.add_row("steps", f"{summary.steps}: {_counts(summary.steps_by_driver)}")
+    if summary.steps_without_actions:
+        table.add_row("actions", f"not known in {summary.steps_without_actions} of the steps")
     table.add_row("duration", f"{summary.duration:.1f} s of robot time")
     minutes = (f"{summary.hands_on_seconds / 60:.2f} minutes", "bold")
     hands = Text.assemble(minutes, f" ({summary.human_share:.1%} of the steps)")

@@ -142,7 +142,8 @@ def _ensemble(reward: Path, recording: Path) -> Probabilities:
     if model.config.members < 2:
         raise ConfigError(f"--reward {reward}: has one member; disagreement and entropy need several")
     session = Recording.open(recording)
-    trajectories, _ = read_for(features_of(model, session.spec, str(recording)), session, None)
+    seen = features_of(model, session.spec, str(recording))
+    trajectories, _ = read_for(seen, session, None, actions=model.inputs.action is not None)
     moments = Moments(trajectories, model.inputs)
 
     def probabilities(pairs: Sequence[Pair]) -> Array:

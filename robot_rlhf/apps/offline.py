@@ -60,7 +60,7 @@ from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.interrupts import EndedAtOnceError, ending_in_order, interrupts_held
-from robot_rlhf.runtime.offline import JudgedFeed, learn_offline, relabelled, unit_rewards
+from robot_rlhf.runtime.offline import JudgedFeed, check_learnable, learn_offline, relabelled, unit_rewards
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.runtime.trainer import Trainer
@@ -260,13 +260,14 @@ class OfflineLearning:
             if self.model is not None:  # one task: what was asked for last is what all of it is scored for
                 self.model.instruction = feed.instruction or self.model.instruction
             self.episodes += feed.episodes
-        if not len(buffer):
-            raise ConfigError(f"offline: {', '.join(map(str, options.runs))} hold no step to learn from")
+        check_learnable(buffer, options.learner, options.reward, options.runs)
         if options.learner.rewards != "none" and options.reward != "sparse":
             self._reward(buffer, block, successes, gated)
         counts = {source.name.lower(): count for source, count in buffer.counts.items() if count}
         self.facts |= {"rows": counts, "episodes_used": dict(sorted(self.episodes.items()))}
-        _say(options, f"{len(buffer)} steps of {sum(self.episodes.values())} episodes: {_words(self.episodes)}")
+        _say(
+            options, f"{sum(counts.values())} steps of {sum(self.episodes.values())} episodes: {_words(self.episodes)}"
+        )
 
     def _reward(self, buffer: ReplayBuffer, block: str, successes: list[int], gated: GateFeed | None) -> None:
         """Give the rows dense rewards, scaled to values in [0, 1]; less where a rule is broken."""
@@ -305,6 +306,7 @@ class OfflineLearning:
             options.updates,
             options.batch_size,
             all_as_shown=all_as_shown,
+            actions=options.learner.actions == "needed",
             on_metrics=self.metrics,
         ):
             now = time.monotonic()

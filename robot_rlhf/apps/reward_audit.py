@@ -151,7 +151,8 @@ def audit(reward: Path | ClipConfig, runs: Sequence[Path], *, head: Head | None 
         if isinstance(model, SentenceReward):
             found, labels = read_sentences(model, recording, several)
         else:
-            found, labels = read_for(features_of(model, recording.spec, str(recording.path)), recording, several)
+            seen = features_of(model, recording.spec, str(recording.path))
+            found, labels = read_for(seen, recording, several, actions=model.inputs.action is not None)
         trajectories += found
         preferences += labels
         prefix = "" if several is None else f"{number}:"

@@ -84,16 +84,19 @@ class Recording:
         return replace(self.config, cameras=recorded, features=features)
 
 
-def read_for(features: Features, recording: Recording, number: int | None) -> tuple[list[Trajectory], list[Feedback]]:
+def read_for(
+    features: Features, recording: Recording, number: int | None, *, actions: bool
+) -> tuple[list[Trajectory], list[Feedback]]:
     """Trajectories and standing preferences of a session.
 
     Args:
         number: of the session among several, put before the ids of its episodes; None for one alone.
+        actions: whether they are looked at; if not, also episodes are taken whose actions are not known.
 
     Raises:
         JournalError: a journal that cannot be read.
     """
-    return _read(features, recording, number, pictures=bool(features.config.cameras))
+    return _read(features, recording, number, pictures=bool(features.config.cameras), actions=actions)
 
 
 def read_pictures(camera: str, recording: Recording, number: int | None) -> tuple[list[Trajectory], list[Feedback]]:
@@ -102,13 +105,15 @@ def read_pictures(camera: str, recording: Recording, number: int | None) -> tupl
     Raises:
         JournalError: a journal that cannot be read.
     """
-    return _read(lambda observation: {camera: observation.images[camera]}, recording, number, pictures=True)
+    return _read(
+        lambda observation: {camera: observation.images[camera]}, recording, number, pictures=True, actions=False
+    )
 
 
 def _read(
-    encode: Encode, recording: Recording, number: int | None, *, pictures: bool
+    encode: Encode, recording: Recording, number: int | None, *, pictures: bool, actions: bool
 ) -> tuple[list[Trajectory], list[Feedback]]:
-    found = read_trajectories(recording.journal, encode, pictures=pictures)
+    found = read_trajectories(recording.journal, encode, pictures=pictures, actions=actions)
     preferences = read_labels(recording.journal).preferences
     if number is None:
         return found, preferences

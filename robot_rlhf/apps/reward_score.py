@@ -113,7 +113,8 @@ def score(options: RewardScoreOptions) -> Iterator[Scored]:
 def _by_model(options: RewardScoreOptions, recording: Recording) -> Iterator[Scored]:
     assert options.reward is not None
     model = LearnedReward.load(options.reward, options.device, reads=options.head)
-    trajectories, _ = read_for(features_of(model, recording.spec, str(recording.path)), recording, None)
+    seen = features_of(model, recording.spec, str(recording.path))
+    trajectories, _ = read_for(seen, recording, None, actions=model.inputs.action is not None)
     for sentence in sorted({options.instruction or t.instruction for t in trajectories}):
         warn_of_words(model, sentence)
     for trajectory in trajectories:

@@ -21,6 +21,7 @@ from robot_rlhf.apps.reward_data import Recording, build_seen, read_for
 from robot_rlhf.apps.screen import screen
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.reward_training import RewardReport, RewardTraining, train_reward
 from robot_rlhf.ranges import SEED, Range, check_ranges
 from robot_rlhf.rewards.metrics import Detection, Proportion
@@ -105,7 +106,10 @@ def train(options: RewardTrainOptions) -> RewardReport:
     for number, recording in enumerate(recordings):
         _check_same(first, recording, inputs, scene=config.features.scene)
         number_or_none = number if len(recordings) > 1 else None
-        found, labels = read_for(build_seen(recording, config), recording, number_or_none)
+        seen = build_seen(recording, config)
+        found, labels = read_for(seen, recording, number_or_none, actions=options.action)
+        if options.action and not found and describe(recording.journal).steps_without_actions:
+            raise ConfigError(f"{recording.path}: its actions are not known; allowed: without --action")
         trajectories += found
         preferences += labels
     if not trajectories:

@@ -43,6 +43,8 @@ class JournalSummary:
     episodes: Mapping[str, Mapping[str, int]]
     """Number of episodes by kind, then by outcome; 'broken off' for one without an end."""
     steps: int
+    steps_without_actions: int
+    """Of which nobody knows what the robot was told."""
     steps_by_driver: Mapping[str, int]
     duration: float
     """Seconds from first to last observation, summed over the episodes."""
@@ -86,6 +88,7 @@ class _Count:
         self.drivers: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.versions: dict[str, set[str]] = {}
+        self.without_actions = 0
         self.duration = 0.0
         self.hands_on_seconds = 0.0
         self.at_machine_seconds = 0.0
@@ -114,6 +117,7 @@ class _Count:
             seconds = record.next_observation.stamp - record.observation.stamp
             driver = record.driver.name.lower()
             self.drivers[driver] += 1
+            self.without_actions += record.executed is None
             self.duration += seconds
             self.hands_on_seconds += seconds if driver == "human" else 0.0
             self.at_machine_seconds += seconds if self._attended else 0.0
@@ -156,6 +160,7 @@ def describe(path: str | os.PathLike[str]) -> JournalSummary:
         tasks=dict(count.tasks),
         episodes={kind: dict(outcomes) for kind, outcomes in count.outcomes.items()},
         steps=sum(count.drivers.values()),
+        steps_without_actions=count.without_actions,
         steps_by_driver=dict(count.drivers),
         duration=count.duration,
         hands_on_seconds=count.hands_on_seconds,

@@ -43,6 +43,9 @@ class LearnerConfig(OfKind):
     }
     rewards: ClassVar[Literal["any", "recorded", "none"]] = "any"
     """Which rewards it can learn from: also those of a reward model, those recorded alone, or none."""
+    actions: ClassVar[Literal["needed", "unused"]] = "needed"
+    """Whether it learns from what was done. If not, recordings whose actions nobody knows will do: its batches then
+    hold their steps, too, with actions of 0."""
     practice: ClassVar[Literal["needed", "possible", "none"]] = "possible"
     """Whether it learns while a robot practises; if it need not, recordings alone will do."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
-from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.datatypes import RobotSpec, Source
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.labels import read_labels
@@ -16,6 +17,8 @@ from robot_rlhf.run.recordings import journal_path
 from robot_rlhf.run.trainer import Learning
 from robot_rlhf.runtime.offline import JudgedFeed
 from robot_rlhf.runtime.reward import SparseReward
+
+log = logging.getLogger(__name__)
 
 
 class PriorConfig(Protocol):
@@ -38,7 +41,8 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
         ConfigError: no journal, or none of a step to learn from.
         JournalError: it is of another robot, or cannot be read.
     """
-    before = len(learning.trainer.buffer)
+    buffer = learning.trainer.buffer
+    before = len(buffer)
     for path in config.prior:
         journal = journal_path(path)
         if not journal_files(journal):
@@ -46,9 +50,18 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
                 f"prior {path}: no journal there; allowed: folders of runs, of journals, or of what was imported"
             )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
+        acted, watched = len(buffer), buffer.counts[Source.WATCHED]
         feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse")
         replay_into(journal, feed, pictures=config.learner_looks)
-    taken = len(learning.trainer.buffer) - before
+        watched = buffer.counts[Source.WATCHED] - watched
+        if watched and len(buffer) == acted:
+            raise ConfigError(
+                f"prior {path}: what the robot was told is not known in any of {watched} steps, and a run learns from "
+                "actions; allowed: recordings with actions"
+            )
+        if watched:
+            log.warning("prior %s: nothing is learned from %d steps whose actions are not known", path, watched)
+    taken = len(buffer) - before
     if config.prior and not taken:
         raise ConfigError(f"prior {', '.join(map(str, config.prior))}: hold no step to learn from")
     return taken

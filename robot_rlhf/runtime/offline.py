@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,16 +18,19 @@ from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Ev
 from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.journal.labels import Labels
 from robot_rlhf.learner.means import RecentMeans
+from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.ports import Learner
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
-from robot_rlhf.replay.mixing import EVERYTHING
+from robot_rlhf.replay.mixing import EVERYTHING, WATCHED
 from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import BATCHES_AT_ONCE
+
+log = logging.getLogger(__name__)
 
 FINAL = frozenset({Outcome.SUCCESS, Outcome.FAILURE})
 """Outcomes after which no future is counted."""
@@ -108,6 +114,35 @@ class JudgedFeed:
         return self._feed.buffer.written - 2 if self._feed.buffer.written > written else None
 
 
+def check_learnable(buffer: ReplayBuffer, learner: LearnerConfig, reward: str, paths: Sequence[Path]) -> None:
+    """Check that what was brought into replay is something to learn from; warns of steps that are not.
+
+    Args:
+        reward: as `offline --reward` names it.
+        paths: of the recordings, for messages.
+
+    Raises:
+        ConfigError: no step, or none with an action for a learner that needs them.
+    """
+    where, watched = ", ".join(map(str, paths)), buffer.counts[Source.WATCHED]
+    if not len(buffer) and not watched:
+        raise ConfigError(f"offline: {where} hold no step to learn from")
+    if learner.actions == "unused":
+        if watched and reward != "sparse":
+            raise ConfigError(
+                f"--reward {reward}: {where} hold {watched} steps without known actions, which it does not score; "
+                "allowed: sparse"
+            )
+    elif not len(buffer):
+        raise ConfigError(
+            f"offline: {where}: what the robot was told is not known in any of {watched} steps, and --learner "
+            f"{learner.kind} learns from actions; allowed: recordings with actions, a learner of your own whose "
+            "actions are 'unused', or robot-rlhf reward train without --action"
+        )
+    elif watched:
+        log.warning("%d of %d steps have no known action: nothing is learned from them", watched, watched + len(buffer))
+
+
 def unit_rewards(reward: NDArray[np.floating], success: NDArray[np.bool_], discount: float) -> NDArray[np.float32]:
     """Scale dense rewards so that values are discounted means in [0, 1], and a success holds its last reward for ever.
 
@@ -171,6 +206,7 @@ def learn_offline(
     batch_size: int,
     *,
     all_as_shown: bool = False,
+    actions: bool = True,
     on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
     log_every: int = 500,
 ) -> Iterator[int]:
@@ -178,12 +214,17 @@ def learn_offline(
 
     Args:
         all_as_shown: every step counts as a person's, so that cloning imitates all of it.
+        actions: False for a learner that looks at none: steps whose actions are not known are drawn, too.
         on_metrics: told the updates done and the means of what the learner reported.
     """
     recent = RecentMeans()
     done = 0
+    draw = _seen_steps(buffer, batch_size) if not actions else None
     while done < updates:
-        for batch in buffer.sample_many(min(BATCHES_AT_ONCE, updates - done), batch_size, {EVERYTHING: 1.0}):
+        count = min(BATCHES_AT_ONCE, updates - done)
+        for batch in (
+            itertools.islice(draw, count) if draw else buffer.sample_many(count, batch_size, {EVERYTHING: 1.0})
+        ):
             if all_as_shown:
                 batch = replace(batch, source=torch.full_like(batch.source, int(Source.DEMO)), authority=None)
             recent.note(learner.update(batch))
@@ -191,3 +232,12 @@ def learn_offline(
             if done % log_every == 0 or done == updates:
                 on_metrics(done, recent.take())
             yield done
+
+
+def _seen_steps(buffer: ReplayBuffer, batch_size: int) -> Iterator[Batch]:
+    """Batches of all rows alike, with and without a known action, drawn with replacement; without end."""
+    rows = buffer.indices(EVERYTHING | WATCHED)
+    generator = torch.Generator().manual_seed(buffer.written)
+    while True:
+        drawn = torch.randint(len(rows), (batch_size,), generator=generator)
+        yield buffer.gather(rows[drawn.to(rows.device)], actions=False)

@@ -24,14 +24,16 @@ def read_trajectories(
     *,
     kinds: Collection[EpisodeKind] = tuple(EpisodeKind),
     pictures: bool = True,
+    actions: bool = True,
 ) -> list[Trajectory]:
-    """The episodes with actions that are neither discarded nor deleted, with their outcomes as labelled today.
+    """The episodes that are neither discarded nor deleted, with their outcomes as labelled today.
 
     Args:
         journal: its folder, or one of its files.
         encode: observation to 'state' (D,) and pictures by camera, for example a `policy.features.Features`.
         kinds: of the episodes wanted.
         pictures: False where `encode` looks at none, which reads many times faster.
+        actions: False for who looks at none: also episodes whose actions are not known, with 0 in their place.
 
     Raises:
         JournalError: no journal, a foreign or damaged file, or one of another version.
@@ -40,7 +42,7 @@ def read_trajectories(
         _trajectory(episode, encode)
         for episode in episodes(journal, pictures=pictures)
         if episode.meta.kind in kinds
-        and episode.acted.all()
+        and (not actions or episode.acted.all())
         and (episode.end is None or episode.end.outcome is not Outcome.DISCARDED)
     ]
 
@@ -64,7 +66,7 @@ def _trajectory(episode: Episode, encode: Callable[[Observation], Mapping[str, N
         task=episode.meta.task,
         instruction=episode.instructions[-1],
         observations=columns,
-        actions=episode.executed,
+        actions=np.nan_to_num(episode.executed, nan=0.0),
         success=None if episode.end is None else SUCCEEDED.get(episode.end.outcome),
         begins_at=episode.meta.continues_at,
     )

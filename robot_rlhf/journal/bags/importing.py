@@ -163,7 +163,7 @@ class _Import:
         return ImportPlan(
             rows=rows_told(self._bag, recording, settings.reading),
             left_out=left_out(self._bag, recording, own=self._journal is not None),
-            action_from=_action_from(recording),
+            action_from=self._action_from,
             judged="judged by the journal itself" if own else "; ".join([*judges, unjudged]),
             episodes=Counter((episode.grid.span.outcome or Outcome.STOPPED).value for episode in self._rows),
             steps=sum(episode.grid.steps for episode in self._rows),
@@ -172,10 +172,13 @@ class _Import:
 
     def check(self) -> None:
         """Raises JournalError when commands contradict the measured motion, or do not fit the action's scale."""
+        if self._settings.without_actions:
+            self._clipped, self._largest = 0.0, {}
+            return
         if self._check.contradictions and self._settings.reading.motion_check == "error":
             words = "; ".join(self._check.contradictions)
             raise JournalError(
-                f"{self._bag.path}: commands ({_action_from(self._recording)}) and measured motion "
+                f"{self._bag.path}: commands ({self._action_from}) and measured motion "
                 f"({self._recording.pose.topic}) contradict one another: {words}; allowed: another --command, "
                 "--reading.twist-scale, --reading.base-frame or --reading.tool-frame; or --reading.motion-check say, "
                 "if it is right as it is"
@@ -194,7 +197,7 @@ class _Import:
             left_out=self._left_out,
             others=self._others,
             topics=_sources(recording, self._settings),
-            action_from=_action_from(recording),
+            action_from=self._action_from,
             clipped=self._clipped,
             largest=self._largest,
             lacking=tuple(thing for thing in things if thing not in recording.scene),
@@ -206,6 +209,8 @@ class _Import:
         if self._journal is not None:
             return Agreement(("one of our own journals: its format tells units and frames",), ())
         gripper = recording.opening is not None and recording.command is not None
+        if self._settings.without_actions:
+            return Agreement((), ())
         if recording.target is None and recording.twist is None:
             return Agreement(("no commands: actions are the measured motion, and nothing checks it",), ())
         return agreement(self._rows, self._period, poses=recording.target is not None, gripper=gripper)
@@ -326,7 +331,8 @@ class _Import:
             for number, episode in enumerate(rows):
                 outcome = episode.grid.span.outcome or Outcome.STOPPED
                 meta = self._meta(number, reward_source)
-                tell_episode(journal, meta, outcome, episode, pictures, offset, self._instruction, reward)
+                told = (journal, meta, outcome, episode, pictures, offset, self._instruction, reward)
+                tell_episode(*told, actions=not self._settings.without_actions)
                 outcomes[outcome.value] += 1
         return dict(outcomes)
 
@@ -335,6 +341,17 @@ class _Import:
         if self._journal is not None:
             return int(journal_session(self._journal)[1].get("epoch_offset_ns", "0"))
         return int(rows[0].grid.times[0])
+
+    @property
+    def _action_from(self) -> str:
+        recording = self._recording
+        if self._settings.without_actions:
+            return "nothing: they stay unknown (--without-actions)"
+        if recording.target is not None:
+            return f"changes of the commanded pose, {recording.target.topic}"
+        if recording.twist is not None:
+            return f"integral of the commanded twist, {recording.twist.topic}"
+        return f"measured motion, {recording.pose.topic}"
 
     @property
     def _instruction(self) -> str:
@@ -368,14 +385,6 @@ def _sources(recording: Recording, settings: ImportSettings) -> dict[str, str]:
     if "gripper" not in found and recording.opening is not None:
         found["gripper"] = f"{recording.opening.topic}, joint {joint}"
     return found
-
-
-def _action_from(recording: Recording) -> str:
-    if recording.target is not None:
-        return f"changes of the commanded pose, {recording.target.topic}"
-    if recording.twist is not None:
-        return f"integral of the commanded twist, {recording.twist.topic}"
-    return f"measured motion, {recording.pose.topic}"
 
 
 def _journal_files(path: Path) -> list[Path]:

@@ -42,6 +42,9 @@ class ImportSettings:
     """Seconds for which a topic may be silent within an episode."""
     command_timeout: float = 0.1
     """Seconds after which a commanded twist no longer moves the robot; MoveIt Servo's own default."""
+    without_actions: bool = False
+    """Take what was observed alone, and leave open what the robot was told: rewards of states are trained on it,
+    nothing imitates it."""
     clipped_max: float = 0.05
     """Largest share of steps that may move more than the action's scale; what is above the scale is cut."""
 

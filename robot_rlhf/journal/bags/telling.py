@@ -26,10 +26,13 @@ def tell_episode(
     offset: int,
     instruction: str,
     reward: Reward,
+    *,
+    actions: bool = True,
 ) -> None:
     """Tell an episode.
 
     Args:
+        actions: False leaves open what the robot was told.
         pictures: of its T + 1 moments, and then of the next episode's.
         offset: nanoseconds at which the journal's clock begins.
     """
@@ -42,7 +45,7 @@ def tell_episode(
             index=index,
             observation=before,
             proposed=None,
-            executed=Action(np.clip(rows.actions[index], -1.0, 1.0).astype(np.float32)),
+            executed=Action(np.clip(rows.actions[index], -1.0, 1.0).astype(np.float32)) if actions else None,
             driver=Driver.HUMAN,
             reward=reward(outcome if last else None, before, after),
             terminated=last and outcome in FINAL,

@@ -54,6 +54,9 @@ class DatasetSettings:
     """success, failure, time_limit or stopped; where an episode does not say."""
     operator: str = "person"
     """Who drove; where an episode does not say."""
+    without_actions: bool = False
+    """Take what was observed alone, also of data that has no actions, and leave open what the robot was told: rewards
+    of states are trained on it, nothing imitates it."""
 
     def __post_init__(self) -> None:
         for name, allowed in (("kind", EpisodeKind), ("outcome", Outcome)):
@@ -117,13 +120,14 @@ def import_dataset(
             f"{source}: no data set; allowed: a LeRobotDataset's folder, a robomimic HDF5 file, or hil-serl's .pkl"
         )
     with placed(target, "importing", folder=True, empty=True) as place, _readable(source, form), ExitStack() as stack:
+        acts = not settings.without_actions
         if form == "lerobot":
-            lerobot = LeRobotData(source)
-            spec = checked_spec(source, lerobot.told, robot)
+            lerobot = LeRobotData(source, actions=acts)
+            spec = checked_spec(source, lerobot.told, robot, actions=acts)
             told = lerobot.episodes(spec)
         elif form == "robomimic":
-            file = stack.enter_context(RobomimicData(source))
-            spec = checked_spec(source, file.told if robot is None else file.columns_for(robot), robot)
+            file = stack.enter_context(RobomimicData(source, actions=acts))
+            spec = checked_spec(source, file.told if robot is None else file.columns_for(robot), robot, actions=acts)
             told = file.episodes(spec)
         else:
             data = HilSerlData(source, layout or PickleLayout(), robot)
@@ -193,12 +197,12 @@ def _write(
         for number, episode in enumerate(told):
             meta, outcome = _meta(episode, settings, number, ids)
             try:
-                _tell(journal, spec, meta, outcome, episode, stamp)
+                _tell(journal, spec, meta, outcome, episode, stamp, actions=not settings.without_actions)
             except RobotRlhfError as error:
                 raise JournalError(f"{episode.where}: {error}") from error
             counts[f"{meta.kind.value} {outcome.value}"] += 1
-            steps += len(episode.executed)
-            stamp += (len(episode.executed) + 1) * spec.control_period
+            steps += len(episode.reward)
+            stamp += (len(episode.reward) + 1) * spec.control_period
     if not counts:
         raise JournalError(f"{source}: it holds no episode")
     return counts, steps
@@ -233,19 +237,27 @@ def _meta(
 
 
 def _tell(
-    journal: Subscriber, spec: RobotSpec, meta: EpisodeMeta, outcome: Outcome, episode: ToldEpisode, start: float
+    journal: Subscriber,
+    spec: RobotSpec,
+    meta: EpisodeMeta,
+    outcome: Outcome,
+    episode: ToldEpisode,
+    start: float,
+    *,
+    actions: bool,
 ) -> None:
     before = _observation(episode, 0, next(episode.pictures), start)
     journal.on_episode_start(meta, before)
-    count = len(episode.executed)
+    count, executed = len(episode.reward), episode.executed if actions else None
     for t in range(count):
         after = _observation(episode, t + 1, next(episode.pictures), start + (t + 1) * spec.control_period)
-        last, asked = t == count - 1, bool(np.isfinite(episode.proposed[t]).all())
+        last = t == count - 1
+        asked = executed is not None and bool(np.isfinite(episode.proposed[t]).all())
         step = Step(
             index=t,
             observation=before,
             proposed=Action(episode.proposed[t]) if asked else None,
-            executed=Action(episode.executed[t]),
+            executed=None if executed is None else Action(executed[t]),
             driver=Driver(int(episode.driver[t])),
             reward=float(episode.reward[t]),
             terminated=last and episode.terminated,
@@ -254,7 +266,7 @@ def _tell(
             instruction=episode.instructions[t],
             next_observation=after,
             context={name: rows[t] for name, rows in episode.context.items() if not np.isnan(rows[t]).all()},
-            authority=_row(episode.authority, t),
+            authority=None if executed is None else _row(episode.authority, t),
         )
         journal.on_step(step)
         before = after

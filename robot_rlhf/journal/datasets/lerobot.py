@@ -19,16 +19,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.datatypes import EpisodeKind, RobotSpec
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.columns import AUTHORITY, CONTEXT, GIVEN, of_key, robot_of
-from robot_rlhf.journal.datasets.told import ToldData, ToldEpisode, entries
+from robot_rlhf.journal.datasets.told import WITHOUT, Rows, ToldData, ToldEpisode, entries
 from robot_rlhf.journal.recorded import Pictures
 
 INFO = "meta/info.json"
 ROBOT = "robot_rlhf"
 """Entry of the description that holds our robot."""
-NEEDED = ("action", "observation.state", "next.reward", "next.done")
+NEEDED = ("observation.state", "next.reward", "next.done")
+DEMONSTRATION = EpisodeKind.DEMONSTRATION.value
 _IMAGES = "observation.images."
 
 Json = dict[str, Any]
@@ -37,8 +38,14 @@ Json = dict[str, Any]
 class LeRobotData:
     """A data set's folder."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises JournalError for another version, or one that lacks columns."""
+    def __init__(self, path: Path, *, actions: bool = True) -> None:
+        """
+        Args:
+            actions: False where none are taken.
+
+        Raises:
+            JournalError: another version, or one that lacks columns.
+        """
         self._path = path
         self._info: Json = json.loads((path / INFO).read_text(encoding="utf-8"))
         version = str(self._info.get("codebase_version"))
@@ -48,17 +55,20 @@ class LeRobotData:
             )
         features: Json = self._info["features"]
         lacking = [name for name in NEEDED if name not in features]
-        if "driver" not in features and "intervention" not in features:
+        if actions and "action" not in features:
+            lacking.append(f"action ({WITHOUT})")
+        if actions and "driver" not in features and "intervention" not in features:
             lacking.append("driver (or intervention)")
         if lacking:
             raise JournalError(f"{path}: it lacks {', '.join(lacking)}")
+        self._acts = actions
         self._features = features
         self._cameras = {name.removeprefix(_IMAGES): name for name in features if name.startswith(_IMAGES)}
         robot = self._info.get(ROBOT)
         self.told = ToldData(
             robot=None if robot is None else robot_of(robot),
             period=1.0 / float(self._info["fps"]),
-            action_names=tuple(_names(features["action"])),
+            action_names=tuple(_names(features["action"])) if actions else (),
             cameras={
                 camera: (f["shape"][0], f["shape"][1]) for camera, n in self._cameras.items() if (f := features[n])
             },
@@ -92,11 +102,8 @@ class LeRobotData:
         steps = len(table)
         state = _matrix(table, "observation.state")
         state = np.concatenate([state, state[-1:]])  # the observation after the last step is not part of this format
-        order = [self.told.action_names.index(name) for name in spec.action.names]
-        executed = _matrix(table, "action")[:, order]
-        asked = _column(table, "policy_asked", np.zeros(steps, bool)).astype(bool)
-        wished = _matrix(table, "policy_action")[:, order] if "policy_action" in self._features else executed
-        by_person = _column(table, "intervention", np.zeros(steps, bool)).astype(np.int64)
+        acts = self._acts_of(spec, table)
+        by_person = _column(table, "intervention", np.full(steps, row.get("kind") == DEMONSTRATION)).astype(np.int64)
         done, cut = _column(table, "next.done", np.zeros(steps)), _column(table, "next.truncated", None)
         success = bool(row.get("success"))
         places = {name: i for i, name in enumerate(self.told.columns)}
@@ -109,8 +116,8 @@ class LeRobotData:
             operator=str(row.get("operator") or ""),
             reward_source=str(row.get("reward_source") or ""),
             columns={c: state[:, [places[n] for n in names]] for c, names in entries(spec).items()},
-            executed=executed,
-            proposed=np.where(asked.reshape(-1, 1), wished, np.float32(np.nan)).astype(np.float32),
+            executed=acts[0],
+            proposed=acts[1],
             driver=_column(table, "driver", by_person).astype(np.int64),
             reward=_column(table, "next.reward", np.zeros(steps)).astype(np.float32),
             terminated=bool(done[-1]) and (success if cut is None else not bool(cut[-1])),
@@ -121,8 +128,19 @@ class LeRobotData:
                 for name in self._features
                 if name.startswith(CONTEXT)
             },
-            authority=_given(table, AUTHORITY)[:, order] if AUTHORITY in self._features else None,
+            authority=acts[2],
         )
+
+    def _acts_of(self, spec: RobotSpec, table: Any) -> tuple[Rows | None, Rows, Rows | None]:
+        """What was executed, what the policy wished (NaN: nothing asked), and the person's shares. Each (T, m)."""
+        if not self._acts:
+            return None, np.full((len(table), spec.action.size), np.nan, np.float32), None
+        order = [self.told.action_names.index(name) for name in spec.action.names]
+        executed = _matrix(table, "action")[:, order]
+        asked = _column(table, "policy_asked", np.zeros(len(table), bool)).astype(bool)
+        wished = _matrix(table, "policy_action")[:, order] if "policy_action" in self._features else executed
+        shares = _given(table, AUTHORITY)[:, order] if AUTHORITY in self._features else None
+        return executed, np.where(asked.reshape(-1, 1), wished, np.float32(np.nan)).astype(np.float32), shares
 
     def _pictures(self, row: Json, steps: int) -> Iterator[Pictures]:
         """T + 1 moments, the last one twice, as the state."""

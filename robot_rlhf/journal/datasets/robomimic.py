@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Driver, RobotSpec
+from robot_rlhf.datatypes import Driver, EpisodeKind, RobotSpec
 from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.columns import AUTHORITY, of_key, robot_of
-from robot_rlhf.journal.datasets.told import ToldData, ToldEpisode, entries
+from robot_rlhf.journal.datasets.told import WITHOUT, Rows, ToldData, ToldEpisode, entries
 from robot_rlhf.journal.recorded import Pictures
 
 ROBOT = "robot_spec"
@@ -29,9 +29,9 @@ _IMAGE = "_image"
 class RobomimicData:
     """An open file; close it with `with`."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises JournalError for a file that is no such data set."""
-        self._path = path
+    def __init__(self, path: Path, *, actions: bool = True) -> None:
+        """Raises JournalError for a file that is no such data set. Args: actions: False where none are taken."""
+        self._path, self._acts = path, actions
         self._bytes = path.open("rb")
         self._file: Any = h5py.File(self._bytes, "r")
         data: Any = self._file.get("data", {})
@@ -72,21 +72,18 @@ class RobomimicData:
 
     def episodes(self, spec: RobotSpec) -> Iterator[ToldEpisode]:
         """The episodes in order. Args: spec: the robot, checked against `told`."""
-        order = [self.told.action_names.index(name) for name in spec.action.names]
         for name in self._names:
-            yield self._episode(spec, name, order)
+            yield self._episode(spec, name)
 
-    def _episode(self, spec: RobotSpec, name: str, order: list[int]) -> ToldEpisode:
+    def _episode(self, spec: RobotSpec, name: str) -> ToldEpisode:
         group: Any = self._data[name]
         attributes: dict[str, Any] = dict(group.attrs)
         self._check(group, name)
-        executed = np.asarray(group["actions"], np.float32)[:, order]
-        steps = len(executed)
-        proposed = np.full_like(executed, np.nan)
-        if "policy_actions" in group:
-            proposed = np.asarray(group["policy_actions"], np.float32)[:, order]
+        steps = len(group["rewards"])
+        executed, proposed, shares = self._acts_of(group, spec, steps)
+        shown = attributes.get("kind") == EpisodeKind.DEMONSTRATION.value
         by_person = (
-            np.asarray(group["interventions"], np.int64) if "interventions" in group else np.ones(steps, np.int64)
+            np.asarray(group["interventions"], np.int64) if "interventions" in group else np.full(steps, int(shown))
         )
         driver = np.asarray(group["drivers"], np.int64) if "drivers" in group else by_person * int(Driver.HUMAN)
         success = bool(attributes.get("success", False))
@@ -108,12 +105,27 @@ class RobomimicData:
             instructions=_instructions(group, str(attributes.get("instruction", "")), steps),
             pictures=_pictures(group, steps),
             context={of_key(key): np.asarray(rows, np.float32) for key, rows in group.get("contexts", {}).items()},
-            authority=np.asarray(group[AUTHORITY], np.float32)[:, order] if AUTHORITY in group else None,
+            authority=shares,
         )
 
+    def _acts_of(self, group: Any, spec: RobotSpec, steps: int) -> tuple[Rows | None, Rows, Rows | None]:
+        """What was executed, what the policy wished (NaN: nothing asked), and the person's shares. Each (T, m)."""
+        none = np.full((steps, spec.action.size), np.nan, np.float32)
+        if not self._acts:
+            return None, none, None
+        order = [self.told.action_names.index(name) for name in spec.action.names]
+
+        def ordered(name: str) -> Rows:
+            return np.asarray(group[name], np.float32)[:, order]
+
+        wished = ordered("policy_actions") if "policy_actions" in group else none
+        return ordered("actions"), wished, ordered(AUTHORITY) if AUTHORITY in group else None
+
     def _check(self, group: Any, name: str) -> None:
-        lacking = [key for key in ("actions", "rewards", "dones", "obs") if key not in group]
-        if "drivers" not in group and "interventions" not in group:
+        lacking = [key for key in ("rewards", "dones", "obs") if key not in group]
+        if self._acts and "actions" not in group:
+            lacking.append(f"actions ({WITHOUT})")
+        if self._acts and "drivers" not in group and "interventions" not in group:
             lacking.append("drivers (or interventions)")
         if lacking:
             raise JournalError(f"{self._path}: {name} lacks {', '.join(lacking)}")

@@ -15,6 +15,8 @@ from robot_rlhf.journal.recorded import Pictures
 
 Rows = NDArray[np.float32]
 
+WITHOUT = "--without-actions takes what was observed alone"
+"""What to do about data without actions."""
 SIZES = {"tool_pose_in_base": 7, "tool_target_in_base": 7, "tool_velocity": 6, "tool_wrench": 6}
 """Observation columns of one size on every robot."""
 
@@ -33,8 +35,8 @@ class ToldEpisode:
     reward_source: str
     columns: Mapping[str, Rows]
     """Observation column to values. Shapes (T + 1, size)."""
-    executed: Rows
-    """Shape (T, m)."""
+    executed: Rows | None
+    """None where it is not known. Shape (T, m)."""
     proposed: Rows
     """NaN where no policy was asked. Shape (T, m)."""
     driver: NDArray[np.int64]
@@ -80,8 +82,11 @@ def entries(spec: RobotSpec) -> dict[str, list[str]]:
     return {column: column_names(spec, column, size) for column, size in observation_columns(spec).items()}
 
 
-def checked_spec(path: object, told: ToldData, robot: RobotSpec | None) -> RobotSpec:
+def checked_spec(path: object, told: ToldData, robot: RobotSpec | None, *, actions: bool = True) -> RobotSpec:
     """The robot of an import: the one that is given, else the data set's, with the data set's cameras and scene.
+
+    Args:
+        actions: False where none are taken: what they are named is then no matter.
 
     Raises:
         JournalError: nobody says it, or it is not that of the data set; names what differs.
@@ -89,14 +94,14 @@ def checked_spec(path: object, told: ToldData, robot: RobotSpec | None) -> Robot
     spec = robot or told.robot
     if spec is None:
         raise robot_missing(path)
-    if sorted(told.action_names) != sorted(spec.action.names):
+    if actions and sorted(told.action_names) != sorted(spec.action.names):
         names = ", ".join(told.action_names) or "unnamed"
         raise JournalError(f"{path}: its actions are {names}; the robot's: {', '.join(spec.action.names)}")
     if told.period and abs(told.period - spec.control_period) > 1e-6 * spec.control_period:
         words = f"a step of {told.period:g} s; the robot's control period is {spec.control_period:g} s"
         raise JournalError(f"{path}: {words}")
     told_action = told.action if told.robot is None else told.robot.action
-    if robot is not None and told_action is not None:
+    if actions and robot is not None and told_action is not None:
         _check_meaning(path, robot.action, told_action)
     whole = {thing: size for thing, size in spec.scene.items() if f"scene.{thing}.0" in told.columns}
     spec = RobotSpec(
