@@ -76,7 +76,7 @@ class Push:
     instruction = "push the puck into the ring without touching the glass"
     time_limit = 240
     suggested: ClassVar[Mapping[str, Any]] = {
-        "steps": 6_000,
+        "steps": 3_000,
         "demonstrations": 20,
         "features.fine": 0.04,  # fingers and puck touch at 0.041 m: on which side they do is to be seen
         "replay.discount": 0.99,  # at 0.97 a push of 75 steps is worth a tenth at its beginning
