@@ -31,6 +31,8 @@ from robot_rlhf_sim.situations import episode, place_tool
 
 NOISE = (0.0, 0.4)
 """Range of the experts' wobble."""
+CARRIED = 0.3
+"""Share of the episodes of a task that goes on after a grasp in which the thing is carried about instead."""
 PLACED = 10
 """Poses of the tool in a scene without an episode."""
 HELD_OUT = 0.1
@@ -215,10 +217,11 @@ def situations(place: SimPlace, rng: np.random.Generator) -> Iterator[dict[str, 
             place_tool(arm, task.limits, rng, clearance=pictured.stays_above, keep_opening=pictured.keeps_opening)
             yield pictured.pictured(arm.observe())
         return
+    noise, carries = float(rng.uniform(*NOISE)), not pictured.goes_on or bool(rng.random() < CARRIED)
     try:
-        for observation in episode(place.guard, task.expert(float(rng.uniform(*NOISE))), task.time_limit, rng):
+        for observation in episode(place.guard, task.expert(noise), task.time_limit, rng, carries=carries):
             yield pictured.pictured(observation)
-            if "grasped" not in observation.privileged and task.success(observation):
+            if (pictured.goes_on or "grasped" not in observation.privileged) and task.success(observation):
                 return
     except FaultLatchedError:  # a wobbling expert may press too hard; what came before is good
         place.guard.release()

@@ -88,6 +88,8 @@ class Pictured(Protocol):
     """How far above its thing a tool stays that is put somewhere, m; None for a thing that is no body."""
     keeps_opening: bool
     """Whether the hand holds something from the start."""
+    goes_on: bool
+    """Whether the task goes on after a grasp, until it has succeeded."""
 
     @property
     def facts(self) -> FactBook: ...

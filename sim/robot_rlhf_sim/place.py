@@ -8,7 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.naming import OWN, find_own, is_own, make_own
 from robot_rlhf.place import PictureSizes, Place, PlaceConfig
 from robot_rlhf.ports import Restorable
@@ -88,6 +90,12 @@ class SimConfig(PlaceConfig):
 
     def task_names(self, task: str) -> tuple[str, ...]:
         return super().task_names(task) if is_own(task) else (task,)
+
+    def facts(self, task: str, spec: RobotSpec) -> FactBook:
+        """Without a world, where the task's class tells them."""
+        kind = self._kind_of(task)
+        told = isinstance(getattr(kind, "facts", None), FactBook)
+        return book_of(kind, spec) if told else super().facts(task, spec)
 
     def suggested(self, task: str) -> Mapping[str, Any]:
         return getattr(self._kind_of(task), "suggested", {})

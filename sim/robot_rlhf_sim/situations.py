@@ -72,12 +72,15 @@ def place_tool(
     arm.settle()
 
 
-def episode(guard: GuardedRobot, expert: ScriptedExpert, steps: int, rng: np.random.Generator) -> Iterator[Observation]:
+def episode(
+    guard: GuardedRobot, expert: ScriptedExpert, steps: int, rng: np.random.Generator, *, carries: bool = True
+) -> Iterator[Observation]:
     """Every third state of an expert's episode, and, where it grasps something, of carrying that about and letting go.
 
     Args:
         guard: of the arm, after a reset of its task.
         steps: of the episode at most.
+        carries: False: after a grasp the expert goes on.
     """
     guard.anchor()
     expert.reset()
@@ -85,7 +88,7 @@ def episode(guard: GuardedRobot, expert: ScriptedExpert, steps: int, rng: np.ran
         observation = guard.observe()
         if step % EVERY == 0:
             yield observation
-        if observation.privileged.get("grasped", np.zeros(1))[0] > 0.5:
+        if carries and observation.privileged.get("grasped", np.zeros(1))[0] > 0.5:
             break
         guard.act(expert.act(observation, Assignment(), rng))
     else:

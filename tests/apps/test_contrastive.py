@@ -51,6 +51,16 @@ def test_scenes_are_whole_in_one_half_and_every_task_is_in_both(frames: contrast
     assert len(np.unique(frames.pictures.reshape(len(frames.facts), -1), axis=0)) > 0.9 * len(frames.facts)
 
 
+def test_every_task_can_be_shown() -> None:
+    """Also those that are not trained on when nothing is said: their descriptions are whole sentences."""
+    shown = render(replace(TINY, tasks=("push", "drawer_store"), pairs=260, seed=1))
+    assert {facts["scene"] for facts in shown.facts} == {"puck", "drawer"}
+    assert {"held", "stored"} <= {facts["block place"] for facts in shown.facts if "block place" in facts}
+    assert "in" in {facts["puck place"] for facts in shown.facts if "puck place" in facts}
+    encode = open_clip.SimpleTokenizer().encode
+    assert max(len(encode(shown.captions.describe(facts).text)) for facts in shown.facts) <= contrastive.SENTENCE - 2
+
+
 def test_truth_by_table_is_that_of_the_captions(frames: contrastive.Frames) -> None:
     rng = np.random.default_rng(0)
     said = [frames.captions.caption(facts, rng) for facts in frames.facts[:40]]

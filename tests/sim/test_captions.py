@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from typing import Any
@@ -16,10 +17,10 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim import captions
 from robot_rlhf_sim.captions import Captions
 from robot_rlhf_sim.situations import episode, place_tool
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
 from tests.draws import draws
 
-SAID = Captions([task.facts for task in (Reach, PickCube, PegInsert)])
+SAID = Captions([task.facts for task in (Reach, PickCube, PegInsert, Push, DrawerStore)])
 FACTS = st.fixed_dictionaries({a: st.sampled_from(sorted(values)) for a, values in SAID.phrases.items()})
 
 
@@ -102,22 +103,86 @@ def test_a_peg_is_over_the_hole_before_it_is_in() -> None:
     guard.stop()
 
 
-@pytest.mark.parametrize(("task_type", "clearance"), [(Reach, None), (PickCube, 0.05), (PegInsert, 0.005)])
+def told(task: Any, seed: int) -> list[dict[str, str]]:
+    """What is true of the states of an expert's episode, to its success."""
+    guard = GuardedRobot(task.arm, task.limits, task.arm.clock)
+    rng = np.random.default_rng(seed)
+    task.reset(rng)
+    found: list[dict[str, str]] = []
+    for observation in episode(guard, task.expert(0.0), task.time_limit, rng, carries=False):
+        found.append(task.pictured(observation))
+        if task.success(observation):
+            break
+    guard.stop()
+    return found
+
+
+def test_a_puck_comes_nearer_until_it_is_in_the_ring() -> None:
+    task = Push(FakeClock())
+    for seed in range(3):
+        found = told(task, seed)
+        assert [value for value, _ in itertools.groupby(facts["puck place"] for facts in found)] == [
+            "away",
+            "near",
+            "in",
+        ]
+        assert found[0]["hand at puck"] == "away"
+        assert "at" in {facts["hand at puck"] for facts in found}
+        assert {facts["glass"] for facts in found} == {"clear"}
+        assert "fingers" not in found[0]
+    task.arm.close()
+
+
+def test_what_is_said_of_glass_and_lamp_is_what_is_sensed() -> None:
+    task = Push(FakeClock(), lamp_truth=0.0)
+    seen: set[tuple[str, str]] = set()
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        task.reset(rng)
+        for _ in range(10):
+            place_tool(task.arm, task.limits, rng, clearance=task.stays_above, keep_opening=True)
+            observation = task.arm.observe()
+            facts = task.pictured(observation)
+            assert (facts["glass"] == "touched") == (task.ended(observation) is not None)
+            assert (facts["lamp"] == "lit") == bool(observation.privileged["lit"][0])
+            seen.add((facts["glass"], facts["lamp"]))
+    assert len(seen) == 4
+    task.arm.close()
+
+
+def test_a_block_is_stored_stage_after_stage() -> None:
+    task = DrawerStore(FakeClock())
+    found = told(task, 0)
+    stages = [value for value, _ in itertools.groupby((facts["drawer"], facts["block place"]) for facts in found)]
+    assert stages[0] == ("shut", "outside")
+    assert stages[-1] == ("shut", "stored")
+    for earlier, later in itertools.pairwise(
+        (("shut", "outside"), ("open", "outside"), ("open", "held"), ("open", "inside"), ("shut", "stored"))
+    ):
+        assert stages.index(earlier) < stages.index(later)
+    assert {"handle", "block"} <= {facts["hand place"] for facts in found}
+    task.arm.close()
+
+
+@pytest.mark.parametrize(
+    ("task_type", "clearance"),
+    [(Reach, None), (PickCube, 0.05), (PegInsert, 0.005), (Push, 0.045), (DrawerStore, 0.05)],
+)
 def test_placing_the_tool_moves_nothing_else(task_type: Any, clearance: float | None) -> None:
     task = task_type(FakeClock())
     for seed in range(5):
         rng = np.random.default_rng(seed)
         task.reset(rng)
         before = task.arm.observe()
-        place_tool(task.arm, task.limits, rng, clearance=clearance, keep_opening=task_type is PegInsert)
+        place_tool(task.arm, task.limits, rng, clearance=clearance, keep_opening=task.keeps_opening)
         after = task.arm.observe()
-        for name in ("cube", "hole", "target"):
+        for name in ("cube", "hole", "target", "puck", "glass", "block", "handle"):
             if name in before.privileged:
                 np.testing.assert_allclose(after.privileged[name], before.privileged[name], atol=1e-6)
         tool = after.tool_pose_in_base[:3]
         assert (tool >= task.limits.workspace_lower - 1e-3).all()
         assert (tool <= task.limits.workspace_upper + 1e-3).all()
-        if task_type is PegInsert:
+        if task.keeps_opening:
             assert after.gripper == pytest.approx(before.gripper, abs=0.01)
     task.arm.close()
 

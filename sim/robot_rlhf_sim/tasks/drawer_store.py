@@ -21,6 +21,7 @@ from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, Vector, about_z, wrap, yaw
+from robot_rlhf_sim.tasks.drawer_words import drawer_attributes
 
 HALF_SIDE = 0.016
 """Of the block, m."""
@@ -104,8 +105,11 @@ class DrawerStore:
     scene_sizes: Mapping[str, int] = {"block": 7, "handle": 7, "cabinet": 7}
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "opening": 1, "open": 1, "grasped": 1, "inside": 1, "shut": 1}
     facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
-        [*_FACTS, remaining(lambda observation: _remaining(observation))]
+        [*_FACTS, remaining(lambda observation: _remaining(observation))], drawer_attributes(SHUT, OPEN)
     )
+    stays_above = 0.05
+    keeps_opening = False
+    goes_on = True
     limits = ToolLimits(
         workspace_lower=np.array([0.34, -0.24, 0.012]),
         workspace_upper=np.array([0.66, 0.24, 0.26]),
@@ -215,6 +219,9 @@ class DrawerStore:
     def remaining(self, observation: Observation) -> float:
         """How far the fingers and what they move still have to go, stage after stage."""
         return _remaining(observation)
+
+    def pictured(self, observation: Observation) -> dict[str, str]:
+        return self.facts.described(observation, gold=True)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> DrawerStoreExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.

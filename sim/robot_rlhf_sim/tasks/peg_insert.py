@@ -109,6 +109,7 @@ class PegInsert:
     )
     stays_above = 0.005
     keeps_opening = True
+    goes_on = False
     limits = ToolLimits(
         workspace_lower=np.array([0.32, -0.18, 0.003]),
         workspace_upper=np.array([0.68, 0.18, 0.22]),

@@ -116,6 +116,7 @@ class PickCube:
     ).and_also(_FACTS, _ATTRIBUTES)
     stays_above = 0.05
     keeps_opening = False
+    goes_on = False
     limits = ToolLimits(
         workspace_lower=np.array([0.32, -0.20, 0.012]),
         workspace_upper=np.array([0.68, 0.20, 0.34]),

@@ -21,6 +21,7 @@ from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import TOOL_DISTANCE, ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN
+from robot_rlhf_sim.tasks.push_words import push_attributes
 
 PUCK_RADIUS = 0.025
 PUCK_HALF_HEIGHT = 0.014
@@ -30,6 +31,8 @@ ZONE = 0.03
 """Radius about the glass that neither puck nor fingers may enter, m."""
 SLEEVE_RADIUS = 0.016
 """Of the round sleeve over the closed fingers, m."""
+SLEEVE_BELOW = 0.015
+"""How far its lower end is below the tool point, m."""
 LIT_WITHIN = 2.0 * IN_RING
 """A lamp that tells the truth is lit while the puck is this near to the goal, m."""
 FORESEEN = 0.08
@@ -84,8 +87,11 @@ class Push:
     scene_sizes: Mapping[str, int] = {"puck": 7, "goal": 7, "glass": 7, "lamp": 7}
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "clear": 1, "lit": 1}
     facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
-        [*_FACTS, remaining(lambda observation: _remaining(observation))]
+        [*_FACTS, remaining(lambda observation: _remaining(observation))], push_attributes(IN_RING, SLEEVE_BELOW)
     )
+    stays_above = 0.045
+    keeps_opening = True
+    goes_on = True
     limits = ToolLimits(
         workspace_lower=np.array([0.30, -0.30, 0.012]),
         workspace_upper=np.array([0.70, 0.27, 0.20]),
@@ -194,6 +200,9 @@ class Push:
         """What is left of the puck's way, and from the fingers to behind the puck, and more for who sees that the puck
         is being pushed towards the glass."""
         return _remaining(observation)
+
+    def pictured(self, observation: Observation) -> dict[str, str]:
+        return self.facts.described(observation, gold=True)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PushExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.

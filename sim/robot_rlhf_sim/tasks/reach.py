@@ -82,6 +82,7 @@ class Reach:
     )
     stays_above = None
     keeps_opening = False
+    goes_on = False
     limits = ToolLimits(
         workspace_lower=np.array([0.32, -0.24, 0.02]),
         workspace_upper=np.array([0.68, 0.24, 0.36]),
