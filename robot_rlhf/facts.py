@@ -270,8 +270,19 @@ class Factual(Protocol):
 
 
 def book_of(task: object, spec: RobotSpec) -> FactBook:
-    """The facts of a task that has some, else those of its robot."""
-    return task.facts if isinstance(task, Factual) else FactBook.of_robot(spec)
+    """The facts of a task that has some, else those of its robot.
+
+    Args:
+        task: or its class.
+        spec: of the robot, or of what was recorded of it: nothing is told of what is not there, a thing of the scene,
+            or the simulator's truth.
+    """
+    book = task.facts if isinstance(task, Factual) else None
+    if not isinstance(book, FactBook) or not {*book.things} <= {*spec.scene, *spec.privileged}:
+        return FactBook.of_robot(spec)
+    if spec.privileged:
+        return book
+    return FactBook((fact for fact in book.values() if not fact.privileged), things=book.things.values())
 
 
 def canonical(name: str) -> str:

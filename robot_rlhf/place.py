@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, Assignment, Observation, RobotSpec
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.naming import OfKind, find_own, is_own, make_own
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.ports import Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
@@ -195,6 +196,19 @@ class PlaceConfig(OfKind):
             return ()
         with closing(self.open(task, clock=FakeClock(), cameras={})) as place:
             return place.task.name, task
+
+    def facts(self, task: str, spec: RobotSpec) -> FactBook:
+        """What can be said of a robot's states here, with what the task says of its own.
+
+        Args:
+            spec: of the robot, or of what was recorded of it.
+
+        Raises: as `open` does.
+        """
+        if not self.simulated:
+            return FactBook.of_robot(spec)
+        with closing(self.open(task, clock=FakeClock(), cameras={})) as place:
+            return book_of(place.task, spec)
 
     def suggested(self, task: str) -> Mapping[str, Any]:
         """Settings of a run, by name in full, that are better for a task than the usual ones."""

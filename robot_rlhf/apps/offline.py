@@ -177,7 +177,10 @@ class OfflineLearning:
         self.model, self.reward_features = None, self.features
         self.sentences: ClipScores | None = None
         self.own: Scores | None = None
-        self.gates = build_gates(options.gates, self.spec) if options.gates.rules else None
+        facts = self.config.place.facts
+        self.gates = (
+            build_gates(options.gates, self.spec, facts(self.config.task, self.spec)) if options.gates.rules else None
+        )
         if options.clip.is_used:
             options.clip.check_camera(self.spec.cameras, str(options.runs[0]))
             self.sentences = ClipScores(open_reward(options.clip, options.device), apart=False)

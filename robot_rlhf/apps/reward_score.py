@@ -104,7 +104,8 @@ def score(options: RewardScoreOptions) -> Iterator[Scored]:
         if not options.gates.rules:
             yield from found
             continue
-        gates = build_gates(options.gates, recording.spec)
+        place, task = recording.config.place, recording.config.task
+        gates = build_gates(options.gates, recording.spec, place.facts(task, recording.spec))
         broken = {e.meta.id: gates.broken(e.observations) for e in episodes(recording.journal, pictures=False)}
         for scored in found:
             yield _gated(scored, gates, broken[scored.trajectory.id])

@@ -43,7 +43,11 @@ def reward_tutors(config: LearningConfig, feed: ReplayFeed, classroom: Classroom
     settings, discount, spec = config.reward_model, config.replay.discount, classroom.spec
     if not settings.is_used:
         return [feed, RewardKeeper(feed.buffer, Rewarding(None, settings, discount))] if config.reward.gold else [feed]
-    gated = GateFeed(feed, build_gates(settings.gates, spec)) if settings.gates.rules else None
+    gated = (
+        GateFeed(feed, build_gates(settings.gates, spec, config.place.facts(config.task, spec)))
+        if settings.gates.rules
+        else None
+    )
     gate = None if gated is None else gated.gate
     if settings.clip.is_used:
         settings.clip.check_camera(spec.cameras, f"the robot of {config.task}")
@@ -97,8 +101,11 @@ def score_episodes(feed: ReplayFeed | GateFeed, scores: ClipScores, camera: str)
     return EpisodeScores(feed, SCORES, scores.of_pictures, camera)
 
 
-def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
+def build_gates(settings: GateConfig, spec: RobotSpec, facts: FactBook) -> Gates:
     """The rules for a robot.
+
+    Args:
+        facts: what rules may be about: those of its task.
 
     Raises:
         ConfigError, UnknownNameError: a rule about the workspace or fingers of a robot that has none, or about a fact
@@ -107,7 +114,7 @@ def build_gates(settings: GateConfig, spec: RobotSpec) -> Gates:
     if settings.rules and spec.command.kind != "tool_pose":
         raise ConfigError(f"gates.rules {' '.join(settings.rules)}: need a robot whose tool is led by poses")
     lower, upper = np.array(spec.command.lower[:3]), np.array(spec.command.upper[:3])
-    return Gates(settings, lower, upper, FactBook.of_robot(spec))
+    return Gates(settings, lower, upper, facts)
 
 
 def success_watch(config: LearningConfig, spec: RobotSpec, stack: ExitStack) -> SuccessWatch | None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.facts import FactBook, holds
 from robot_rlhf.rewards.gates import KEPT, RULES, GateConfig, Gates
+from robot_rlhf.run.rewarded import build_gates
+from robot_rlhf.timing import Clock
+from robot_rlhf_sim.place import SimConfig
+from robot_rlhf_sim.tasks import DrawerStore
+from tests.journal.sessions import make_spec
 
 BOX = np.array([0.3, -0.2, 0.0]), np.array([0.7, 0.2, 0.4])
 
@@ -108,3 +117,45 @@ def test_settings_that_cannot_hold(changes: dict[str, object], said: str) -> Non
 def test_an_unknown_rule_is_named_at_once() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'dropped'"):
         GateConfig(("droped",))
+
+
+def recorded(privileged: bool) -> tuple[RobotSpec, dict[str, np.ndarray]]:
+    """A drawer that is pulled open in four steps: robot and columns."""
+    handle, opened = np.zeros((5, 7), np.float32), np.array([0.0, 0.0, 0.05, 0.09, 0.09], np.float32)
+    cabinet = handle.copy()
+    handle[:, 1] = -opened
+    columns = seen([1.0] * 5, [1.0] * 5, [0.0] * 5, [0.5] * 5) | {"scene/handle": handle, "scene/cabinet": cabinet}
+    sizes = DrawerStore.scene_sizes
+    spec = replace(make_spec(), scene=sizes, privileged=DrawerStore.privileged_sizes if privileged else {})
+    return spec, columns
+
+
+def test_rules_may_be_about_what_the_task_says() -> None:
+    spec, columns = recorded(privileged=True)
+    facts = SimConfig().facts("drawer_store", spec)
+    gates = build_gates(GateConfig(("shut(drawer)", "open(drawer)")), spec, facts)
+    assert gates.broken(columns).tolist() == [0, KEPT, 1, 1]
+    with pytest.raises(
+        ConfigError, match=r"'opening\(drawer\)': is a number of m; allowed: .*open\(drawer\), shut\(drawer\)"
+    ):
+        build_gates(GateConfig(("opening(drawer)",)), spec, facts)
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'shut\(drawer\)'"):
+        build_gates(GateConfig(("shut(drawers)",)), spec, facts)
+    assert "shut(drawer)" not in SimConfig().facts("reach", replace(spec, scene={"target": 7}))
+
+
+def test_of_a_recording_only_what_is_in_it_is_told() -> None:
+    spec, columns = recorded(privileged=False)
+    facts = SimConfig().facts("drawer_store", spec)
+    assert build_gates(GateConfig(("shut(drawer)",)), spec, facts).broken(columns).tolist() == [0, KEPT, KEPT, KEPT]
+    assert not [name for name in facts if name.startswith("gold:")]
+    bare = replace(spec, scene={"block": 7})
+    with pytest.raises(UnknownNameError, match=r"shut\(drawer\)"):
+        build_gates(GateConfig(("shut(drawer)",)), bare, SimConfig().facts("drawer_store", bare))
+    own = f"{__file__}:told_by_each_one"
+    assert "shut(drawer)" in SimConfig().facts(own, replace(spec, privileged=DrawerStore.privileged_sizes))
+
+
+def told_by_each_one(clock: Clock, cameras: Mapping[str, tuple[int, int]] | None = None) -> DrawerStore:
+    """A task of a user's own that is a function: what it tells is known once it is there."""
+    return DrawerStore(clock, cameras)
