@@ -27,9 +27,9 @@ from typing import Any
 
 from benchmarks.browser import LiveSession, browser, open_console
 from benchmarks.keyboard import KeyboardOperator, prepare
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.datatypes import Driver, EpisodeEnd, Outcome, Step
 from robot_rlhf.journal.reader import JournalTail
+from robot_rlhf.run.settings import defaults_for
 
 RESULTS = Path(__file__).parent / "results" / "console.jsonl"
 PERIOD = 0.05

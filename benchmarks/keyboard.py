@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from robot_rlhf.apps.build import open_place
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import EpisodeEnd, HumanInput, Observation, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.people.hands import KEY_SPEEDS, anticipated
 from robot_rlhf.people.person import PEOPLE, PersonConfig
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.timing import FakeClock
 
 KEYS: Mapping[str, tuple[str, str]] = {

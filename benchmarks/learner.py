@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.contest import Entry, add_options, contest, interpreters, keep, show
-from robot_rlhf.apps.config import defaults_for
-from robot_rlhf.apps.setting_values import plain
+from robot_rlhf.run.setting_values import plain
+from robot_rlhf.run.settings import defaults_for
 
 STATE, ACTION, BATCH, HIDDEN = 18, 4, 256, 256
 CAMERAS, SIZE = 2, 128

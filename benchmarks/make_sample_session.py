@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from robot_rlhf import __version__
-from robot_rlhf.apps.build import build_station
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Assignment, EpisodeKind, Observation
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.people.person import PEOPLE
 from robot_rlhf.ports import Policy
+from robot_rlhf.run.build import build_station
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock

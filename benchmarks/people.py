@@ -17,8 +17,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from benchmarks.make_sample_session import HesitantPolicy
-from robot_rlhf.apps.build import build_station
-from robot_rlhf.apps.config import PEOPLE, TrainConfig, known
 from robot_rlhf.datatypes import (
     Driver,
     EpisodeEnd,
@@ -31,6 +29,8 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.people.person import CAST, SimulatedPerson
+from robot_rlhf.run.build import build_station
+from robot_rlhf.run.settings import PEOPLE, TrainConfig, known
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock

@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ros_nodes import Graph, Watch, environment, last_change, wait_for
-from robot_rlhf.apps.config import defaults_for, write_yaml
-from robot_rlhf.apps.ring import open_ring
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import Command, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.ring import open_ring
+from robot_rlhf.run.settings import defaults_for, write_yaml
 from robot_rlhf.runtime.exchange import read_news
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf_sim.arm import SimArm

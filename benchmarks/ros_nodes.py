@@ -20,8 +20,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
+from robot_rlhf.run.priority import stay_urgent
 from robot_rlhf_hardware.ros.bus_dds import URI, DdsBus, loopback
 from robot_rlhf_hardware.ros.messages import pose_of
 from robot_rlhf_hardware.ros.rcl_yaml import dumped

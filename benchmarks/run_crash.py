@@ -55,7 +55,11 @@ MODES = {
     "parallel": ["--mode", "parallel", "--arms", "2"],
     "session": ["--operator", "simulated", "--console.port", "0"],
 }
-CHILDREN = {"learner": "robot_rlhf.apps.learner", "arm": "robot_rlhf.apps.arm", "console": "robot_rlhf.console"}
+CHILDREN = {
+    "learner": "robot_rlhf.run.links.learner",
+    "arm": "robot_rlhf.run.links.arm",
+    "console": "robot_rlhf.console",
+}
 """Whose process, and what of its command line tells it."""
 SCENARIOS = [
     *((mode, "robot", how) for mode in ("synchronous", "asynchronous", "parallel") for how in ("kill", "end", "full")),

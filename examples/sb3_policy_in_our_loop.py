@@ -2,11 +2,11 @@
 
 from stable_baselines3 import SAC
 
-from robot_rlhf.apps.build import build_station, open_place
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment
 from robot_rlhf.bridges.policy import StableBaselinesPolicy
 from robot_rlhf.policy.features import Features
+from robot_rlhf.run.build import build_station, open_place
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate
 from robot_rlhf.timing import FakeClock
 

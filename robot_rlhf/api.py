@@ -17,17 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.build import build_policy, build_station, open_twin
-from robot_rlhf.apps.build import open_place as open_for_run
-from robot_rlhf.apps.config import PEOPLE, TrainConfig, defaults_for, known, pixel_defaults_for, read_yaml
 from robot_rlhf.apps.evaluate import EvaluateOptions, evaluate_run
-from robot_rlhf.apps.judge import describe
 from robot_rlhf.apps.learner_choice import learner_named
 from robot_rlhf.apps.offline import OfflineLearning, OfflineOptions
-from robot_rlhf.apps.report import draw_curves, headline
-from robot_rlhf.apps.run_folder import RunFolder, read_json_lines
-from robot_rlhf.apps.setting_values import build, plain
-from robot_rlhf.apps.summary import summarise
 from robot_rlhf.apps.train import new_folder, train_in
 from robot_rlhf.apps.train import train as resume_run
 from robot_rlhf.datatypes import Driver, Outcome, RobotSpec
@@ -42,6 +34,14 @@ from robot_rlhf.people.person import PersonConfig
 from robot_rlhf.place import OwnConfig, Place, PlaceConfig
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Policy, Task
+from robot_rlhf.run.build import build_policy, build_station, open_twin
+from robot_rlhf.run.build import open_place as open_for_run
+from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
+from robot_rlhf.run.results.judge import describe
+from robot_rlhf.run.results.report import draw_curves, headline
+from robot_rlhf.run.results.summary import summarise
+from robot_rlhf.run.setting_values import build, plain
+from robot_rlhf.run.settings import PEOPLE, TrainConfig, defaults_for, known, pixel_defaults_for, read_yaml
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate, wilson_interval
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock, MonotonicClock

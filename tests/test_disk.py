@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from robot_rlhf.apps.config import defaults_for, read_yaml, write_yaml
-from robot_rlhf.apps.run_folder import append_json, read_json_lines
-from robot_rlhf.apps.run_lock import locked
 from robot_rlhf.disk import is_full, replace_text, saving_last, writing
 from robot_rlhf.errors import CheckpointError, ConfigError, DiskFullError
 from robot_rlhf.policy.tensor_file import write_checkpoint
+from robot_rlhf.run.folder.lock import locked
+from robot_rlhf.run.folder.run_folder import append_json, read_json_lines
+from robot_rlhf.run.settings import defaults_for, read_yaml, write_yaml
 from tests.disks import full_at
 
 

@@ -21,10 +21,10 @@ from docs.generators import links, options, reference, tables
 from robot_rlhf import datatypes, episode, ports
 from robot_rlhf.apps import cli, command
 from robot_rlhf.apps.ros import MODULES as NODES
-from robot_rlhf.apps.setting_values import check_values
 from robot_rlhf.apps.train_command import TrainOptions
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.naming import OfKind
+from robot_rlhf.run.setting_values import check_values
 from tests.test_layers import ROOT
 
 FOLDERS = ("docs", "benchmarks", "datasets", "examples", "hardware", "launch", "robot_rlhf", "sim")

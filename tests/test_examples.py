@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from robot_rlhf import Run
-from robot_rlhf.apps.config import PEOPLE
+from robot_rlhf.run.settings import PEOPLE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LITTLE: dict[str, Any] = {

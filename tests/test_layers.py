@@ -18,12 +18,13 @@ PREFIX = "robot_rlhf_"
 NOUNS = frozenset({"context", "datatypes", "episode", "errors", "facts", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "naming", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "people", "rewards", "replay", "journal"})
-BELOW_LOOP = GROUND | ROOMS | {"learner", "place"}
+BELOW_LOOP = GROUND | ROOMS | {"device", "learner", "place"}
 LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(NOUNS, NOUNS),
     **dict.fromkeys(("background", "disk", "naming", "ports", "timing"), NOUNS),
     **dict.fromkeys(ROOMS, GROUND),
     "people": GROUND | {"safety"},
+    "device": GROUND,
     "place": GROUND | {"safety", "people"},
     "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,
@@ -34,7 +35,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "conformance": GROUND | {"safety", "people", "place"},
     "api": BELOW_LOOP | {"runtime", "run", "apps", "sim"},
     "sim": GROUND | {"safety", "people", "place"},
-    "hardware": GROUND | {"safety", "people", "place"},
+    "hardware": GROUND | {"safety", "people", "device", "place"},
 }
 """Layer to the layers it may import, beside itself."""
 

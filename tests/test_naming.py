@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import pytest
 
-from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.naming import OfKind, find_own, make_own, name_of
+from robot_rlhf.run.setting_values import build, plain
 
 
 @dataclass(frozen=True)

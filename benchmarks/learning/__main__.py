@@ -29,8 +29,8 @@ from benchmarks.learning.run import run
 from benchmarks.learning.runner import Runner, do_one
 from benchmarks.learning.status import show
 from benchmarks.learning.suites import SUITES, chosen
-from robot_rlhf.apps.provenance import source_commit
 from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.run.folder.provenance import source_commit
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.build import build_policy, open_place
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Driver, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.replay.mixing import ONLINE, PRIOR, Mix
+from robot_rlhf.run.build import build_policy, open_place
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock

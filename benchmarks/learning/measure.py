@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.learning.rows import Row
-from robot_rlhf.apps.build import evaluation_station
-from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.judge import FINAL_FIRST, describe
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.ports import Policy
+from robot_rlhf.run.build import evaluation_station
+from robot_rlhf.run.results.judge import FINAL_FIRST, describe
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.evaluation import evaluate
 
 HELP_WINDOW = 20

@@ -18,17 +18,17 @@ from benchmarks.learning.rows import Row
 from benchmarks.learning.settings import changed_settings, config_of
 from benchmarks.learning.stock_sac import stock_policy
 from benchmarks.learning.unlearned import unlearned_policy
-from robot_rlhf.apps.build import build_policy, open_place, software_versions
-from robot_rlhf.apps.config import TrainConfig
-from robot_rlhf.apps.numerics import tiny_is_zero
-from robot_rlhf.apps.provenance import source_commit
-from robot_rlhf.apps.run_folder import RunFolder, read_json_lines
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Policy
+from robot_rlhf.run.build import build_policy, open_place, software_versions
+from robot_rlhf.run.folder.provenance import source_commit
+from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
+from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 

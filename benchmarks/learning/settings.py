@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.learning.cases import METHODS, NOBODY, TASKS, Case
-from robot_rlhf.apps.config import TrainConfig, defaults_for, named_settings, pixel_defaults_for
-from robot_rlhf.apps.setting_values import build, plain
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.recipe import LearnerConfig
+from robot_rlhf.run.setting_values import build, plain
+from robot_rlhf.run.settings import TrainConfig, defaults_for, named_settings, pixel_defaults_for
 
 
 def config_of(case: Case, runs: Path) -> TrainConfig:

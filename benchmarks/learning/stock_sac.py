@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 
-from robot_rlhf.apps.build import open_place
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Assignment, EpisodeKind, Observation, Outcome
 from robot_rlhf.errors import FaultLatchedError
 from robot_rlhf.policy.features import Features
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.timing import FakeClock
 

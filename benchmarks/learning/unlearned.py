@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_rlhf.apps.build import open_place
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.datatypes import Action, Assignment, Observation
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.ports import Policy
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.timing import FakeClock
 
 

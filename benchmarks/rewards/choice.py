@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rewards.rows import Asked, Job, Row, session
-from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.reward_data import Recording, read_for
 from robot_rlhf.datatypes import Feedback, Segment
 from robot_rlhf.feedback.comparisons import preference
@@ -27,6 +26,7 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.reward_features import inputs_of
+from robot_rlhf.run.settings import read_yaml
 
 NEAR = 0.03
 """Metres from the goal."""

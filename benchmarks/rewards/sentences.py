@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rewards.rows import Asked, Job, Row, train
-from robot_rlhf.apps.build import build_policy, evaluation_station, open_place
-from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.datatypes import Assignment, EpisodeEnd, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.metrics import spearman
+from robot_rlhf.run.build import build_policy, evaluation_station, open_place
+from robot_rlhf.run.settings import read_yaml
 from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.captions import BACK, CENTRE, RIGHT

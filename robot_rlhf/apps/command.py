@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import tyro
 
-from robot_rlhf.apps.setting_values import check_values
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.place import PlaceConfig
+from robot_rlhf.run.setting_values import check_values
 
 T = TypeVar("T")
 

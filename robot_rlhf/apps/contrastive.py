@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from robot_rlhf.apps.build import software_versions
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.numerics import tiny_is_zero
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, FaultLatchedError
 from robot_rlhf.learner.contrastive import ContrastiveConfig, choice_accuracy, recall, train_contrastive
 from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.rewards.clip import ClipEncoder, encoder_of, load_open_clip, preprocessed, save_clip
 from robot_rlhf.rewards.vocabulary import Vocabulary
+from robot_rlhf.run.build import software_versions
+from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.screen import screen
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.captions import Captions, Facts, Pictured
 from robot_rlhf_sim.place import TASKS, SimConfig, SimPlace

@@ -21,10 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.priority import REAL_TIME_PRIORITY, urgent
 from robot_rlhf.apps.ros_host import HostOptions, read_options
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError, RenderError, RobotRlhfError
+from robot_rlhf.run.priority import REAL_TIME_PRIORITY, urgent
+from robot_rlhf.run.screen import screen
 from robot_rlhf.timing import MonotonicClock
 from robot_rlhf_sim.graphics import prepare_graphics
 
@@ -238,7 +238,7 @@ def _pictures() -> Check:
 
 
 def _video() -> Check:
-    from robot_rlhf.apps.video import write_video
+    from robot_rlhf.run.results.video import write_video
 
     frames = [np.full((64, 64, 3), 25 * i, np.uint8) for i in range(10)]
     try:

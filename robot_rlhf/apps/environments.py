@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import gymnasium
 
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.bridges.environment import RobotEnvironment
 from robot_rlhf.datatypes import Observation, Outcome
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig

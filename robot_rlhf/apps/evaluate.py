@@ -13,18 +13,18 @@ import torch
 import tyro
 from rich.table import Table
 
-from robot_rlhf.apps.build import build_policy, evaluation_station
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import check_opened_here, read_yaml
-from robot_rlhf.apps.judge import describe, final_evaluation
-from robot_rlhf.apps.report import write_json
-from robot_rlhf.apps.run_folder import RunFolder
-from robot_rlhf.apps.screen import screen
-from robot_rlhf.apps.setting_values import plain
-from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.ranges import SEED, check_ranges
+from robot_rlhf.run.build import build_policy, evaluation_station
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.results.judge import describe, final_evaluation
+from robot_rlhf.run.results.report import write_json
+from robot_rlhf.run.results.video import write_rollouts
+from robot_rlhf.run.screen import screen
+from robot_rlhf.run.setting_values import plain
+from robot_rlhf.run.settings import check_opened_here, read_yaml
 
 log = logging.getLogger(__name__)
 

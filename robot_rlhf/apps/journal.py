@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.screen import print_under, screen
 from robot_rlhf.datatypes import Driver, Feedback
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import ConfigError, RenderError, UnknownNameError
@@ -23,6 +22,7 @@ from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.salvage import salvage
 from robot_rlhf.journal.summary import BROKEN_OFF, describe
 from robot_rlhf.run.recordings import journal_path
+from robot_rlhf.run.screen import print_under, screen
 
 HUMAN_COLOUR = (245, 158, 11)
 """Frames the pictures of steps that a person drove."""
@@ -156,7 +156,7 @@ def _replay(argv: Sequence[str]) -> None:
         for _ in told:
             pass
         return
-    from robot_rlhf.apps.video import write_video
+    from robot_rlhf.run.results.video import write_video
 
     count = write_video(options.video, _pictures(told, options.camera, path), options.rate)
     screen().print(f"{options.video}: {count} pictures", highlight=False, soft_wrap=True)

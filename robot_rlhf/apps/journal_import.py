@@ -13,7 +13,6 @@ from rich.table import Table
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
-from robot_rlhf.apps.screen import print_under, screen
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.bags.importing import import_bag, plan_bag
@@ -30,6 +29,7 @@ from robot_rlhf.journal.datasets.importing import (
 from robot_rlhf.journal.datasets.layout import PickleLayout
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.run.recordings import journal_path
+from robot_rlhf.run.screen import print_under, screen
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf_hardware.ros.nodes import POLICY
 from robot_rlhf_hardware.ros.parameters import read_parameters

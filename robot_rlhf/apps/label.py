@@ -12,7 +12,6 @@ from robot_rlhf.apps.command import parse
 from robot_rlhf.apps.label_backends import Backend, open_backend
 from robot_rlhf.apps.label_options import LabelOptions
 from robot_rlhf.apps.label_report import Labelled, contradictions, table_of
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.terminal import EndedByPersonError
 from robot_rlhf.datatypes import Array, Feedback
 from robot_rlhf.errors import ConfigError, LabelerError
@@ -22,6 +21,7 @@ from robot_rlhf.journal.labels import LabelWriter
 from robot_rlhf.journal.tail import check_journal
 from robot_rlhf.journal.writer import check_idle
 from robot_rlhf.run.recordings import journal_path
+from robot_rlhf.run.screen import screen
 from robot_rlhf.runtime.clips import JournalClips, read_clips
 from robot_rlhf.runtime.trajectories import read_gold
 from robot_rlhf.timing import MonotonicClock

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot_rlhf.apps.label_options import LabelOptions
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.apps.terminal import HELP, TerminalPerson, open_window
 from robot_rlhf.datatypes import Array, Segment
 from robot_rlhf.errors import ConfigError
@@ -22,6 +21,7 @@ from robot_rlhf.rewards.labelers.oracle import Oracle, gold_by_episode, usual_re
 from robot_rlhf.rewards.labelers.rules import RankedRules, deviations_of, factor
 from robot_rlhf.rewards.labelers.vlm import VlmLabeler
 from robot_rlhf.rewards.pairs import camera_of
+from robot_rlhf.run.screen import screen
 from robot_rlhf.runtime.clips import JournalClips
 
 

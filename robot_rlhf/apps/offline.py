@@ -15,21 +15,9 @@ import numpy as np
 import torch
 import tyro
 
-from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, recorded_defaults_for, write_yaml
-from robot_rlhf.apps.judge import last_measurement
 from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
-from robot_rlhf.apps.numerics import tiny_is_zero
-from robot_rlhf.apps.progress import result_table
-from robot_rlhf.apps.provenance import note_invocation
-from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_data import warn_of_words
-from robot_rlhf.apps.run_folder import MetricsLog, RunFolder
-from robot_rlhf.apps.screen import screen
-from robot_rlhf.apps.stopwatch import Stopwatch
-from robot_rlhf.apps.summary import summarise
-from robot_rlhf.apps.video import write_rollouts
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, RenderError
 from robot_rlhf.journal.labels import read_labels
@@ -51,10 +39,22 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipConfig, ClipScores, open_reward
 from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.run.build import build_policy
+from robot_rlhf.run.folder.provenance import note_invocation
+from robot_rlhf.run.folder.run_folder import MetricsLog, RunFolder
+from robot_rlhf.run.folder.stopwatch import Stopwatch
 from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.numerics import tiny_is_zero
 from robot_rlhf.run.recordings import journal_path
+from robot_rlhf.run.results.judge import last_measurement
+from robot_rlhf.run.results.progress import result_table
+from robot_rlhf.run.results.report import write_json
+from robot_rlhf.run.results.summary import summarise
+from robot_rlhf.run.results.video import write_rollouts
 from robot_rlhf.run.reward_features import features_of
 from robot_rlhf.run.rewarded import REWARD, SCORES, build_gates, score_episodes, show_to_reward
+from robot_rlhf.run.screen import screen
+from robot_rlhf.run.settings import TrainConfig, defaults_for, read_yaml, recorded_defaults_for, write_yaml
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut

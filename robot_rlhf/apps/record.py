@@ -9,13 +9,13 @@ from typing import Annotated
 
 import tyro
 
-from robot_rlhf.apps.build import build_station, open_place, software_versions
 from robot_rlhf.apps.command import parse, place_of
-from robot_rlhf.apps.config import PEOPLE, TrainConfig, known, sim_place
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.place import PlaceConfig
+from robot_rlhf.run.build import build_station, open_place, software_versions
+from robot_rlhf.run.screen import screen
+from robot_rlhf.run.settings import PEOPLE, TrainConfig, known, sim_place
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally

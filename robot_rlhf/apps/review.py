@@ -15,13 +15,13 @@ from typing import Annotated
 import tyro
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import ConsoleConfig
-from robot_rlhf.apps.live import serve
-from robot_rlhf.apps.open_page import open_page
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.process import new_token
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.journal.reader import JournalTail, check_journal
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.live.live_console import serve
+from robot_rlhf.run.live.open_page import open_page
+from robot_rlhf.run.settings import ConsoleConfig
 
 log = logging.getLogger(__name__)
 

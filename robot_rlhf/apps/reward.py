@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import UnknownNameError
+from robot_rlhf.run.screen import screen
 
 COMMANDS = {
     "train": "learn a reward from recorded sessions and labels",

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from robot_rlhf.apps.reward_data import Recording, read_for, warn_of_words
 from robot_rlhf.apps.reward_sentences import SENTENCES, SentenceReward, open_sentences, read_sentences
-from robot_rlhf.apps.run_folder import read_json_lines
 from robot_rlhf.datatypes import EpisodeKind, Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
@@ -27,6 +26,7 @@ from robot_rlhf.rewards.metrics import Floats
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import Head, Heads
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.folder.run_folder import read_json_lines
 from robot_rlhf.run.reward_features import features_of
 from robot_rlhf.runtime.trajectories import read_gold
 

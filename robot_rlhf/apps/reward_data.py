@@ -10,7 +10,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for, read_yaml, recorded_defaults_for
 from robot_rlhf.datatypes import Feedback, Observation, RobotSpec, Segment
 from robot_rlhf.errors import ConfigError, JournalError
 from robot_rlhf.journal.labels import read_labels
@@ -21,6 +20,7 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.recordings import journal_path
+from robot_rlhf.run.settings import TrainConfig, pixel_defaults_for, read_yaml, recorded_defaults_for
 from robot_rlhf.runtime.trajectories import read_trajectories
 
 log = logging.getLogger(__name__)

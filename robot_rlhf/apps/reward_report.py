@@ -13,10 +13,7 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from robot_rlhf.apps.build import software_versions
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import check_device
-from robot_rlhf.apps.report import write_json
 from robot_rlhf.apps.reward_audit import Audited, audit
 from robot_rlhf.apps.reward_page import Section, write_page
 from robot_rlhf.apps.reward_sections import (
@@ -28,9 +25,12 @@ from robot_rlhf.apps.reward_sections import (
     success_section,
 )
 from robot_rlhf.apps.reward_supervision import label_section, training_section
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.rewards.clip_reward import ClipConfig
+from robot_rlhf.run.build import software_versions
+from robot_rlhf.run.results.report import write_json
+from robot_rlhf.run.screen import screen
+from robot_rlhf.run.settings import check_device
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.config import check_device
 from robot_rlhf.apps.reward_data import Recording, read_for, read_pictures, warn_of_words
-from robot_rlhf.apps.screen import screen
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
@@ -27,6 +25,8 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.reward_features import features_of
 from robot_rlhf.run.rewarded import build_gates
+from robot_rlhf.run.screen import screen
+from robot_rlhf.run.settings import check_device
 
 OUTCOMES = {True: "success", False: "failure", None: "-"}
 

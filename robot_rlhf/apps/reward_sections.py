@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.report import BLUE, GREEN, GREY, ORANGE, RED
 from robot_rlhf.apps.reward_audit import Audited, Read
 from robot_rlhf.apps.reward_page import Section, number, proportion_facts, share
 from robot_rlhf.learner.reward_lessons import SuccessConfig, success_rows
@@ -32,6 +31,7 @@ from robot_rlhf.rewards.metrics import (
     voc,
 )
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.results.report import BLUE, GREEN, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

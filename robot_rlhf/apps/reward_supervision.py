@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_rlhf.apps.report import BLUE, GREEN, GREY, ORANGE, RED, rolling_sum
 from robot_rlhf.apps.reward_audit import Audited
 from robot_rlhf.apps.reward_page import Section, number, proportion_facts, share
 from robot_rlhf.datatypes import EpisodeKind, Feedback, Segment
@@ -17,6 +16,7 @@ from robot_rlhf.learner.reward_data import Pairs, preference_probabilities
 from robot_rlhf.rewards.alarm import Alarm, AlarmRule, proxy_alarm
 from robot_rlhf.rewards.metrics import Floats, Proportion, label_accuracy, reliability
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.results.report import BLUE, GREEN, GREY, ORANGE, RED, rolling_sum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

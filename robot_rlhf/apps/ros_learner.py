@@ -9,9 +9,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from robot_rlhf.apps import learner
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options
-from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.links import learner
 from robot_rlhf_hardware.ros.nodes import LEARNER
 
 

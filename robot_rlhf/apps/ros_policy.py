@@ -10,20 +10,21 @@ from typing import Any
 
 import torch
 
-from robot_rlhf.apps.bookkeeping import Bookkeeping
-from robot_rlhf.apps.build import build_policy
-from robot_rlhf.apps.devices import Monitors
-from robot_rlhf.apps.learner_link import RobotLink
-from robot_rlhf.apps.links import FixedLink, Link
-from robot_rlhf.apps.live import LiveConsole
-from robot_rlhf.apps.numerics import tiny_is_zero
-from robot_rlhf.apps.priority import stay_urgent
-from robot_rlhf.apps.provenance import note_invocation
-from robot_rlhf.apps.ring import Ring
 from robot_rlhf.apps.ros_run import deployed_policy, run_folder, run_settings
 from robot_rlhf.datatypes import Button, HumanInput
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.place import Place
+from robot_rlhf.run.bookkeeping import Bookkeeping
+from robot_rlhf.run.build import build_policy
+from robot_rlhf.run.folder.provenance import note_invocation
+from robot_rlhf.run.links.elsewhere import RobotLink
+from robot_rlhf.run.links.fixed import FixedLink
+from robot_rlhf.run.links.link import Link
+from robot_rlhf.run.live.live_console import LiveConsole
+from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.priority import stay_urgent
+from robot_rlhf.run.ring import Ring
+from robot_rlhf.runtime.fan_out import Monitors
 from robot_rlhf.safety.guard import STOP_RULE, GuardedRobot
 from robot_rlhf_hardware.ros.bus import Bus
 from robot_rlhf_hardware.ros.diagnostics import Diagnostics

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from robot_rlhf.apps.priority import stay_urgent
 from robot_rlhf.apps.ros_host import joined, log_to_stderr, read_options, until_ended
 from robot_rlhf.apps.ros_person import JoyPerson
 from robot_rlhf.apps.ros_transport import LatePublisher, Teller, Transport
 from robot_rlhf.datatypes import Command, Observation
 from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.run.priority import stay_urgent
 from robot_rlhf.safety import rotation
 from robot_rlhf_hardware.ros.bus import Bus, Fields, Publisher
 from robot_rlhf_hardware.ros.frames import quaternion

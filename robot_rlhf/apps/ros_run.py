@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robot_rlhf.apps.build import build_policy
-from robot_rlhf.apps.config import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
-from robot_rlhf.apps.links import FixedLink
-from robot_rlhf.apps.run_folder import RunFolder, check_name
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.run.build import build_policy
+from robot_rlhf.run.folder.run_folder import RunFolder, check_name
+from robot_rlhf.run.links.fixed import FixedLink
+from robot_rlhf.run.settings import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf_hardware.ros.place import RosConfig
 
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from robot_rlhf.apps.config import TrainConfig, check_opened_here, read_yaml, write_yaml
-from robot_rlhf.apps.numerics import tiny_is_zero
-from robot_rlhf.apps.parallel import ParallelTraining
-from robot_rlhf.apps.provenance import note_invocation
-from robot_rlhf.apps.ring import open_ring
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.naming import label_of
+from robot_rlhf.run.folder.provenance import note_invocation
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.links.many import ParallelTraining
+from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.ring import open_ring
+from robot_rlhf.run.settings import TrainConfig, check_opened_here, read_yaml, write_yaml
 from robot_rlhf.runtime.interrupts import ending_in_order
 
 

@@ -1,11 +1,11 @@
-"""One Subscriber that tells several, in order."""
+"""One Subscriber, or one Monitor, that tells several, in order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Step
-from robot_rlhf.ports import Subscriber
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Situation, Step
+from robot_rlhf.ports import Monitor, Subscriber
 from robot_rlhf.runtime.interrupts import interrupts_held
 
 
@@ -34,3 +34,14 @@ class FanOut:
         with interrupts_held():
             for subscriber in self._subscribers:
                 subscriber.on_episode_end(end)
+
+
+class Monitors:
+    """Shows the present to several."""
+
+    def __init__(self, *monitors: Monitor) -> None:
+        self._monitors = monitors
+
+    def show(self, situation: Situation) -> None:
+        for monitor in self._monitors:
+            monitor.show(situation)

@@ -9,7 +9,7 @@ import pytest
 
 from robot_rlhf.apps import doctor
 from robot_rlhf.apps.doctor import Check, DoctorOptions, checks
-from robot_rlhf.apps.priority import REAL_TIME_PRIORITY
+from robot_rlhf.run.priority import REAL_TIME_PRIORITY
 
 needs_schedulers = pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system has no such calls")
 Find = Callable[[str], Check]

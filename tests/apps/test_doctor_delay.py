@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.build import build_station, open_place
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import PEOPLE, TrainConfig
 from robot_rlhf.apps.doctor_delay import LONGEST, DeadTime, dead_time, dead_time_of
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.run.build import build_station, open_place
+from robot_rlhf.run.settings import PEOPLE, TrainConfig
 from robot_rlhf.runtime.session import Session
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock

@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.apps.build import build_policy
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.ros_host import HostOptions, parameters_given
 from robot_rlhf.datatypes import Assignment, RobotSpec
 from robot_rlhf.journal.bags.cameras import camera_names
@@ -26,7 +24,9 @@ from robot_rlhf.journal.reader import episodes, journal_spec, replay_into
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.run.build import build_policy
 from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline
 from robot_rlhf_hardware.ros.messages import ENCODINGS, image_of

@@ -11,8 +11,6 @@ import pytest
 
 from robot_rlhf.apps import reward_train
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import read_yaml
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.errors import ConfigError
@@ -21,8 +19,10 @@ from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
+from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.reward_features import features_facts
+from robot_rlhf.run.settings import read_yaml
 from tests.runtime.runs import tiny
 
 SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.journal.summary import describe
+from robot_rlhf.run.settings import read_yaml
 from tests.test_layers import ROOT
 
 FEW = ("--quiet", "--demonstrations", "1", "--steps", "30", "--network.hidden", "32", "32", "--video-episodes", "0")

@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.policy.encoders import make_trunk
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.learning import build_features, picture_config
+from robot_rlhf.run.settings import TrainConfig, pixel_defaults_for
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 

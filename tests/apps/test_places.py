@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.session import session_defaults
 from robot_rlhf.journal.reader import episodes
+from robot_rlhf.run.settings import read_yaml
 
 OWN = Path(__file__).with_name("own_places.py")
 SWINGER = f"{OWN.parents[1] / 'sim' / 'swinger.py'}:swinger"

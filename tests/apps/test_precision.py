@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 import pytest
 import torch
 
-from robot_rlhf.apps.config import TrainConfig, pixel_defaults_for
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.learner import sac
 from robot_rlhf.learner.recipe import LearnerConfig
@@ -18,10 +17,11 @@ from robot_rlhf.replay.mixing import ONLINE, PRIOR
 from robot_rlhf.replay.pictures import PictureConfig
 from robot_rlhf.run import trainer as composition
 from robot_rlhf.run.learning import picture_config
+from robot_rlhf.run.settings import TrainConfig, pixel_defaults_for
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.trainer import Trainer
-from tests.apps.test_rewarded import saved
 from tests.journal.sessions import make_episode, make_spec, tell
+from tests.run.test_rewarded import saved
 
 Precision = Literal["float32", "bfloat16", "auto"]
 SIZE = (32, 32)

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import ConsoleConfig, read_yaml, write_yaml
-from robot_rlhf.apps.ring import Ring
-from robot_rlhf.apps.run_folder import RunFolder, check_name, read_json_lines
 from robot_rlhf.apps.train import default_name, train
 from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.run.folder.run_folder import RunFolder, check_name, read_json_lines
+from robot_rlhf.run.ring import Ring
+from robot_rlhf.run.settings import ConsoleConfig, read_yaml, write_yaml
 from robot_rlhf.runtime.interrupts import EndedAtOnceError
 from tests.runtime.runs import earned, tiny
 
@@ -154,8 +154,8 @@ def test_ended_at_once_while_its_processes_were_ending_it_reports_nothing_more(
     def impatient(*_: object) -> None:
         raise EndedAtOnceError("ended at once, without summary.json")
 
-    monkeypatch.setattr("robot_rlhf.apps.ring.Ring._teach", impatient)
-    monkeypatch.setattr("robot_rlhf.apps.parallel.ParallelTraining._let_practise", impatient)
+    monkeypatch.setattr("robot_rlhf.run.ring.Ring._teach", impatient)
+    monkeypatch.setattr("robot_rlhf.run.links.many.ParallelTraining._let_practise", impatient)
     with pytest.raises(EndedAtOnceError, match=r"without summary\.json"):
         train(tiny(tmp_path, mode=mode), quiet=True)
     run = RunFolder(tmp_path / "run")
@@ -239,7 +239,7 @@ def test_interrupting_the_final_evaluation_leaves_a_true_summary(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("robot_rlhf.apps.judge.final_evaluation", interrupted)
+    monkeypatch.setattr("robot_rlhf.run.results.judge.final_evaluation", interrupted)
     config = tiny(tmp_path)
     summary = train(replace(config, evaluation=replace(config.evaluation, every=0)))
     written = summary_of(RunFolder(tmp_path / "run"))

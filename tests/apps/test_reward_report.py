@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 
 from robot_rlhf.apps import reward_report, reward_train
-from robot_rlhf.apps.config import TrainConfig
 from robot_rlhf.apps.reward_audit import Audited
 from robot_rlhf.apps.reward_data import Recording
 from robot_rlhf.apps.reward_page import number, share, write_page
@@ -37,6 +36,7 @@ from robot_rlhf.rewards.metrics import Proportion
 from robot_rlhf.rewards.model import Calibration, LearnedReward
 from robot_rlhf.rewards.network import HEADS, Head, RewardConfig, RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.settings import TrainConfig
 from tests.journal.sessions import make_spec
 from tests.runtime.runs import tiny
 

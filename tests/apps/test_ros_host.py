@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from robot_rlhf.apps import ros
-from robot_rlhf.apps.config import defaults_for, write_yaml
 from robot_rlhf.apps.ros_host import (
     DOMAIN,
     HostOptions,
@@ -27,6 +26,7 @@ from robot_rlhf.apps.ros_stand_in import stand_in_parameters, stand_in_yaml
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.people.person import PEOPLE
 from robot_rlhf.policy.features import FeatureConfig
+from robot_rlhf.run.settings import defaults_for, write_yaml
 from robot_rlhf_hardware.ros.bus import BusError
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.nodes import NODES

@@ -13,25 +13,25 @@ import numpy as np
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import ConsoleConfig
 from robot_rlhf.apps.ros_policy import PolicyCore
 from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from robot_rlhf.apps.ros_transport import Transport
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
 from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, WeightSnapshot
 from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError, UnknownNameError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.settings import ConsoleConfig
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.messages import pose_of, pose_stamped_fields
 from robot_rlhf_hardware.ros.nodes import NODES
 from robot_rlhf_hardware.ros.outputs import GripperOutput
 from robot_rlhf_hardware.ros.rcl_yaml import parameters_of
-from tests.apps.weights import random_weights
 from tests.console.certificates import make_certificate
 from tests.hardware.ros.graphs import settings
+from tests.run.weights import random_weights
 
 
 class World:

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.build import build_policy
-from robot_rlhf.apps.config import read_yaml
 from robot_rlhf.apps.ros_stand_in import stand_in_parameters
 from robot_rlhf.datatypes import Assignment, Command, GuardEvent, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.run.build import build_policy
+from robot_rlhf.run.settings import read_yaml
 from robot_rlhf.runtime.seeds import generators
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import ToolLimits
@@ -33,7 +33,7 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.ros.rcl_yaml import dumped
 from robot_rlhf_hardware.ros.settings import limits_of
 from robot_rlhf_hardware.ros.topics import DEFAULT, NEWEST, STRING, Topic
-from tests.apps.weights import random_weights
+from tests.run.weights import random_weights
 
 pytest.importorskip("cyclonedds.core", reason="cyclonedds has no wheel here")
 

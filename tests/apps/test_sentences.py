@@ -12,9 +12,7 @@ import pytest
 import torch
 
 from robot_rlhf.apps import reward
-from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.apps.reward_score import RewardScoreOptions, score
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind, Outcome
@@ -28,8 +26,10 @@ from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.model import Calibration, LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
+from robot_rlhf.run.build import open_place
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.reward_features import features_facts, inputs_of
+from robot_rlhf.run.settings import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.reward import SparseReward

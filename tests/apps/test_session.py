@@ -13,8 +13,6 @@ import pytest
 
 from benchmarks.browser import LiveSession, open_console
 from benchmarks.keyboard import KeyboardOperator, prepare
-from robot_rlhf.apps.config import ConsoleConfig, defaults_for
-from robot_rlhf.apps.live import serve
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.datatypes import (
     Driver,
@@ -30,6 +28,8 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
+from robot_rlhf.run.live.live_console import serve
+from robot_rlhf.run.settings import ConsoleConfig, defaults_for
 from tests.waits import CEILING
 
 needs_console = pytest.mark.skipif(

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import read_yaml
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.journal.format import JOURNAL_VERSION
 from robot_rlhf.journal.summary import describe
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.settings import read_yaml
 from tests.waits import CEILING
 
 TINY = [

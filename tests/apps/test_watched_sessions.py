@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 import robot_rlhf.apps.environments  # noqa: F401 - makes the environments known
-from robot_rlhf.apps import arm, build, ros_policy
-from robot_rlhf.apps.config import write_yaml
-from robot_rlhf.apps.run_folder import RunFolder
+from robot_rlhf.apps import ros_policy
 from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Action, Assignment, Button, HumanInput, Observation
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.run import build
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.links import arm
+from robot_rlhf.run.settings import write_yaml
 from robot_rlhf.runtime.exchange import publish
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.session import Session
@@ -30,7 +32,7 @@ from robot_rlhf_hardware.fake import FakeRobot
 from robot_rlhf_sim import place
 from tests.apps.test_ros_policy import World
 from tests.apps.watched import WatchedGuard, judge, watch
-from tests.apps.weights import random_weights
+from tests.run.weights import random_weights
 from tests.runtime.runs import tiny
 from tests.safety.laws import LIMITS
 

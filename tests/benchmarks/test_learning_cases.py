@@ -13,10 +13,10 @@ from benchmarks.learning.__main__ import parsed, warnings_of
 from benchmarks.learning.cases import METHODS, REPORT_SEEDS, TUNE_SEEDS, Case
 from benchmarks.learning.settings import changed_settings, config_of, with_settings
 from benchmarks.learning.suites import SUITES, VARIANTS, chosen
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.learner.sac import SacConfig
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf_sim.place import SimConfig
 
 ALL = sorted({case for suite in SUITES.values() for case in suite}, key=lambda case: case.name)

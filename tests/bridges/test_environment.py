@@ -13,8 +13,6 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.seeding import np_random
 from stable_baselines3.common import env_checker
 
-from robot_rlhf.apps.build import open_place
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment, register
 from robot_rlhf.bridges.environment import RobotEnvironment
 from robot_rlhf.datatypes import Assignment
@@ -27,6 +25,8 @@ from robot_rlhf.errors import (
     UnknownNameError,
 )
 from robot_rlhf.policy.features import Features
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.safety.limits import DirectLimits

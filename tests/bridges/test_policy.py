@@ -12,14 +12,14 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import DQN, PPO
 
-from robot_rlhf.apps.build import build_station, open_place
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.apps.environments import make_environment
 from robot_rlhf.bridges.policy import StableBaselinesPolicy
 from robot_rlhf.datatypes import Assignment, Observation
 from robot_rlhf.errors import ConfigError, InvalidValueError
 from robot_rlhf.policy.features import Features
 from robot_rlhf.ports import Policy
+from robot_rlhf.run.build import build_station, open_place
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.timing import FakeClock
 

@@ -14,10 +14,10 @@ pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
 
 from websockets.sync.client import connect
 
-from robot_rlhf.apps.config import ConsoleConfig
-from robot_rlhf.apps.live import serve
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.run.live.live_console import serve
+from robot_rlhf.run.settings import ConsoleConfig
 from tests.console.certificates import make_certificate
 from tests.waits import CEILING
 

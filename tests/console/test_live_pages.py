@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("nicegui", reason="the console needs the extra 'console'")
 
-from robot_rlhf.apps.open_page import leading_to
 from robot_rlhf.console.desk import NotTheOperatorError, Visitor
 from robot_rlhf.console.shared import VisitorSink
 from robot_rlhf.console.wire import Press
 from robot_rlhf.datatypes import Button, Feedback, FeedbackKind, Phase, Segment
 from robot_rlhf.journal.reader import read_journal
+from robot_rlhf.run.live.open_page import leading_to
 from tests.console.fake_session import FakeSession
 from tests.waits import until
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from robot_rlhf.apps.live import LiveConsole
 from robot_rlhf.console.process import ConsoleProcess
+from robot_rlhf.run.live.live_console import LiveConsole
 
 
 class Errors(logging.Handler):

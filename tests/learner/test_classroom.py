@@ -11,11 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from robot_rlhf.apps.build import open_place
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import read_yaml
-from robot_rlhf.apps.learner import _Learner
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.apps.train import train
 from robot_rlhf.conformance import LastingTutorConformance, ScoresConformance
 from robot_rlhf.datatypes import (
@@ -39,6 +35,10 @@ from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.ports import Scores
 from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.links.learner import _Learner
+from robot_rlhf.run.settings import read_yaml
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 from tests.journal.sessions import make_episode, make_spec, tell

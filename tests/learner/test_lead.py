@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.conformance import sample_observation
 from robot_rlhf.datatypes import (
     Assignment,
@@ -30,6 +29,7 @@ from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.imitators import TAUGHT, led_as
 from robot_rlhf.policy.learned import LearnedPolicy, shapes_of
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.run.trainer import build_learning
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC

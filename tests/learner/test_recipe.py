@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.config import defaults_for, read_yaml
 from robot_rlhf.conformance import LearnerConformance
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.learner.recipe import LearnerConfig
@@ -26,6 +25,7 @@ from robot_rlhf.ports import Learner, ValueLearner
 from robot_rlhf.ranges import RATE, check_ranges
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.run.learning import picture_config
+from robot_rlhf.run.settings import defaults_for, read_yaml
 from robot_rlhf.run.trainer import build_learning
 from tests.journal.sessions import make_spec
 from tests.learner.test_sac import SHAPES, SMALL, batch_of

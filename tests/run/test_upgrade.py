@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from robot_rlhf.apps.config import TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.errors import ConfigError, RobotRlhfError
 from robot_rlhf.learner.cloning import CloningConfig, DaggerConfig
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.sac import SacConfig
+from robot_rlhf.run.settings import TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf.run.upgrade import SCHEMA, upgrade
 
 WRITTEN_BY_0_1_0 = Path(__file__).parent / "config_0_1_0.yaml"

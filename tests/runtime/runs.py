@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from robot_rlhf.apps.config import TrainConfig, defaults_for
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.episode import Episode
 from robot_rlhf.journal.reader import episodes
+from robot_rlhf.run.settings import TrainConfig, defaults_for
 from robot_rlhf.runtime.governor import Governor
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.run_folder import append_json, append_values, read_json_lines
 from robot_rlhf.datatypes import Array, EpisodeKind, Step
+from robot_rlhf.run.folder.run_folder import append_json, append_values, read_json_lines
 from robot_rlhf.runtime.value_check import EpisodeValues, ValueCheck
 from tests.runtime.stations import Rig
 

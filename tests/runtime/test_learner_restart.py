@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_rlhf.apps.build import open_place
-from robot_rlhf.apps.learner import _Learner
-from robot_rlhf.apps.run_folder import RunFolder
 from robot_rlhf.datatypes import EpisodeKind, Event, Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.episode import Episode
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.links.learner import _Learner
 from robot_rlhf.timing import FakeClock
 from tests.journal.sessions import make_episode, tell
 from tests.runtime.runs import tiny

@@ -9,11 +9,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.config import defaults_for
 from robot_rlhf.conformance import PlaceConformance
 from robot_rlhf.datatypes import Action
 from robot_rlhf.errors import ConfigError, RenderError, RobotRlhfError, ShapeError, UnknownNameError
 from robot_rlhf.place import Place, PlaceConfig
+from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.timing import Clock, FakeClock, MonotonicClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig
 from robot_rlhf_sim.gym_place import GymConfig, GymPlace

@@ -1,0 +1,113 @@
+"""Puts the ring together from a run's settings."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TypeVar
+
+from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.errors import ConfigError
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.naming import find_own, make_own
+from robot_rlhf.place import Place
+from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import Director, Policy, Shield
+from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.settings import TrainConfig
+from robot_rlhf.runtime.station import Station
+from robot_rlhf.timing import Clock, FakeClock
+
+T = TypeVar("T")
+
+
+def open_place(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> Place:
+    """Robot, guard and task of a run.
+
+    Args:
+        cameras: with the pictures that are recorded.
+
+    Raises:
+        ConfigError: a task option that the task does not have; a place that lives in real time, asked for another one.
+    """
+    size = (config.image_size, config.image_size)
+    pictures = dict.fromkeys(config.cameras, size) if cameras else {}
+    return config.place.open(config.task, clock=clock, cameras=pictures, seed=config.seed)
+
+
+def open_twin(config: TrainConfig) -> Place | None:
+    """A place like the run's in simulated time, to measure and to film in; None where there is none.
+
+    It takes the pictures that the policy looks at.
+    """
+    if not config.place.simulated:
+        return None
+    return open_place(config, FakeClock(), cameras=bool(config.features.cameras))
+
+
+def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> LearnedPolicy:
+    """The policy network, without weights yet; one that practises explores."""
+    exploration = config.exploration if practises else None
+    return LearnedPolicy(spec, build_features(config, spec), config.network, exploration=exploration)
+
+
+def build_station(config: TrainConfig, place: Place, policy: Policy | None = None) -> Station:
+    """Robot, task and policy; person and subscribers are added by the app."""
+    director, shield = _own(config.director, Director, place), _own(config.shield, Shield, place)
+    check_context(config.features.context, {} if director is None else director.context_sizes)
+    return Station(
+        guard=place.guard,
+        task=place.task,
+        policy=policy,
+        arbiter=Arbiter(place.spec.action, give_back_after=place.give_back_after),
+        reward=config.reward,
+        clock=place.clock,
+        monitor=place.monitor,
+        release_faults=place.releases_faults,
+        waiting_for=place.waiting_for,
+        attended=place.attended,
+        director=director,
+        shield=shield,
+    )
+
+
+def _own(name: str | None, port: type[T], place: Place) -> T | None:
+    """A part of one's own, made for a place.
+
+    Raises:
+        ConfigError: it cannot be made, or is none.
+    """
+    if name is None:
+        return None
+    what = port.__name__.lower()
+    made = make_own(find_own(name, what), name, what, place)
+    if not isinstance(made, port):
+        raise ConfigError(f"{what} {name!r}: made a {type(made).__name__}, allowed: a {port.__name__} (ports.py)")
+    return made
+
+
+def check_context(wanted: Mapping[str, int], told: Mapping[str, int]) -> None:
+    """Raises ConfigError where a policy looks at what nobody says, or in another size."""
+    for name, size in wanted.items():
+        if told.get(name) != size:
+            said = "nobody says it" if name not in told else f"the director says {told[name]} numbers"
+            raise ConfigError(f"features.context: {name} of {size} numbers: {said}; allowed: what --director says")
+
+
+def evaluation_station(config: TrainConfig, policy: Policy | None = None) -> Station:
+    """A robot of its own, in simulated time, for unaided evaluation.
+
+    Raises:
+        ConfigError: the place has no twin.
+    """
+    twin = open_twin(config)
+    if twin is None:
+        raise ConfigError(f"place {config.place.kind}: has no twin in simulated time to measure a policy in")
+    return build_station(config, twin, policy)
+
+
+def software_versions() -> dict[str, str]:
+    """What a result depends on."""
+    names = ("robot-rlhf", "mujoco", "numpy", "torch")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,1 @@
+"""Links: where the policy's weights come from, and where a run's steps go."""

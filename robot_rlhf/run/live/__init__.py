@@ -1,0 +1,1 @@
+"""A run that people attend, in real time."""
