@@ -19,9 +19,10 @@ OWN = "module:name or file.py:name of your own"
 
 
 class OfKind:
-    """Settings of which there are several kinds: the base of each family of them, for example of all learners'.
+    """What there are several kinds of: the base of each family of them, for example of all learners' settings.
 
-    Each kind is a frozen dataclass of its own, and a family knows the import paths of those that have a name.
+    Each kind is a class of its own, of settings a frozen dataclass. A family knows the import paths of those that have
+    a name.
     """
 
     kind: ClassVar[str]

@@ -32,7 +32,7 @@ LAYERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
     "run": BELOW_LOOP | {"runtime", "console", "bridges"},
     "apps": BELOW_LOOP | {"runtime", "console", "bridges", "run", "sim", "hardware"},
-    "conformance": GROUND | {"safety", "people", "place"},
+    "conformance": GROUND | {"safety", "policy", "people", "place"},
     "api": BELOW_LOOP | {"runtime", "run", "apps", "sim"},
     "sim": GROUND | {"safety", "people", "place"},
     "hardware": GROUND | {"safety", "people", "device", "place"},

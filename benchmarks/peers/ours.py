@@ -51,7 +51,7 @@ def main() -> None:
         width = state + sum(frozen.values())
         seen = {name: torch.zeros(1, *hw, 3, dtype=torch.uint8) for name, hw in pictures.items()}
         with torch.inference_mode():
-            serve(lambda: torch.tanh(actor({"state": torch.zeros(1, width), **seen}).mean), robot_rlhf.__version__)
+            serve(lambda: actor({"state": torch.zeros(1, width), **seen}).continuous.mode(), robot_rlhf.__version__)
         return
     rows, size_of_state = 3_000 if not pictures else 600, state + sum(frozen.values())
     on_gpu = options.device == "cuda"

@@ -118,7 +118,7 @@ class RlhfSAC(TaughtAlgorithm):
                 f"policy: got {policy.__name__}, allowed {', '.join(self.policy_aliases)}; networks are ours"
             )
         if use_sde:
-            raise ConfigError("use_sde: got True, allowed False; the actor explores by its Gaussian alone")
+            raise ConfigError("use_sde: got True, allowed False; the actor explores by its head alone")
         for name, updates in (("warm_start", warm_start), ("warm_critic", warm_critic)):
             if not isinstance(updates, int) or updates < 0:
                 raise ConfigError(f"{name}: got {updates}, allowed: a number of updates, 0 for none")

@@ -24,7 +24,8 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.state import follow
-from robot_rlhf.policy.networks import Actor, Critic, NetworkConfig, PolicyOutput, Shapes, join_action, split_action
+from robot_rlhf.policy.heads import PolicyOutput
+from robot_rlhf.policy.networks import Actor, Critic, NetworkConfig, Shapes, join_action, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.policy.vectors import find_differences
 
@@ -64,14 +65,15 @@ class SacActor(BasePolicy):
         object.__setattr__(self, "features_extractor", module.encoder)  # a second name, not a second set of parameters
 
     def distribution(self, observation: PyTorchObs) -> PolicyOutput:
-        """Of the actions before the tanh, for B observations."""
+        """Of the actions for B observations."""
         return self.network(self.layout.encode(by_key(observation)))
 
     def forward(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         return self._predict(observation, deterministic)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
-        return action_of(self.distribution(observation), self.gripper, deterministic=deterministic)
+        seen = self.layout.encode(by_key(observation))
+        return action_of(self.network, seen, self.gripper, deterministic=deterministic)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         own = {"network": self.config, "gripper": self.gripper, **self._seen}
@@ -109,7 +111,7 @@ class SacCritic(nn.Module):
 class SacPolicy(BasePolicy):
     """The networks of a SacLearner, and with them the learner.
 
-    Deterministic predictions are the averaged actor's mean, which with sac.average_rate of 1 is the newest one's;
+    Deterministic predictions are the averaged actor's mode, which with sac.average_rate of 1 is the newest one's;
     others are drawn from the newest actor. Saved and loaded are the weights; what else the learner has, the algorithm
     saves.
     """
@@ -179,8 +181,7 @@ class SacPolicy(BasePolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         if self.average is None or not deterministic:
             return self.actor(observation, deterministic)
-        out = self.average(self.layout.encode(by_key(observation)))
-        return action_of(out, self._gripper, deterministic=True)
+        return action_of(self.average, self.layout.encode(by_key(observation)), self._gripper, deterministic=True)
 
     def batch_of(
         self, samples: ReplayBufferSamples | DictReplayBufferSamples, discount: float, source: Tensor | None = None
@@ -288,11 +289,13 @@ def shapes_in_spaces(
     )
 
 
-def action_of(out: PolicyOutput, gripper: int | None, *, deterministic: bool) -> Tensor:
-    """The likeliest action, or one drawn with PyTorch's global generator. In [-1, 1], shape (B, m)."""
-    raw = out.mean if deterministic else out.mean + out.log_std.exp() * torch.randn_like(out.mean)
-    is_open = None
-    if out.gripper_logit is not None:
-        chance = torch.sigmoid(out.gripper_logit)
-        is_open = (chance > (0.5 if deterministic else torch.rand_like(chance))).to(raw.dtype)
-    return join_action(torch.tanh(raw), is_open, gripper)
+def action_of(actor: Actor, observation: Mapping[str, Tensor], gripper: int | None, *, deterministic: bool) -> Tensor:
+    """The action that the policy stands for, or one drawn with PyTorch's global generator. In [-1, 1], shape (B, m)."""
+    features = actor.encoder(observation)
+    out = actor.head(features)
+    if deterministic:
+        return join_action(out.continuous.mode(), out.is_open(), gripper)
+    noise = torch.randn(len(features), actor.head.noises, device=features.device)
+    continuous = out.continuous.explored(noise, 1.0)
+    chance = None if out.gripper_logit is None else torch.rand_like(out.gripper_logit)
+    return join_action(continuous, None if chance is None else out.is_open(chance), gripper)

@@ -138,7 +138,7 @@ def _number(name: str, value: str | float) -> float:
 
 def _check_gsde(asked: PolicyKwargs) -> None:
     if asked.get("use_sde"):
-        raise ConfigError("policy_kwargs.use_sde: got True, allowed False; the actor explores by its Gaussian alone")
+        raise ConfigError("policy_kwargs.use_sde: got True, allowed False; the actor explores by its head alone")
     for name in OF_GSDE:
         if name in asked:
             raise ConfigError(f"policy_kwargs.{name}: allowed to leave out; it belongs to use_sde, which is refused")

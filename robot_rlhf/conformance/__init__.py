@@ -12,7 +12,7 @@ try:
 except ModuleNotFoundError:
     raise ImportError("robot_rlhf.conformance: its suites need pytest; pip install pytest") from None
 
-SUITES = ("acting", "hearing", "learning", "people", "places", "robots")
+SUITES = ("acting", "heads", "hearing", "learning", "people", "places", "robots")
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in SUITES))  # before they are imported
 
 from robot_rlhf.conformance.acting import (
@@ -21,6 +21,7 @@ from robot_rlhf.conformance.acting import (
     ShieldConformance,
     TrainablePolicyConformance,
 )
+from robot_rlhf.conformance.heads import HeadConformance
 from robot_rlhf.conformance.hearing import LastingTutorConformance, SubscriberConformance, TutorConformance
 from robot_rlhf.conformance.learning import LearnerConformance, ScoresConformance, ValueLearnerConformance
 from robot_rlhf.conformance.people import LabelerConformance, TeleopConformance
@@ -30,6 +31,7 @@ from robot_rlhf.conformance.samples import sample_meta, sample_observation, samp
 
 __all__ = [
     "DirectorConformance",
+    "HeadConformance",
     "LabelerConformance",
     "LastingTutorConformance",
     "LearnerConformance",

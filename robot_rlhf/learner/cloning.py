@@ -32,7 +32,7 @@ class CloningConfig(LearnerConfig):
 
     learning_rate: float = 1e-3
     spread_weight: float = 0.05
-    """Weight of fitting the standard deviation."""
+    """Weight of fitting the spread."""
     turned_colours: float = 0.0
     """Share of the pictures whose colours are turned at random, as in sac."""
     weighting: Weighting = "person"
@@ -100,8 +100,9 @@ class CloningLearner:
         out = self.actor(observation)
         mask = self._weights(batch.source)
         shares = imitated_shares(batch, self._gripper)
-        loss = losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask, shares)
-        spread = losses.spread_loss(out.mean, out.log_std, action, mask, shares)
+        errors = out.continuous.imitation_error(action)
+        loss = losses.cloning_loss(errors, out.gripper_logit, is_open, mask, shares)
+        spread = losses.spread_loss(out.continuous.spread_error(action), mask, shares)
         self._adam.step(loss + self.config.spread_weight * spread)
         self.updates += 1
         return {"cloning_loss": loss.detach()}

@@ -15,14 +15,14 @@ BATCH_COLUMNS = ("action", "reward", "discount", "source", "weight", "index")
 
 
 class Noise(NamedTuple):
-    """What is drawn at random for one update of B transitions with c continuous action entries."""
+    """What is drawn at random for one update of B transitions, with a head of n numbers per sample."""
 
     following: Tensor
-    """Standard normal, for the next action. Shape (B, c)."""
+    """Standard normal, for the next action. Shape (B, n)."""
     subset: Tensor | None
     """Critics whose least value is the TD target; None: all. Shape (target_subset,)."""
     policy: Tensor | None
-    """Standard normal, for the action by which the actor learns; None: it does not learn. Shape (B, c)."""
+    """Standard normal, for the action by which the actor learns; None: it does not learn. Shape (B, n)."""
 
 
 def as_given(batch: Batch, noise: Noise) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""How the heads that only imitate learn, beside a learner that improves on them."""
+"""How the networks that only imitate learn, beside a learner that improves on them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Imitation:
         mask = person
         if self._proven_weight:
             mask = person + self._proven_weight * (batch.source == Source.PROVEN).to(mask.dtype)
-        means, logits = self.imitators.members(features)
-        loss = losses.cloning_loss(means, logits, action, is_open, mask, shares)
+        actions, logits = self.imitators.members(features)
+        loss = losses.cloning_loss((actions - action).square(), logits, is_open, mask, shares)
         self.optimiser.step(loss)
         taught = self.imitators.taught
         taught.add_((person.sum() > 0).to(taught.dtype))

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
@@ -20,7 +19,6 @@ from robot_rlhf.policy.networks import (
     Actor,
     Critic,
     NetworkConfig,
-    PolicyOutput,
     Shapes,
     has_discrete_gripper,
     split_action,
@@ -29,9 +27,6 @@ from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import RATE, SHIFT, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.augment import shift_pictures
 from robot_rlhf.replay.buffer import ReplayBuffer
-
-LARGEST_ACTION = 0.99
-"""Actions are clipped to this before the inverse of tanh, where 1 would be infinite."""
 
 
 @dataclass(frozen=True)
@@ -87,25 +82,6 @@ def advantage_weight(advantage: Tensor, inverse_temperature: float, largest: flo
     return (inverse_temperature * advantage).exp().clamp(max=largest)
 
 
-def executed_log_prob(out: PolicyOutput, action: Tensor, is_open: Tensor | None) -> Tensor:
-    """Log density of executed actions under the policy: tanh-Gaussian times the gripper's coin.
-
-    Args:
-        out: The policy's distribution for B observations.
-        action: Continuous part; entries beyond LARGEST_ACTION count as it. Shape (B, c).
-        is_open: 1 where the gripper is open, or None. Shape (B,).
-
-    Returns:
-        Shape (B,).
-    """
-    raw = torch.atanh(action.clamp(-LARGEST_ACTION, LARGEST_ACTION))
-    noise = (raw - out.mean) * torch.exp(-out.log_std)
-    log_prob = losses.tanh_gaussian_log_prob(noise, out.log_std, raw)
-    if out.gripper_logit is None or is_open is None:
-        return log_prob
-    return log_prob - functional.binary_cross_entropy_with_logits(out.gripper_logit, is_open, reduction="none")
-
-
 def weighted_cloning_loss(log_prob: Tensor, weight: Tensor) -> Tensor:
     """Minus the weighted mean log density (Kostrikov et al. 2021, eq. 7). Shapes (B,)."""
     return -(weight.detach() * log_prob).mean()
@@ -152,7 +128,7 @@ class IqlLearner:
         action, is_open = split_action(batch.action, self._gripper)
         metrics, features, advantage = self._update_values(batch, action, is_open)
         weight = advantage_weight(advantage, self.config.inverse_temperature, self.config.largest_weight)
-        log_prob = executed_log_prob(self.actor.head(features), action, is_open)
+        log_prob = self.actor.head(features).log_prob(action, is_open)
         loss = weighted_cloning_loss(log_prob, weight * batch.weight)
         self._optimisers["policy"].step(loss)
         follow(self.average, self.actor, averaging_rate(self.config.average_rate, self.updates))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-LOG_2PI = math.log(2.0 * math.pi)
 SMALL = 1e-12
 """Added to a variance, whose root has no gradient at 0."""
 
@@ -21,29 +19,6 @@ class Shares(NamedTuple):
     """Shape (B, c)."""
     gripper: Tensor | None
     """Of a gripper that is a choice of two. Shape (B,), or None."""
-
-
-def tanh_gaussian_log_prob(noise: Tensor, log_std: Tensor, raw: Tensor) -> Tensor:
-    """Log density of tanh(raw) with raw = mean + exp(log_std) * noise (SAC, Haarnoja et al. 2018, appendix C).
-
-    log(1 - tanh(u)^2) is computed as 2 (log 2 - u - softplus(-2u)), which does not overflow.
-
-    Args:
-        noise: Standard normal. Shape (B, c).
-        log_std: Shape (B, c).
-        raw: Before the tanh. Shape (B, c).
-
-    Returns:
-        Shape (B,).
-    """
-    gaussian = -0.5 * (noise.square() + LOG_2PI) - log_std
-    squash = 2.0 * (math.log(2.0) - raw - functional.softplus(-2.0 * raw))
-    return (gaussian - squash).sum(dim=1)
-
-
-def gripper_entropy(logit: Tensor) -> Tensor:
-    """Entropy of opening with probability sigmoid(logit), nats. Shape (B,) -> (B,)."""
-    return functional.softplus(logit) - logit * torch.sigmoid(logit)
 
 
 def expected_over_gripper(q: Tensor, logit: Tensor) -> Tensor:
@@ -124,25 +99,23 @@ def temperature_loss(
 
 
 def cloning_loss(
-    mean: Tensor,
+    errors: Tensor,
     gripper_logit: Tensor | None,
-    action: Tensor,
     is_open: Tensor | None,
     mask: Tensor,
     shares: Shares | None = None,
 ) -> Tensor:
-    """Squared error of the tanh mean plus cross entropy of the gripper, averaged over the rows in the mask.
+    """Error of imitating the continuous entries plus cross entropy of the gripper, averaged over the rows in the mask.
 
     Args:
-        mean: Before the tanh. Shape (B, c); or (K, B, c) of K networks, whose losses are summed.
+        errors: as the head has it (Head.imitation_error). Shape (B, c); or (K, B, c) of K networks, whose losses are
+            summed.
         gripper_logit: Log odds of opening, or None. Shape (B,) or (K, B).
-        action: Executed continuous action. Shape (B, c).
         is_open: 1 where the executed gripper is open, or None. Shape (B,).
         mask: Weight of each row, 0 for rows not to be imitated. Shape (B,).
         shares: how much of each entry is imitated; None for all of it.
     """
-    squares = (torch.tanh(mean) - action).square()
-    error = (squares if shares is None else squares * shares.continuous).sum(dim=-1)
+    error = (errors if shares is None else errors * shares.continuous).sum(dim=-1)
     if gripper_logit is not None and is_open is not None:
         wanted = is_open.expand_as(gripper_logit)
         of_gripper = functional.binary_cross_entropy_with_logits(gripper_logit, wanted, reduction="none")
@@ -150,13 +123,12 @@ def cloning_loss(
     return (error * mask).sum() / mask.sum().clamp(min=1.0)
 
 
-def spread_loss(mean: Tensor, log_std: Tensor, action: Tensor, mask: Tensor, shares: Shares | None = None) -> Tensor:
-    """Fits the standard deviation to the imitation error, so that a cloned policy's samples are as tidy as its mean.
+def spread_loss(errors: Tensor, mask: Tensor, shares: Shares | None = None) -> Tensor:
+    """Fits the spread to the imitation error, so that a cloned policy's samples are as tidy as its mode.
 
-    Gaussian negative log-likelihood of atanh(action) with the mean held fixed. Shapes as in cloning_loss.
+    Args:
+        errors: as the head has it (Head.spread_error). Shape (B, c).
+        mask, shares: as in cloning_loss.
     """
-    raw = torch.atanh(action.clamp(-0.99, 0.99))
-    scaled = (raw - mean.detach()) * torch.exp(-log_std)
-    nll = 0.5 * scaled.square() + log_std
-    nll = (nll if shares is None else nll * shares.continuous).sum(dim=1)
-    return (nll * mask).sum() / mask.sum().clamp(min=1.0)
+    error = (errors if shares is None else errors * shares.continuous).sum(dim=1)
+    return (error * mask).sum() / mask.sum().clamp(min=1.0)

@@ -22,16 +22,9 @@ from robot_rlhf.learner.precision import Precision, WantedPrecision, precision_o
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, begin_with, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.learner.weighting import imitated_shares, imitation_mask
+from robot_rlhf.policy.heads import PolicyOutput
 from robot_rlhf.policy.imitators import Imitators
-from robot_rlhf.policy.networks import (
-    Actor,
-    Critic,
-    NetworkConfig,
-    PolicyOutput,
-    Shapes,
-    has_discrete_gripper,
-    split_action,
-)
+from robot_rlhf.policy.networks import Actor, Critic, NetworkConfig, Shapes, has_discrete_gripper, split_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ports import Learner
 from robot_rlhf.ranges import AT_LEAST_ONE, MEMBERS_OR_NONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
@@ -258,7 +251,7 @@ class SacLearner:
         with torch.no_grad():
             next_features = self._encode(batch.next_observation)
             out = self.actor.head(next_features)
-            next_action, neg_entropy = self._sample(out, noise.following)
+            next_action, neg_entropy = out.sample(noise.following)
             next_q = self.target(next_features, next_action)  # (E, B, 1 or 2)
             next_q = (next_q if noise.subset is None else next_q[noise.subset]).amin(dim=0)
             next_value = self._expected(next_q, out)
@@ -288,7 +281,7 @@ class SacLearner:
         self, batch: Batch, features: Tensor, noise: Tensor, action: Tensor, is_open: Tensor | None
     ) -> dict[str, Tensor]:
         out = self.actor.head(features)
-        new_action, neg_entropy = self._sample(out, noise)
+        new_action, neg_entropy = out.sample(noise)
         values = self._expected(self.critic(features, new_action, detached=True), out)  # (E, B)
         value = losses.cautious_value(values, self.config.caution)
         temperature = self.log_temperature.detach().exp()
@@ -316,7 +309,8 @@ class SacLearner:
     def _cloning(self, out: PolicyOutput, batch: Batch, action: Tensor, is_open: Tensor | None) -> Tensor:
         """The cloning loss on the batch's human rows."""
         mask = imitation_mask(batch.source)
-        return losses.cloning_loss(out.mean, out.gripper_logit, action, is_open, mask, self._shares(batch))
+        errors = out.continuous.imitation_error(action)
+        return losses.cloning_loss(errors, out.gripper_logit, is_open, mask, self._shares(batch))
 
     def _shares(self, batch: Batch) -> losses.Shares | None:
         return imitated_shares(batch, self._gripper)
@@ -332,7 +326,7 @@ class SacLearner:
             out = self.actor.head(features)
             last = self._cloning(out, batch, action, is_open)
             mask = imitation_mask(batch.source)
-            spread = losses.spread_loss(out.mean, out.log_std, action, mask, self._shares(batch))
+            spread = losses.spread_loss(out.continuous.spread_error(action), mask, self._shares(batch))
             policy.step(last + 0.05 * spread)
             if self.imitation is not None:
                 self.imitation.learn(features.detach(), batch, action, is_open, self._shares(batch))
@@ -454,21 +448,12 @@ class SacLearner:
     def _drawn(self, size: int, *, with_actor: bool) -> Noise:
         """The noise of one update of so many transitions."""
         place: Any = {"generator": self.generator, "device": self.device}
-        shape = (size, self.actor.head.continuous)
+        shape = (size, self.actor.head.noises)
         following = torch.randn(shape, **place)
         subset = None
         if self.config.target_subset != self.critic.members:
             subset = torch.rand(self.critic.members, **place).topk(self.config.target_subset).indices
         return Noise(following, subset, torch.randn(shape, **place) if with_actor else None)
-
-    @staticmethod
-    def _sample(out: PolicyOutput, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """A continuous action (B, c) and minus the entropy estimate of the whole action (B,)."""
-        raw = out.mean + out.log_std.exp() * noise
-        neg_entropy = losses.tanh_gaussian_log_prob(noise, out.log_std, raw)
-        if out.gripper_logit is not None:
-            neg_entropy = neg_entropy - losses.gripper_entropy(out.gripper_logit)
-        return torch.tanh(raw), neg_entropy
 
     @staticmethod
     def _expected(q: Tensor, out: PolicyOutput) -> Tensor:

@@ -12,27 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.policy.heads import PolicyOutput, TanhGaussian
 from robot_rlhf.policy.mlp import ActivationName, mlp
-from robot_rlhf.policy.networks import (
-    Critic,
-    NetworkConfig,
-    PolicyOutput,
-    Shapes,
-    ensemble,
-    has_discrete_gripper,
-    layers_of,
-)
+from robot_rlhf.policy.networks import Critic, NetworkConfig, Shapes, ensemble, has_discrete_gripper, layers_of
 
-LARGEST = 0.999
-"""Of a mean action's entries, whose inverse tanh is finite."""
 TAUGHT = 100
 """Updates with something of a person's to imitate, before which nobody should act by what imitates."""
-NO_SPREAD = -30.0
-"""Log standard deviation of what is done without noise."""
 
 
 class Imitators(nn.Module):
-    """K heads that only imitate; together they propose their mean action."""
+    """K networks that only imitate; together they propose their mean action. Whatever head the actor has, each gives
+    one action, squashed by tanh."""
 
     taught: Tensor
     """Updates in which a person gave something to imitate. 0-d."""
@@ -58,24 +48,20 @@ class Imitators(nn.Module):
         return self.taught >= TAUGHT
 
     def members(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features (B, F) to each one's mean before the tanh (K, B, c), and log odds of opening (K, B) or None."""
+        """Features (B, F) to each one's continuous action (K, B, c), and log odds of opening (K, B) or None."""
         out = mlp(features, layers_of(self.layers), half=self.half_precision, activation=self.activation)
         c = self.continuous
-        return out[..., :c], out[..., c] if self.discrete else None
+        return torch.tanh(out[..., :c]), out[..., c] if self.discrete else None
 
     def forward(self, features: Tensor) -> PolicyOutput:
         """Their proposal, without spread."""
-        means, logits = self.members(features)
-        mean = torch.atanh(torch.tanh(means).mean(dim=0).clamp(-LARGEST, LARGEST))
-        return PolicyOutput(mean, torch.full_like(mean, NO_SPREAD), None if logits is None else logits.mean(dim=0))
+        actions, logits = self.members(features)
+        return PolicyOutput(TanhGaussian.at(actions.mean(dim=0)), None if logits is None else logits.mean(dim=0))
 
 
 def value_of_mode(critic: Critic, features: Tensor, out: PolicyOutput) -> Tensor:
     """What each critic thinks of a proposal's likeliest action. Features (B, F) -> (E, B)."""
-    q = critic(features, torch.tanh(out.mean))
-    if out.gripper_logit is None:
-        return q[..., 0]
-    return torch.where(out.gripper_logit > 0.0, q[..., 1], q[..., 0])
+    return _value(critic, features, out.continuous.mode(), out.gripper_logit)
 
 
 def values_of_both(critic: Critic, features: Tensor, one: PolicyOutput, other: PolicyOutput) -> tuple[Tensor, Tensor]:
@@ -83,9 +69,16 @@ def values_of_both(critic: Critic, features: Tensor, one: PolicyOutput, other: P
     logits = None
     if one.gripper_logit is not None and other.gripper_logit is not None:
         logits = torch.cat([one.gripper_logit, other.gripper_logit])
-    both = PolicyOutput(torch.cat([one.mean, other.mean]), torch.cat([one.log_std, other.log_std]), logits)
-    ours, theirs = value_of_mode(critic, torch.cat([features, features]), both).chunk(2, dim=1)
+    actions = torch.cat([one.continuous.mode(), other.continuous.mode()])
+    ours, theirs = _value(critic, torch.cat([features, features]), actions, logits).chunk(2, dim=1)
     return ours, theirs
+
+
+def _value(critic: Critic, features: Tensor, action: Tensor, gripper_logit: Tensor | None) -> Tensor:
+    q = critic(features, action)
+    if gripper_logit is None:
+        return q[..., 0]
+    return torch.where(gripper_logit > 0.0, q[..., 1], q[..., 0])
 
 
 def led_as(snapshot: WeightSnapshot, other: WeightSnapshot) -> WeightSnapshot:

@@ -12,16 +12,9 @@ from torch import Tensor
 from robot_rlhf.datatypes import Action, Assignment, Observation, RobotSpec, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import Features, Past
+from robot_rlhf.policy.heads import PolicyOutput
 from robot_rlhf.policy.imitators import Imitators, values_of_both
-from robot_rlhf.policy.networks import (
-    Actor,
-    Critic,
-    NetworkConfig,
-    PolicyOutput,
-    Shapes,
-    has_discrete_gripper,
-    join_action,
-)
+from robot_rlhf.policy.networks import Actor, Critic, NetworkConfig, Shapes, has_discrete_gripper, join_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ranges import SHARE, check_ranges
 
@@ -60,7 +53,7 @@ class LearnedPolicy:
     """A TrainablePolicy: acts by the actor network, or by what imitates where that is the better (policy/imitators.py):
     the weights tell whether there are imitators. Weights are swapped by `load` between steps.
 
-    Exploring (in practice) draws its noise from the generator given to `act`; otherwise the mean action is taken, and
+    Exploring (in practice) draws its noise from the generator given to `act`; otherwise it does its head's mode, and
     the likelier gripper state.
     """
 
@@ -151,22 +144,25 @@ class LearnedPolicy:
         }
         features = self._actor.encoder(encoded)
         out = self._best(features, self._actor.head(features))
-        raw = out.mean
-        is_open = None
-        if self._discrete:
-            assert out.gripper_logit is not None
-            chance = torch.sigmoid(out.gripper_logit)
-            drawn = self.exploration is not None and self.exploration.gripper == "drawn"
-            threshold = float(rng.random()) if drawn else 0.5
-            is_open = (chance > threshold).to(raw.dtype)
-        if self.exploration is not None and self.exploration.noise > 0.0:
-            noise = torch.from_numpy(rng.standard_normal(raw.shape[1]).astype(np.float32)).to(self._device)
-            raw = raw + self.exploration.noise * out.log_std.exp() * noise
-        action = join_action(torch.tanh(raw), is_open, self._shapes.gripper if self._discrete else None)
-        values = action[0].cpu().numpy()
+        values = self._chosen(out, rng)[0].cpu().numpy()
         if not np.isfinite(values).all():
             raise InvalidValueError(f"policy (version {self._version}) action", values.tolist(), "finite numbers")
         return Action(values)
+
+    def _chosen(self, out: PolicyOutput, rng: np.random.Generator) -> Tensor:
+        """What is done, or tried, of what was found. Shape (1, m)."""
+        exploration = self.exploration
+        is_open = None
+        if self._discrete:
+            drawn = exploration is not None and exploration.gripper == "drawn"
+            is_open = out.is_open(float(rng.random()) if drawn else 0.5)
+        if exploration is not None and exploration.noise > 0.0:
+            count = out.continuous.noises(self._actor.head.continuous)
+            noise = torch.from_numpy(rng.standard_normal((1, count)).astype(np.float32)).to(self._device)
+            continuous = out.continuous.explored(noise, exploration.noise)
+        else:
+            continuous = out.continuous.mode()
+        return join_action(continuous, is_open, self._shapes.gripper if self._discrete else None)
 
     def _best(self, features: Tensor, found: PolicyOutput) -> PolicyOutput:
         """What acts: the imitators' proposal, unless every critic finds better what the actor proposes and is asked."""

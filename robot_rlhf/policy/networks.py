@@ -1,4 +1,4 @@
-"""The networks: a tanh-Gaussian actor with an optional gripper head, and a vectorised ensemble of critics."""
+"""The networks: an actor whose outputs a head reads, with an optional gripper, and an ensemble of critics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.nn import functional
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy import products
 from robot_rlhf.policy.encoders import ImageEncoder, Projection, uniform_
+from robot_rlhf.policy.heads import PolicyOutput, head_named
 from robot_rlhf.policy.mlp import ACTIVATIONS, ActivationName, Layer, mlp
 from robot_rlhf.policy.vectors import Difference, VectorView
 from robot_rlhf.ranges import MEMBERS, WIDTH, check_hidden, check_ranges
@@ -24,8 +25,6 @@ from robot_rlhf.ranges import MEMBERS, WIDTH, check_hidden, check_ranges
 USUAL_BATCH = 256
 LARGEST_CONTEXT = 32
 """Entries of a context that is put beside what is seen, unless the settings say otherwise."""
-LOG_STD_MIN = -5.0
-LOG_STD_MAX = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,11 @@ class NetworkConfig:
     critic_layer_norm: bool = True
     """LayerNorm after each hidden layer of the critics; without it the prototype learned slowly and chattered."""
     actor_layer_norm: bool = True
+    head: str = "gaussian"
+    """Distribution of the continuous action entries: gaussian, squashed by tanh, or your own: module:class or
+    file.py:class of policy.heads.Head."""
     gripper: Literal["discrete", "continuous"] = "discrete"
-    """'discrete': a Bernoulli head and one critic output per gripper state; 'continuous': one more Gaussian entry."""
+    """'discrete': a Bernoulli head and one critic output per gripper state; 'continuous': one more continuous entry."""
     encoder: Literal["conv", "resnet10", "resnet18"] = "conv"
     """What sees: three small convolutions, or a residual network."""
     encoder_weights: Path | None = None
@@ -64,6 +66,7 @@ class NetworkConfig:
         if self.activation not in ACTIVATIONS:
             raise ConfigError(f"network.activation: got {self.activation!r}, allowed {', '.join(ACTIVATIONS)}")
         check_ranges(self, "network", critics=MEMBERS, image_latent=WIDTH)
+        head_named(self.head)
         if self.encoder_frozen and self.encoder_weights is None:
             raise ConfigError("network.encoder_frozen: needs network.encoder_weights; a random encoder must learn")
 
@@ -92,17 +95,6 @@ class Shapes:
     """States before the present one that the networks see, 'past' (B, past, D)."""
     context: int = 0
     """Length C of the vector of what is wanted, 'context' (B, C)."""
-
-
-class PolicyOutput(NamedTuple):
-    """Parameters of the policy's distribution for B observations."""
-
-    mean: Tensor
-    """Before the tanh. Shape (B, c), c continuous entries."""
-    log_std: Tensor
-    """Shape (B, c)."""
-    gripper_logit: Tensor | None
-    """Log odds of opening. Shape (B,), or None without a discrete gripper."""
 
 
 class EnsembleLinear(nn.Module):
@@ -283,12 +275,16 @@ class Critic(nn.Module):
 
 
 class ActorHead(nn.Module):
-    """Encoded observation to the parameters of the policy."""
+    """Encoded observation to the policy's distribution, as the configured head reads what the layers give."""
 
     def __init__(self, shapes: Shapes, config: NetworkConfig, features: int, generator: torch.Generator) -> None:
         super().__init__()
         self.discrete = has_discrete_gripper(shapes, config)
         self.continuous = shapes.action - (1 if self.discrete else 0)
+        self.kind = head_named(config.head)
+        self.noises = self.kind.noises(self.continuous)
+        """Standard normal numbers that a sample is made of."""
+        self._outputs = self.kind.outputs(self.continuous)
         size = features
         layers: list[nn.Module] = []
         for width in config.hidden:
@@ -299,7 +295,7 @@ class ActorHead(nn.Module):
                 layers.append(nn.LayerNorm(width))
             layers.append(ACTIVATIONS[config.activation]())
             size = width
-        last = nn.Linear(size, 2 * self.continuous + (1 if self.discrete else 0))
+        last = nn.Linear(size, self._outputs + (1 if self.discrete else 0))
         uniform_(last, generator, gain=0.1)  # near-zero wishes at the start
         layers.append(last)
         self.layers = nn.Sequential(*layers)
@@ -314,9 +310,10 @@ class ActorHead(nn.Module):
             out = mlp(features, layers, half=self.half_precision, activation=self.activation)[0]
         else:
             out = self.layers(features)
-        c = self.continuous
-        log_std = out[:, c : 2 * c].clamp(LOG_STD_MIN, LOG_STD_MAX)
-        return PolicyOutput(out[:, :c], log_std, out[:, 2 * c] if self.discrete else None)
+        if not self.discrete:
+            return PolicyOutput(self.kind.of(out, self.continuous), None)
+        raw, logit = out.split([self._outputs, 1], dim=1)
+        return PolicyOutput(self.kind.of(raw, self.continuous), logit.squeeze(1))
 
 
 class Actor(nn.Module):

@@ -15,9 +15,10 @@ from robot_rlhf.learner import losses
 from robot_rlhf.learner.given import Noise
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.policy.heads import PolicyOutput
 from robot_rlhf.policy.imitators import TAUGHT, Imitators, value_of_mode, values_of_both
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
-from robot_rlhf.policy.networks import PolicyOutput, Shapes, split_action
+from robot_rlhf.policy.networks import Shapes, split_action
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
 from tests.policy.test_learned import SPEC
 
@@ -48,10 +49,10 @@ def test_the_proposal_is_the_mean_of_what_the_members_would_do(shapes: Shapes) -
     imitators = Imitators(shapes, SMALL, 4, 3, torch.Generator().manual_seed(1))
     features = torch.randn(7, 3)
     out = imitators(features)
-    means, logits = imitators.members(features)
-    assert means.shape == (4, 7, out.mean.shape[1])
-    torch.testing.assert_close(torch.tanh(out.mean), torch.tanh(means).mean(dim=0))
-    assert not torch.equal(means[0], means[1]), "members begin as different networks"
+    actions, logits = imitators.members(features)
+    assert actions.shape == (4, 7, out.continuous.mode().shape[1])
+    torch.testing.assert_close(out.continuous.mode(), actions.mean(dim=0))
+    assert not torch.equal(actions[0], actions[1]), "members begin as different networks"
     if logits is None:
         assert shapes.gripper is None
         assert out.gripper_logit is None
@@ -62,11 +63,11 @@ def test_the_proposal_is_the_mean_of_what_the_members_would_do(shapes: Shapes) -
 def test_members_learn_as_each_would_alone() -> None:
     """The loss of K networks is the sum of theirs."""
     g = torch.Generator().manual_seed(0)
-    mean, logit = torch.randn(3, 8, 2, generator=g), torch.randn(3, 8, generator=g)
-    action, is_open = torch.rand(8, 2, generator=g), torch.randint(0, 2, (8,), generator=g).float()
+    errors, logit = torch.rand(3, 8, 2, generator=g), torch.randn(3, 8, generator=g)
+    is_open = torch.randint(0, 2, (8,), generator=g).float()
     mask = torch.randint(0, 2, (8,), generator=g).float()
-    alone = [losses.cloning_loss(mean[k], logit[k], action, is_open, mask) for k in range(3)]
-    torch.testing.assert_close(losses.cloning_loss(mean, logit, action, is_open, mask), torch.stack(alone).sum())
+    alone = [losses.cloning_loss(errors[k], logit[k], is_open, mask) for k in range(3)]
+    torch.testing.assert_close(losses.cloning_loss(errors, logit, is_open, mask), torch.stack(alone).sum())
 
 
 def test_they_imitate_people_and_own_successes_and_nothing_else() -> None:
@@ -81,7 +82,7 @@ def test_they_imitate_people_and_own_successes_and_nothing_else() -> None:
         learner = learner_of(SacConfig(imitators=2, proven_weight=weight), NO_GRIPPER)
         for _ in range(150):
             learner.warm_start([batch])
-        found = torch.tanh(proposal(learner, torch.zeros(1, 3)).mean)
+        found = proposal(learner, torch.zeros(1, 3)).continuous.mode()
         torch.testing.assert_close(found, torch.full((1, 3), mean), atol=0.02, rtol=0.0)
 
 
@@ -113,7 +114,7 @@ def test_the_average_of_the_young_is_of_what_they_learned() -> None:
     assert learner.imitation.imitators.know
     state = batch.observation["state"]
     newest, averaged = (
-        torch.tanh(who(state).mean).detach() for who in (learner.imitation.imitators, learner.imitation.average)
+        who(state).continuous.mode().detach() for who in (learner.imitation.imitators, learner.imitation.average)
     )
     assert float((newest - 0.6).abs().mean()) < 0.1
     assert float((averaged - 0.6).abs().mean()) < 0.15
@@ -135,7 +136,7 @@ def test_td_targets_count_on_the_better_proposal(monkeypatch: pytest.MonkeyPatch
     state = batch.next_observation["state"]
     with torch.no_grad():
         out = learner.actor.head(state)
-        action = torch.tanh(out.mean + out.log_std.exp() * noise.following)
+        action, _ = out.sample(noise.following)
         by_actor = losses.expected_over_gripper(learner.target(state, action).amin(dim=0), out.gripper_logit)
         imitated = proposal(learner, state)
         by_imitators = value_of_mode(learner.target, state, imitated).amin(dim=0)
@@ -200,7 +201,7 @@ def test_it_acts_by_what_every_critic_finds_better(averaged: bool) -> None:
         assert wanted.gripper_logit is not None
         action = policy.act(seen, Assignment(), np.random.default_rng(0)).values
         rest, is_open = split_action(torch.tensor(action)[None], 4)
-        torch.testing.assert_close(rest, torch.tanh(wanted.mean), atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(rest, wanted.continuous.mode(), atol=1e-5, rtol=0.0)
         assert is_open is not None
         assert bool(is_open) == bool(wanted.gripper_logit > 0)
     assert len(set(choices)) == 2, "neither always"

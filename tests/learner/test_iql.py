@@ -16,7 +16,7 @@ from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import iql
 from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
 from robot_rlhf.learner.iql import IqlConfig, IqlLearner
-from robot_rlhf.policy.networks import NetworkConfig, PolicyOutput, Shapes
+from robot_rlhf.policy.networks import NetworkConfig, Shapes
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.mixing import EVERYTHING
 from tests.learner.test_sac import SHAPES, SMALL, batch_of
@@ -45,17 +45,6 @@ def test_advantage_weights_by_hand() -> None:
     weight = iql.advantage_weight(torch.tensor([0.0, 0.5, -0.5, 9.0]), 2.0, 100.0)
     torch.testing.assert_close(weight, torch.tensor([1.0, math.e, 1 / math.e, 100.0]))
     assert bool((iql.advantage_weight(torch.tensor([-3.0, 1e9]), 0.0, 100.0) == 1.0).all())
-
-
-def test_log_prob_of_what_was_done_by_hand() -> None:
-    out = PolicyOutput(torch.tensor([[0.2]]), torch.tensor([[math.log(0.5)]]), torch.tensor([math.log(3.0)]))
-    u = math.atanh(0.6)
-    density = math.exp(-0.5 * ((u - 0.2) / 0.5) ** 2) / (0.5 * math.sqrt(2 * math.pi)) / (1 - 0.6**2)
-    for is_open, chance in ((1.0, 0.75), (0.0, 0.25)):
-        got = iql.executed_log_prob(out, torch.tensor([[0.6]]), torch.tensor([is_open]))
-        assert float(got) == pytest.approx(math.log(density * chance), abs=1e-5)
-    edge = iql.executed_log_prob(out, torch.tensor([[1.0]]), None)
-    torch.testing.assert_close(edge, iql.executed_log_prob(out, torch.tensor([[0.99]]), None))
 
 
 def test_weighted_cloning_loss_by_hand() -> None:
@@ -179,7 +168,7 @@ def arrives(learner: IqlLearner | CloningLearner, start: float) -> bool:
     x = start
     for _ in range(20):
         with torch.no_grad():
-            x += STRIDE * float(torch.tanh(learner.actor({"state": torch.tensor([[x]])}).mean))
+            x += STRIDE * float(learner.actor({"state": torch.tensor([[x]])}).continuous.mode())
         if x >= GOAL:
             return True
     return False

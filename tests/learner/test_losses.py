@@ -4,49 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.learner import losses
+from robot_rlhf.policy.heads import TanhGaussian
 from tests.draws import draws
-
-
-def test_tanh_gaussian_log_prob_is_the_density_of_the_squashed_variable() -> None:
-    mean, std = 0.3, 0.7
-    grid = np.linspace(-0.999999, 0.999999, 400_001)
-    raw = np.arctanh(grid)
-    noise = (raw - mean) / std
-    log_prob = losses.tanh_gaussian_log_prob(
-        torch.tensor(noise).unsqueeze(1),
-        torch.full((len(grid), 1), math.log(std), dtype=torch.float64),
-        torch.tensor(raw).unsqueeze(1),
-    ).numpy()
-    by_hand = -0.5 * noise**2 - 0.5 * math.log(2 * math.pi) - math.log(std) - np.log1p(-(grid**2))
-    np.testing.assert_allclose(log_prob, by_hand, rtol=1e-6, atol=1e-6)
-    assert math.isclose(float(np.trapezoid(np.exp(log_prob), grid)), 1.0, rel_tol=1e-3)
-
-
-def test_log_prob_adds_over_action_entries() -> None:
-    generator = torch.Generator().manual_seed(0)
-    noise, log_std, raw = (torch.randn(5, 3, generator=generator) for _ in range(3))
-    whole = losses.tanh_gaussian_log_prob(noise, log_std, raw)
-    parts = sum(losses.tanh_gaussian_log_prob(noise[:, [i]], log_std[:, [i]], raw[:, [i]]) for i in range(3))
-    torch.testing.assert_close(whole, parts)
-
-
-def test_log_prob_stays_finite_far_out() -> None:
-    raw = torch.tensor([[40.0], [-40.0]])
-    assert torch.isfinite(losses.tanh_gaussian_log_prob(torch.zeros(2, 1), torch.zeros(2, 1), raw)).all()
-
-
-@given(st.floats(-30, 30))
-def test_gripper_entropy_is_that_of_a_coin(logit: float) -> None:
-    p = 1.0 / (1.0 + math.exp(-logit))
-    by_hand = -sum(x * math.log(x) for x in (p, 1 - p) if x > 0)
-    got = float(losses.gripper_entropy(torch.tensor([logit], dtype=torch.float64)))
-    assert math.isclose(got, by_hand, abs_tol=1e-7)  # the closed form by hand is the less exact one
 
 
 def test_expectation_over_the_gripper() -> None:
@@ -84,14 +48,13 @@ def test_actor_and_temperature_losses_by_hand() -> None:
 
 
 def test_cloning_loss_by_hand_and_only_on_masked_rows() -> None:
-    mean = torch.atanh(torch.tensor([[0.5, 0.0], [0.9, 0.9]]))
-    action = torch.tensor([[0.0, 0.0], [-1.0, -1.0]])
+    errors = torch.tensor([[0.25, 0.0], [3.61, 3.61]])
     logit = torch.tensor([0.0, 50.0])
     is_open = torch.tensor([1.0, 0.0])
     mask = torch.tensor([1.0, 0.0])
-    got = losses.cloning_loss(mean, logit, action, is_open, mask)
+    got = losses.cloning_loss(errors, logit, is_open, mask)
     assert math.isclose(float(got), 0.25 + math.log(2.0), rel_tol=1e-6)
-    assert float(losses.cloning_loss(mean, None, action, None, torch.zeros(2))) == 0.0
+    assert float(losses.cloning_loss(errors, None, None, torch.zeros(2))) == 0.0
 
 
 @draws(20)
@@ -106,9 +69,9 @@ def test_gradients_match_finite_differences(seed: int) -> None:
     mask = torch.ones(4, dtype=torch.float64)
 
     def loss(m: torch.Tensor, s: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        return losses.cloning_loss(m, g, action, is_open, mask) + losses.spread_loss(
-            torch.zeros_like(m), s, action, mask
-        )
+        still = TanhGaussian(torch.zeros_like(m), s)  # its mean is held fixed, which differences would not see
+        cloning = losses.cloning_loss(TanhGaussian(m, s).imitation_error(action), g, is_open, mask)
+        return cloning + losses.spread_loss(still.spread_error(action), mask)
 
     inputs = tuple(x.requires_grad_() for x in (mean, log_std, logit))
     assert torch.autograd.gradcheck(loss, inputs)
@@ -121,8 +84,7 @@ def test_spread_is_fitted_to_the_imitation_error() -> None:
     optimiser = torch.optim.Adam([log_std], lr=0.05)
     for _ in range(200):
         optimiser.zero_grad()
-        losses.spread_loss(
-            torch.zeros_like(action), log_std.expand(len(action), 1), action, torch.ones(len(action))
-        ).backward()
+        head = TanhGaussian(torch.zeros_like(action), log_std.expand(len(action), 1))
+        losses.spread_loss(head.spread_error(action), torch.ones(len(action))).backward()
         optimiser.step()
     assert math.isclose(float(log_std.detach().exp()), 0.4, rel_tol=0.03)

@@ -55,7 +55,7 @@ class MyLearner:
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         action, _ = split_action(batch.action, self.gripper)
-        error = (torch.tanh(self.actor(batch.observation).mean) - action).square().mean(dim=-1)
+        error = (self.actor(batch.observation).continuous.mode() - action).square().mean(dim=-1)
         loss = (imitation_mask(batch.source) * error).mean()
         self.adam.step(loss)
         self.updates += 1

@@ -185,7 +185,7 @@ def test_actor_climbs_to_the_rewarded_action_and_gripper() -> None:
             )
         )
     out = learner.actor({"state": torch.ones(1, 1)})
-    assert abs(float(torch.tanh(out.mean)) - 0.5) < 0.15
+    assert abs(float(out.continuous.mode().detach()) - 0.5) < 0.15
     assert out.gripper_logit is not None
     assert float(out.gripper_logit) < 0.0
 
@@ -204,9 +204,9 @@ def test_warm_start_imitates_only_people() -> None:
         index=torch.arange(128),
     )
     learner.warm_start([both] * 400)
-    wish = torch.tanh(learner.actor(human.observation).mean)
+    wish = learner.actor(human.observation).continuous.mode()
     error_human = (wish - human.action[:, :2]).square().mean()
-    error_policy = (torch.tanh(learner.actor(policy.observation).mean) - policy.action[:, :2]).square().mean()
+    error_policy = (learner.actor(policy.observation).continuous.mode() - policy.action[:, :2]).square().mean()
     assert float(error_human) < 0.1 < float(error_policy)
 
 

@@ -17,6 +17,7 @@ from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
 from robot_rlhf.learner.given import Noise, as_given, from_given
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.weighting import imitated_shares, imitation_mask
+from robot_rlhf.policy.heads import TanhGaussian
 from robot_rlhf.policy.networks import NetworkConfig, Shapes, split_action
 from tests.draws import draws
 
@@ -83,7 +84,8 @@ def test_the_loss_is_that_of_the_named_entries_alone(sources: list[Source], seed
     mask = imitation_mask(given_batch.source)
     shares = imitated_shares(given_batch, gripper)
     assert shares is not None
-    loss = losses.cloning_loss(mean, logit, action, is_open, mask, shares)
+    errors = TanhGaussian(mean, torch.zeros_like(mean)).imitation_error(action)
+    loss = losses.cloning_loss(errors, logit, is_open, mask, shares)
     naive = torch.zeros(())
     for b, source in enumerate(sources):
         if source not in (Source.HUMAN, Source.DEMO):
@@ -106,7 +108,8 @@ def test_spread_is_fitted_to_the_named_entries_alone() -> None:
     action, _ = split_action(each.action, GRIPPER)
     log_std = torch.zeros(4, 2, requires_grad=True)
     shares = imitated_shares(each, GRIPPER)
-    losses.spread_loss(torch.zeros(4, 2), log_std, action, torch.ones(4), shares).backward()
+    errors = TanhGaussian(torch.zeros(4, 2), log_std).spread_error(action)
+    losses.spread_loss(errors, torch.ones(4), shares).backward()
     assert log_std.grad is not None
     assert log_std.grad[:, 0].any()
     assert not log_std.grad[:, 1].any()

@@ -13,6 +13,7 @@ from robot_rlhf.conformance import TrainablePolicyConformance, sample_observatio
 from robot_rlhf.datatypes import Assignment, Observation, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import FeatureConfig, Features
+from robot_rlhf.policy.heads import TanhGaussian
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
 from robot_rlhf.policy.networks import Actor, NetworkConfig, join_action, split_action
 from robot_rlhf.timing import FakeClock
@@ -102,10 +103,11 @@ def test_samples_scatter_around_the_mean_as_the_network_says() -> None:
         encoded = {"state": torch.as_tensor(Features(SPEC, FeatureConfig()).state(seen)).unsqueeze(0)}
         out = policy._actor(encoded)
     assert out.gripper_logit is not None
+    assert isinstance(out.continuous, TanhGaussian)
     drawn = np.stack([policy.act(seen, Assignment(), rng).values for _ in range(3000)])
     raw = np.arctanh(np.clip(drawn[:, :4], -0.9999999, 0.9999999))
-    np.testing.assert_allclose(raw.mean(axis=0), out.mean[0].numpy(), atol=0.1)
-    np.testing.assert_allclose(raw.std(axis=0), out.log_std[0].exp().numpy(), rtol=0.1)
+    np.testing.assert_allclose(raw.mean(axis=0), out.continuous.mean[0].numpy(), atol=0.1)
+    np.testing.assert_allclose(raw.std(axis=0), out.continuous.log_std[0].exp().numpy(), rtol=0.1)
     assert (drawn[:, 4] > 0).mean() == pytest.approx(float(torch.sigmoid(out.gripper_logit)[0]), abs=0.03)
 
 

@@ -175,7 +175,7 @@ def test_learner_policy_and_saved_weights_act_the_same(
         given = {name: torch.from_numpy(np.array(value)).unsqueeze(0) for name, value in FEATURES(seen).items()}
         out = own(given)
         assert out.gripper_logit is not None
-        expected = [*torch.tanh(out.mean)[0].tolist(), 1.0 if float(out.gripper_logit.detach()[0]) > 0 else -1.0]
+        expected = [*out.continuous.mode()[0].tolist(), 1.0 if float(out.gripper_logit.detach()[0]) > 0 else -1.0]
         for policy in policies:
             np.testing.assert_allclose(policy.act(seen, Assignment(), rng).values, expected, atol=1e-6)
     again = make()
