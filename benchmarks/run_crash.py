@@ -57,7 +57,7 @@ MODES = {
 }
 CHILDREN = {
     "learner": "robot_rlhf.run.links.learner",
-    "arm": "robot_rlhf.run.links.arm",
+    "arm": "robot_rlhf.run.practice.arm",
     "console": "robot_rlhf.console",
 }
 """Whose process, and what of its command line tells it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,11 @@ import tyro
 
 from robot_rlhf.apps.command import parse, place_of
 from robot_rlhf.errors import ConfigError
-from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.place import PlaceConfig
-from robot_rlhf.run.build import build_station, open_place, software_versions
+from robot_rlhf.run.build import open_place
+from robot_rlhf.run.practice.actor import Actor
 from robot_rlhf.run.screen import screen
-from robot_rlhf.run.settings import PEOPLE, TrainConfig, known, sim_place
-from robot_rlhf.runtime.session import Session
+from robot_rlhf.run.settings import TrainConfig, sim_place
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
@@ -70,6 +70,7 @@ def record(options: RecordOptions) -> Tally:
         raise ConfigError(f"--out {options.out}: exists already; allowed is a new or empty folder")
     config = TrainConfig(
         task=options.task,
+        operator="absent",
         place=options.place,
         demonstrator=options.demonstrator,
         demonstrations=options.demonstrations,
@@ -77,18 +78,12 @@ def record(options: RecordOptions) -> Tally:
         image_size=options.image_size,
         seed=options.seed,
     )
-    world = open_place(config, FakeClock())
-    person = world.person(known(options.demonstrator, PEOPLE, "demonstrator"))
-    world.guard.observe()  # a machine that cannot draw is found out before anything is written
-    tally = Tally(world.spec.control_period)
-    versions = software_versions()
-    try:
-        with JournalWriter(options.out, world.spec, metadata=versions) as journal:
-            station = replace(build_station(config, world), subscribers=(journal, tally, person))
-            session = Session(station, tally, options.seed, versions)
-            session.demonstrate(options.demonstrations, person, options.demonstrator)
-    except StopRequestedError:
-        return tally
-    finally:
-        world.guard.stop()
-    return tally
+    with ExitStack() as stack:
+        place = open_place(config, FakeClock())
+        stack.callback(place.close)
+        place.guard.observe()  # a machine that cannot draw is found out before anything is written
+        actor = Actor(config, place, Tally(place.spec.control_period))
+        session = actor.session(actor.open(stack, options.out, [*actor.listeners, actor.tally]))
+        with suppress(StopRequestedError):
+            actor.demonstrate(session, options.demonstrations)
+    return actor.tally

@@ -22,6 +22,7 @@ from robot_rlhf.run.links.fixed import FixedLink
 from robot_rlhf.run.links.link import Link
 from robot_rlhf.run.live.live_console import LiveConsole
 from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.practice.robot import RobotPractice
 from robot_rlhf.run.priority import stay_urgent
 from robot_rlhf.run.ring import Ring
 from robot_rlhf.runtime.fan_out import Monitors
@@ -57,7 +58,7 @@ class PolicyCore:
         self._active = threading.Event()
         self._ended = threading.Event()
         self._end_seen = False
-        self.ring: Ring | None = None
+        self.practice: RobotPractice | None = None
 
     # -- lifecycle -----------------------------------------------------------------------------------------------------
 
@@ -170,14 +171,15 @@ class PolicyCore:
                 return RobotLink(folder, config, place.clock, policy, attended=attended, elsewhere=elsewhere)
 
             with tiny_is_zero():
-                ring = Ring(folder, config, self.place, make_link, resumed=resumed, quiet=True, say=self._say)
-                self.ring = ring
-                return ring.run()
+                spec = self.place.spec
+                book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=True, say=self._say)
+                self.practice = RobotPractice(folder, config, self.place, book, make_link, resumed=resumed)
+                return Ring(folder, book, self.practice).run()
 
     @property
     def console(self) -> LiveConsole | None:
         """The operator's page, once the run has opened it."""
-        return None if self.ring is None else self.ring.console
+        return None if self.practice is None else self.practice.console
 
     def _say(self, text: str) -> None:
         self._bus.log(logging.WARNING if text.startswith(("warning", "practice")) else logging.INFO, text)

@@ -15,7 +15,6 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.naming import label_of
 from robot_rlhf.run.folder.provenance import note_invocation
 from robot_rlhf.run.folder.run_folder import RunFolder
-from robot_rlhf.run.links.many import ParallelTraining
 from robot_rlhf.run.numerics import tiny_is_zero
 from robot_rlhf.run.ring import open_ring
 from robot_rlhf.run.settings import TrainConfig, check_opened_here, read_yaml, write_yaml
@@ -73,10 +72,9 @@ def _train(run: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -
     note_invocation(run, resumed=resumed)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    open_run = ParallelTraining if config.mode == "parallel" else open_ring
     again = f"summary.json and curves.png; go on with robot-rlhf train --resume {shlex.quote(str(run.path))}"
     with tiny_is_zero(), ending_in_order(again):
-        return open_run(run, config, resumed=resumed, quiet=quiet).run()
+        return open_ring(run, config, resumed=resumed, quiet=quiet).run()
 
 
 def default_name(config: TrainConfig) -> str:

@@ -20,7 +20,7 @@ from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.run.folder.run_folder import RunFolder, check_name, read_json_lines
-from robot_rlhf.run.ring import Ring
+from robot_rlhf.run.practice.robot import RobotPractice
 from robot_rlhf.run.settings import ConsoleConfig, read_yaml, write_yaml
 from robot_rlhf.runtime.interrupts import EndedAtOnceError
 from tests.runtime.runs import earned, tiny
@@ -154,8 +154,8 @@ def test_ended_at_once_while_its_processes_were_ending_it_reports_nothing_more(
     def impatient(*_: object) -> None:
         raise EndedAtOnceError("ended at once, without summary.json")
 
-    monkeypatch.setattr("robot_rlhf.run.ring.Ring._teach", impatient)
-    monkeypatch.setattr("robot_rlhf.run.links.many.ParallelTraining._let_practise", impatient)
+    monkeypatch.setattr("robot_rlhf.run.practice.robot.RobotPractice.run", impatient)
+    monkeypatch.setattr("robot_rlhf.run.practice.arms.ArmsPractice.run", impatient)
     with pytest.raises(EndedAtOnceError, match=r"without summary\.json"):
         train(tiny(tmp_path, mode=mode), quiet=True)
     run = RunFolder(tmp_path / "run")
@@ -255,17 +255,16 @@ def test_interrupting_the_final_evaluation_leaves_a_true_summary(
 def test_a_demonstration_that_is_taken_back_in_practice_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after, undone = Ring._after_episode, list[str]()
+    after, undone = RobotPractice._after_episode, list[str]()
 
-    def undo_first(self: Ring) -> bool:
+    def undo_first(self: RobotPractice) -> bool:
         if not undone:
             undone.append("demonstration-000000")
-            assert self.session is not None
             event = Feedback(FeedbackKind.DISCARD, "ann", self.place.clock.now(), Segment(undone[0], 0, 1), 1.0)
             self.session.station.audience.on_event(event)
         return after(self)
 
-    monkeypatch.setattr(Ring, "_after_episode", undo_first)
+    monkeypatch.setattr(RobotPractice, "_after_episode", undo_first)
     config = tiny(tmp_path)
     summary = train(replace(config, evaluation=replace(config.evaluation, every=0, final_episodes=1)), quiet=True)
     told = [record.meta for record in read_journal(tmp_path / "run" / "journal") if isinstance(record, EpisodeStarted)]

@@ -20,7 +20,7 @@ from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.run import build
 from robot_rlhf.run.folder.run_folder import RunFolder
-from robot_rlhf.run.links import arm
+from robot_rlhf.run.practice import arm
 from robot_rlhf.run.settings import write_yaml
 from robot_rlhf.runtime.exchange import publish
 from robot_rlhf.runtime.reward import SparseReward

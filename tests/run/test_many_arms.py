@@ -29,8 +29,8 @@ from robot_rlhf.journal.shared import files_of
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.run.folder.run_folder import RunFolder
-from robot_rlhf.run.links.arm import arm_name, may_begin, share_of
-from robot_rlhf.run.links.many import in_turn
+from robot_rlhf.run.practice.arm import arm_name, may_begin, share_of
+from robot_rlhf.run.practice.arms import in_turn
 from robot_rlhf.run.settings import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
@@ -61,7 +61,7 @@ def arms_of(run: Path) -> list[int]:
 
 
 def is_arm(pid: int) -> bool:
-    return b"robot_rlhf.run.links.arm" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"robot_rlhf.run.practice.arm" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def numbers(run: Path, arm: int, kind: EpisodeKind) -> list[int]:

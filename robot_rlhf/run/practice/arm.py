@@ -19,24 +19,19 @@ import torch
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import RobotRlhfError
-from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.shared import WRITER, files_of
-from robot_rlhf.journal.writer import JournalWriter
-from robot_rlhf.people.person import SimulatedPerson
-from robot_rlhf.ports import Subscriber
-from robot_rlhf.run.build import build_policy, build_station, open_place, software_versions
+from robot_rlhf.run.build import build_policy, open_place
 from robot_rlhf.run.folder.lock import locked
 from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.practice.actor import Actor
 from robot_rlhf.run.priority import modest
-from robot_rlhf.run.rewarded import success_watch
-from robot_rlhf.run.settings import PEOPLE, TrainConfig, known, read_yaml
+from robot_rlhf.run.settings import TrainConfig, read_yaml
 from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
-from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.governor import Governor
 from robot_rlhf.runtime.last_words import OPTION, last_words
 from robot_rlhf.runtime.practice_weights import Weights, read_standings
 from robot_rlhf.runtime.session import Session
-from robot_rlhf.runtime.station import Station, StopRequestedError
+from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 
@@ -91,7 +86,7 @@ def may_begin(governor: Governor, steps: int, updates: int, arms: int) -> bool:
 
 
 class Watch:
-    """A Subscriber, to be told last: ends the session after the step in which the process was told to end."""
+    """A Subscriber, told after those who count: ends the session with the step in which the process was told to end."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
@@ -126,65 +121,33 @@ class _Arm:
     def __init__(self, run: RunFolder, config: TrainConfig, number: int, watch: Watch) -> None:
         self.run = run
         self.config = config
-        self.number = number
         self.watch = watch
-        self.name = arm_name(number, config.arms)
-        self.clock = FakeClock()
-        self.world = open_place(config, self.clock)
-        self.policy = build_policy(config, self.world.spec, practises=True)
-        self.person = None if config.supervisor is None else self.world.person(config.supervisor)
-        self.tally = Tally(self.world.spec.control_period)
+        place = open_place(config, FakeClock())
+        self.actor = Actor(config, place, Tally(place.spec.control_period), number=number, of=config.arms)
+        self.tally = self.actor.tally
+        self.policy = build_policy(config, place.spec, practises=True)
         self.inbox = WeightsInbox(run.exchange)
         self.governor = Governor(config.trainer.updates_per_step, config.trainer.start_after)
 
     def main(self) -> None:
         """Give this arm's share of the demonstrations, then practise its share of the steps."""
-        listeners: list[Subscriber] = [*([self.person] if self.person else []), self.tally]
-        self._recover(FanOut(listeners))
-        versions = software_versions()
-        metadata = {**versions, WRITER: self.name}
-        try:
-            with (
-                ExitStack() as stack,
-                self.inbox,
-                JournalWriter(self.run.journal, self.world.spec, metadata=metadata, shared=True) as journal,
-            ):
-                station, arms = self._station(stack, journal, *listeners), self.config.arms
-                session = Session(station, self.tally, self.config.seed, versions, first=self.number, every=arms)
-                self._demonstrate(session)
-                self._practise(session)
-        finally:
-            self.world.guard.stop()
-
-    def _station(self, stack: ExitStack, *subscribers: Subscriber) -> Station:
-        return replace(
-            build_station(self.config, self.world, self.policy),
-            policy=FreshPolicy(self.policy, self.inbox),
-            teleop=self.person,
-            operator=self.config.operator if self.config.person is None else "custom",
-            subscribers=(*subscribers, self.watch),
-            success_watch=success_watch(self.config, self.world.spec, stack),
-        )
-
-    def _recover(self, listener: Subscriber) -> None:
-        """Take up what this arm has recorded before."""
-        for file in files_of(self.run.journal, self.name):
-            counts = replay_into(file, listener, pictures=False)
-            self.clock.advance(max(0.0, counts.last_stamp - self.clock.now()))
-
-    def _demonstrate(self, session: Session) -> None:
-        count = share_of(self.config.demonstrations, self.number, self.config.arms)
-        if self.tally.demonstrations >= count:
-            return
-        station = session.station
-        person: SimulatedPerson = self.world.person(known(self.config.demonstrator, PEOPLE, "demonstrator"))
-        *others, watch = station.subscribers
-        session.station = replace(station, teleop=person, subscribers=(*others, person, watch))
-        session.demonstrate(count, person, self.config.demonstrator)
-        session.station = station
+        actor, config = self.actor, self.config
+        name, listeners = arm_name(actor.number, config.arms), [*actor.listeners, actor.tally]
+        for file in files_of(self.run.journal, name):
+            actor.recover(file, listeners, pictures=False)
+        with ExitStack() as stack:
+            stack.callback(actor.place.close)
+            stack.enter_context(self.inbox)
+            listeners.append(self.watch)
+            station = actor.open(stack, self.run.journal, listeners, metadata={WRITER: name}, shared=True)
+            session = actor.session(replace(station, policy=FreshPolicy(self.policy, self.inbox)))
+            count = share_of(config.demonstrations, actor.number, config.arms)
+            if actor.tally.demonstrations < count:
+                actor.demonstrate(session, count)
+            self._practise(session)
 
     def _practise(self, session: Session) -> None:
-        share = share_of(self.config.steps, self.number, self.config.arms)
+        share = share_of(self.config.steps, self.actor.number, self.config.arms)
 
         def waited() -> bool:
             if self.tally.steps >= share or not self._wait_for_learner():

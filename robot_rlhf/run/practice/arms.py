@@ -1,34 +1,29 @@
-"""Mode parallel: simulated arms and the learner in processes of their own; this one counts, measures and reports."""
+"""Practice of simulated arms in processes of their own, heard through the journal: mode parallel."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, whole_episode
-from robot_rlhf.disk import saving_last
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, WeightSnapshot, whole_episode
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.reader import tell
 from robot_rlhf.journal.shared import SharedTail, writer_of
 from robot_rlhf.run.bookkeeping import Bookkeeping
-from robot_rlhf.run.build import open_place
 from robot_rlhf.run.folder.run_folder import RunFolder
-from robot_rlhf.run.links.arm import arm_command, arm_name
 from robot_rlhf.run.links.elsewhere import LearnerLink
+from robot_rlhf.run.practice.arm import arm_command, arm_name
 from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.child_process import ChildProcess
+from robot_rlhf.runtime.evaluation import Evaluation
 from robot_rlhf.runtime.fan_out import FanOut
-from robot_rlhf.runtime.interrupts import EndedAtOnceError, interrupts_held
+from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.practice_weights import Weights, write_standings
-from robot_rlhf.timing import FakeClock, MonotonicClock
-
-log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.05
 """Seconds between two looks at the journal."""
@@ -74,66 +69,37 @@ class Arms:
             child.check()
 
 
-class ParallelTraining:
-    """One run, from its first demonstration to its summary."""
+class ArmsPractice:
+    """Implements Practice (run/practice/practice.py): this process counts, measures and reports."""
 
-    def __init__(self, folder: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -> None:
+    def __init__(
+        self, folder: RunFolder, config: TrainConfig, book: Bookkeeping, learner: LearnerLink, *, resumed: bool
+    ) -> None:
+        """Args: learner: a process that hears the arms through the journal."""
         self.folder = folder
         self.config = config
+        self.book = book
+        self.learner = learner
         self.resumed = resumed
-        spec = open_place(config, FakeClock(), cameras=bool(config.features.cameras)).spec
-        self.book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=quiet)
+        self.measured: tuple[Evaluation, WeightSnapshot] | None = None
+        self.not_measured = ""
         self.tail = SharedTail(folder.journal, pictures=False)
-        self.learner = LearnerLink(folder, config, MonotonicClock())
         self.arms = Arms(folder, config)
-        self.recovered_steps = 0
-        self._listeners = FanOut([self.book.tally, self.book.progress, self.book.keeper.monitor])
+        self._recovered_steps = 0
+        self._listeners = FanOut([book.tally, book.progress, book.keeper.monitor])
         self._kind = EpisodeKind.PRACTICE
 
-    def run(self) -> dict[str, Any]:
-        """Returns what summary.json holds."""
-        with closing(self.book.metrics):
-            return self._run()
+    def open(self, stack: ExitStack) -> None:
+        """As Practice."""
+        stack.enter_context(self.tail)
+        if self.resumed:
+            self._recover()
 
-    def _run(self) -> dict[str, Any]:
-        book, interrupted = self.book, False
-        try:
-            with self.tail:
-                if self.resumed:
-                    self._recover()
-                self.folder.begun = True
-                book.stopwatch.begin_training()
-                book.begin_practice()
-                try:
-                    self._let_practise()
-                except EndedAtOnceError:
-                    raise
-                except KeyboardInterrupt:
-                    interrupted = True
-                    log.warning("stopping (KeyboardInterrupt): everything is saved")
-                finally:
-                    with interrupts_held(), saving_last():
-                        self._count(self.tail.rest())  # also of an arm that was killed because it did not end
-                        book.stopwatch.save()
-                book.stopwatch.end_training()
-        except EndedAtOnceError:
-            raise
-        except KeyboardInterrupt:  # while what was open was being closed
-            interrupted = True
-            if not self.folder.begun:
-                raise
-        news = self.learner.news
-        facts: dict[str, Any] = {
-            "arms": self.config.arms,
-            "recovered_steps": self.recovered_steps,
-            "updates": news.updates if news else 0,
-            "over_estimation": round(news.over_estimation, 4) if news else None,
-        }
-        return book.finish(facts, interrupted=interrupted)
-
-    def _let_practise(self) -> None:
+    def run(self) -> None:
+        """As Practice."""
         book = self.book
-        with book.progress, self.learner:
+        book.begin_practice()
+        with self.learner:
             with self.arms:
                 self._watch()
             self._take_in()
@@ -142,6 +108,23 @@ class ParallelTraining:
                 book.warn(late)
             if book.last_evaluation_due:
                 self._evaluate()
+
+    def save(self) -> None:
+        """As Practice: count what is left, also of an arm that was killed because it did not end."""
+        self._count(self.tail.rest())
+
+    def measure_here(self) -> None:
+        """Simulated arms are measured in a twin."""
+
+    def facts(self) -> dict[str, Any]:
+        """As Practice."""
+        over = self.learner.over_estimation
+        return {
+            "arms": self.config.arms,
+            "recovered_steps": self._recovered_steps,
+            "updates": self.learner.updates,
+            "over_estimation": None if over is None else round(over, 4),
+        }
 
     def _recover(self) -> None:
         """Take up the journal; arms and learner do the same by themselves."""
@@ -157,9 +140,9 @@ class ParallelTraining:
             tell(record, self._listeners)
         episodes = sum(isinstance(record, EpisodeStarted) for record in recorded)
         self.book.keeper.recovered()
-        self.recovered_steps = self.book.tally.steps + self.book.tally.demonstration_steps
-        told = f"resumed: {self.recovered_steps} steps in {episodes} episodes recovered from the journal"
-        self.book.progress.note(told)
+        self._recovered_steps = self.book.tally.steps + self.book.tally.demonstration_steps
+        told = f"resumed: {self._recovered_steps} steps in {episodes} episodes recovered from the journal"
+        self.book.note(told)
 
     def _take_in(self) -> int:
         """Count what the arms have recorded; returns the number of records."""

@@ -1,0 +1,125 @@
+"""One robot in this process, with its people: what an actor of a run is, wherever its learner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from robot_rlhf.journal.reader import ReplayCounts, replay_into
+from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.people.person import PEOPLE
+from robot_rlhf.place import Place
+from robot_rlhf.ports import Subscriber, Teleop
+from robot_rlhf.run.build import build_station, software_versions
+from robot_rlhf.run.rewarded import success_watch
+from robot_rlhf.run.settings import TrainConfig, known
+from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.session import TRIES_PER_DEMONSTRATION, Session
+from robot_rlhf.runtime.station import Station
+from robot_rlhf.runtime.tally import Tally
+from robot_rlhf.timing import FakeClock
+
+
+class Actor:
+    """Takes up what it did before, demonstrates, practises, and records it all."""
+
+    def __init__(self, config: TrainConfig, place: Place, tally: Tally, *, number: int = 0, of: int = 1) -> None:
+        """
+        Args:
+            tally: of this robot.
+            number, of: which of so many actors of the run, whose episodes are numbered in turn.
+        """
+        self.config = config
+        self.place = place
+        self.tally = tally
+        self.number = number
+        self.of = of
+        supervisor = config.supervisor if place.hands is None else None
+        self.person = None if supervisor is None else place.person(supervisor)
+        """Watches practice; None where nobody simulated does."""
+        self.versions = software_versions()
+
+    @property
+    def listeners(self) -> list[Subscriber]:
+        """Those who hear what happens here because they are here."""
+        return [*([self.person] if self.person else []), *self.place.subscribers]
+
+    def recover(self, recorded: Path, listeners: Sequence[Subscriber], *, pictures: bool) -> ReplayCounts:
+        """Tell what was recorded before, and set the clock to its end.
+
+        Args:
+            recorded: the journal, or one file of it.
+            listeners: told of it, but for those of the place, which hear of what happens now alone.
+        """
+        heard = FanOut([each for each in listeners if each not in self.place.subscribers])
+        counts, clock = replay_into(recorded, heard, pictures=pictures), self.place.clock
+        if isinstance(clock, FakeClock):
+            clock.advance(max(0.0, counts.last_stamp - clock.now()))
+        return counts
+
+    def open(
+        self,
+        stack: ExitStack,
+        journal: Path,
+        listeners: Sequence[Subscriber],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        shared: bool = False,
+        epoch_offset_ns: int = 0,
+    ) -> Station:
+        """The station of this robot, which records into a journal.
+
+        Args:
+            stack: closes the journal.
+            listeners: told of everything, after the journal.
+            metadata: what else the journal is to say of its session.
+            shared, epoch_offset_ns: as of JournalWriter.
+        """
+        config, place = self.config, self.place
+        writer = JournalWriter(
+            journal,
+            place.spec,
+            metadata={**self.versions, **(metadata or {})},
+            epoch_offset_ns=epoch_offset_ns,
+            shared=shared,
+        )
+        return replace(
+            build_station(config, place),
+            teleop=self.person or place.hands,
+            operator=config.operator if config.person is None else "custom",
+            subscribers=(stack.enter_context(writer), *listeners),
+            success_watch=success_watch(config, place.spec, stack),
+        )
+
+    def session(self, station: Station) -> Session:
+        """Numbers this actor's episodes, going on where it was."""
+        return Session(station, self.tally, self.config.seed, self.versions, first=self.number, every=self.of)
+
+    def demonstrate(
+        self,
+        session: Session,
+        count: int,
+        *,
+        beside: Callable[[Teleop, Station], Station] = lambda person, station: replace(station, teleop=person),
+        may_move: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Have the simulated demonstrator succeed until there are so many demonstrations.
+
+        Args:
+            beside: a station at which they drive, among others.
+
+        Raises:
+            UnknownNameError: nobody simulated is called so.
+            ConfigError: nobody simulated knows the task.
+            RobotRlhfError: they fail again and again.
+        """
+        name, before = self.config.demonstrator, session.station
+        person = self.place.person(known(name, PEOPLE, "demonstrator"))
+        session.station = beside(person, replace(before, subscribers=(*before.subscribers, person)))
+        hands = session.station.teleop or person
+        try:
+            session.demonstrate(count, hands, name, tries=TRIES_PER_DEMONSTRATION, may_move=may_move)
+        finally:
+            session.station = before
