@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from robot_rlhf.apps.evaluate import EvaluateOptions, evaluate_run
 from robot_rlhf.apps.learner_choice import learner_named
-from robot_rlhf.apps.offline import OfflineLearning, OfflineOptions
 from robot_rlhf.apps.train import new_folder, train_in
 from robot_rlhf.apps.train import train as resume_run
 from robot_rlhf.datatypes import Driver, Outcome, RobotSpec
@@ -37,6 +36,8 @@ from robot_rlhf.ports import Policy, Task
 from robot_rlhf.run.build import build_policy, build_station, open_twin
 from robot_rlhf.run.build import open_place as open_for_run
 from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
+from robot_rlhf.run.offline import learn_from_recordings
+from robot_rlhf.run.offline_settings import OfflineOptions
 from robot_rlhf.run.results.judge import describe
 from robot_rlhf.run.results.report import draw_curves, headline
 from robot_rlhf.run.results.summary import summarise
@@ -266,9 +267,8 @@ def learn_offline(
     changes |= {} if updates is None else {"updates": updates}
     changes |= {} if task is None else {"task": _task_name(task)}
     base = OfflineOptions(_paths(runs), chosen=chosen.kind, learner=chosen)
-    learning = OfflineLearning(_changed(base, changes | dict(settings or {}), "learn_offline"))
-    learning.run()
-    return Run(learning.folder.path)
+    folder, _ = learn_from_recordings(_changed(base, changes | dict(settings or {}), "learn_offline"))
+    return Run(folder.path)
 
 
 def load(run: str | Path) -> Run:
@@ -369,7 +369,7 @@ class Run:
     def _told(self) -> dict[str, Any]:
         if self.folder.summary.is_file():
             return self.summary
-        return summarise(self.config, self._tally(), self.evaluations, None, None)
+        return summarise(self.config, self._tally(), self.evaluations, None, None, {})
 
     def _tally(self) -> Tally:
         if not self.folder.journal.exists():

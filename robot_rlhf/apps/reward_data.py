@@ -16,7 +16,6 @@ from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.policy.features import Features
-from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.recordings import journal_path
@@ -126,13 +125,6 @@ def _read(
         [replace(trajectory, id=prefix + trajectory.id) for trajectory in found],
         [replace(f, span=named(f.span), other=None if f.other is None else named(f.other)) for f in preferences],
     )
-
-
-def warn_of_words(model: LearnedReward, sentence: str) -> None:
-    """Say which words of a sentence the model has never been shown."""
-    unknown = model.unknown_words(sentence)
-    if unknown and model.config.text:
-        log.warning("reward: no training sentence had %s; scores for %r mean little", ", ".join(unknown), sentence)
 
 
 def build_seen(recording: Recording, config: TrainConfig) -> Features:

@@ -113,9 +113,13 @@ class Bookkeeping:
         """Practice is over, and its last policy has not been looked at."""
         return bool(self.config.evaluation.every) and self.judge.is_due_at_the_end(self.tally.steps)
 
-    def evaluate(self, averaged: WeightSnapshot, newest: WeightSnapshot) -> None:
-        """Measure the policy without help, and with which of its weights it is better."""
-        steps = self.tally.steps
+    def evaluate(self, averaged: WeightSnapshot, newest: WeightSnapshot, *, step: int | None = None) -> None:
+        """Measure the policy without help, and with which of its weights it is better.
+
+        Args:
+            step: when; None: after the practice steps so far.
+        """
+        steps = self.tally.steps if step is None else step
         rate = self.judge.measure(averaged, steps, self.tally.hands_on_seconds, newest)
         self.metrics(steps, {"success_rate": rate}, group="evaluation")
         self.progress.evaluated(rate)
@@ -161,10 +165,10 @@ class Bookkeeping:
                 interrupted, not_measured = True, "the final evaluation was interrupted; practice had ended before"
         if self.learns:
             self._warn_of_nothing_learned(facts["updates"])
-        summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final, not_measured=not_measured)
-        summary |= {"interrupted": interrupted, "warnings": self.warnings, **facts, **self.stopwatch.times()}
-        if self.keeper.active:
-            summary["practice"] = described(self.keeper.monitor.report)
+        facts = {"interrupted": interrupted, "warnings": self.warnings, **facts, **self.stopwatch.times()}
+        facts |= {"practice": described(self.keeper.monitor.report)} if self.keeper.active else {}
+        facts |= {"not_measured": not_measured} if final is None else {}
+        summary = summarise(self.config, self.tally, self.judge.rows, snapshot, final, facts)
         self.stopwatch.save()
         self.metrics.settings(named_settings(self.config), _figures(summary))
         shown = self.judge.policy if final and twin else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardInputs
 from robot_rlhf.run.learning import LearningConfig
+
+log = logging.getLogger(__name__)
 
 
 def features_facts(config: LearningConfig, spec: RobotSpec) -> dict[str, Any]:
@@ -94,3 +97,10 @@ def features_of(model: LearnedReward, spec: RobotSpec, what: str) -> Features:
 def inputs_of(features: Features, spec: RobotSpec, *, state: bool, action: bool) -> RewardInputs:
     """What features and robot give a reward."""
     return RewardInputs(features.size if state else 0, features.cameras, spec.action.size if action else None)
+
+
+def warn_of_words(model: LearnedReward, sentence: str) -> None:
+    """Say which words of a sentence the model has never been shown."""
+    unknown = model.unknown_words(sentence)
+    if unknown and model.config.text:
+        log.warning("reward: no training sentence had %s; scores for %r mean little", ", ".join(unknown), sentence)

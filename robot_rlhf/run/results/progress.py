@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
+from robot_rlhf.run.results.summary import is_measured
 from robot_rlhf.run.screen import screen
 from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.tally import Tally
@@ -24,6 +25,8 @@ from robot_rlhf.runtime.tally import Tally
 REFRESH_PER_SECOND = 4
 PLAIN_EVERY = 15.0
 """Seconds between plain lines where there is no terminal."""
+MARK_EVERY = 1.0
+"""Seconds between two looks at how far the updates are, where nobody practises."""
 WINDOW = 30.0
 """Seconds over which speeds are averaged."""
 
@@ -62,6 +65,7 @@ class Progress:
         self._human = 0.0
         self._steps_per_s = 0.0
         self._updates_per_s = 0.0
+        self._updates_wanted = 0
 
     def __enter__(self) -> Progress:
         self._active = True
@@ -110,9 +114,17 @@ class Progress:
         """Print one line of its own."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
+    def count_updates(self, wanted: int) -> None:
+        """Show how many of so many updates are made, in the place of steps: nobody practises."""
+        self._updates_wanted = wanted
+
     def learner_says(self, state: str, updates: int) -> None:
         """`state` says in words why nothing is learned right now; empty while learning."""
         self._state, self._updates = state, updates
+        if self._updates_wanted and self._active and time.monotonic() - self._marks[-1][0] > MARK_EVERY:
+            self._mark()
+            if self._live is None and time.monotonic() - self._printed > PLAIN_EVERY:
+                self._print_plain()
 
     def alarm(self, flag: bool, gap: float) -> None:
         """Warn when the critic begins to promise clearly more than episodes return."""
@@ -147,6 +159,9 @@ class Progress:
             self._updates_per_s = max(0, self._updates - first_updates) / elapsed
 
     def _eta(self) -> str:
+        if self._updates_wanted:
+            rate = self._updates_per_s
+            return time_left((self._updates_wanted - self._updates) / rate) if rate > 0.0 else "--:--"
         left = self._config.steps - self._tally.steps
         if self._kind is EpisodeKind.DEMONSTRATION or self._steps_per_s <= 0.0:
             return "--:--"
@@ -155,6 +170,13 @@ class Progress:
     def _figures(self) -> list[tuple[str, str]]:
         """(value, what it is), most important first."""
         unaided = "-" if self._unaided is None else f"{self._unaided:.0%}"
+        if self._updates_wanted:
+            return [
+                (f"{self._updates}/{self._updates_wanted}", "updates"),
+                (unaided, "unaided"),
+                (f"{self._updates_per_s:.0f}", "updates/s"),
+                (self._eta(), "left"),
+            ]
         return [
             (f"{min(self._tally.steps, self._config.steps)}/{self._config.steps}", "steps"),
             (unaided, "unaided"),
@@ -179,7 +201,10 @@ class Progress:
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def _line(self) -> Table:
-        bar = ProgressBar(total=max(1, self._config.steps), completed=self._tally.steps, width=16)
+        total, done = self._config.steps, self._tally.steps
+        if self._updates_wanted:
+            total, done = self._updates_wanted, self._updates
+        bar = ProgressBar(total=max(1, total), completed=done, width=16)
         text = Text()
         for value, name in self._figures():
             text.append(value, "bold").append(f" {name}  ", "dim")
@@ -210,7 +235,7 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     )
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    if "success_rate" in summary:
+    if is_measured(summary):
         table.add_row(
             "success, unaided",
             Text.assemble(
@@ -237,7 +262,7 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
     for warning in summary.get("warnings", ()):
         table.add_row(Text("warning", "yellow"), Text(warning))
     table.add_row("look at", Text.assemble((str(folder), "bold"), f": {', '.join(present)}"))
-    unfinished = (summary.get("interrupted") or summary.get("not_measured")) and "offline" not in summary
+    unfinished = (summary.get("interrupted") or summary.get("not_measured")) and not summary.get("offline")
     again = "train --resume" if unfinished else "eval"
     if summary.get("place", {}).get("kind") != "ros":  # another one is driven and measured where it stands
         table.add_row("next", Text(f"robot-rlhf {again} {shlex.quote(str(folder))}"))

@@ -16,6 +16,7 @@ from robot_rlhf.errors import RenderError
 from robot_rlhf.naming import label_of
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
+from robot_rlhf.run.results.summary import is_measured
 from robot_rlhf.run.results.video import write_rollouts
 from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.evaluation import wilson_interval
@@ -90,13 +91,15 @@ def draw_curves(
             panel.grid(alpha=0.25)
         for panel in panels[1]:
             panel.set_xlabel("practice steps")
+        if summary.get("offline"):
+            panels[0, 0].set_xlabel("updates")
     return figure
 
 
 def headline(summary: Mapping[str, Any]) -> str:
     """The run in one line."""
     parts = [f"{label_of(summary['task'])} ({summary['algorithm']}, seed {summary['seed']})"]
-    if "success_rate" in summary:
+    if is_measured(summary):
         low, high = summary["wilson_low"], summary["wilson_high"]
         parts.append(f"{summary['success_rate']:.0%} unaided [{low:.0%}, {high:.0%}]")
     parts.append(f"{summary['hands_on_minutes']:.2f} min hands on, {summary['at_machine_minutes']:.1f} at the machine")
@@ -116,7 +119,7 @@ def _success_panel(panel: Axes, summary: Mapping[str, Any], evaluations: Sequenc
     low, high = [b[0] for b in bounds], [b[1] for b in bounds]
     panel.fill_between(steps, low, high, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval (Wilson)")
     panel.plot(steps, [row["success_rate"] for row in evaluations], "o-", color=BLUE, label="evaluations", markersize=4)
-    if "success_rate" in summary:
+    if is_measured(summary):
         rate = summary["success_rate"]
         label = f"final: {summary['eval_successes']} of {summary['eval_episodes']}"
         panel.axhline(rate, color=GREEN, linestyle="--", linewidth=1.2, label=label)
