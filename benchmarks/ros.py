@@ -30,6 +30,7 @@ from robot_rlhf.datatypes import Command, Observation, RobotSpec, Step
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.practice.robot import RobotPractice
 from robot_rlhf.run.ring import open_ring
 from robot_rlhf.run.settings import defaults_for, write_yaml
 from robot_rlhf.runtime.exchange import read_news
@@ -189,17 +190,18 @@ def latency_in_one_process(out: Path, steps: int) -> dict[str, Any]:
     config = replace(config, evaluation=evaluation, video_episodes=0)
     folder = RunFolder.create(config.out, "run")
     write_yaml(config, folder.config)
-    training = open_ring(folder, config, resumed=False, quiet=True)
-    place = training.place
+    ring = open_ring(folder, config, resumed=False, quiet=True)
+    practice = ring.practice
+    assert isinstance(practice, RobotPractice)
+    place, pace = practice.place, practice.pace
     assert isinstance(place, SimPlace)
     arm = TimedArm(place.arm)
     place.guard = GuardedRobot(arm, place.task.limits, place.clock)
-    summary = training.run()
-    assert training.pace is not None
+    summary = ring.run()
+    assert pace is not None
     row: dict[str, Any] = {"what": "latency", "side": "one_process", "commands": len(arm.latencies)}
     row |= spread("observation", arm.latencies)
-    periods = list(training.pace.recent)
-    return row | spread("period", periods) | {"overruns": training.pace.overruns, "updates": summary["updates"]}
+    return row | spread("period", list(pace.recent)) | {"overruns": pace.overruns, "updates": summary["updates"]}
 
 
 LATENCY: dict[str, Callable[..., dict[str, Any]]] = {"ros": latency_over_ros, "one_process": latency_in_one_process}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import robot_rlhf_sim.tasks
 from robot_rlhf.facts import FactBook, Thing
+from robot_rlhf.run.results.summary import KEYS
 
 MARK = re.compile(r"<!-- made: (\w+) -->")
 
@@ -32,7 +33,12 @@ def tasks() -> str:
     return table(("task", "is asked for as", "periods at most", "options and their defaults"), sorted(rows))
 
 
-MADE: Mapping[str, Callable[[], str]] = {"facts": facts, "tasks": tasks}
+def summary() -> str:
+    """Every key of summary.json."""
+    return table(("key", "meaning"), [(f"`{key}`", meaning) for key, meaning in KEYS.items()])
+
+
+MADE: Mapping[str, Callable[[], str]] = {"facts": facts, "summary": summary, "tasks": tasks}
 
 
 def with_tables(text: str) -> str:

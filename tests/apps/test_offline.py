@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.results.summary import KEYS
 from robot_rlhf.run.reward_features import features_facts
-from robot_rlhf.run.settings import read_yaml
+from robot_rlhf.run.settings import read_yaml, write_yaml
 from tests.runtime.runs import tiny
 
 SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")
@@ -44,7 +47,10 @@ def reward(recorded: Path) -> Path:
 
 def learned(out: Path, *argv: str) -> dict[str, Any]:
     assert main(["offline", *argv, *SMALL, "--out", str(out), "--name", "new"]) == 0
-    return json.loads((out / "new" / "summary.json").read_text())
+    summary = json.loads((out / "new" / "summary.json").read_text())
+    assert set(summary) == set(KEYS)
+    assert summary["mode"] == "offline"
+    return summary
 
 
 def test_it_learns_from_the_journal_alone(recorded: Path, tmp_path: Path) -> None:
@@ -142,3 +148,27 @@ def test_online_iql_is_a_learner_like_others(tmp_path: Path) -> None:
     assert summary["updates"] > 0
     with pytest.raises(ConfigError, match=r"learner\.expectile"):
         IqlConfig(expectile=2.0)
+
+
+def test_measured_on_the_way_the_best_is_kept_and_drawn(recorded: Path, tmp_path: Path) -> None:
+    summary = learned(tmp_path, str(recorded), "--every", "10")
+    run = RunFolder(tmp_path / "new")
+    rows = [json.loads(line) for line in run.evaluations.read_text().splitlines()]
+    assert [row["step"] for row in rows] == [10, 20, 30]
+    assert run.chosen == run.best
+    assert read_snapshot(run.best)[0].checksum == summary["policy_checksum"]
+    assert run.curves.stat().st_size > 0
+
+
+def test_it_begins_with_the_policy_that_is_asked_for_and_with_no_other(recorded: Path, tmp_path: Path) -> None:
+    """What the recorded run began with is no matter."""
+    policy = RunFolder(recorded).policy
+    copy = RunFolder(Path(shutil.copytree(recorded, tmp_path / "copy")))
+    write_yaml(replace(read_yaml(copy.config), start=policy, prior=(recorded,)), copy.config)
+    ends = {
+        name: learned(tmp_path / name, str(copy.path), *argv)["policy_checksum"]
+        for name, argv in {"plain": (), "again": (), "started": ("--start", str(policy))}.items()
+    }
+    assert ends["plain"] == ends["again"] != ends["started"]
+    told = {name: read_yaml(tmp_path / name / "new" / "config.yaml") for name in ends}
+    assert (told["plain"].start, told["plain"].prior, told["started"].start) == (None, (), policy)

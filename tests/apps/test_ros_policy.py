@@ -23,7 +23,7 @@ from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError, Un
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.run.folder.run_folder import RunFolder
-from robot_rlhf.run.results.summary import is_measured
+from robot_rlhf.run.results.summary import KEYS, is_measured
 from robot_rlhf.run.settings import ConsoleConfig
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.messages import pose_of, pose_stamped_fields
@@ -99,6 +99,7 @@ def test_demonstrations_over_topics(tmp_path: Path) -> None:
     """The person at the gamepad demonstrates; what is recorded is what was told."""
     world = World(tmp_path)
     summary = world.run()
+    assert set(summary) == set(KEYS)
     assert summary["demonstrations"] == 2
     assert not summary["interrupted"]
     recorded = world.recorded()

@@ -29,6 +29,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import JournalTail
 from robot_rlhf.run.live.live_console import serve
+from robot_rlhf.run.results.summary import KEYS
 from robot_rlhf.run.settings import ConsoleConfig, defaults_for
 from tests.waits import CEILING
 
@@ -307,6 +308,7 @@ def test_the_same_session_runs_without_a_person(tmp_path: Path) -> None:
     options += ["--evaluation.final-episodes", "2", "--video-episodes", "0", "--trainer.warm-start-updates", "50"]
     with LiveSession(tmp_path, options) as session:
         assert session.process.wait(timeout=CEILING) == 0
+    assert set(session.summary()) == set(KEYS)
     assert session.summary()["env_steps"] >= 60
     assert json.loads((session.folder / "summary.json").read_text())["operator"] == "attentive"
 

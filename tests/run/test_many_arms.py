@@ -31,6 +31,7 @@ from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.practice.arm import arm_name, may_begin, share_of
 from robot_rlhf.run.practice.arms import in_turn
+from robot_rlhf.run.results.summary import KEYS
 from robot_rlhf.run.settings import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
@@ -157,6 +158,7 @@ def test_a_finished_run_looks_like_any_other(ran: tuple[Path, dict[str, Any], Ki
     run, summary, _ = ran
     assert summary["arms"] == ARMS
     assert summary["demonstrations"] == 2
+    assert set(summary) == set(KEYS)
     assert not summary["interrupted"]
     assert summary["eval_episodes"] == 3
     rows = [json.loads(line) for line in (run / "evaluations.jsonl").read_text().splitlines()]

@@ -128,7 +128,7 @@ def test_warnings_and_paths_are_printed_as_they_are(
 
 
 def test_tensorboard_compares_runs_by_figures_that_a_summary_has() -> None:
-    summary = summarise(TrainConfig(), Tally(0.05), [], None, None) | {"success_rate": 0.9, "updates": 3}
+    summary = summarise(TrainConfig(), Tally(0.05), [], None, None, {"updates": 3}) | {"success_rate": 0.9}
     names = ("success_rate", "hands_on_minutes", "at_machine_minutes", "env_steps", "updates")
     assert set(_figures(summary)) == {f"result/{name}" for name in names}
 
