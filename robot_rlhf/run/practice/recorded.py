@@ -88,6 +88,7 @@ class RecordedPractice:
             options.updates,
             options.batch_size,
             all_as_shown=options.learner.rewards == "none" and options.clones == "everything",
+            actions=options.learner.actions == "needed",
             on_metrics=book.metrics,
         ):
             book.progress.learner_says("learning", done)
