@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rewards.rows import Asked, Job, Row, session
-from robot_rlhf.apps.reward_data import Recording, read_for
 from robot_rlhf.datatypes import Feedback, Segment
 from robot_rlhf.feedback.comparisons import preference
 from robot_rlhf.feedback.queries import Candidate, choose, segments_of
@@ -25,6 +24,7 @@ from robot_rlhf.rewards.metrics import spearman
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.learning import build_features
+from robot_rlhf.run.recordings import Recording, read_for
 from robot_rlhf.run.reward_features import inputs_of
 from robot_rlhf.run.settings import read_yaml
 

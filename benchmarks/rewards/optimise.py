@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from benchmarks.rewards.rows import Asked, Job, Row, command, session, train
-from robot_rlhf.apps.reward_audit import kinds_of
-from robot_rlhf.apps.reward_data import Recording, read_for
+from robot_rlhf.audit.material import kinds_of
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.learner.rewarding import REFERENCES
 from robot_rlhf.rewards import transforms
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.recordings import Recording, read_for
 from robot_rlhf.run.reward_features import features_of
 from robot_rlhf.runtime.preference_learning import LEARNED_REWARD
 from robot_rlhf.runtime.trajectories import read_gold

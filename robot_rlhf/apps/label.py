@@ -133,9 +133,9 @@ def _choose(options: LabelOptions, clips: JournalClips, candidates: Sequence[Can
 
 def _ensemble(reward: Path, recording: Path) -> Probabilities:
     """What the members of a learned reward say of pairs of a recording."""
-    from robot_rlhf.apps.reward_data import Recording, read_for
     from robot_rlhf.learner.reward_data import Moments, Pairs, preference_probabilities
     from robot_rlhf.rewards.model import LearnedReward
+    from robot_rlhf.run.recordings import Recording, read_for
     from robot_rlhf.run.reward_features import features_of
 
     model = LearnedReward.load(reward, reads="preference")

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.reward_data import Recording, read_for, read_pictures
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.gates import KEPT, GateConfig, Gates
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.recordings import Recording, read_for, read_pictures
 from robot_rlhf.run.reward_features import features_of, warn_of_words
 from robot_rlhf.run.rewarded import build_gates
 from robot_rlhf.run.screen import screen

@@ -15,7 +15,6 @@ import tyro
 from rich.table import Table
 
 from robot_rlhf.apps.command import parse
-from robot_rlhf.apps.reward_data import Recording, build_seen, read_for
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.summary import describe
@@ -26,6 +25,7 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig, RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.recordings import Recording, build_seen, read_for
 from robot_rlhf.run.reward_features import compared, features_facts, in_words, inputs_of, robot_facts
 from robot_rlhf.run.screen import screen
 from robot_rlhf.run.settings import check_device

@@ -14,7 +14,6 @@ import pytest
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.label_report import agreement, contradictions
-from robot_rlhf.apps.reward_data import Recording, build_seen
 from robot_rlhf.apps.terminal import EndedByPersonError, TerminalPerson, strip
 from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Feedback, Segment
@@ -24,6 +23,7 @@ from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.ports import Labeler
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.run.recordings import Recording, build_seen
 from robot_rlhf.run.reward_features import features_facts, inputs_of
 from robot_rlhf.runtime.clips import read_clips
 from tests.journal.sessions import make_episode, make_spec, tell

@@ -12,7 +12,6 @@ import torch
 
 from robot_rlhf.apps import reward, reward_score
 from robot_rlhf.apps.record import RecordOptions, record
-from robot_rlhf.apps.reward_data import Recording
 from robot_rlhf.apps.reward_train import RewardTrainOptions, table_of, train
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError, UnknownNameError
@@ -20,6 +19,7 @@ from robot_rlhf.journal.labels import LabelWriter
 from robot_rlhf.learner.reward_training import RewardTraining
 from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import RewardConfig
+from robot_rlhf.run.recordings import Recording
 from robot_rlhf.run.reward_features import features_of
 from robot_rlhf.runtime.trajectories import read_trajectories
 

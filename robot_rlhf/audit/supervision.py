@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robot_rlhf.apps.reward_audit import Audited
-from robot_rlhf.apps.reward_page import Section, number, proportion_facts, share
+from robot_rlhf.audit.material import Audited
+from robot_rlhf.audit.page import Section, number, proportion_facts, share
 from robot_rlhf.datatypes import EpisodeKind, Feedback, Segment
 from robot_rlhf.feedback.comparisons import cycles
 from robot_rlhf.learner.reward_data import Pairs, preference_probabilities

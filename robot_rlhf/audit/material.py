@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from robot_rlhf.apps.reward_data import Recording, read_for
-from robot_rlhf.apps.reward_sentences import SENTENCES, SentenceReward, open_sentences, read_sentences
+from robot_rlhf.audit.sentences import SENTENCES, SentenceReward, open_sentences, read_sentences
 from robot_rlhf.datatypes import EpisodeKind, Feedback
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
@@ -27,6 +26,7 @@ from robot_rlhf.rewards.model import LearnedReward
 from robot_rlhf.rewards.network import Head, Heads
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.folder.run_folder import read_json_lines
+from robot_rlhf.run.recordings import Recording, read_for
 from robot_rlhf.run.reward_features import features_of, warn_of_words
 from robot_rlhf.runtime.trajectories import read_gold
 

@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from robot_rlhf.apps import reward_report, reward_train
-from robot_rlhf.apps.reward_audit import Audited
-from robot_rlhf.apps.reward_data import Recording
-from robot_rlhf.apps.reward_page import number, share, write_page
-from robot_rlhf.apps.reward_sections import (
+from robot_rlhf.apps.train import train
+from robot_rlhf.audit.material import Audited
+from robot_rlhf.audit.page import number, share, write_page
+from robot_rlhf.audit.sections import (
     calibration_section,
     confusion_section,
     disagreement_section,
@@ -25,8 +25,7 @@ from robot_rlhf.apps.reward_sections import (
     order_section,
     success_section,
 )
-from robot_rlhf.apps.reward_supervision import label_section, training_section
-from robot_rlhf.apps.train import train
+from robot_rlhf.audit.supervision import label_section, training_section
 from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.journal.labels import LabelWriter
@@ -36,6 +35,7 @@ from robot_rlhf.rewards.metrics import Proportion
 from robot_rlhf.rewards.model import Calibration, LearnedReward
 from robot_rlhf.rewards.network import HEADS, Head, RewardConfig, RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.recordings import Recording
 from robot_rlhf.run.settings import TrainConfig
 from tests.journal.sessions import make_spec
 from tests.runtime.runs import tiny

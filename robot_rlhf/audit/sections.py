@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.reward_audit import Audited, Read
-from robot_rlhf.apps.reward_page import Section, number, proportion_facts, share
+from robot_rlhf.audit.material import Audited, Read
+from robot_rlhf.audit.page import Section, number, proportion_facts, share
 from robot_rlhf.learner.reward_lessons import SuccessConfig, success_rows
 from robot_rlhf.learner.reward_training import first_held
 from robot_rlhf.rewards.epic import Transitions, epic_distance

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.apps.reward_data import Recording, read_pictures
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.rewards.clip_reward import ClipConfig, ClipReward, open_reward
 from robot_rlhf.rewards.model import Calibration
 from robot_rlhf.rewards.network import RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
+from robot_rlhf.run.recordings import Recording, read_pictures
 
 SENTENCES: Literal["sentences"] = "sentences"
 """What stands in the place of a head's name."""
