@@ -396,7 +396,8 @@ class GuardedRobot:
             new = [GuardEvent(self._clock.now(), *found, latched=True) for found in findings if found[0] not in held]
             self._faults.extend(new)
             self._stops += 1
-        self._halt()
+            self._stopping += 1  # at once: who sees the stop counted must not take the robot for still yet
+        self._tell_to_stop()
         # Whoever decided to send before that has done so when this can be had, or what it sends has run out.
         if self._sending.acquire(timeout=self._validity):
             self._sending.release()
@@ -405,6 +406,10 @@ class GuardedRobot:
     def _halt(self) -> None:
         with self._lock:
             self._stopping += 1
+        self._tell_to_stop()
+
+    def _tell_to_stop(self) -> None:
+        """One of the stops that are counted as on their way reaches the robot."""
         try:
             self._robot.stop()
         finally:

@@ -152,6 +152,43 @@ def test_nothing_begins_between_a_fault_and_its_release() -> None:
     assert broken == 0
 
 
+class Yielding:
+    """A lock that lets another thread run as soon as it is free, once."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._lock = threading.Lock()
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        deed, self._meanwhile = self._meanwhile, None
+        if deed is not None:
+            thread = threading.Thread(target=deed)
+            thread.start()
+            thread.join(SOON)
+
+
+def test_nobody_moves_a_robot_between_the_decision_to_stop_it_and_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    robot = FakeRobot(clock)
+    guard = GuardedRobot(robot, LIMITS, clock)
+    for _ in range(5):  # it is moving
+        guard.observe()
+        guard.act(GO)
+        clock.advance(PERIOD)
+    guard.observe()
+    sent, told = len(robot.received), list[object]()
+    monkeypatch.setattr(guard, "_lock", Yielding(lambda: told.append(guard.act(GO).sent)))
+    guard.stop()
+    assert told == [None]
+    assert len(robot.received) == sent
+    guard.observe()
+    assert guard.act(GO).sent is not None, "it stands still now, and begins anew"
+
+
 class Blocking(FakeRobot):
     """Its `send` does not return before it is let."""
 
