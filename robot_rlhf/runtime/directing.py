@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 
@@ -37,9 +38,11 @@ def asked_of(director: Director, observation: Observation) -> Assignment:
         InvalidValueError: what it says is no assignment, or has another context than it said it would have.
     """
     try:
-        assignment = director.asked(observation)
+        assignment = cast("object", director.asked(observation))
     except ShapeError as error:
         raise InvalidValueError("director", str(error), "an Assignment") from error
+    if not isinstance(assignment, Assignment):  # one of a user's own may say anything
+        raise InvalidValueError("director", f"a {type(assignment).__name__}", "an Assignment")
     context = assignment.context
     if context is not NO_CONTEXT or director.context_sizes:
         sizes = {name: len(vector) for name, vector in context.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from robot_rlhf.datatypes import Action, GuardEvent, Observation
@@ -20,11 +22,13 @@ def shielded(station: Station, observation: Observation, choice: Choice) -> tupl
     if station.shield is None:
         return wished, ()
     try:
-        action = station.shield.filter(observation, wished, choice.driver)
+        action = cast("object", station.shield.filter(observation, wished, choice.driver))
     except ShapeError as error:
         raise InvalidValueError("shield", str(error), "an Action") from error
     if action is wished:
-        return action, ()
+        return wished, ()
+    if not isinstance(action, Action):  # one of a user's own may give anything
+        raise InvalidValueError("shield", f"a {type(action).__name__}", "an Action")
     if action.values.shape != (layout.size,):
         raise InvalidValueError("shield's action", f"shape {action.values.shape}", f"shape ({layout.size},)")
     changed = np.flatnonzero(action.values != wished.values)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,9 +137,10 @@ def test_an_evaluation_is_directed_too() -> None:
         (lambda: Assignment("", {"goal": np.zeros(3, np.float32)}), r"goal \(3,\), allowed: goal \(2,\)"),
         (lambda: Assignment("", {"gaol": np.zeros(2, np.float32)}), r"gaol \(2,\), allowed: goal \(2,\)"),
         (Assignment, r"got none, allowed: goal \(2,\)"),
+        (lambda: "grasp it", "director: got a str, allowed: an Assignment"),
     ],
 )
-def test_what_cannot_be_asked_for_is_a_latched_fault(say: Callable[[], Assignment], words: str) -> None:
+def test_what_cannot_be_asked_for_is_a_latched_fault(say: Callable[[], Any], words: str) -> None:
     rig = Rig(release_faults=False)
     end = run_station(replace(rig.station, director=Says(say)))
     assert end.outcome is Outcome.FAULT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,9 +119,10 @@ def test_demonstrations_and_evaluations_are_shielded_too(kind: EpisodeKind) -> N
         (lambda action: Action(np.full(5, 1.5, np.float32)), r"\[-1, 1\]"),
         (lambda action: Action(np.zeros(4, np.float32)), r"shape \(4,\), allowed: shape \(5,\)"),
         (lambda action: Action(np.zeros((5, 1), np.float32)), r"shape is \(5, 1\)"),
+        (lambda action: None, "shield: got a NoneType, allowed: an Action"),
     ],
 )
-def test_what_is_no_action_is_a_latched_fault(give: Callable[[Action], Action], words: str) -> None:
+def test_what_is_no_action_is_a_latched_fault(give: Callable[[Action], Any], words: str) -> None:
     rig = Rig(release_faults=False)
     end = run_station(replace(rig.station, shield=Gives(give)))
     assert (end.outcome, end.steps) == (Outcome.FAULT, 0)
