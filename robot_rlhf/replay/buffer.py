@@ -528,6 +528,8 @@ class ReplayBuffer:
             if name not in spans or tuple(value.shape) != (len(index), self.context.sizes[name]):
                 allowed = ", ".join(f"{n!r} {(len(index), d)}" for n, d in self.context.sizes.items()) or "none"
                 raise InvalidValueError("replay context", f"{name!r} {tuple(value.shape)}", allowed)
+            if not bool(torch.isfinite(value).all()):  # before anything is written
+                raise InvalidValueError("replay context", f"{name!r} with NaN or infinity", "finite numbers")
         with self.lock:
             slots = np.zeros(0, np.int64)
             for name, value in values.items():

@@ -276,6 +276,12 @@ def test_what_cannot_be_is_said() -> None:
         buffer.add(*step, context=wanted(1), authority=np.zeros(3, np.float32))
     with pytest.raises(InvalidValueError, match=r"got 'user' \(1, 3\), allowed: 'goal' \(1, 1\), 'text' \(1, 2\)"):
         buffer.relabel_context(torch.tensor([0]), {"user": torch.zeros(1, 3)})
+    before = buffer.gather(torch.tensor([0])).observation["context"]
+    with pytest.raises(InvalidValueError, match=r"'text' with NaN or infinity"):
+        buffer.relabel_context(
+            torch.tensor([0]), {"goal": torch.tensor([[9.0]]), "text": torch.tensor([[1.0, torch.nan]])}
+        )
+    assert torch.equal(buffer.gather(torch.tensor([0])).observation["context"], before), "all of it or nothing"
     with pytest.raises(ConfigError, match="windows of 0 steps, allowed: at least 1"):
         buffer.windows(torch.tensor([0]), 0)
     with pytest.raises(ReplayError, match=r"rows \[1\] hold no transition"):
