@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from robot_rlhf.errors import ConfigError, UnknownNameError, in_our_words
 
+T = TypeVar("T")
 OWN = "module:name or file.py:name of your own"
 
 
@@ -129,6 +130,26 @@ def make_own(factory: Any, name: str, what: str, *arguments: Any, **options: Any
         raise ConfigError(f"{what} {name!r}: is a {type(factory).__name__}, allowed: a class or function that makes it")
     with _blamed(f"{what} {name!r}: cannot be made"):
         return factory(*arguments, **options)
+
+
+def make_part(name: str, what: str, port: type[T], *arguments: Any) -> T:
+    """A part of one's own: `module:class` or `file.py:class`, made with arguments.
+
+    Args:
+        name: what was given.
+        what: the setting, for errors.
+        port: what it has to be, a protocol of ports.py.
+
+    Raises:
+        UnknownNameError: a name without a colon.
+        ConfigError: it cannot be imported or made, or is none.
+    """
+    made = make_own(find_own(name, what), name, what, *arguments)
+    if not isinstance(made, port):
+        raise ConfigError(
+            f"{what} {name!r}: makes a {type(made).__name__}, allowed: a {port.__name__} (robot_rlhf.ports)"
+        )
+    return made
 
 
 def _from_path(place: str, name: str, what: str) -> ModuleType:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from robot_rlhf.datatypes import RobotSpec
-from robot_rlhf.errors import ConfigError
-from robot_rlhf.naming import find_own, make_own
+from robot_rlhf.naming import make_part
 from robot_rlhf.policy.features import Features
 from robot_rlhf.ports import Learner, Scores, Tutor
 from robot_rlhf.replay.buffer import ReplayBuffer
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,18 +35,9 @@ def open_tutors(names: Sequence[str], classroom: Classroom) -> list[Tutor]:
         UnknownNameError: a name without a colon.
         ConfigError: one that cannot be imported or made, or that is no Tutor.
     """
-    return [_made(name, "tutors", Tutor, classroom) for name in names]
+    return [make_part(name, "tutors", Tutor, classroom) for name in names]
 
 
 def open_scores(name: str, classroom: Classroom, what: str) -> Scores:
     """A reward of one's own; arguments and errors as of `open_tutors`. Args: what: the setting."""
-    return _made(name, what, Scores, classroom)
-
-
-def _made(name: str, what: str, port: type[T], classroom: Classroom) -> T:
-    made = make_own(find_own(name, what), name, what, classroom)
-    if not isinstance(made, port):
-        raise ConfigError(
-            f"{what} {name!r}: makes a {type(made).__name__}, allowed: a {port.__name__} (robot_rlhf.ports)"
-        )
-    return made
+    return make_part(name, what, Scores, classroom)

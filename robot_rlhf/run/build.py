@@ -5,12 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TypeVar
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
-from robot_rlhf.naming import find_own, make_own
+from robot_rlhf.naming import make_part
 from robot_rlhf.place import Place
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.ports import Director, Policy, Shield
@@ -18,8 +17,6 @@ from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.station import Station
 from robot_rlhf.timing import Clock, FakeClock
-
-T = TypeVar("T")
 
 
 def open_place(config: TrainConfig, clock: Clock, *, cameras: bool = True) -> Place:
@@ -53,8 +50,13 @@ def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> Le
 
 
 def build_station(config: TrainConfig, place: Place, policy: Policy | None = None) -> Station:
-    """Robot, task and policy; person and subscribers are added by the app."""
-    director, shield = _own(config.director, Director, place), _own(config.shield, Shield, place)
+    """Robot, task and policy; whoever runs episodes adds the person and the subscribers.
+
+    Raises:
+        ConfigError: a director or shield of one's own that cannot be made, or does not say what the policy looks at.
+    """
+    director = None if config.director is None else make_part(config.director, "director", Director, place)
+    shield = None if config.shield is None else make_part(config.shield, "shield", Shield, place)
     check_context(config.features.context, {} if director is None else director.context_sizes)
     return Station(
         guard=place.guard,
@@ -70,21 +72,6 @@ def build_station(config: TrainConfig, place: Place, policy: Policy | None = Non
         director=director,
         shield=shield,
     )
-
-
-def _own(name: str | None, port: type[T], place: Place) -> T | None:
-    """A part of one's own, made for a place.
-
-    Raises:
-        ConfigError: it cannot be made, or is none.
-    """
-    if name is None:
-        return None
-    what = port.__name__.lower()
-    made = make_own(find_own(name, what), name, what, place)
-    if not isinstance(made, port):
-        raise ConfigError(f"{what} {name!r}: made a {type(made).__name__}, allowed: a {port.__name__} (ports.py)")
-    return made
 
 
 def check_context(wanted: Mapping[str, int], told: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""What an episode needs, put together by an app."""
+"""What an episode needs, as one value."""
 
 from __future__ import annotations
 

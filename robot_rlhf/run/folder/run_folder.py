@@ -83,7 +83,7 @@ class RunFolder:
         return run
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold the run: whoever else would train, teach or drive in it is refused. See run_lock.locked."""
+        """Hold the run: whoever else would train, teach or drive in it is refused. See lock.locked."""
         return locked(self.exchange / "run.lock", str(self.path))
 
     @contextmanager
