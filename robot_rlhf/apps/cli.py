@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from robot_rlhf import __version__
 from robot_rlhf.errors import ConfigError, RobotRlhfError, UnknownNameError
+from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf_sim.graphics import prepare_graphics
 
 COMMANDS = {
@@ -84,7 +85,8 @@ def _dispatch(arguments: list[str]) -> int:
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # being told to end is treated like Ctrl-C
     if name in SIMULATING:
-        prepare_graphics()  # what is missing is said by whoever needs a picture
+        with interrupts_held():  # the loaders of OpenGL make other errors of Ctrl-C, or lose it
+            prepare_graphics()  # what is missing is said by whoever needs a picture
     return int(importlib.import_module(MODULES[name]).run(rest))
 
 

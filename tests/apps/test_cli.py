@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from robot_rlhf.apps import cli
 from robot_rlhf.apps.cli import COMMANDS, main
 
 SAMPLE = Path(__file__).parents[2] / "datasets" / "sample_session"
@@ -117,6 +120,24 @@ def test_what_the_terminal_cannot_show_ends_nothing(
         assert main(argv) == 0, argv
         shown.seek(0)
         assert shown.read().strip(), argv
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_told_to_end_while_graphics_load_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    def loses_it() -> str:
+        with contextlib.suppress(KeyboardInterrupt):  # as the loaders of OpenGL do
+            signal.raise_signal(number)
+        return ""
+
+    monkeypatch.setattr(cli, "prepare_graphics", loses_it)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["train", "--help"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.endswith("robot-rlhf: interrupted\n")
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
