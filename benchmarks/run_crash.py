@@ -284,8 +284,12 @@ def fill(run: Run, room: int) -> None:
     """Let the disk of a run take so many bytes more."""
     disk = run.path.parent
     if disk.is_mount():
-        state = os.statvfs(disk)
-        mount(disk, f"remount,size={(state.f_blocks - state.f_bfree) * state.f_frsize + room}")
+
+        def shrunk() -> bool:  # refused where the run has written more since it was asked how much that is
+            state = os.statvfs(disk)
+            return mount(disk, f"remount,size={(state.f_blocks - state.f_bfree) * state.f_frsize + room}")
+
+        wait(shrunk, "a smaller disk")
     else:
         newest = journal_files(run.path / "journal")[-1].stat().st_size
         resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (newest + room, resource.RLIM_INFINITY))
@@ -323,8 +327,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=[], help="scenarios as mode-who-how; all when left out")
     parser.add_argument("--out", type=Path, help="file to which each row is appended")
     arguments = parser.parse_args(argv)
-    for module in ("train", "session", "single", "parallel"):
-        importlib.import_module(f"robot_rlhf.apps.{module}")
+    for module in ("apps.train_command", "apps.session", "run.ring"):
+        importlib.import_module(f"robot_rlhf.{module}")
     failed = False
     for mode, who, how in SCENARIOS:
         if arguments.only and f"{mode}-{who}-{how}" not in arguments.only:
