@@ -641,6 +641,8 @@ class WeightSnapshot:
     arrays: Mapping[str, NDArray[Any]]
     checksum: str = ""
     """SHA-256 of the arrays; computed when empty, verified when given."""
+    head: str = ""
+    """What the last layer's numbers mean, by the name of the policy's head; empty where nobody says."""
 
     def __post_init__(self) -> None:
         _set(self, "arrays", _frozen_mapping(self.arrays))

@@ -12,6 +12,9 @@ from torch.optim.adam import adam
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from robot_rlhf.datatypes import WeightSnapshot
+from robot_rlhf.naming import label_of
+from robot_rlhf.policy.heads import check_head
+from robot_rlhf.policy.networks import Actor
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 
 BETAS = (0.9, 0.999)
@@ -151,7 +154,8 @@ def snapshot_of(module: nn.Module, version: int, **beside: nn.Module) -> WeightS
     tensors = dict(module.state_dict())
     for name, other in beside.items():
         tensors |= {f"{name}.{key}": value for key, value in other.state_dict().items()}
-    return WeightSnapshot(version, {key: value.detach().cpu().numpy().copy() for key, value in tensors.items()})
+    arrays = {key: value.detach().cpu().numpy().copy() for key, value in tensors.items()}
+    return WeightSnapshot(version, arrays, head=label_of(module.head.kind.kind) if isinstance(module, Actor) else "")
 
 
 @torch.no_grad()
@@ -176,6 +180,8 @@ def begin_with(snapshot: WeightSnapshot, *modules: nn.Module, beside: str = "") 
         return False
     for module in modules:
         own = module.state_dict()
+        if isinstance(module, Actor):
+            check_head("start", snapshot.head, module.head.kind)
         check_same_shapes("start", shapes_in(arrays), shapes_in(own), plural=True)
         for name, tensor in own.items():
             tensor.copy_(torch.from_numpy(np.array(arrays[name])))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from robot_rlhf.errors import ConfigError
-from robot_rlhf.naming import OfKind
+from robot_rlhf.errors import CheckpointError, ConfigError
+from robot_rlhf.naming import OfKind, label_of
 
 LOG_2PI = math.log(2.0 * math.pi)
 LOG_STD_MIN = -5.0
@@ -84,6 +84,20 @@ class Head(OfKind, ABC):
     def spread_error(self, action: Tensor) -> Tensor:
         """What fitting the spread to the error of imitation makes smaller. Shape (B, c), entry by entry (B, c)."""
         return -self.log_prob(action)
+
+
+def check_head(what: str, given: str, own: type[Head]) -> None:
+    """Check that weights were learned for this head: another may need as many numbers, and mean others by them.
+
+    Args:
+        what: is given; the beginning of the message.
+        given: the name that the weights have for theirs; empty where they have none.
+
+    Raises:
+        CheckpointError: they were learned for another.
+    """
+    if given and given != label_of(own.kind):
+        raise CheckpointError(f"{what}: learned for head {given!r}, this architecture has {label_of(own.kind)!r}")
 
 
 def head_named(name: str) -> type[Head]:

@@ -87,4 +87,4 @@ def led_as(snapshot: WeightSnapshot, other: WeightSnapshot) -> WeightSnapshot:
     name = "imitators.alone"
     if name not in snapshot.arrays or name not in other.arrays:
         return snapshot
-    return WeightSnapshot(snapshot.version, {**snapshot.arrays, name: other.arrays[name]})
+    return WeightSnapshot(snapshot.version, {**snapshot.arrays, name: other.arrays[name]}, head=snapshot.head)

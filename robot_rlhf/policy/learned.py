@@ -12,7 +12,7 @@ from torch import Tensor
 from robot_rlhf.datatypes import Action, Assignment, Observation, RobotSpec, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, InvalidValueError, NoWeightsError
 from robot_rlhf.policy.features import Features, Past
-from robot_rlhf.policy.heads import PolicyOutput
+from robot_rlhf.policy.heads import PolicyOutput, check_head
 from robot_rlhf.policy.imitators import Imitators, values_of_both
 from robot_rlhf.policy.networks import Actor, Critic, NetworkConfig, Shapes, has_discrete_gripper, join_action
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
@@ -94,11 +94,12 @@ class LearnedPolicy:
         """Take over new weights.
 
         Raises:
-            CheckpointError: names or shapes are those of another architecture, or the version is none that a learner
-                gives.
+            CheckpointError: names, shapes or head are those of another architecture, or the version is none that a
+                learner gives.
         """
         if snapshot.version < 0:
             raise CheckpointError(f"weights: version is {snapshot.version}, allowed >= 0")
+        check_head("weights", snapshot.head, self._actor.head.kind)
         beside = self._modules_beside(snapshot)
         own = dict(self._actor.state_dict())
         if beside is not None:

@@ -84,6 +84,10 @@ class TwoPeaks(Head):
         return -self.log_prob(action)
 
 
+class Twin(TanhGaussian):
+    """Needs as many numbers as its parent."""
+
+
 class Branching(Kumaraswamy):
     """What no head may do."""
 

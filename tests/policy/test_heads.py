@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +20,17 @@ from robot_rlhf.bridges.algorithm import RlhfSAC
 from robot_rlhf.conformance import HeadConformance, LearnerConformance, ValueLearnerConformance
 from robot_rlhf.datatypes import Assignment, Batch, Source
 from robot_rlhf.errors import CheckpointError, ConfigError, UnknownNameError
+from robot_rlhf.learner.checkpoint import read_checkpoint, read_snapshot, write_checkpoint, write_snapshot
 from robot_rlhf.learner.cloning import CloningConfig, CloningLearner
 from robot_rlhf.learner.iql import IqlConfig, IqlLearner
 from robot_rlhf.learner.sac import SacConfig, SacLearner
+from robot_rlhf.learner.state import snapshot_of
 from robot_rlhf.naming import name_of
 from robot_rlhf.policy import heads
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.heads import Head, PolicyOutput, TanhGaussian
 from robot_rlhf.policy.learned import ExplorationConfig, LearnedPolicy, shapes_of
-from robot_rlhf.policy.networks import ActorHead, NetworkConfig, Shapes
+from robot_rlhf.policy.networks import Actor, ActorHead, NetworkConfig, Shapes
 from robot_rlhf.run.settings import read_yaml
 from tests.learner.test_sac import SHAPES, batch_of
 from tests.policy import own_heads
@@ -205,6 +208,47 @@ def test_it_imitates_saves_loads_and_acts(head: type[Head]) -> None:
     other = LearnedPolicy(SPEC, features, NetworkConfig(hidden=(32, 31)))
     with pytest.raises(CheckpointError, match="architecture"):
         other.load(again.snapshot())
+
+
+LEARNERS = (
+    lambda network: SacLearner(SHAPES, network, SacConfig(), seed=0),
+    lambda network: CloningLearner(SHAPES, network, CloningConfig(), seed=0),
+    lambda network: IqlLearner(SHAPES, network, IqlConfig(), seed=0),
+)
+
+
+@pytest.mark.parametrize("make", LEARNERS)
+def test_weights_of_another_head_are_refused_though_they_fit(
+    tmp_path: Path, make: Callable[[NetworkConfig], SacLearner | CloningLearner | IqlLearner]
+) -> None:
+    """By whoever learns on, and by whoever acts; also from a file."""
+    file, ours, theirs = (
+        tmp_path / "policy.safetensors",
+        make(network_of(own_heads.Twin)),
+        make(network_of(TanhGaussian)),
+    )
+    write_snapshot(file, ours.snapshot())
+    for snapshot in (ours.snapshot(), read_snapshot(file)[0]):
+        assert snapshot.head == "Twin"
+        make(network_of(own_heads.Twin)).begin_with(snapshot)
+        with pytest.raises(CheckpointError, match="start: learned for head 'Twin', this architecture has 'gaussian'"):
+            theirs.begin_with(snapshot)
+    features = Features(SPEC, FeatureConfig())
+    policy = LearnedPolicy(SPEC, features, network_of(TanhGaussian))
+    actor = Actor(shapes_of(SPEC, features), network_of(own_heads.Twin), torch.Generator())
+    with pytest.raises(CheckpointError, match="weights: learned for head 'Twin'"):
+        policy.load(snapshot_of(actor, 1))
+
+
+def test_a_file_that_names_no_head_is_of_the_one_that_there_was(tmp_path: Path) -> None:
+    file, learner = tmp_path / "policy.safetensors", CloningLearner(SHAPES, NetworkConfig(), CloningConfig(), seed=0)
+    write_snapshot(file, learner.snapshot())
+    tensors, facts = read_checkpoint(file)
+    assert facts.pop("head") == "gaussian"
+    write_checkpoint(file, tensors, facts)
+    assert read_snapshot(file)[0].head == "gaussian"
+    write_snapshot(file, replace(learner.snapshot(), head=""))  # of a learner that does not say it
+    assert read_snapshot(file)[0].head == ""
 
 
 @pytest.mark.parametrize("head", [TanhGaussian, *OWN])
