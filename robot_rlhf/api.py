@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -100,11 +101,11 @@ class OpenPlace:
         twin = open_twin(self.config)
         if twin is None:
             raise ConfigError(f"place {self.config.place.kind}: has no twin in simulated time to measure a policy in")
-        with_ = twin.expert() if policy is None else policy
-        if with_ is None:
-            raise ConfigError(f"task {twin.task.name}: no script does it; allowed: a policy")
-        found = evaluate(build_station(self.config, twin, with_), episodes=episodes, seed=seed)
-        twin.close()
+        with closing(twin):
+            with_ = twin.expert() if policy is None else policy
+            if with_ is None:
+                raise ConfigError(f"task {twin.task.name}: no script does it; allowed: a policy")
+            found = evaluate(build_station(self.config, twin, with_), episodes=episodes, seed=seed)
         return Measured.of(found, self.spec)
 
     def close(self) -> None:

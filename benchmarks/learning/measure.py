@@ -60,13 +60,14 @@ def measured(config: TrainConfig, policy: Policy, *, episodes: int | None = None
         As an evaluation is described, with each episode's outcome ('1' or '0') and its steps, and the starts' checksum.
     """
     starts = Starts()
-    result = evaluate(
-        evaluation_station(config, policy),
-        episodes=config.evaluation.final_episodes if episodes is None else episodes,
-        seed=config.seed,
-        first=first,
-        subscribers=(starts,),
-    )
+    with evaluation_station(config, policy) as station:
+        result = evaluate(
+            station,
+            episodes=config.evaluation.final_episodes if episodes is None else episodes,
+            seed=config.seed,
+            first=first,
+            subscribers=(starts,),
+        )
     outcomes = "".join("1" if success else "0" for success in result.successes)
     return {**describe(result), "outcomes": outcomes, "lengths": list(result.lengths), "starts": starts.checksum}
 

@@ -188,10 +188,11 @@ def measured(run: Path, seed: int, episodes: int, *, trained: bool = True) -> li
     config = replace(read_yaml(run / "config.yaml"), cameras=(), reward_model=RewardModelConfig())
     policy = build_policy(config, open_place(config, FakeClock()).spec, practises=False)
     policy.load(read_snapshot(run / "checkpoints" / "policy.safetensors")[0])
-    station = evaluation_station(config, policy)
     ends = _Ends()
-    alone: Any = replace(station, task=_Unending(station.task), policy=policy if trained else _Still(station.policy))
-    evaluate(alone, episodes=episodes, seed=seed, first=1_000_000, subscribers=(ends,))
+    with evaluation_station(config, policy) as station:
+        acts = policy if trained else _Still(station.policy)
+        alone: Any = replace(station, task=_Unending(station.task), policy=acts)
+        evaluate(alone, episodes=episodes, seed=seed, first=1_000_000, subscribers=(ends,))
     return ends.found
 
 

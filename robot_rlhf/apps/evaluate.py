@@ -73,7 +73,8 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     episodes = options.episodes or config.evaluation.final_episodes
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))
     torch.set_num_threads(config.threads)
-    spec = evaluation_station(config).guard.spec
+    with evaluation_station(config) as station:
+        spec = station.guard.spec
     policy = build_policy(config, spec, practises=False)
     path = folder.chosen if options.which == "best" else folder.policy
     if path is None or not path.exists():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 
 from robot_rlhf.datatypes import RobotSpec
@@ -82,8 +83,9 @@ def check_context(wanted: Mapping[str, int], told: Mapping[str, int]) -> None:
             raise ConfigError(f"features.context: {name} of {size} numbers: {said}; allowed: what --director says")
 
 
-def evaluation_station(config: TrainConfig, policy: Policy | None = None) -> Station:
-    """A robot of its own, in simulated time, for unaided evaluation.
+@contextmanager
+def evaluation_station(config: TrainConfig, policy: Policy | None = None) -> Iterator[Station]:
+    """A robot of its own, in simulated time, for unaided evaluation; it is closed behind the block.
 
     Raises:
         ConfigError: the place has no twin.
@@ -91,7 +93,8 @@ def evaluation_station(config: TrainConfig, policy: Policy | None = None) -> Sta
     twin = open_twin(config)
     if twin is None:
         raise ConfigError(f"place {config.place.kind}: has no twin in simulated time to measure a policy in")
-    return build_station(config, twin, policy)
+    with closing(twin):
+        yield build_station(config, twin, policy)
 
 
 def software_versions() -> dict[str, str]:

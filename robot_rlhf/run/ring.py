@@ -88,7 +88,8 @@ def open_ring(folder: RunFolder, config: TrainConfig, *, resumed: bool, quiet: b
         RobotError: the robot cannot be reached.
     """
     if config.mode == "parallel":
-        spec = open_place(config, FakeClock(), cameras=bool(config.features.cameras)).spec
+        with closing(open_place(config, FakeClock(), cameras=bool(config.features.cameras))) as one_like_them:
+            spec = one_like_them.spec
         book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=quiet)
         link = LearnerLink(folder, config, MonotonicClock())
         return Ring(folder, book, ArmsPractice(folder, config, book, link, resumed=resumed))

@@ -70,13 +70,14 @@ class Judge:
         """On the starts of the next row, or some of them."""
         self.policy.load(snapshot)
         settings = self._config.evaluation
-        return evaluate(
-            evaluation_station(self._config, self.policy),
-            episodes=settings.episodes,
-            seed=self._config.seed,
-            first=len(self.rows) * settings.episodes,
-            only=only,
-        )
+        with evaluation_station(self._config, self.policy) as station:
+            return evaluate(
+                station,
+                episodes=settings.episodes,
+                seed=self._config.seed,
+                first=len(self.rows) * settings.episodes,
+                only=only,
+            )
 
     def _better(self, newest: WeightSnapshot, averaged: Evaluation) -> Evaluation | None:
         """The newest weights' evaluation on the averaged ones' starts where they are surely better, else None.
@@ -133,8 +134,8 @@ def _together(places: Sequence[int], one: Evaluation, others: Sequence[int], oth
 
 def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:
     """The measurement that counts: unaided, on starts that were used for nothing else."""
-    station = evaluation_station(config, policy)
-    return evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
+    with evaluation_station(config, policy) as station:
+        return evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
 
 
 def last_measurement(config: TrainConfig, policy: LearnedPolicy) -> Evaluation | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -62,15 +63,17 @@ def write_rollouts(path: Path, config: TrainConfig, policy: LearnedPolicy, episo
     Raises:
         RenderError: this machine cannot render, or cannot encode H.264.
     """
-    twin = open_twin(config)
-    if twin is None or twin.view is None:
-        raise RenderError(f"place {config.place.kind}: has no twin that could be filmed")
-    film = Film(twin.view)
-    station = build_station(config, twin, policy)
-    evaluate(station, episodes=episodes, seed=config.seed, first=FIRST, subscribers=(film,))
-    period = twin.spec.control_period
+    with ExitStack() as stack:
+        twin = open_twin(config)
+        if twin is not None:
+            stack.callback(twin.close)
+        if twin is None or twin.view is None:
+            raise RenderError(f"place {config.place.kind}: has no twin that could be filmed")
+        film = Film(twin.view)
+        station = build_station(config, twin, policy)
+        evaluate(station, episodes=episodes, seed=config.seed, first=FIRST, subscribers=(film,))
+        period = twin.spec.control_period
     write_video(path, grid(film.episodes, period), round(1.0 / period))
-    twin.close()
 
 
 def grid(episodes: Sequence[tuple[list[Picture], bool]], period: float) -> Iterable[Picture]:
