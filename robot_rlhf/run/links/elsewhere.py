@@ -11,8 +11,7 @@ from typing import Self
 from robot_rlhf.datatypes import Event, WeightSnapshot
 from robot_rlhf.errors import LinkError
 from robot_rlhf.learner.checkpoint import read_snapshot
-from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.ports import Subscriber
+from robot_rlhf.ports import Subscriber, TrainablePolicy
 from robot_rlhf.run.bookkeeping import Bookkeeping
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.links.learner import learner_command, learner_lock
@@ -183,7 +182,7 @@ class RobotLink(LearnerLink):
         folder: RunFolder,
         config: TrainConfig,
         clock: Clock,
-        policy: LearnedPolicy,
+        policy: TrainablePolicy,
         *,
         attended: bool | None = None,
         elsewhere: bool = False,

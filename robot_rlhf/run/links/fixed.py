@@ -9,8 +9,7 @@ from typing import Self
 
 from robot_rlhf.datatypes import Event, WeightSnapshot
 from robot_rlhf.errors import NoWeightsError
-from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.ports import Policy, Subscriber
+from robot_rlhf.ports import Policy, Subscriber, TrainablePolicy
 from robot_rlhf.run.bookkeeping import Bookkeeping
 from robot_rlhf.runtime.practice_weights import Weights
 from robot_rlhf.runtime.tally import Tally
@@ -25,7 +24,7 @@ class FixedLink:
     updates: int = 0
     over_estimation: float | None = None
 
-    def __init__(self, policy: LearnedPolicy | None, snapshot: WeightSnapshot | None) -> None:
+    def __init__(self, policy: TrainablePolicy | None, snapshot: WeightSnapshot | None) -> None:
         """
         Args:
             policy: with its weights.

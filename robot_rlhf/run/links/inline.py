@@ -10,8 +10,7 @@ from typing import Self
 from robot_rlhf.datatypes import Event, WeightSnapshot
 from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.place import Place
-from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.ports import Policy, Subscriber
+from robot_rlhf.ports import Policy, Subscriber, TrainablePolicy
 from robot_rlhf.run.bookkeeping import Bookkeeping
 from robot_rlhf.run.folder.run_folder import RunFolder, append_values
 from robot_rlhf.run.prior import take_in_prior
@@ -29,7 +28,7 @@ class InlineLink:
     learns = True
 
     def __init__(
-        self, folder: RunFolder, config: TrainConfig, place: Place, policy: LearnedPolicy, book: Bookkeeping
+        self, folder: RunFolder, config: TrainConfig, place: Place, policy: TrainablePolicy, book: Bookkeeping
     ) -> None:
         self._folder = folder
         self._config = config

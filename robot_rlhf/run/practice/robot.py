@@ -14,7 +14,7 @@ from robot_rlhf.errors import CheckpointError, NoWeightsError
 from robot_rlhf.feedback.only_buttons import OnlyButtons
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.place import Place
-from robot_rlhf.ports import Subscriber
+from robot_rlhf.ports import Subscriber, Teleop
 from robot_rlhf.run.bookkeeping import Bookkeeping
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.links.elsewhere import RobotLink
@@ -189,7 +189,7 @@ class RobotPractice:
         else:
             self.actor.demonstrate(session, config.demonstrations, may_move=self._may_be_driven)
 
-    def _have_shown(self, hands: Any, name: str, *, waits: bool) -> None:
+    def _have_shown(self, hands: Teleop, name: str, *, waits: bool) -> None:
         """By real people. Args: waits: an episode begins when their hands do."""
         session, before = self.session, self.session.station
         session.station = replace(before, waits_for_hands=waits)

@@ -13,7 +13,7 @@ import numpy as np
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.policy.imitators import led_as
-from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import TrainablePolicy
 from robot_rlhf.run.build import evaluation_station
 from robot_rlhf.run.folder.run_folder import RunFolder, append_json, read_json_lines
 from robot_rlhf.run.settings import TrainConfig
@@ -32,7 +32,7 @@ FINAL_FIRST = 1_000_000
 class Judge:
     """The evaluations of a run, in order; the best policy by two in a row lies in the run's folder."""
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, policy: LearnedPolicy, *, resumed: bool) -> None:
+    def __init__(self, config: TrainConfig, folder: RunFolder, policy: TrainablePolicy, *, resumed: bool) -> None:
         self._config = config
         self._folder = folder
         self.policy = policy
@@ -132,13 +132,13 @@ def _together(places: Sequence[int], one: Evaluation, others: Sequence[int], oth
     return Evaluation(column("successes"), column("lengths"), column("gold_returns"), one.policy_version)
 
 
-def final_evaluation(config: TrainConfig, policy: LearnedPolicy) -> Evaluation:
+def final_evaluation(config: TrainConfig, policy: TrainablePolicy) -> Evaluation:
     """The measurement that counts: unaided, on starts that were used for nothing else."""
     with evaluation_station(config, policy) as station:
         return evaluate(station, episodes=config.evaluation.final_episodes, seed=config.seed, first=FINAL_FIRST)
 
 
-def last_measurement(config: TrainConfig, policy: LearnedPolicy) -> Evaluation | None:
+def last_measurement(config: TrainConfig, policy: TrainablePolicy) -> Evaluation | None:
     """The final evaluation of a run that ends; None when somebody does not want to wait for it."""
     try:
         return final_evaluation(config, policy)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from robot_rlhf.disk import replace_text, writing
 from robot_rlhf.errors import RenderError
 from robot_rlhf.naming import label_of
-from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import TrainablePolicy
 from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
 from robot_rlhf.run.results.summary import is_measured
 from robot_rlhf.run.results.video import write_rollouts
@@ -39,7 +39,7 @@ def write_report(
     summary: Mapping[str, Any],
     tally: Tally,
     evaluations: Sequence[Mapping[str, Any]],
-    policy: LearnedPolicy | None,
+    policy: TrainablePolicy | None,
 ) -> None:
     """Write what is left of a run for people to look at.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Observation, Outcome, Step
 from robot_rlhf.errors import RenderError
 from robot_rlhf.place import View
-from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import TrainablePolicy
 from robot_rlhf.run.build import build_station, open_twin
 from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.runtime.evaluation import evaluate
@@ -57,7 +57,7 @@ class Film:
         return self._view(self._camera, self._size, self._size)
 
 
-def write_rollouts(path: Path, config: TrainConfig, policy: LearnedPolicy, episodes: int) -> None:
+def write_rollouts(path: Path, config: TrainConfig, policy: TrainablePolicy, episodes: int) -> None:
     """Film unaided episodes and write them as one grid.
 
     Raises:
