@@ -22,7 +22,12 @@ from robot_rlhf.conformance.acting import (
     TrainablePolicyConformance,
 )
 from robot_rlhf.conformance.heads import HeadConformance
-from robot_rlhf.conformance.hearing import LastingTutorConformance, SubscriberConformance, TutorConformance
+from robot_rlhf.conformance.hearing import (
+    LastingTutorConformance,
+    MonitorConformance,
+    SubscriberConformance,
+    TutorConformance,
+)
 from robot_rlhf.conformance.learning import LearnerConformance, ScoresConformance, ValueLearnerConformance
 from robot_rlhf.conformance.people import LabelerConformance, TeleopConformance
 from robot_rlhf.conformance.places import PlaceConformance
@@ -35,6 +40,7 @@ __all__ = [
     "LabelerConformance",
     "LastingTutorConformance",
     "LearnerConformance",
+    "MonitorConformance",
     "PlaceConformance",
     "PolicyConformance",
     "RobotConformance",

@@ -1,16 +1,18 @@
-"""Laws of who is told what happens: subscribers, and the tutors among them."""
+"""Laws of who is told what happens: subscribers, the tutors among them, and monitors."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from robot_rlhf.conformance.randomness import global_generator
 from robot_rlhf.conformance.samples import sample_meta, sample_steps
-from robot_rlhf.datatypes import EpisodeEnd, GuardEvent, Outcome, RobotSpec, Step
-from robot_rlhf.ports import LastingTutor, Subscriber, Tutor
+from robot_rlhf.datatypes import Driver, EpisodeEnd, GuardEvent, Outcome, Phase, RobotSpec, Situation, Step
+from robot_rlhf.ports import LastingTutor, Monitor, Subscriber, Tutor
 
 
 class SubscriberConformance:
@@ -133,3 +135,38 @@ class LastingTutorConformance(TutorConformance):
 
 def _nothing() -> None:
     """A heartbeat that nobody waits for."""
+
+
+class MonitorConformance:
+    """Laws of a Monitor: it takes whatever the loop may be doing, and waits for nothing."""
+
+    at_once = 0.5
+    """Seconds that a look takes at most: far more than it may, as other programs run here, too."""
+
+    def make_monitor(self) -> Monitor:
+        raise NotImplementedError
+
+    def make_situation(self) -> Situation:
+        """One of its robot's, in which something is seen and done."""
+        raise NotImplementedError
+
+    def test_is_a_monitor(self) -> None:
+        assert isinstance(self.make_monitor(), Monitor)
+
+    @pytest.mark.parametrize("phase", Phase)
+    def test_looks_at_once_whatever_the_loop_is_doing(self, phase: Phase) -> None:
+        """Also where nothing can be sensed, and of episode after episode."""
+        monitor, running = self.make_monitor(), self.make_situation()
+        fault = GuardEvent(running.stamp, "robot", "is gone", latched=True)
+        for number in range(2):
+            seen = replace(running, phase=phase, episode=f"episode-{number:04d}")
+            blind = replace(seen, observation=None, action=None, faults=(fault,))
+            for situation in (seen, blind, replace(seen, driver=Driver.HUMAN), seen):
+                began = time.monotonic()
+                monitor.show(situation)
+                assert time.monotonic() - began < self.at_once
+
+    def test_leaves_the_global_generator_alone(self) -> None:
+        before = global_generator()
+        self.make_monitor().show(self.make_situation())
+        assert global_generator() == before

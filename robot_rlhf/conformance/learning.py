@@ -12,7 +12,7 @@ import pytest
 from robot_rlhf.conformance.randomness import global_generator
 from robot_rlhf.datatypes import Batch, WeightSnapshot, weights_checksum
 from robot_rlhf.errors import CheckpointError
-from robot_rlhf.ports import Learner, Scores, ValueLearner
+from robot_rlhf.ports import Learner, Scores, StartableLearner, ValueLearner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,6 +75,25 @@ class LearnerConformance:
         state = dict(learner.state())
         with pytest.raises(CheckpointError):
             learner.load_state({f"foreign {name}": value for name, value in state.items()})
+
+    def test_begins_with_a_policy_of_another_where_it_can(self) -> None:
+        """A StartableLearner: the policy acts by those weights from then on; those of another architecture are refused.
+
+        Critics and whatever else stands beside the actor's weights are the learner's own matter.
+        """
+        learner, given = self.make_learner(), self._updated(self.make_learner(), range(3))
+        if not isinstance(learner, StartableLearner):
+            return
+        before = learner.snapshot()
+        with pytest.raises(CheckpointError):
+            learner.begin_with(WeightSnapshot(1, {f"foreign {name}": value for name, value in given.arrays.items()}))
+        assert learner.snapshot().checksum == before.checksum
+        learner.begin_with(given)
+        for snapshot in (learner.snapshot(), learner.averaged()):
+            actor = [name for name in given.arrays if not name.startswith(("imitators.", "judge."))]
+            assert actor
+            for name in actor:
+                np.testing.assert_array_equal(snapshot.arrays[name], given.arrays[name])
 
 
 class ValueLearnerConformance(LearnerConformance):

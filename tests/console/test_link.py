@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_rlhf.conformance import TeleopConformance
+from robot_rlhf.conformance import MonitorConformance, TeleopConformance
 from robot_rlhf.console.link import MAX_WAITING, NEWER, STALE_AFTER, ConsoleLink
 from robot_rlhf.console.wire import Answer, Drive, Label, Lost, Message, Operator, Press, Spoken, Status, decode, encode
 from robot_rlhf.datatypes import (
@@ -32,7 +32,7 @@ from robot_rlhf.datatypes import (
     Situation,
     Step,
 )
-from robot_rlhf.ports import Teleop
+from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.timing import FakeClock
 from tests.console.fake_session import FakeRobot, make_spec
 from tests.waits import CEILING
@@ -133,6 +133,14 @@ class TestLinkIsATeleop(TeleopConformance):
 
     def make_teleop(self) -> Teleop:
         return ConsoleLink(SPEC, FakeClock(0.0))
+
+
+class TestLinkIsAMonitor(MonitorConformance):
+    def make_monitor(self) -> Monitor:
+        return ConsoleLink(SPEC, FakeClock(0.0))
+
+    def make_situation(self) -> Situation:
+        return Situation(0.0, Phase.RUNNING, FakeRobot(SPEC).observe(0.0), episode="e")
 
 
 def test_nobody_speaks_at_first(rig: Rig) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from robot_rlhf.conformance import TeleopConformance
+from robot_rlhf.conformance import MonitorConformance, TeleopConformance
 from robot_rlhf.datatypes import ActionLayout, Observation, Phase, Situation
 from robot_rlhf.errors import ConfigError, InvalidValueError, ShapeError
 from robot_rlhf.ports import Monitor, Teleop
@@ -86,6 +86,14 @@ class TestLeaderArmConformance(TeleopConformance):
         return scene.arm
 
 
+class TestLeaderArmAsAMonitor(MonitorConformance):
+    def make_monitor(self) -> Monitor:
+        return Scene().arm
+
+    def make_situation(self) -> Situation:
+        return Situation(0.0, Phase.RUNNING, observation())
+
+
 class TestALostLeaderArm(TeleopConformance):
     action_size = 7
 
@@ -98,10 +106,6 @@ class TestALostLeaderArm(TeleopConformance):
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-def test_is_a_monitor(scene: Scene) -> None:
-    assert isinstance(scene.arm, Monitor)
 
 
 # -- the clutch ------------------------------------------------------------------------------------------------------

@@ -7,14 +7,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from robot_rlhf.conformance import MonitorConformance
 from robot_rlhf.console.guides import ghost
 from robot_rlhf.console.wire import Present, decode_present, encode_situation
 from robot_rlhf.datatypes import EpisodeKind, Phase, Situation
+from robot_rlhf.ports import Monitor
 from robot_rlhf.run.live.ghost import Ghost
 from robot_rlhf.run.settings import defaults_for
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.place import SimConfig
+from robot_rlhf_sim.place import SimConfig, SimPlace
 from tests.waits import CEILING
+
+
+class TestGhost(MonitorConformance):
+    def make_monitor(self) -> Monitor:
+        return Ghost(defaults_for("reach"), self._world().arm)
+
+    def make_situation(self) -> Situation:
+        seen = self._world().guard.observe()
+        return Situation(1.0, Phase.RUNNING, seen, episode="d-1", kind=EpisodeKind.DEMONSTRATION)
+
+    def _world(self) -> SimPlace:
+        return SimConfig().open("reach", clock=FakeClock(), cameras={})
 
 
 @pytest.mark.parametrize("task", ["reach", "pick_cube"])

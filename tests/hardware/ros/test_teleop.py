@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot_rlhf.conformance import TeleopConformance
+from robot_rlhf.conformance import MonitorConformance, TeleopConformance
 from robot_rlhf.datatypes import ActionLayout, Button, HumanInput, Observation, Phase, Situation
 from robot_rlhf.ports import Monitor, Teleop
+from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.fake import FakeRobot
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.diagnostics import Level
 from robot_rlhf_hardware.ros.estop import EStop
@@ -94,8 +96,12 @@ class TestEStopConformance(TeleopConformance):
         return EStop(FakeBus(FakeGraph(), "policy"), lambda _: None)
 
 
-def test_is_a_monitor_too() -> None:
-    assert isinstance(Desk().teleop, Monitor)
+class TestRosTeleopAsAMonitor(MonitorConformance):
+    def make_monitor(self) -> Monitor:
+        return Desk().teleop
+
+    def make_situation(self) -> Situation:
+        return Situation(0.0, Phase.RUNNING, FakeRobot(FakeClock()).observe())
 
 
 def test_drives_while_enabled_exactly_as_the_axes_say() -> None:
