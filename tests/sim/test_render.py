@@ -111,3 +111,20 @@ def test_without_gl_the_error_says_what_to_do_and_state_still_works() -> None:
     assert done.returncode == 0, done.stderr
     assert "no OpenGL" in done.stdout
     assert "train from state" in done.stdout
+
+
+@pytest.mark.usefixtures("_needs_gl")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo's own choice holds")
+def test_whoever_imports_mujoco_first_has_pictures_too() -> None:
+    program = """
+import mujoco
+from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.tasks import Reach
+
+print(Reach(FakeClock()).arm.render("front", 8, 8).shape)
+"""
+    without = {name: value for name, value in os.environ.items() if name not in ("MUJOCO_GL", "DISPLAY")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=without, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "(8, 8, 3)", done.stderr
