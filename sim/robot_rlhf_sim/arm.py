@@ -16,7 +16,7 @@ from robot_rlhf.datatypes import ActionLayout, Array, Command, CommandLayout, Ob
 from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError, StaleError
 from robot_rlhf.sight import CameraMount, Sight
 from robot_rlhf.timing import Clock, FakeClock
-from robot_rlhf_sim.contacts import ContactSense
+from robot_rlhf_sim.contacts import ContactSense, refuse_ghosts
 from robot_rlhf_sim.render import Renderer
 from robot_rlhf_sim.robots.arm_model import ArmModel, span
 from robot_rlhf_sim.robots.built_in import BUILT_IN
@@ -114,9 +114,13 @@ class SimArm:
             graspable: geom that counts as part of the tool while two fingers touch it.
             surface: height of what the task works on, m.
             memory: numbers the task keeps in `memory` for an episode; they are part of snapshots.
+
+        Raises:
+            ConfigError: a free body that touches nothing.
         """
         world.nuserdata = _OWN + memory
         self.model: mujoco.MjModel = world.compile()
+        refuse_ghosts(self.model)
         self.data = mujoco.MjData(self.model)
         self.clock = clock
         self._stage = stage

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf.errors import UnknownNameError
+from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf_sim.robots.arm_model import ArmModel
 
 
@@ -70,3 +70,20 @@ def _carried_by(model: mujoco.MjModel, name: str) -> set[int]:
 
 def _geoms_of(model: mujoco.MjModel, bodies: set[int]) -> frozenset[int]:
     return frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies)
+
+
+def refuse_ghosts(model: mujoco.MjModel) -> None:
+    """Free bodies touch something: the world's geoms, and so by default a task's, touch nothing.
+
+    Raises:
+        ConfigError: a free body, with all that hangs on it, would fall through the table.
+    """
+    for joint in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE):
+        body = int(model.jnt_bodyid[joint])
+        own = model.body_rootid[model.geom_bodyid] == body
+        touches = ((model.geom_contype | model.geom_conaffinity) != 0) & own
+        if not touches.any() and not model.body_gravcomp[body]:
+            raise ConfigError(
+                f"body {model.body(body).name!r}: it is free, and none of its geoms touches anything: it would fall "
+                "through the table; allowed: contype=3, conaffinity=3 of a geom, which table and tool touch"
+            )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import mujoco
 import numpy as np
 import pytest
 
 from robot_rlhf.conformance import RobotConformance, TaskConformance, assert_same_state
-from robot_rlhf.datatypes import Command, Observation
-from robot_rlhf.errors import InvalidValueError, RobotError, ShapeError
+from robot_rlhf.datatypes import ActionLayout, Array, Command, Observation
+from robot_rlhf.errors import ConfigError, InvalidValueError, RobotError, ShapeError
 from robot_rlhf.ports import Robot, Task
 from robot_rlhf.timing import FakeClock, MonotonicClock
 from robot_rlhf_sim.arm import CONTROL_PERIOD, SimArm, SimState
@@ -204,3 +207,31 @@ def test_goes_on_from_a_snapshot_bit_for_bit(task_type: type[PickCube]) -> None:
 def test_a_snapshot_of_another_world_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"SimState\.vector"):
         PickCube(FakeClock()).arm.restore(SimState(np.zeros(5)))
+
+
+class Nothing:
+    """A stage on which nothing is sensed."""
+
+    scene_sizes: Mapping[str, int] = {}
+    privileged_sizes: Mapping[str, int] = {}
+
+    def sense(self, arm: SimArm) -> tuple[dict[str, Array], dict[str, Array]]:
+        return {}, {}
+
+    def paint(self, arm: SimArm) -> None: ...
+
+
+def test_a_free_body_that_would_fall_through_the_table_is_named() -> None:
+    def arm_with(**geom: int) -> SimArm:
+        world = BUILT_IN.load()
+        body = world.worldbody.add_body(name="block", pos=[0.5, 0.0, 0.1])
+        body.add_freejoint()
+        body.add_body().add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.02] * 3, mass=0.1, **geom)
+        return SimArm(Nothing(), world, ActionLayout(("x",), np.ones(1, np.float32)), FakeClock(), {})
+
+    with pytest.raises(ConfigError, match=r"body 'block': .* would fall through the table; allowed: contype=3"):
+        arm_with()
+    arm = arm_with(contype=3, conaffinity=3)
+    arm.settle()
+    go(arm, 0.5, 0.2, 0.3, steps=20)
+    assert arm.data.body("block").xpos[2] == pytest.approx(0.02, abs=0.002)
