@@ -17,6 +17,7 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.robots import BUILT_IN, ArmModel, arm_from
 from robot_rlhf_sim.robots.arm_model import TOOL_DISTANCE
 from robot_rlhf_sim.robots.built_in import SCENE_FILE
+from robot_rlhf_sim.robots.chain import Chain
 from robot_rlhf_sim.robots.from_file import CORNERS
 from robot_rlhf_sim.robots.kinematics import ToolKinematics
 from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
@@ -186,6 +187,23 @@ def test_the_built_in_arm_read_from_its_file_is_the_built_in_arm() -> None:
     assert solved(PickCube, read_again, 3) == 3
 
 
+@pytest.mark.parametrize("name", ["hand/tcp", "hand_tcp"])
+def test_the_tool_of_a_hand_that_was_attached_is_found_behind_its_prefix(tmp_path: Path, name: str) -> None:
+    (tmp_path / "arm.xml").write_text(six_joints(site=name, hand='<site name="attachment_site"/>' + FINGERS))
+    assert Chain(tmp_path / "arm.xml", None, own_hand=True).tool == f"site {name!r}"
+    two = six_joints(site=name, hand=f'<site name="attachment_site"/><site name="other_{name}"/>' + FINGERS)
+    (tmp_path / "two.xml").write_text(two)
+    assert Chain(tmp_path / "two.xml", None, own_hand=True).tool == "site 'attachment_site'"
+
+
+def test_a_file_that_says_how_many_key_frames_it_has_is_read_in_silence(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "arm.xml").write_text(six_joints().replace("<worldbody>", '<size nkey="1"/><worldbody>'))
+    Chain(tmp_path / "arm.xml", None, own_hand=True).world((0.0, 0.0, 0.0)).compile()
+    assert not [str(warning.message) for warning in recwarn]
+
+
 def test_it_stands_where_it_is_put(tmp_path: Path) -> None:
     arm = read(tmp_path, six_joints(), base=(0.1, 0.05, 0.02))
     model = arm.load().compile()
@@ -201,7 +219,7 @@ def test_it_stands_where_it_is_put(tmp_path: Path) -> None:
         (six_joints(last=""), "5 of its joints lead 'flange'; allowed: 6 or more"),
         (six_joints(last='<joint name="ball" type="ball"/>'), "joint 'ball': allowed are hinges and slides"),
         (six_joints(size=0.2), "does not come to"),
-        (six_joints(size=0.55), "of the 8 corners"),
+        (six_joints(size=0.55), "its tool, site 'tcp', comes to . of the 8 corners"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, text: str, said: str) -> None:

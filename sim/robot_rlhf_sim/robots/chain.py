@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ TOOL_NAMES = (
     "tcp", "pinch", "grip_site", "gripperframe", "tool", "tool0", "attachment_site", "ee", "ee_site", "eef",
     "end_effector",
 )  # fmt: skip
-"""Sites, or else bodies, that are looked for as the tool, in this order: first those between fingers."""
+"""Sites, or else bodies, that are looked for as the tool, in this order: first those between fingers; also behind a
+prefix, as a hand that was attached to an arm gets one."""
 ARM, HAND = "arm/", "hand/"
 """What the names of the arm's parts, and of the built-in hand's, begin with."""
 
@@ -31,7 +33,8 @@ class Chain:
     """The arm in a file.
 
     `joints` and `servos` are those that lead the tool, from the world on; `felt` is the body that the last of them
-    moves; `start` are joint positions at the file's key frame 'home', or at its first one, or at zero.
+    moves; `tool` says for messages what is led; `start` are joint positions at the file's key frame 'home', or at its
+    first one, or at zero.
     """
 
     def __init__(self, file: Path, tool: str | None, *, own_hand: bool) -> None:
@@ -49,6 +52,7 @@ class Chain:
             raise ConfigError(f"arm {file}: cannot be compiled ({_line(error)})") from error
         site, body = _find_tool(model, file, tool)
         self._tool_body: str = model.body(body).name
+        self.tool = f"body {self._tool_body!r}" if site is None else f"site {model.site(site).name!r}"
         self._tool_place, self._tool_turn = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])
         if site is not None:
             self._tool_place, self._tool_turn = model.site_pos[site].copy(), model.site_quat[site].copy()
@@ -122,6 +126,7 @@ class Chain:
         self._give_servos(arm)
         arm.compiler.boundmass = arm.compiler.boundinertia = 1e-9  # for kinematics, which has no geoms
         _be_alike(arm, world)
+        arm.nkey = 0  # a file may say how many it has, and the number outlives them
         world.attach(arm, prefix=ARM, frame=world.worldbody.add_frame(pos=base))
         self._give_hand(world)
         return world
@@ -178,13 +183,23 @@ def _find_tool(model: mujoco.MjModel, file: Path, wanted: str | None) -> tuple[i
     bodies = {model.body(k).name: k for k in range(1, model.nbody)}
     if wanted is not None and wanted not in {**sites, **bodies}:
         raise UnknownNameError(f"tool of {file.name}", wanted, [n for n in (*sites, *bodies) if n])
-    for name in TOOL_NAMES if wanted is None else (wanted,):
-        if name in sites:
-            return sites[name], int(model.site_bodyid[sites[name]])
-    for name in TOOL_NAMES if wanted is None else (wanted,):
-        if name in bodies:
-            return None, bodies[name]
-    return None, _last_body(model, file)
+    if wanted is not None:
+        site = sites.get(wanted)
+        return site, bodies[wanted] if site is None else int(model.site_bodyid[site])
+    site = _first_known(sites)
+    if site is not None:
+        return site, int(model.site_bodyid[site])
+    body = _first_known(bodies)
+    return None, _last_body(model, file) if body is None else body
+
+
+def _first_known(numbers: Mapping[str, int]) -> int | None:
+    """The number of the first of TOOL_NAMES that is there, as it is or once behind a prefix; None for none."""
+    for name in TOOL_NAMES:
+        found = [name] if name in numbers else [n for n in numbers if re.search(rf"[^A-Za-z0-9]{name}$", n)]
+        if len(found) == 1:
+            return numbers[found[0]]
+    return None
 
 
 def _last_body(model: mujoco.MjModel, file: Path) -> int:

@@ -66,13 +66,14 @@ def arm_from(
     if best is None:
         standing = "" if base is None else f" with its base at {base} m"
         raise ConfigError(
-            f"arm {file}: the tool, pointing down, does not come to {OVER_TABLE} m, 20 cm above the table{standing}; "
-            "allowed: an arm that reaches it, a tool whose z axis points ahead"
+            f"arm {file}: its tool, {chain.tool}, does not come to {OVER_TABLE} m, 20 cm above the table, pointing "
+            f"down{standing}; allowed: an arm that reaches it, a tool whose z axis points ahead"
         )
     if base is None:
         raise ConfigError(
-            f"arm {file}: comes to {best.reached} of the {len(CORNERS)} corners {CORNERS[0]} to {CORNERS[-1]} m of "
-            "what tasks ask for, without touching itself or the table; allowed: a longer arm, or its base's place in m"
+            f"arm {file}: its tool, {chain.tool}, comes to {best.reached} of the {len(CORNERS)} corners "
+            f"{CORNERS[0]} to {CORNERS[-1]} m of what tasks ask for, without anything touching itself or the table; "
+            "allowed: a longer arm, a site 'tcp' where its tool is, or its base's place in m"
         )
     return best.arm
 
