@@ -78,7 +78,9 @@ class Session:
             tried += 1
             if tried > tries * count:
                 raise RobotRlhfError(
-                    f"demonstrations: {self.tally.demonstrations} of {count} succeeded in {tried - 1} tries"
+                    f"demonstrations: {self.tally.demonstrations} of {count} succeeded in {tried - 1} tries by "
+                    f"{name}; allowed: who does the task in its time limit (rr.open_place(task).evaluate() tries the "
+                    "script of a simulated one)"
                 )
             self.episode(EpisodeKind.DEMONSTRATION, station)
 

@@ -275,7 +275,7 @@ def test_demonstrations_go_on_until_enough_succeeded() -> None:
 
 
 def test_demonstrations_that_never_succeed_end_with_an_error() -> None:
-    with pytest.raises(RobotRlhfError, match="0 of 1 succeeded in 10 tries"):
+    with pytest.raises(RobotRlhfError, match="0 of 1 succeeded in 10 tries by ann; allowed: "):
         session_of(Rig()).demonstrate(1, Hands([]), "ann")
 
 
