@@ -76,7 +76,7 @@ def make_environment(
 
 
 def register() -> None:
-    """Make robot_rlhf/Reach-v0, PickCube-v0 and PegInsert-v0 known to gymnasium.make. Idempotent."""
+    """Make robot_rlhf/PickCube-v0 and the other tasks that have a name known to gymnasium.make. Idempotent."""
     for name, kind in TASKS.items():
         identifier = f"robot_rlhf/{kind.__name__}-v0"
         if identifier not in gymnasium.registry:
