@@ -71,6 +71,8 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     folder.check_task(*config.task_names)
     seed = config.seed if options.seed is None else options.seed
     episodes = options.episodes or config.evaluation.final_episodes
+    if not episodes:
+        raise ConfigError(f"--episodes: missing, as {folder.config} has evaluation.final_episodes 0; allowed >= 1")
     config = replace(config, seed=seed, evaluation=replace(config.evaluation, final_episodes=episodes))
     torch.set_num_threads(config.threads)
     with evaluation_station(config) as station:

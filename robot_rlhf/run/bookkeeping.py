@@ -155,9 +155,11 @@ class Bookkeeping:
         elif snapshot is None:
             not_measured = not_measured or "nothing has been learned yet"
         elif interrupted:
-            not_measured = "the run was interrupted"
+            not_measured = not_measured or "the run was interrupted"
         elif not twin:
             not_measured = not_measured or "a robot without a twin is measured where it stands, when that is asked for"
+        elif not self.config.evaluation.final_episodes:
+            not_measured = "evaluation.final_episodes is 0"
         else:
             self.judge.policy.load(snapshot)
             final = last_measurement(self.config, self.judge.policy)

@@ -58,7 +58,7 @@ class OfflineOptions:
     """Updates between measurements without help, the best of which is kept; 0 for none before the end."""
     batch_size: int = 256
     episodes: int | None = None
-    """Episodes of the evaluation at the end; as many as the first run's had when left out."""
+    """Episodes of the evaluation at the end, 0 for none; as many as the first run's had when left out."""
     video_episodes: int = 0
     """Evaluation episodes in rollouts.mp4; 0 renders none."""
     seed: int = 0
@@ -78,7 +78,7 @@ class OfflineOptions:
                 "own that need not"
             )
         check_ranges(self, "", updates=AT_LEAST_ONE, batch_size=Range(1, 1_000_000), seed=SEED, every=COUNT)
-        check_ranges(self, "", episodes=AT_LEAST_ONE, video_episodes=COUNT)
+        check_ranges(self, "", episodes=COUNT, video_episodes=COUNT)
         if self.reward not in ("sparse", "gold", "clip") and not self.own_reward and not Path(self.reward).is_file():
             raise ConfigError(
                 f"--reward {self.reward}: no such file; allowed: sparse, gold, clip, a learned reward's file, or {OWN}"
@@ -118,7 +118,7 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         raise ConfigError(
             f"--every {options.every}: a policy is measured in a simulation; allowed with place {config.place.kind}: 0"
         )
-    final = options.episodes or config.evaluation.final_episodes
+    final = config.evaluation.final_episodes if options.episodes is None else options.episodes
     return replace(
         config,
         learner=options.learner,

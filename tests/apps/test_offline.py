@@ -172,3 +172,15 @@ def test_it_begins_with_the_policy_that_is_asked_for_and_with_no_other(recorded:
     assert ends["plain"] == ends["again"] != ends["started"]
     told = {name: read_yaml(tmp_path / name / "new" / "config.yaml") for name in ends}
     assert (told["plain"].start, told["plain"].prior, told["started"].start) == (None, (), policy)
+
+
+def test_without_final_episodes_nothing_is_measured(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (*SMALL, "--episodes", "0", "--out", str(tmp_path), "--name", "new")
+    assert main(["offline", str(recorded), *options]) == 0
+    summary = json.loads((tmp_path / "new" / "summary.json").read_text())
+    assert (summary["success_rate"], summary["not_measured"]) == (None, "evaluation.final_episodes is 0")
+    assert main(["eval", str(tmp_path / "new")]) == 2
+    assert "has evaluation.final_episodes 0; allowed >= 1" in capsys.readouterr().err
+    assert main(["eval", str(tmp_path / "new"), "--episodes", "1"]) == 0
