@@ -49,7 +49,7 @@ class Ring:
                     practice.measure_here()
         except EndedAtOnceError:
             raise
-        except KeyboardInterrupt:  # while something was being opened or closed
+        except (KeyboardInterrupt, StopRequestedError):  # while something was being opened, measured or closed
             interrupted = True
             if not self.folder.begun:
                 raise

@@ -83,6 +83,7 @@ def evaluate(
     only: Sequence[int] | None = None,
     subscribers: Sequence[Subscriber] = (),
     teleop: Teleop | None = None,
+    judged_as_practice: bool = False,
 ) -> Evaluation:
     """Run the station's policy without a person; the task's predicate judges, as nobody is there to press a button.
 
@@ -92,9 +93,10 @@ def evaluate(
         only: Which of the episodes, counted from 0, are run; None: all.
         subscribers: Told of the episodes; the station's own (journal, learner) are not.
         teleop: Of somebody who may stop the robot, but does not help.
+        judged_as_practice: Somebody is there: who judges in practice judges here, too.
     """
     gold = _GoldReturn(station.task.time_limit)
-    reward = replace(station.reward, judge="task")
+    reward = station.reward if judged_as_practice else replace(station.reward, judge="task")
     alone = replace(station, teleop=teleop, operator="none", reward=reward, subscribers=(gold, *subscribers))
     ends: list[EpisodeEnd] = []
     for number in (first + place for place in (range(episodes) if only is None else only)):

@@ -18,7 +18,7 @@ from robot_rlhf.apps.ros_robot_sim import StandIn
 from robot_rlhf.apps.ros_stand_in import stand_in_yaml
 from robot_rlhf.apps.ros_transport import Transport
 from robot_rlhf.console.wire import Drive, Message, Operator, Press
-from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, Outcome, WeightSnapshot
+from robot_rlhf.datatypes import Action, Button, Driver, EpisodeKind, HumanInput, Outcome, WeightSnapshot
 from robot_rlhf.errors import ConfigError, FaultLatchedError, NoWeightsError, UnknownNameError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
@@ -504,3 +504,38 @@ def test_a_reset_of_the_stand_in_forgets_what_was_under_way(tmp_path: Path) -> N
     here = world.robot.seen.tool_pose_in_base
     world.graph.advance(0.09)
     np.testing.assert_allclose(world.robot.seen.tool_pose_in_base, here, atol=2e-3)
+
+
+def ready(folder: Path, **changes: Any) -> World:
+    """A policy that drives without a learner, once more."""
+    world = World(folder, **{"demonstrations": 0, "operator_required": False, "sim": {"person": "none"}, **changes})
+    learned(world, 7, "best_policy")
+    return world
+
+
+@pytest.mark.parametrize(("success", "counts"), [("button", 2), ("topic", 0)])
+def test_who_judges_practice_judges_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, success: str, counts: int
+) -> None:
+    """A press of success counts where a person judges; else the topic alone does."""
+    World(tmp_path, demonstrations=0).run()
+    world = ready(tmp_path, evaluate=2, success=success, time_limit=20)
+    read = world.core.read
+
+    def press() -> HumanInput | None:
+        return read() or HumanInput(None, frozenset({Button.SUCCESS}))
+
+    monkeypatch.setattr(world.core, "read", press)
+    summary = world.run()
+    assert summary["eval_episodes"] == 2
+    assert summary["eval_successes"] == counts
+
+
+def test_a_measurement_that_was_ended_says_so(tmp_path: Path) -> None:
+    World(tmp_path, demonstrations=0).run()
+    world = ready(tmp_path, evaluate=3)
+    world.when(lambda: any(told.get("kind") == "evaluation" for told in world.told), world.core.end)
+    summary = world.run()
+    assert set(summary) == set(KEYS)
+    assert summary["interrupted"] is True
+    assert "the final evaluation was ended early" in summary["not_measured"]

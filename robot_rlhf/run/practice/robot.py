@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -272,14 +272,20 @@ class RobotPractice:
             self.book.note(f"not measured: {self.not_measured}")
             return
         station = self.session.station
-        with suppress(EndRequestedError):
+        try:
             result = evaluate(
                 replace(station, policy=policy, may_move=self._may_be_driven),
                 episodes=episodes,
                 seed=self.config.seed,
                 subscribers=self.place.subscribers,
                 teleop=OnlyButtons(station.teleop),
+                judged_as_practice=True,
             )
+        except EndRequestedError:
+            self.not_measured = "the final evaluation was ended early; practice had ended before"
+            if self.place.ended():
+                raise StopRequestedError("told to end") from None
+        else:
             self.measured = result, snapshot
 
     def facts(self) -> dict[str, Any]:
