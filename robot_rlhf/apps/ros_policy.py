@@ -25,6 +25,7 @@ from robot_rlhf.run.numerics import tiny_is_zero
 from robot_rlhf.run.practice.robot import RobotPractice
 from robot_rlhf.run.priority import stay_urgent
 from robot_rlhf.run.ring import Ring
+from robot_rlhf.run.settings import read_yaml, write_yaml
 from robot_rlhf.runtime.fan_out import Monitors
 from robot_rlhf.safety.guard import STOP_RULE, GuardedRobot
 from robot_rlhf_hardware.ros.bus import Bus
@@ -159,6 +160,8 @@ class PolicyCore:
                 folder.check_resumable()
             if resumed:
                 folder.check_task(config.task)
+            if resumed and values["learner"] != "none" and read_yaml(folder.config) != config:
+                write_yaml(config, folder.config)  # what the parameters say now is what the learner's process reads
             note_invocation(folder, resumed=resumed)
             torch.set_num_threads(config.threads)
             torch.manual_seed(config.seed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
@@ -15,14 +16,24 @@ from robot_rlhf.run.links.fixed import FixedLink
 from robot_rlhf.run.settings import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
 from robot_rlhf_hardware.ros.place import RosConfig
 
+JUDGES: Mapping[str, Literal["task", "person", "either", "model"]] = {
+    "button": "person",
+    "topic": "task",
+    "both": "either",
+    "model": "model",
+}
+"""The reward's judge by the parameter `success`."""
+
 
 def run_settings(values: dict[str, Any]) -> TrainConfig:
     """The learner's settings: those of the file `config`, with what the parameters say on top.
 
+    Without such a file a run that goes on keeps its own.
+
     Raises:
         ConfigError: the file cannot be read, or settings do not go together.
     """
-    base = read_yaml(Path(values["config"])) if values["config"] else defaults_for("pick_cube")
+    base = _file_settings(values)
     cameras = tuple(values["cameras"])
     features = replace(
         base.features,
@@ -40,7 +51,13 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         open_browser=False,
         rewind="motion",
     )
-    judge = {"button": "person", "topic": "task", "both": "either"}[values["success"]]
+    judge = JUDGES[values["success"]]
+    if (judge == "model") != (base.success_model is not None):
+        told = "has none" if base.success_model is None else f"has {base.success_model}"
+        raise ConfigError(
+            f"parameter success: got {values['success']}, and the file config {told}: success model and a "
+            "success_model are allowed only together"
+        )
     return replace(
         base,
         place=RosConfig(),  # what disturbed a simulation stays there
@@ -59,6 +76,14 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         evaluation=replace(base.evaluation, every=0, final_episodes=values["evaluate"]),
         asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
     )
+
+
+def _file_settings(values: dict[str, Any]) -> TrainConfig:
+    """Those of the file `config`, else of the run that goes on, else the usual ones."""
+    own = Path(values["out"]) / values["run"] / "config.yaml"
+    if values["config"]:
+        return read_yaml(Path(values["config"]))
+    return read_yaml(own) if own.is_file() else defaults_for("pick_cube")
 
 
 def _file(name: str) -> Path | None:

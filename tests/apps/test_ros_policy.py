@@ -24,7 +24,7 @@ from robot_rlhf.journal.reader import episodes
 from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.results.summary import KEYS, is_measured
-from robot_rlhf.run.settings import ConsoleConfig
+from robot_rlhf.run.settings import ConsoleConfig, TrainConfig, read_yaml, write_yaml
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.messages import pose_of, pose_stamped_fields
 from robot_rlhf_hardware.ros.nodes import NODES
@@ -32,7 +32,7 @@ from robot_rlhf_hardware.ros.outputs import GripperOutput
 from robot_rlhf_hardware.ros.rcl_yaml import parameters_of
 from tests.console.certificates import make_certificate
 from tests.hardware.ros.graphs import settings
-from tests.run.weights import random_weights
+from tests.run.weights import always_succeeds, random_weights
 
 
 class World:
@@ -539,3 +539,39 @@ def test_a_measurement_that_was_ended_says_so(tmp_path: Path) -> None:
     assert set(summary) == set(KEYS)
     assert summary["interrupted"] is True
     assert "the final evaluation was ended early" in summary["not_measured"]
+
+
+def in_file(folder: Path, config: TrainConfig) -> str:
+    path = folder / "settings.yaml"
+    write_yaml(config, path)
+    return str(path)
+
+
+def test_a_learned_success_judges_over_topics(tmp_path: Path) -> None:
+    plain = World(tmp_path / "plain").core
+    model = always_succeeds(plain.config, plain.guard.spec, tmp_path / "success.safetensors")
+    reward = dataclasses.replace(plain.config.reward, judge="model")
+    file = in_file(tmp_path, dataclasses.replace(plain.config, reward=reward, success_model=model))
+    world = World(tmp_path, config=file, success="model", demonstrations=2)
+    assert world.run()["demonstrations"] == 2
+    outcomes = [episode.end.outcome for episode in world.recorded() if episode.end is not None]
+    assert outcomes.count(Outcome.SUCCESS) == 2, "by nobody else; the clock that is told may run ahead of the model"
+    with pytest.raises(ConfigError, match=r"parameter success: got button, and the file config has .*safetensors"):
+        World(tmp_path / "a", config=file, success="button")
+    with pytest.raises(ConfigError, match="parameter success: got model, and the file config has none"):
+        World(tmp_path / "b", success="model")
+
+
+def test_a_run_that_goes_on_keeps_its_file_and_tells_its_learner_what_is_new(tmp_path: Path) -> None:
+    """The learner's process waits for as many demonstrations as config.yaml of the run says."""
+    first = World(tmp_path, demonstrations=1)
+    file = in_file(tmp_path, dataclasses.replace(first.core.config, checkpoint_every=77))
+    World(tmp_path, config=file, demonstrations=1).run()
+    told = tmp_path / "ros" / "config.yaml"
+    before = told.read_bytes()
+    World(tmp_path, demonstrations=1).run()
+    assert told.read_bytes() == before, "without a learner nobody reads it"
+    world = World(tmp_path, demonstrations=2, learner="node")
+    world.when(lambda: world.core.practice is not None, world.core.end)
+    world.run()
+    assert (read_yaml(told).checkpoint_every, read_yaml(told).demonstrations) == (77, 2)

@@ -23,18 +23,15 @@ from robot_rlhf.learner.rewarding import RewardKeeper, RewardModelConfig
 from robot_rlhf.rewards.clip import save_clip
 from robot_rlhf.rewards.clip_reward import ClipConfig, open_reward
 from robot_rlhf.rewards.gates import GateConfig
-from robot_rlhf.rewards.model import Calibration, LearnedReward
-from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.run.build import open_place
-from robot_rlhf.run.learning import build_features
-from robot_rlhf.run.reward_features import features_facts, inputs_of
 from robot_rlhf.run.settings import TrainConfig, read_yaml, write_yaml
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.tasks import Reach
+from tests.run.weights import always_succeeds
 from tests.runtime.runs import earned, tiny
 
 open_clip = pytest.importorskip("open_clip")
@@ -215,17 +212,7 @@ def test_arms_are_judged_and_scored_by_models(tmp_path: Path, clip: Path) -> Non
     """Every process of mode parallel: the arms' episodes end by a learned success, the learner's rows by sentences."""
     base = by_sentence(tmp_path, clip)
     spec = open_place(base, FakeClock()).spec
-    features = build_features(base, spec)
-    always = LearnedReward(inputs_of(features, spec, state=True, action=False), RewardConfig(members=1), seed=0)
-    last = always.network.layers[-1]
-    with torch.no_grad():
-        last.get_parameter("bias")[..., -1] = 100.0  # the success head's log odds
-    always.trained = ("success",)
-    always.read("success")
-    always.calibration = Calibration(hold=3)
-    always.facts = features_facts(base, spec)
-    judge = tmp_path / "success.safetensors"
-    always.save(judge)
+    judge = always_succeeds(base, spec, tmp_path / "success.safetensors")
     config = replace(
         base,
         mode="parallel",

@@ -175,7 +175,13 @@ TASK: tuple[Parameter, ...] = (
     Parameter("reset_timeout", "double", 20.0, "Seconds a reset may take", 0.1, 600.0),
     Parameter("home", "double_array", (), "Start of the tool for reset motion: x, y, z, qx, qy, qz, qw in base_frame"),
     Parameter("home_spread", "double_array", (0.0, 0.0, 0.0), "Largest random distance from it, m", 0.0, 0.5, size=3),
-    Parameter("success", "string", "button", "Who says that it succeeded", choices=("button", "topic", "both")),
+    Parameter(
+        "success",
+        "string",
+        "button",
+        "Who says that it succeeded; model: the success_model of the file config",
+        choices=("button", "topic", "both", "model"),
+    ),
 )
 
 LEARNING: tuple[Parameter, ...] = (
