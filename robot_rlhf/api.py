@@ -33,6 +33,7 @@ from robot_rlhf.naming import OfKind, name_of
 from robot_rlhf.people.person import PersonConfig
 from robot_rlhf.place import OwnConfig, Place, PlaceConfig
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ports import Policy, Task
 from robot_rlhf.run.build import build_policy, build_station, open_twin
 from robot_rlhf.run.build import open_place as open_for_run
@@ -348,7 +349,9 @@ class Run:
         if path is None or not path.exists():
             raise CheckpointError(f"{self.folder.policy}: no such policy; the run has not learned one yet")
         policy = build_policy(self.config, self._spec(), practises=False)
-        policy.load(read_snapshot(path)[0])
+        snapshot = read_snapshot(path)[0]
+        with weights_of(path):
+            policy.load(snapshot)
         return policy
 
     def _spec(self) -> RobotSpec:

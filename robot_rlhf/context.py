@@ -45,7 +45,8 @@ class ContextSpec:
             return np.zeros(0, np.float32)
         given = {name: len(context[name]) for name in self.sizes if name in context}
         if given != self.sizes:
-            raise InvalidValueError("context", _words({n: len(v) for n, v in context.items()}), _words(self.sizes))
+            said = _words({name: len(vector) for name, vector in context.items()})
+            raise InvalidValueError("context", said, f"{_words(self.sizes)}, as features.context says")
         whole = np.concatenate([context[name] for name in self.sizes]).astype(np.float32, copy=False)
         if not np.isfinite(whole).all():
             raise InvalidValueError("context", whole.tolist(), "finite numbers")

@@ -16,6 +16,7 @@ from rich.table import Table
 from robot_rlhf.apps.command import parse
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ranges import SEED, check_ranges
 from robot_rlhf.run.build import build_policy, evaluation_station
 from robot_rlhf.run.folder.run_folder import RunFolder
@@ -83,7 +84,8 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
         again = f"robot-rlhf train --resume {shlex.quote(str(options.run))}"
         raise CheckpointError(f"{folder.policy}: no such policy; the run has not learned one yet ({again})")
     snapshot = read_snapshot(path)[0]
-    policy.load(snapshot)
+    with weights_of(path):
+        policy.load(snapshot)
     evaluation = final_evaluation(config, policy)
     result: dict[str, Any] = {
         **describe(evaluation),

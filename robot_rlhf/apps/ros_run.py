@@ -10,6 +10,7 @@ from typing import Any, Literal
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
 from robot_rlhf.learner.checkpoint import read_snapshot
+from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.run.build import build_policy
 from robot_rlhf.run.folder.run_folder import RunFolder, check_name
 from robot_rlhf.run.links.fixed import FixedLink
@@ -108,7 +109,8 @@ def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec
         )
     policy = build_policy(config, spec, practises=False)
     snapshot = read_snapshot(folder.chosen)[0]
-    policy.load(snapshot)
+    with weights_of(folder.chosen):
+        policy.load(snapshot)
     return FixedLink(policy, snapshot)
 
 

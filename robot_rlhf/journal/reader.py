@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robot_rlhf.datatypes import Driver, EpisodeEnd, EpisodeMeta, Event, Feedback, FeedbackKind, Outcome, Step
 from robot_rlhf.episode import Episode
+from robot_rlhf.errors import InvalidValueError, JournalError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
 from robot_rlhf.journal.labels import TAKEN_BACK, Labels, is_about, labelled, read_labels
 from robot_rlhf.journal.tail import JournalTail, check_journal, journal_spec
@@ -180,6 +181,10 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber, *, picture
     ended with Outcome.DISCARDED, so that nobody learns from it. A DISCARD that no longer stands is left out, so that
     an episode that was restored is there again; other labels reach the subscriber as the events that they are, and
     change neither ends nor rewards.
+
+    Raises:
+        JournalError: no journal, a foreign or damaged file, or one of another version; or a subscriber does not take
+            what is in it, for example a context of another length: names the episode.
     """
     labels = read_labels(path)
     as_labelled = AsLabelled(labels)
@@ -214,6 +219,9 @@ def replay_into(path: str | os.PathLike[str], subscriber: Subscriber, *, picture
             count["human_steps"] += record.driver is Driver.HUMAN
         elif isinstance(record, EpisodeEnd):
             episode = None
-        tell(record, subscriber)
+        try:
+            tell(record, subscriber)
+        except InvalidValueError as error:
+            raise JournalError(f"{path}: episode {episode or getattr(record, 'id', '')}: {error}") from error
     break_off()
     return ReplayCounts(count["episodes"], count["steps"], count["human_steps"], count["broken_off"], last_stamp)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from robot_rlhf.errors import CheckpointError
@@ -33,3 +35,15 @@ def check_same_shapes(what: str, given: Sizes, own: Sizes, *, plural: bool = Fal
             raise CheckpointError(f"{what} {has} {name!r} {given[name]}, which this architecture lacks")
         if given[name] != own[name]:
             raise CheckpointError(f"{what}: {name!r} has shape {given[name]}, this architecture needs {own[name]}")
+
+
+@contextmanager
+def weights_of(path: Path) -> Generator[None]:
+    """Take in the weights of a file: where they are those of another architecture, the CheckpointError names it."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{path}: {error}; allowed: a policy that was trained with the same robot, features (features.context too) "
+            "and network"
+        ) from error

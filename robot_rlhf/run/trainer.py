@@ -15,6 +15,7 @@ from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.classroom import Classroom, open_tutors
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import shapes_of
+from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ports import StartableLearner, ValueLearner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
@@ -82,7 +83,10 @@ def build_learning(
     if config.start is not None:
         if not isinstance(learner, StartableLearner):
             raise ConfigError(f"start {config.start}: learner {config.learner.kind} cannot go on from a policy")
-        learner.begin_with(read_snapshot(policy_of(config.start))[0])
+        path = policy_of(config.start)
+        snapshot = read_snapshot(path)[0]
+        with weights_of(path):
+            learner.begin_with(snapshot)
     classroom = Classroom(learner, buffer, spec, features, config.seed, config.device)
     tutors = reward_tutors(config, feed, classroom)
     filling = tutors[0]

@@ -13,14 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from robot_rlhf.apps.cli import main
+from robot_rlhf.context import ContextSpec
 from robot_rlhf.datatypes import ActionLayout, Driver
 from robot_rlhf.episode import Episode
-from robot_rlhf.errors import JournalError
+from robot_rlhf.errors import CheckpointError, JournalError
 from robot_rlhf.journal.columns import Extras, as_key, of_key
 from robot_rlhf.journal.datasets.importing import DatasetSettings, import_dataset
 from robot_rlhf.journal.export import export
-from robot_rlhf.journal.reader import episodes
+from robot_rlhf.journal.reader import episodes, replay_into
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.policy.shapes import check_same_shapes, weights_of
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
 from tests.journal.sessions import make_episode, make_spec, tell
 
 SPEC = make_spec()
@@ -152,3 +156,17 @@ def test_what_a_format_has_no_place_for_is_said(
     assert "events" in said
     assert ("versions of the weights" in said) == (form != "csv")
     assert ("pictures" in said) == (form == "csv")
+
+
+def test_a_context_that_replay_does_not_look_at_so_is_named_with_its_episode(journal: Path) -> None:
+    buffer = ReplayBuffer(100, state_size=6, action_size=5, discount=0.9, context=ContextSpec({"goal": 3}))
+    feed = ReplayFeed(buffer, lambda observation: {"state": observation.tool_velocity})
+    words = r"journal.*: episode episode-\d+: context: got .*, allowed: 'goal' \(3,\), as features.context says"
+    with pytest.raises(JournalError, match=words):
+        replay_into(journal, feed)
+
+
+def test_weights_of_another_architecture_are_named_with_their_file() -> None:
+    words = r"best\.st: start: 'w' has shape \(3,\), .* \(2,\); allowed: .*context"
+    with pytest.raises(CheckpointError, match=words), weights_of(Path("best.st")):
+        check_same_shapes("start", {"w": (3,)}, {"w": (2,)})
