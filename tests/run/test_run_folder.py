@@ -153,4 +153,5 @@ def test_a_full_disk_leaves_the_times_of_before(tmp_path: Path) -> None:
     with full_at(0), pytest.raises(OSError, match="File too large"):
         Stopwatch(path, resumed=True).save()
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
     Stopwatch(path, resumed=True).save()
