@@ -59,7 +59,7 @@ def test_its_journal_alone_is_learned_from(run: Path, capsys: pytest.CaptureFixt
     assert main(["offline", journal, "--task", "own.py:Catch", *LITTLE, "--name", "alone"]) == 0
     assert json.loads(Path("runs/alone/summary.json").read_text())["eval_episodes"] == 1
     assert main(["offline", journal, *LITTLE, "--name", "unknown"]) == 0  # a robot that only its recordings tell of
-    assert "not measured" in json.loads(Path("runs/unknown/summary.json").read_text())["warnings"][0]
+    assert "catch is not simulated here" in json.loads(Path("runs/unknown/summary.json").read_text())["not_measured"]
     assert main(["reward", "train", journal, "--out", "other.safetensors", "--training.updates", "5", "--quiet"]) == 0
     capsys.readouterr()
     assert main(["offline", journal, "--task", "reach", *LITTLE]) == 2
