@@ -6,7 +6,6 @@ go on with, and the other way round.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -23,7 +22,7 @@ from robot_rlhf.apps.learner_choice import learner_named
 from robot_rlhf.apps.train import new_folder, train_in
 from robot_rlhf.apps.train import train as resume_run
 from robot_rlhf.datatypes import Driver, Outcome, RobotSpec
-from robot_rlhf.errors import CheckpointError, ConfigError, UnknownNameError
+from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.journal.reader import episodes as recorded_episodes
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.tail import journal_spec
@@ -43,7 +42,7 @@ from robot_rlhf.run.offline_settings import OfflineOptions
 from robot_rlhf.run.results.judge import describe
 from robot_rlhf.run.results.report import draw_curves, headline
 from robot_rlhf.run.results.summary import summarise
-from robot_rlhf.run.setting_values import build, plain
+from robot_rlhf.run.setting_values import changed, plain
 from robot_rlhf.run.settings import PEOPLE, TrainConfig, defaults_for, known, pixel_defaults_for, read_yaml
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate, wilson_interval
 from robot_rlhf.runtime.tally import Tally
@@ -492,23 +491,8 @@ def _findable(settings: Kind) -> Kind:
 
 
 def _changed(settings: T, changes: Mapping[str, Any], where: str) -> T:
-    """Other values of some settings, by name in full; all at once, and each checked against its type.
-
-    Raises:
-        UnknownNameError, ConfigError: as of `build`.
-    """
-    data = copy.deepcopy(plain(settings))
-    for name, value in changes.items():
-        *path, last = name.split(".")
-        inner = data
-        for part in path:
-            if part in inner and inner[part] is None:
-                inner[part] = {}
-            if not isinstance(inner.get(part), dict):
-                raise UnknownNameError(f"setting in {where}", name, data)
-            inner = inner[part]
-        inner[last] = _as_written(value, name)
-    return build(type(settings), data, where)
+    """As `changed`, of whatever a script may give: runs, classes and functions, too."""
+    return changed(settings, {name: _as_written(value, name) for name, value in changes.items()}, where)
 
 
 def _as_written(value: Any, name: str) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -80,6 +82,30 @@ def build(cls: type[T], data: object, where: str) -> T:
             raise UnknownNameError(f"setting in {where}", str(name), hints)
     settings = {name: _convert(hints[name], value, f"{where}: {name}") for name, value in data.items()}
     return typing.cast("Any", cls)(**settings)
+
+
+def changed(settings: T, changes: Mapping[str, Any], where: str) -> T:
+    """Other values of some settings: all at once, and each checked against its type.
+
+    Args:
+        changes: plain values, by name in full, for example features.fine.
+        where: they come from, for errors.
+
+    Raises:
+        UnknownNameError, ConfigError: as of `build`.
+    """
+    data = copy.deepcopy(plain(settings))
+    for name, value in changes.items():
+        *path, last = name.split(".")
+        inner = data
+        for part in path:
+            if part in inner and inner[part] is None:
+                inner[part] = {}
+            if not isinstance(inner.get(part), dict):
+                raise UnknownNameError(f"setting in {where}", name, data)
+            inner = inner[part]
+        inner[last] = value
+    return build(type(settings), data, where)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,7 @@ from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SECONDS, SEED, SHARE, Range, check_ranges
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.run.learning import ReplayConfig
-from robot_rlhf.run.setting_values import build, check_values, plain
+from robot_rlhf.run.setting_values import build, changed, check_values, plain
 from robot_rlhf.run.upgrade import KEY, SCHEMA, upgrade
 from robot_rlhf.runtime.preference_learning import PreferenceLearning, TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
@@ -305,7 +304,8 @@ def defaults_for(task: str, place: PlaceConfig | None = None) -> TrainConfig:
         replay=ReplayConfig(imitate_rest=False),
         learner=SacConfig(imitators=5, caution=2.0, cloning_weight=5.0, cloning_weight_end=0.5),
     )
-    return with_settings(base, base.place.suggested(task))
+    suggested = {name: plain(value) for name, value in place.suggested(task).items()}
+    return changed(base, suggested, f"what {task} suggests") if suggested else base
 
 
 def recorded_defaults_for(task: str) -> TrainConfig:
@@ -320,20 +320,6 @@ def recorded_defaults_for(task: str) -> TrainConfig:
         return defaults_for(task)
     except UnknownNameError:
         return defaults_for(task, PlaceConfig.of_kind("ros")())
-
-
-def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
-    """Other values of some settings, by name in full, for example features.fine."""
-    for name, value in settings.items():
-        config = _with(config, name, value)
-    return config
-
-
-def _with(settings: Any, name: str, value: Any) -> Any:
-    first, _, rest = name.partition(".")
-    if not hasattr(settings, first):
-        raise UnknownNameError("setting", name, (entry.name for entry in dataclasses.fields(settings)))
-    return replace(settings, **{first: _with(getattr(settings, first), rest, value) if rest else value})
 
 
 def pixel_defaults_for(task: str, place: PlaceConfig | None = None) -> TrainConfig:

@@ -31,6 +31,7 @@ from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.place import TASKS, SimConfig
+from robot_rlhf_sim.tasks import Reach
 
 CONFIGS = st.builds(
     dataclasses.replace,
@@ -257,3 +258,27 @@ def test_names_of_people_and_folders_of_any_language(tmp_path: Path) -> None:
     write_yaml(config, path)
     assert "çalışma" in path.read_text(encoding="utf-8")
     assert read_yaml(path) == config
+
+
+@pytest.mark.parametrize(
+    ("suggested", "said"),
+    [
+        ({"steps": "many"}, "what reach suggests: steps: got 'many', allowed: int"),
+        ({"features.fien": 0.1}, "unknown setting in what reach suggests: features 'fien'. Did you mean 'fine'?"),
+        ({"trainer.start_after.x": 1}, "unknown setting in what reach suggests 'trainer.start_after.x'"),
+    ],
+)
+def test_what_a_task_suggests_is_checked_as_what_a_file_says(
+    suggested: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reach, "suggested", suggested)
+    with pytest.raises((ConfigError, UnknownNameError)) as refused:
+        defaults_for("reach")
+    assert said in str(refused.value)
+
+
+def test_settings_that_only_go_together_are_suggested_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One alone would be refused, whichever came first."""
+    monkeypatch.setattr(Reach, "suggested", {"features.cameras": ("front",), "cameras": ("front",)})
+    config = defaults_for("reach")
+    assert config.cameras == config.features.cameras == ("front",)
