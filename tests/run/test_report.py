@@ -154,3 +154,11 @@ def test_quiet_progress_is_silent(tmp_path: Path, capsys: pytest.CaptureFixture[
         progress.done(tmp_path, SUMMARY)
     said = capsys.readouterr()
     assert said.out == said.err == ""
+
+
+def test_the_title_of_a_run_with_a_long_name_is_on_the_page() -> None:
+    figure = draw_curves({**SUMMARY, "task": "line.py:PushTheBlockOverTheLineOnTheTable"}, Tally(0.05), [], [])
+    (title,) = (text for text in figure.texts if "PushTheBlock" in text.get_text())
+    extent = title.get_window_extent()
+    assert extent.x0 >= 0.0
+    assert extent.x1 <= figure.bbox.width

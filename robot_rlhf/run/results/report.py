@@ -80,7 +80,8 @@ def draw_curves(
     with mpl.rc_context({**style, "font.size": 10, "axes.titlelocation": "left", "axes.titleweight": "bold"}):
         figure = Figure(figsize=(11, 7), layout="constrained")
         panels = figure.subplots(2, 2, sharex=True)
-        figure.suptitle(headline(summary), fontsize=13, fontweight="bold")
+        title = figure.suptitle(headline(summary), fontsize=13, fontweight="bold")
+        title.set_fontsize(13 * min(1.0, 0.98 * figure.bbox.width / title.get_window_extent().width))
         _success_panel(panels[0, 0], summary, evaluations)
         _human_panel(panels[0, 1], tally)
         _return_panel(panels[1, 0], tally)
@@ -138,7 +139,7 @@ def _human_panel(panel: Axes, tally: Tally) -> None:
     panel.plot(ends, human / lengths, ".", color=GREY, alpha=0.35, markersize=4, clip_on=False, label="per episode")
     share = rolling_sum(human) / rolling_sum(lengths)
     panel.plot(ends, share, color=ORANGE, linewidth=2, label=f"last {ROLLING} episodes")
-    panel.set_ylim(-0.02, max(0.1, 1.08 * float((human / lengths).max())))
+    panel.set_ylim(0.0, max(0.1, 1.08 * float((human / lengths).max())))
     panel.legend(loc="upper right", frameon=False, fontsize=8)
 
 
