@@ -89,6 +89,17 @@ def test_the_end_waits_for_the_updates_that_the_steps_have_earned(tmp_path: Path
     assert told.news.updates == due
 
 
+def test_values_are_above_returns_only_once_they_were_compared(tmp_path: Path) -> None:
+    made, told = link(tmp_path)
+    for news, above in (
+        (None, None),
+        (NEWS, None),
+        (replace(NEWS, q=0.5, value_return=0.4, over_estimation=0.1), 0.1),
+    ):
+        told.news = news
+        assert made.over_estimation == above
+
+
 def test_steps_of_deleted_episodes_are_not_waited_for(tmp_path: Path) -> None:
     due = earned(config(), 60)
     learner, told = link(tmp_path, replace(NEWS, version=due, steps=60, recorded=100, updates=due))

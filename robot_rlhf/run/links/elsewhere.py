@@ -160,8 +160,8 @@ class LearnerLink:
 
     @property
     def over_estimation(self) -> float | None:
-        """Mean value above the real return; None before the learner has spoken."""
-        return self.news.over_estimation if self.news else None
+        """Mean value above the real return; None before the learner has compared an episode."""
+        return None if self.news is None or self.news.q is None else self.news.over_estimation
 
     @property
     def learned(self) -> bool:

@@ -125,4 +125,4 @@ class InlineLink:
 
     @property
     def over_estimation(self) -> float | None:
-        return None if self._check is None else self._check.over_estimation
+        return None if self._check is None or self._check.last is None else self._check.over_estimation
