@@ -15,6 +15,7 @@ from rich.table import Table
 
 from robot_rlhf.apps.command import parse
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
+from robot_rlhf.journal.files import journal_files
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ranges import SEED, check_ranges
@@ -81,8 +82,8 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     policy = build_policy(config, spec, practises=False)
     path = folder.chosen if options.which == "best" else folder.policy
     if path is None or not path.exists():
-        again = f"robot-rlhf train --resume {shlex.quote(str(options.run))}"
-        raise CheckpointError(f"{folder.policy}: no such policy; the run has not learned one yet ({again})")
+        again = f" (robot-rlhf train --resume {shlex.quote(str(options.run))})" if journal_files(folder.journal) else ""
+        raise CheckpointError(f"{folder.policy}: no such policy; the run has not learned one yet{again}")
     snapshot = read_snapshot(path)[0]
     with weights_of(path):
         policy.load(snapshot)

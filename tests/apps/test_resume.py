@@ -62,6 +62,24 @@ def test_a_run_goes_on_for_more_steps(run: RunFolder) -> None:
     assert [row["resumed"] for row in read_json_lines(run.invocations)] == [False, True]
 
 
+def test_values_that_were_never_compared_are_over_nothing(run: RunFolder) -> None:
+    """A run that goes on with nothing to do has no episode to compare."""
+    assert main(["train", "--resume", str(run.path), "--quiet"]) == 0
+    after = summary_of(run)
+    assert after["recovered_steps"] == after["env_steps"] + after["demonstration_steps"]
+    assert after["over_estimation"] is None
+
+
+def test_eval_of_what_cannot_go_on_does_not_say_how_to(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    """As what robot-rlhf offline began, and did not finish."""
+    shutil.rmtree(run.checkpoints)
+    assert main(["eval", str(run.path)]) == 2
+    assert "has not learned one yet (robot-rlhf train --resume" in capsys.readouterr().err
+    shutil.rmtree(run.journal)
+    assert main(["eval", str(run.path)]) == 2
+    assert capsys.readouterr().err.endswith("the run has not learned one yet\n")
+
+
 def test_but_not_for_fewer(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--resume", str(run.path), "--steps", "10"]) == 2
     assert "--steps 10: the run has 130; allowed: more" in capsys.readouterr().err
