@@ -75,6 +75,7 @@ def run_settings(values: dict[str, Any]) -> TrainConfig:
         console=console if values["console"] else None,
         reward=replace(base.reward, judge=judge),
         evaluation=replace(base.evaluation, every=0, final_episodes=values["evaluate"]),
+        video_episodes=0,  # as no twin is there to film, nor to evaluate in
         asynchronous=replace(base.asynchronous, without_learner=values["without_learner"]),
     )
 
