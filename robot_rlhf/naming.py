@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Self, TypeVar
@@ -92,7 +93,8 @@ def find_own(name: str, what: str, known: Iterable[str] = ()) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            raise ConfigError(f"{what} {name!r}: {place} has no {attribute!r}") from error
+            likely = "".join(f". Did you mean {close!r}?" for close in get_close_matches(part, dir(found), n=1))
+            raise ConfigError(f"{what} {name!r}: {place} has no {attribute!r}{likely}") from error
     return found
 
 

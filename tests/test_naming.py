@@ -61,6 +61,7 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
         (":pi", "allowed: .*module:name"),
         ("math:", "allowed: .*module:name"),
         ("math:rho", "math has no 'rho'"),
+        ("math:flor", r"math has no 'flor'\. Did you mean 'floor'\?"),
         ("nowhere:pi", "no module 'nowhere'"),
         ("math.nowhere:pi", "no module"),
         ("nowhere.py:pi", "no such file"),
