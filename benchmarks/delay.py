@@ -21,12 +21,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.run.build import build_policy, open_place, software_versions
 from robot_rlhf.run.folder.run_folder import RunFolder, append_json, read_json_lines
 from robot_rlhf.run.results.judge import final_evaluation
 from robot_rlhf.run.settings import TrainConfig, defaults_for
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.evaluation import wilson_interval
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig

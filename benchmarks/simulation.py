@@ -37,10 +37,10 @@ from pathlib import Path
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Action, Command
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.settings import TrainConfig, defaults_for
+from robot_rlhf.run.train import train
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.tasks import PickCube

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from robot_rlhf.apps.evaluate import EvaluateOptions, evaluate_run
 from robot_rlhf.apps.learner_choice import learner_named
-from robot_rlhf.apps.train import new_folder, train_in
-from robot_rlhf.apps.train import train as resume_run
 from robot_rlhf.datatypes import Driver, Outcome, RobotSpec
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.journal.reader import episodes as recorded_episodes
@@ -44,6 +42,8 @@ from robot_rlhf.run.results.report import draw_curves, headline
 from robot_rlhf.run.results.summary import summarise
 from robot_rlhf.run.setting_values import changed, plain
 from robot_rlhf.run.settings import PEOPLE, TrainConfig, defaults_for, known, pixel_defaults_for, read_yaml
+from robot_rlhf.run.train import new_folder, train_in
+from robot_rlhf.run.train import train as resume_run
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate, wilson_interval
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock, MonotonicClock

@@ -15,7 +15,6 @@ import pytest
 
 import robot_rlhf as rr
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Action
 from robot_rlhf.errors import ConfigError, RobotRlhfError
 from robot_rlhf.learner.cloning import DaggerConfig
@@ -24,6 +23,7 @@ from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.place import PictureSizes, Place
 from robot_rlhf.rewards.metrics import wilson_interval
 from robot_rlhf.run.settings import defaults_for, read_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.place import SimConfig
 from robot_rlhf_sim.tasks import Reach

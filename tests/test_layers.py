@@ -204,7 +204,7 @@ def test_the_check_finds_a_stranger(module: str, code: str, refused: str) -> Non
     ("module", "code"),
     [
         ("robot_rlhf.safety.guard", "from . import limits\nfrom robot_rlhf.ports import Robot\nimport torch"),
-        ("robot_rlhf.apps.train", "import robot_rlhf_sim.arm\nfrom robot_rlhf.runtime import loop"),
+        ("robot_rlhf.apps.session", "import robot_rlhf_sim.arm\nfrom robot_rlhf.runtime import loop"),
         ("robot_rlhf_sim.arm", "import mujoco\nfrom robot_rlhf.safety.rotation import exp"),
     ],
 )

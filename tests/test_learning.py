@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.run.settings import defaults_for
+from robot_rlhf.run.train import train
 from robot_rlhf_sim.tasks import Reach
 
 

@@ -18,7 +18,6 @@ from benchmarks.learning.rows import Row
 from benchmarks.learning.settings import changed_settings, config_of
 from benchmarks.learning.stock_sac import stock_policy
 from benchmarks.learning.unlearned import unlearned_policy
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.learner.checkpoint import read_snapshot
@@ -29,6 +28,7 @@ from robot_rlhf.run.folder.provenance import source_commit
 from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
 from robot_rlhf.run.numerics import tiny_is_zero
 from robot_rlhf.run.settings import TrainConfig
+from robot_rlhf.run.train import train
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 

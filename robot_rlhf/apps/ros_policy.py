@@ -8,8 +8,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from robot_rlhf.apps.ros_run import deployed_policy, run_folder, run_settings
 from robot_rlhf.datatypes import Button, HumanInput
 from robot_rlhf.feedback.first_of import FirstOf
@@ -21,7 +19,7 @@ from robot_rlhf.run.links.elsewhere import RobotLink
 from robot_rlhf.run.links.fixed import FixedLink
 from robot_rlhf.run.links.link import Link
 from robot_rlhf.run.live.live_console import LiveConsole
-from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.numerics import computing
 from robot_rlhf.run.practice.robot import RobotPractice
 from robot_rlhf.run.priority import stay_urgent
 from robot_rlhf.run.ring import Ring
@@ -163,8 +161,6 @@ class PolicyCore:
             if resumed and values["learner"] != "none" and read_yaml(folder.config) != config:
                 write_yaml(config, folder.config)  # what the parameters say now is what the learner's process reads
             note_invocation(folder, resumed=resumed)
-            torch.set_num_threads(config.threads)
-            torch.manual_seed(config.seed)
 
             def make_link(place: Place, book: Bookkeeping) -> Link:
                 if values["learner"] == "none":
@@ -173,7 +169,7 @@ class PolicyCore:
                 attended, elsewhere = values["attended"], values["learner"] == "node"
                 return RobotLink(folder, config, place.clock, policy, attended=attended, elsewhere=elsewhere)
 
-            with tiny_is_zero():
+            with computing(config.threads, config.seed):
                 spec = self.place.spec
                 book = Bookkeeping(folder, config, spec, resumed=resumed, quiet=True, say=self._say)
                 self.practice = RobotPractice(folder, config, self.place, book, make_link, resumed=resumed)

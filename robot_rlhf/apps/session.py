@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from robot_rlhf.apps.command import parse, value_of
-from robot_rlhf.apps.train import train
 from robot_rlhf.apps.train_command import TrainOptions, more_steps, resumed_config, task_defaults
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.people.person import PEOPLE
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.settings import SIMULATED, ConsoleConfig, TrainConfig, check_names, read_yaml, simulated_like
+from robot_rlhf.run.train import train
 
 DEFAULT_PERSON = "attentive"
 PICTURE_SIZE = 256

@@ -11,11 +11,11 @@ import tyro
 
 from robot_rlhf.apps.command import parse, place_of, value_of
 from robot_rlhf.apps.learner_choice import Chosen, chosen_learner
-from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.settings import TrainConfig, check_names, defaults_for, pixel_defaults_for, read_yaml
+from robot_rlhf.run.train import train
 
 
 @dataclass(frozen=True)

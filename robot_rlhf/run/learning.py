@@ -16,7 +16,10 @@ from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import FeatureConfig, Features
 from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.ranges import COUNT, SHARE, Range, check_ranges
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.pictures import PictureConfig
+from robot_rlhf.replay.rest import StandsStill
 from robot_rlhf.rewards.network import RewardConfig
 from robot_rlhf.runtime.preference_learning import PreferenceLearning
 from robot_rlhf.runtime.reward import SparseReward
@@ -96,6 +99,11 @@ def build_features(config: LearningConfig, spec: RobotSpec) -> Features:
     if network.encoder_frozen and config.features.cameras and network.encoder_weights is not None:
         frozen = FrozenEncoder(network.encoder, network.encoder_weights)
     return Features(spec, config.features, frozen)
+
+
+def feed_of(replay: ReplayConfig, spec: RobotSpec, buffer: ReplayBuffer, features: Features) -> ReplayFeed:
+    """What fills replay with the steps of a robot."""
+    return ReplayFeed(buffer, features, None if replay.imitate_rest else StandsStill(spec.action))
 
 
 def possible_returns(config: LearningConfig, recorded: Bounds) -> Bounds | None:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.robots import LEARNED, check_same
@@ -17,7 +15,7 @@ from robot_rlhf.run.bookkeeping import Bookkeeping
 from robot_rlhf.run.folder.provenance import note_invocation
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.learning import build_features
-from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.numerics import computing
 from robot_rlhf.run.offline_settings import OfflineOptions, default_name, offline_config
 from robot_rlhf.run.practice.recorded import RecordedPractice
 from robot_rlhf.run.recorded_reward import RecordedReward
@@ -44,12 +42,10 @@ def learn_from_recordings(options: OfflineOptions) -> tuple[RunFolder, dict[str,
     features = build_features(config, spec)
     _same_pictures(journals, features.config.cameras)
     facts = config.place.facts(config.task, spec) if options.gates.rules else None
-    reward = RecordedReward(options, spec, features, facts)
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(options.seed)
+    reward = RecordedReward(options, config.replay, spec, features, facts)
     folder = RunFolder.create(options.out, config.name or default_name(config, options.reward))
     again = "policy and summary.json; what is to be learned must be learned anew"
-    with tiny_is_zero(), folder.kept_once_begun(), folder.locked(), ending_in_order(again):
+    with folder.kept_once_begun(), folder.locked(), computing(config.threads, config.seed), ending_in_order(again):
         write_yaml(config, folder.config)
         note_invocation(folder, resumed=False)
         trainer = build_learning(config, spec).trainer

@@ -20,6 +20,7 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.clip_reward import ClipScores, open_reward
 from robot_rlhf.rewards.gates import FactBook
 from robot_rlhf.rewards.model import LearnedReward
+from robot_rlhf.run.learning import ReplayConfig, feed_of
 from robot_rlhf.run.offline_settings import OfflineOptions
 from robot_rlhf.run.reward_features import features_of, warn_of_words
 from robot_rlhf.run.rewarded import REWARD, SCORES, build_gates, score_episodes, show_to_reward
@@ -33,7 +34,9 @@ SPARSE, GOLD = "sparse", "gold"
 class RecordedReward:
     """Opened before anything of the run is there, so that what cannot be used leaves nothing behind."""
 
-    def __init__(self, options: OfflineOptions, spec: RobotSpec, features: Features, facts: FactBook | None) -> None:
+    def __init__(
+        self, options: OfflineOptions, replay: ReplayConfig, spec: RobotSpec, features: Features, facts: FactBook | None
+    ) -> None:
         """
         Args:
             spec: of the recorded robot.
@@ -45,6 +48,7 @@ class RecordedReward:
             CheckpointError: a reward that needs another robot or other features.
         """
         self._options = options
+        self._replay = replay
         self._spec = spec
         self._features = self._seen = features
         self._model: LearnedReward | None = None
@@ -80,7 +84,7 @@ class RecordedReward:
         if options.own_reward:
             room = Classroom(learner, buffer, self._spec, self._features, options.seed, options.device)
             self._own = open_scores(options.reward, room, "--reward")
-        first = ReplayFeed(buffer, self._features)
+        first = feed_of(self._replay, self._spec, buffer, self._features)
         self._gated = None if self._gates is None else GateFeed(first, self._gates)
         if self._sentences is not None:
             self._late = score_episodes(self._gated or first, self._sentences, options.clip.camera)

@@ -19,8 +19,7 @@ from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ports import StartableLearner, ValueLearner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
-from robot_rlhf.replay.rest import StandsStill
-from robot_rlhf.run.learning import LearningConfig, build_features, picture_config, possible_returns
+from robot_rlhf.run.learning import LearningConfig, build_features, feed_of, picture_config, possible_returns
 from robot_rlhf.run.rewarded import reward_tutors
 from robot_rlhf.run.start import policy_of
 from robot_rlhf.runtime.episode_scores import EpisodeScores
@@ -76,7 +75,7 @@ def build_learning(
         context=features.context,
         past=shapes.past,
     )
-    feed = ReplayFeed(buffer, features, None if config.replay.imitate_rest else StandsStill(spec.action))
+    feed = feed_of(config.replay, spec, buffer, features)
     recipe = replace(config.learner, shift_pixels=0)  # replay shifts the pictures
     recipe = recipe.within(lambda recorded: possible_returns(config, recorded))
     learner = recipe.make(shapes, config.network, buffer=buffer, seed=config.seed, device=config.device)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.run.settings import TrainConfig, defaults_for
+from robot_rlhf.run.train import train
 
 OWN = """
 import numpy as np

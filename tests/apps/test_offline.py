@@ -12,7 +12,6 @@ import pytest
 
 from robot_rlhf.apps import reward_train
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.reader import episodes
@@ -26,6 +25,7 @@ from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.results.summary import KEYS
 from robot_rlhf.run.reward_features import features_facts
 from robot_rlhf.run.settings import read_yaml, write_yaml
+from robot_rlhf.run.train import train
 from tests.runtime.runs import tiny
 
 SMALL = ("--quiet", "--updates", "30", "--batch-size", "32", "--episodes", "3")

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import default_name, train
 from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.journal.decoder import EpisodeStarted
@@ -23,6 +22,7 @@ from robot_rlhf.run.folder.run_folder import RunFolder, check_name, read_json_li
 from robot_rlhf.run.practice.robot import RobotPractice
 from robot_rlhf.run.results.summary import is_measured
 from robot_rlhf.run.settings import ConsoleConfig, read_yaml, write_yaml
+from robot_rlhf.run.train import default_name, train
 from robot_rlhf.runtime.interrupts import EndedAtOnceError
 from tests.runtime.runs import earned, tiny
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.settings import defaults_for, write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf_hardware.ros.place import RosConfig
 
 

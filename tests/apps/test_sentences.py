@@ -14,7 +14,6 @@ import torch
 from robot_rlhf.apps import reward
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.reward_score import RewardScoreOptions, score
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind, Outcome
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError, UnknownNameError
 from robot_rlhf.journal.reader import episodes, replay_into
@@ -26,6 +25,7 @@ from robot_rlhf.rewards.gates import GateConfig
 from robot_rlhf.rewards.vocabulary import Vocabulary
 from robot_rlhf.run.build import open_place
 from robot_rlhf.run.settings import TrainConfig, read_yaml, write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.reward import SparseReward

@@ -13,7 +13,6 @@ import pytest
 
 import robot_rlhf.apps.environments  # noqa: F401 - makes the environments known
 from robot_rlhf.apps import ros_policy
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Action, Assignment, Button, HumanInput, Observation
 from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.feedback.arbiter import Arbiter
@@ -22,6 +21,7 @@ from robot_rlhf.run import build
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.practice import arm
 from robot_rlhf.run.settings import write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.exchange import publish
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.session import Session

@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 
 from robot_rlhf.apps import reward_report, reward_train
-from robot_rlhf.apps.train import train
 from robot_rlhf.audit.material import Audited
 from robot_rlhf.audit.page import number, share, write_page
 from robot_rlhf.audit.sections import (
@@ -37,6 +36,7 @@ from robot_rlhf.rewards.network import HEADS, Head, RewardConfig, RewardInputs
 from robot_rlhf.rewards.trajectory import Trajectory
 from robot_rlhf.run.recordings import Recording
 from robot_rlhf.run.settings import TrainConfig
+from robot_rlhf.run.train import train
 from tests.journal.sessions import make_spec
 from tests.runtime.runs import tiny
 

@@ -50,7 +50,7 @@ def smooth(episode: Episode) -> Episode:
     return dataclasses.replace(episode, observations=columns)
 
 
-def read_back(source: Path, out: Path, **settings: str) -> tuple[DatasetReport, list[Episode]]:
+def read_back(source: Path, out: Path, **settings: Any) -> tuple[DatasetReport, list[Episode]]:
     report = import_dataset(source, out, DatasetSettings(**settings))
     return report, list(episodes(out))
 
@@ -125,11 +125,12 @@ def test_what_a_dataset_leaves_open_is_asked_for(journal: Path, tmp_path: Path) 
     root = tmp_path / "export"
     export(journal, root, "lerobot", cameras=[])
     changed_rows(root, kind=None, outcome=None, success=False, skill=None)
-    for settings, words in (
+    asked: list[tuple[dict[str, Any], str]] = [
         ({}, "episode 0 does not tell its task: --task"),
         ({"task": "pick"}, "does not tell its kind: --kind; allowed: demonstration, practice, evaluation"),
         ({"task": "pick", "kind": "practice"}, "does not tell its outcome: --outcome; allowed: success, failure"),
-    ):
+    ]
+    for settings, words in asked:
         with pytest.raises(JournalError, match=words):
             import_dataset(root, tmp_path / "out", DatasetSettings(**settings))
         assert not (tmp_path / "out").exists()

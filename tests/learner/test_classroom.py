@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import train
 from robot_rlhf.conformance import LastingTutorConformance, ScoresConformance
 from robot_rlhf.datatypes import (
     Batch,
@@ -39,6 +38,7 @@ from robot_rlhf.run.build import open_place
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.links.learner import _Learner
 from robot_rlhf.run.settings import read_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 from tests.journal.sessions import make_episode, make_spec, tell

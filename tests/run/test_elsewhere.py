@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.run.build import build_policy, open_place
 from robot_rlhf.run.folder.lock import locked
@@ -16,6 +15,7 @@ from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.links.elsewhere import FIRST_WEIGHTS_TIMEOUT, LearnerLink, RobotLink
 from robot_rlhf.run.links.learner import learn, learner_command
 from robot_rlhf.run.settings import TrainConfig, write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.exchange import LearnerNews, publish, read_news, write_news
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock

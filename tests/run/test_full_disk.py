@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.background import Background
 from robot_rlhf.errors import LinkError
 from robot_rlhf.run.folder.run_folder import RunFolder
+from robot_rlhf.run.train import train
 from tests.disks import is_full_for
 from tests.runtime.runs import tiny
 

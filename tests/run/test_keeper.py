@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.journal.reader import replay_into
@@ -19,6 +18,7 @@ from robot_rlhf.learner.checkpoint import read_snapshot, write_snapshot
 from robot_rlhf.run.folder.run_folder import MetricsLog, RunFolder, read_json_lines
 from robot_rlhf.run.results.keeper import SENTENCES, Keeper, described
 from robot_rlhf.run.settings import TrainConfig, read_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.practice_monitor import Verdict
 from robot_rlhf.runtime.practice_weights import Weights
 from tests.runtime.runs import practice, tiny

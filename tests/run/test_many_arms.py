@@ -18,7 +18,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from robot_rlhf.apps.cli import main
-from robot_rlhf.apps.train import train
 from robot_rlhf.conformance import sample_steps
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.episode import Episode
@@ -33,6 +32,7 @@ from robot_rlhf.run.practice.arm import arm_name, may_begin, share_of
 from robot_rlhf.run.practice.arms import in_turn
 from robot_rlhf.run.results.summary import KEYS
 from robot_rlhf.run.settings import TrainConfig, read_yaml, write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from robot_rlhf.runtime.governor import Governor
 from tests.journal.sessions import make_spec

@@ -16,7 +16,6 @@ import pytest
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.record import RecordOptions, record
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Outcome
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.journal.reader import episodes, read_journal
@@ -26,6 +25,7 @@ from robot_rlhf.run.build import open_place
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.results.summary import KEYS
 from robot_rlhf.run.settings import ConsoleConfig, TrainConfig, read_yaml, write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.timing import FakeClock

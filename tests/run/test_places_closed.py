@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from robot_rlhf.apps.evaluate import EvaluateOptions, evaluate_run
-from robot_rlhf.apps.train import train
 from robot_rlhf.run.build import evaluation_station
 from robot_rlhf.run.settings import defaults_for
+from robot_rlhf.run.train import train
 from robot_rlhf_sim.place import SimPlace
 from tests.runtime.runs import tiny
 

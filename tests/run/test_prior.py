@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from robot_rlhf.apps.record import RecordOptions, record
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Source
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
 from robot_rlhf.learner.checkpoint import read_snapshot
@@ -21,6 +20,7 @@ from robot_rlhf.policy.networks import NetworkConfig
 from robot_rlhf.run.build import open_place
 from robot_rlhf.run.prior import take_in_prior
 from robot_rlhf.run.settings import TrainConfig, defaults_for
+from robot_rlhf.run.train import train
 from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.timing import FakeClock
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import Outcome
 from robot_rlhf.errors import LinkError
 from robot_rlhf.journal.summary import describe
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.exchange import LearnerNews, read_news
 from tests.runtime.runs import earned, practice, tiny
 

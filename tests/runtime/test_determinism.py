@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from robot_rlhf.apps.train import train
 from robot_rlhf.datatypes import EpisodeKind
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.summary import describe
 from robot_rlhf.learner.checkpoint import read_checkpoint, read_snapshot
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.settings import write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf_sim.tasks import Reach
 from tests.runtime.runs import earned, practice, tiny
 from tests.waits import CEILING
@@ -101,7 +101,7 @@ def test_killed_then_resumed(tmp_path: Path) -> None:
     config = tiny(tmp_path, steps=100_000, evaluation=replace(tiny(tmp_path).evaluation, every=10**6))
     script = (
         "import sys; from pathlib import Path; from robot_rlhf.run.settings import read_yaml;"
-        "from robot_rlhf.apps.train import train; train(read_yaml(Path(sys.argv[1])), quiet=True)"
+        "from robot_rlhf.run.train import train; train(read_yaml(Path(sys.argv[1])), quiet=True)"
     )
     settings = tmp_path / "settings.yaml"
     write_yaml(config, settings)

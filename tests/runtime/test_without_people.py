@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robot_rlhf.apps.train import train
+from robot_rlhf.run.train import train
 from tests.runtime.runs import tiny
 
 

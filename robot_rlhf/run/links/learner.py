@@ -13,8 +13,6 @@ from collections import deque
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import torch
-
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, Outcome, Step
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError, LinkError
 from robot_rlhf.journal.decoder import EpisodeStarted, Record
@@ -25,7 +23,7 @@ from robot_rlhf.learner.checkpoint import write_snapshot
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.run.folder.lock import locked
 from robot_rlhf.run.folder.run_folder import MetricsLog, RunFolder, append_values
-from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.numerics import computing
 from robot_rlhf.run.prior import take_in_prior
 from robot_rlhf.run.priority import modest
 from robot_rlhf.run.settings import TrainConfig, read_yaml
@@ -248,15 +246,12 @@ def learn(run: RunFolder, parent: int, *, anew: bool = False) -> None:
         anew: take away what an earlier learner left for the robot; otherwise who starts this one has done so.
     """
     config = read_yaml(run.config)
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    with learner_lock(run):
+    with learner_lock(run), computing(config.threads, config.seed):
         if anew:
             forget(run.exchange)
         learner = _Learner(run, config)
         signal.signal(signal.SIGTERM, learner.stop)
-        with tiny_is_zero():
-            learner.main(parent)
+        learner.main(parent)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -54,6 +54,11 @@ class Ghost:
     def _work(self, episode: str, state: object) -> None:
         self.way = {"episode": episode, "moments": expert_way(self._place, state)}
 
+    def close(self) -> None:
+        """Let go of its world, once what was asked for is there."""
+        self.wait()
+        self._place.close()
+
     def wait(self, timeout: float = 10.0) -> None:
         """Until what was asked for is there."""
         if self._thread is not None:

@@ -149,15 +149,19 @@ class LiveConsole:
         self.process = serve(self._settings, told, self.link, folder.path / "console.log")
 
     def __enter__(self) -> LiveConsole:
-        self.process.__enter__()
-        if self._settings.open_browser:
-            open_page(self.process.address, self._folder.path)
+        with ExitStack() as unless_open:
+            unless_open.enter_context(self.process)
+            if self._settings.open_browser:
+                open_page(self.process.address, self._folder.path)
+            unless_open.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
+        if self._ghost is not None:
+            self._ghost.close()
         self.link.tell({"stage": "ended"})
         self.process.__exit__()
         self.link.close()

@@ -1,4 +1,4 @@
-"""`robot-rlhf train`: demonstrations, practice with corrections, evaluation without help, and a report."""
+"""A training run from its folder to its summary: begun, or gone on with."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.naming import label_of
 from robot_rlhf.run.folder.provenance import note_invocation
 from robot_rlhf.run.folder.run_folder import RunFolder
-from robot_rlhf.run.numerics import tiny_is_zero
+from robot_rlhf.run.numerics import computing
 from robot_rlhf.run.ring import open_ring
 from robot_rlhf.run.settings import TrainConfig, check_opened_here, read_yaml, write_yaml
 from robot_rlhf.runtime.interrupts import ending_in_order
@@ -70,10 +68,8 @@ def _resume(run: RunFolder, changes: Mapping[str, Any], *, quiet: bool) -> dict[
 
 def _train(run: RunFolder, config: TrainConfig, *, resumed: bool, quiet: bool) -> dict[str, Any]:
     note_invocation(run, resumed=resumed)
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     again = f"summary.json and curves.png; go on with robot-rlhf train --resume {shlex.quote(str(run.path))}"
-    with tiny_is_zero(), ending_in_order(again):
+    with computing(config.threads, config.seed), ending_in_order(again):
         return open_ring(run, config, resumed=resumed, quiet=quiet).run()
 
 
