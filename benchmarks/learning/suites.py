@@ -90,6 +90,7 @@ def _world(task: str) -> tuple[Case, ...]:
     """What corrections add to as many demonstrations, between what a script and what chance does."""
     return (
         *cases(("scripted", "random"), (NOBODY,), THREE, task=task),
+        *cases(("twenty",), ("clumsy",), THREE, task=task),
         *cases(("twenty", "ours", "hg_dagger", "no_interventions"), TWO_PEOPLE, THREE, task=task),
     )
 
