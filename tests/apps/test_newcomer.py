@@ -34,6 +34,7 @@ def coloured(picture: ArrayLike) -> int:
     return sum(int(near(np.asarray(picture, np.uint8), colour).sum()) for colour in MARKS)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_who_sees_only_the_screen_lifts_the_cube_and_no_mark_is_recorded(browser: Any, tmp_path: Path) -> None:
     with sitting(browser, tmp_path, "marks", 1) as (session, newcomer):

@@ -228,7 +228,11 @@ def test_a_run_lives_in_a_folder_of_any_name(
 
 @pytest.mark.parametrize(
     ("mode", "demonstrations", "measured"),
-    [("synchronous", 0, False), ("asynchronous", 0, False), ("asynchronous", 1, True)],
+    [
+        ("synchronous", 0, False),
+        ("asynchronous", 0, False),
+        pytest.param("asynchronous", 1, True, marks=pytest.mark.slow),
+    ],
 )
 def test_a_policy_that_has_learned_nothing_is_not_measured(
     tmp_path: Path, mode: str, demonstrations: int, measured: bool

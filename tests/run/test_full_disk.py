@@ -26,7 +26,10 @@ HELD_BY = {"learner": "learner.lock", "arm": "arm-0.lock"}
     [
         ("parallel", "learner", THE_LEARNER_SAYS),
         ("asynchronous", "learner", THE_LEARNER_SAYS),
-        ("parallel", "arm", r"^arm 0: .*/run/journal/\d+\.mcap: cannot append .*File too large.* stay readable"),
+        pytest.param(
+            *("parallel", "arm", r"^arm 0: .*/run/journal/\d+\.mcap: cannot append .*File too large.* stay readable"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_run_ends_and_nothing_is_started_again(

@@ -167,7 +167,9 @@ def check(run: Path) -> None:
     assert read_snapshot(folder.best)[0].checksum == summary["policy_checksum"]
 
 
-@pytest.mark.parametrize("mode", ["synchronous", "asynchronous", "parallel"])
+@pytest.mark.parametrize(
+    "mode", ["synchronous", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("asynchronous", "parallel"))]
+)
 def test_every_mode_keeps_its_best_by_practice(tmp_path: Path, mode: str) -> None:
     train(unmeasured(tmp_path, mode=mode, steps=200), quiet=True)
     check(tmp_path / "run")

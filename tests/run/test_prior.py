@@ -85,7 +85,9 @@ def weights_of(run: Path) -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if not name.startswith(("imitators.", "judge."))}
 
 
-@pytest.mark.parametrize("kind", ["cloning", "sac", "iql"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("cloning", marks=pytest.mark.slow), "sac", pytest.param("iql", marks=pytest.mark.slow)]
+)
 def test_a_run_goes_on_from_anothers_policy(kind: str, demonstrations: Path, tmp_path: Path) -> None:
     taught = settings(tmp_path, prior=(demonstrations,), name="taught", learner=CloningConfig())
     train(taught, quiet=True)

@@ -184,7 +184,7 @@ def refusal(settings: dict[str, Any], spec: RobotSpec) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("algorithm", ["sac", "cloning", "iql"])
+@pytest.mark.parametrize("algorithm", [pytest.param("sac", marks=pytest.mark.slow), "cloning", "iql"])
 def test_a_run_can_be_built_with_every_number_that_is_allowed(algorithm: str) -> None:
     small = NetworkConfig(hidden=(8,), critics=2)
     tiny = dataclasses.replace(defaults_for("reach"), network=small, replay=ReplayConfig(rows=50))
