@@ -24,15 +24,13 @@ from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.journal.reader import episodes as recorded_episodes
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.tail import journal_spec
-from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.naming import OfKind, name_of
 from robot_rlhf.people.person import PersonConfig
 from robot_rlhf.place import OwnConfig, Place, PlaceConfig
 from robot_rlhf.policy.learned import LearnedPolicy
-from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ports import Policy, Task
-from robot_rlhf.run.build import build_policy, build_station, open_twin
+from robot_rlhf.run.build import build_station, load_policy, open_twin
 from robot_rlhf.run.build import open_place as open_for_run
 from robot_rlhf.run.folder.run_folder import RunFolder, read_json_lines
 from robot_rlhf.run.offline import learn_from_recordings
@@ -347,11 +345,7 @@ class Run:
         path = self.folder.chosen if which == "best" else self.folder.policy
         if path is None or not path.exists():
             raise CheckpointError(f"{self.folder.policy}: no such policy; the run has not learned one yet")
-        policy = build_policy(self.config, self._spec(), practises=False)
-        snapshot = read_snapshot(path)[0]
-        with weights_of(path):
-            policy.load(snapshot)
-        return policy
+        return load_policy(self.config, self._spec(), path)[0]
 
     def _spec(self) -> RobotSpec:
         """Of the robot, as it was recorded; a run that learned from other recordings asks its place."""

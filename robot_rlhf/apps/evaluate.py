@@ -16,10 +16,8 @@ from rich.table import Table
 from robot_rlhf.apps.command import parse
 from robot_rlhf.errors import CheckpointError, ConfigError, RenderError
 from robot_rlhf.journal.files import journal_files
-from robot_rlhf.learner.checkpoint import read_snapshot
-from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ranges import SEED, check_ranges
-from robot_rlhf.run.build import build_policy, evaluation_station
+from robot_rlhf.run.build import evaluation_station, load_policy
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.results.judge import describe, final_evaluation
 from robot_rlhf.run.results.report import write_json
@@ -79,14 +77,11 @@ def evaluate_run(options: EvaluateOptions) -> dict[str, Any]:
     torch.set_num_threads(config.threads)
     with evaluation_station(config) as station:
         spec = station.guard.spec
-    policy = build_policy(config, spec, practises=False)
     path = folder.chosen if options.which == "best" else folder.policy
     if path is None or not path.exists():
         again = f" (robot-rlhf train --resume {shlex.quote(str(options.run))})" if journal_files(folder.journal) else ""
         raise CheckpointError(f"{folder.policy}: no such policy; the run has not learned one yet{again}")
-    snapshot = read_snapshot(path)[0]
-    with weights_of(path):
-        policy.load(snapshot)
+    policy, snapshot = load_policy(config, spec, path)
     evaluation = final_evaluation(config, policy)
     result: dict[str, Any] = {
         **describe(evaluation),

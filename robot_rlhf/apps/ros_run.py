@@ -9,9 +9,7 @@ from typing import Any, Literal
 
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.errors import ConfigError, NoWeightsError
-from robot_rlhf.learner.checkpoint import read_snapshot
-from robot_rlhf.policy.shapes import weights_of
-from robot_rlhf.run.build import build_policy
+from robot_rlhf.run.build import load_policy
 from robot_rlhf.run.folder.run_folder import RunFolder, check_name
 from robot_rlhf.run.links.fixed import FixedLink
 from robot_rlhf.run.settings import ConsoleConfig, TrainConfig, defaults_for, read_yaml, write_yaml
@@ -108,11 +106,7 @@ def deployed_policy(values: dict[str, Any], config: TrainConfig, spec: RobotSpec
             f"{values['evaluate']}; allowed: a run that has learned one, steps:=0 and evaluate:=0 for demonstrations "
             "alone, or learner:=spawn"
         )
-    policy = build_policy(config, spec, practises=False)
-    snapshot = read_snapshot(folder.chosen)[0]
-    with weights_of(folder.chosen):
-        policy.load(snapshot)
-    return FixedLink(policy, snapshot)
+    return FixedLink(*load_policy(config, spec, folder.chosen))
 
 
 def run_folder(values: dict[str, Any], config: TrainConfig) -> tuple[RunFolder, bool]:

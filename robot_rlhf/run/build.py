@@ -6,13 +6,16 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
-from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.datatypes import RobotSpec, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.naming import make_part
 from robot_rlhf.place import Place
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.policy.shapes import weights_of
 from robot_rlhf.ports import Director, Policy, Shield
 from robot_rlhf.run.learning import build_features
 from robot_rlhf.run.settings import TrainConfig
@@ -48,6 +51,18 @@ def build_policy(config: TrainConfig, spec: RobotSpec, *, practises: bool) -> Le
     """The policy network, without weights yet; one that practises explores."""
     exploration = config.exploration if practises else None
     return LearnedPolicy(spec, build_features(config, spec), config.network, exploration=exploration)
+
+
+def load_policy(config: TrainConfig, spec: RobotSpec, path: Path) -> tuple[LearnedPolicy, WeightSnapshot]:
+    """The policy of a file, which takes the likeliest action, and its weights.
+
+    Raises:
+        CheckpointError: they cannot be read, or are those of another architecture.
+    """
+    policy, snapshot = build_policy(config, spec, practises=False), read_snapshot(path)[0]
+    with weights_of(path):
+        policy.load(snapshot)
+    return policy, snapshot
 
 
 def build_station(config: TrainConfig, place: Place, policy: Policy | None = None) -> Station:

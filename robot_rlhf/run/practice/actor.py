@@ -22,6 +22,11 @@ from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
 
 
+def alone(person: Teleop, station: Station) -> Station:
+    """The same station, with a person at it and nobody else."""
+    return replace(station, teleop=person)
+
+
 class Actor:
     """Takes up what it did before, demonstrates, practises, and records it all."""
 
@@ -102,7 +107,7 @@ class Actor:
         session: Session,
         count: int,
         *,
-        beside: Callable[[Teleop, Station], Station] = lambda person, station: replace(station, teleop=person),
+        beside: Callable[[Teleop, Station], Station] = alone,
         may_move: Callable[[], bool] = lambda: True,
     ) -> None:
         """Have the simulated demonstrator succeed until there are so many demonstrations.

@@ -92,10 +92,8 @@ class RecordedPractice:
             on_metrics=book.metrics,
         ):
             book.progress.learner_says("learning", done)
-            if options.every and done % options.every == 0 and done < options.updates:
+            if options.every and (done % options.every == 0 or done == options.updates):
                 self._evaluate(done)
-        if options.every:
-            self._evaluate(options.updates)
 
     def _evaluate(self, done: int) -> None:
         learner = self.trainer.learner

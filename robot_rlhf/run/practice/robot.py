@@ -21,7 +21,7 @@ from robot_rlhf.run.links.elsewhere import RobotLink
 from robot_rlhf.run.links.link import Link
 from robot_rlhf.run.live.ghost import Ghost
 from robot_rlhf.run.live.live_console import LiveConsole, spread
-from robot_rlhf.run.practice.actor import Actor
+from robot_rlhf.run.practice.actor import Actor, alone
 from robot_rlhf.run.priority import urgent
 from robot_rlhf.run.settings import PEOPLE, TrainConfig, known
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate
@@ -182,12 +182,9 @@ class RobotPractice:
             self._have_shown(hands, name, waits=not self.place.releases_faults)
         elif self.console is not None and config.demonstrator not in PEOPLE:
             self._have_shown(self.console.hands, config.demonstrator, waits=True)
-        elif self.console is not None:
-            self.actor.demonstrate(
-                session, config.demonstrations, beside=self.console.beside, may_move=self._may_be_driven
-            )
         else:
-            self.actor.demonstrate(session, config.demonstrations, may_move=self._may_be_driven)
+            beside = alone if self.console is None else self.console.beside
+            self.actor.demonstrate(session, config.demonstrations, beside=beside, may_move=self._may_be_driven)
 
     def _have_shown(self, hands: Teleop, name: str, *, waits: bool) -> None:
         """By real people. Args: waits: an episode begins when their hands do."""
