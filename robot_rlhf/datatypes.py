@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 T = TypeVar("T")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _no_payload() -> Mapping[str, Any]:
+    return _NOTHING
 
 
 def frozen_array(
@@ -101,6 +106,10 @@ class Source(enum.IntEnum):
     """The policy's, from where nobody helped it any more to the success of its episode."""
     WATCHED = 6
     """Observations alone: nobody knows the action, and nothing that needs one is learned from it."""
+    PRAISED = 7
+    """The policy's, and a person said that it was good."""
+    BLAMED = 8
+    """Anybody's, and a person said that it was wrong: nobody imitates it."""
 
 
 class Button(enum.Enum):
@@ -158,6 +167,9 @@ class FeedbackKind(enum.Enum):
     """A span of steps got a name: Feedback.text."""
     DISCARD = "discard"
     """The episode of the span does not count, with all its parts: value 1; value 0 takes that back."""
+    MEANING = "meaning"
+    """What the sentence of a correction means, and what is done about it, as Feedback.payload says; of several about
+    one sentence the last stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -417,6 +429,8 @@ class Step:
     authority: Array | None = None
     """The person's share of each entry of `executed`, 0 (the policy's) to 1 (theirs); None where the whole action was
     decided by `driver`. Shape (m,)."""
+    spoken: str = ""
+    """The sentence by which the person decided their share, as Feedback.payload names it; empty where they drove."""
 
     def __post_init__(self) -> None:
         executed = self.executed
@@ -532,8 +546,14 @@ class Feedback:
     """The second segment of a comparison."""
     confidence: float = 1.0
     """In [0, 1]."""
+    payload: Mapping[str, Any] = field(default_factory=_no_payload, hash=False)
+    """What else it says, as JSON has it: of a meaning 'sentence', the name of the sentence among those of the session;
+    'meanings', a list as Meaning.to_json makes them; 'by', who understood it; 'doing', what is done about it, in one
+    word; empty for other kinds."""
 
     def __post_init__(self) -> None:
+        if self.payload:
+            _set(self, "payload", _frozen_mapping(self.payload))
         if not 0.0 <= self.confidence <= 1.0:
             raise InvalidValueError("Feedback.confidence", self.confidence, "a number in [0, 1]")
         if (self.kind is FeedbackKind.PREFERENCE) != (self.other is not None):

@@ -72,6 +72,9 @@ class Episode:
     authority: Array | None = None
     """The person's share of each entry, NaN where the whole action was the driver's; None where it always was. Shape
     (T, m)."""
+    spoken: tuple[str, ...] = ()
+    """Per step the sentence by which the person decided their share, empty where they drove; nothing where nobody
+    spoke."""
 
     def __post_init__(self) -> None:
         steps = len(self.executed)
@@ -102,8 +105,9 @@ class Episode:
         if self.authority is not None:
             shares = frozen_array("Episode.authority", self.authority, (steps, m), finite=False)
             object.__setattr__(self, "authority", shares)
-        if len(self.instructions) != steps:
-            raise ShapeError("Episode.instructions", (len(self.instructions),), (steps,))
+        for name, words in (("instructions", self.instructions), ("spoken", self.spoken)):
+            if len(words) != steps and (words or name == "instructions"):
+                raise ShapeError(f"Episode.{name}", (len(words),), (steps,))
         for name, column in self.observations.items():
             if len(column) != steps + 1:
                 raise ShapeError(f"Episode.observations[{name}]", column.shape, (steps + 1, "..."))
@@ -164,6 +168,7 @@ class Episode:
                 for name in dict.fromkeys(name for s in steps for name in s.context)
             },
             authority=None if all(share is None for share in shares) else _stacked("authority", shares, m),
+            spoken=tuple(s.spoken for s in steps) if any(s.spoken for s in steps) else (),
         )
 
     def observation(self, t: int) -> Observation:
@@ -194,6 +199,7 @@ class Episode:
                 next_observation=observations[t + 1],
                 context={name: column[t] for name, column in self.context.items() if not np.isnan(column[t]).any()},
                 authority=None if self.authority is None or np.isnan(self.authority[t]).any() else self.authority[t],
+                spoken=self.spoken[t] if self.spoken else "",
             )
             for t in range(len(self))
         ]

@@ -123,9 +123,14 @@ class FactBook(Mapping[str, Fact]):
     """
 
     def __init__(
-        self, facts: Iterable[Fact], attributes: Iterable[Attribute] = (), things: Iterable[Thing] = ()
+        self,
+        facts: Iterable[Fact],
+        attributes: Iterable[Attribute] = (),
+        things: Iterable[Thing] = (),
+        view: View | None = None,
     ) -> None:
-        """Raises InvalidValueError for two facts of one name."""
+        """Args: view: of whoever says left and right. Raises InvalidValueError for two facts of one name."""
+        self.view = view or View()
         self.attributes: Mapping[str, Attribute] = MappingProxyType({a.name: a for a in attributes})
         self.things: Mapping[str, Thing] = MappingProxyType({thing.name: thing for thing in things})
         self._facts: dict[str, Fact] = {}
@@ -151,7 +156,7 @@ class FactBook(Mapping[str, Fact]):
         facts = [*_SELF]
         for group, prefix, names in (("scene", "", tuple(scene)), ("privileged", GOLD, tuple(privileged))):
             facts += _of_things(group, prefix, [named[name] for name in names], view or View())
-        return FactBook(facts, things=named.values())
+        return FactBook(facts, things=named.values(), view=view)
 
     @staticmethod
     def of_robot(spec: RobotSpec, things: Iterable[Thing] = (), view: View | None = None) -> FactBook:
@@ -170,7 +175,7 @@ class FactBook(Mapping[str, Fact]):
     def and_also(self, facts: Iterable[Fact] = (), attributes: Iterable[Attribute] = ()) -> FactBook:
         """These and more."""
         own = [fact for fact in self._facts.values() if fact.name not in self._of_attributes()]
-        return FactBook([*own, *facts], [*self.attributes.values(), *attributes], self.things.values())
+        return FactBook([*own, *facts], [*self.attributes.values(), *attributes], self.things.values(), self.view)
 
     def _of_attributes(self) -> set[str]:
         return {fact.name for attribute in self.attributes.values() for fact in attribute.facts()}
@@ -282,7 +287,7 @@ def book_of(task: object, spec: RobotSpec) -> FactBook:
         return FactBook.of_robot(spec)
     if spec.privileged:
         return book
-    return FactBook((fact for fact in book.values() if not fact.privileged), things=book.things.values())
+    return FactBook((fact for fact in book.values() if not fact.privileged), (), book.things.values(), book.view)
 
 
 def canonical(name: str) -> str:

@@ -30,6 +30,9 @@ from robot_rlhf.datatypes import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from robot_rlhf.facts import FactBook
+    from robot_rlhf.meaning import Heard
+
 
 @runtime_checkable
 class Robot(Protocol):
@@ -182,6 +185,19 @@ class Director(Protocol):
 
     def asked(self, observation: Observation) -> Assignment:
         """What is asked for from this observation on, at once; raises InvalidValueError for what it cannot say."""
+        ...
+
+
+@runtime_checkable
+class Interpreter(Protocol):
+    """Understands sentences."""
+
+    def read(self, text: str, facts: FactBook) -> Heard:
+        """What a sentence means, within a few milliseconds; never raises, whatever the text.
+
+        Args:
+            facts: of the place: names of things, and words for them.
+        """
         ...
 
 

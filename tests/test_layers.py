@@ -15,7 +15,7 @@ FOLDERS = ("robot_rlhf", "sim/robot_rlhf_sim", "hardware/robot_rlhf_hardware")
 PREFIX = "robot_rlhf_"
 """What the import names of the folders sim and hardware begin with: no user's own folder is called so."""
 
-NOUNS = frozenset({"context", "datatypes", "episode", "errors", "facts", "parts", "ranges", "sight"})
+NOUNS = frozenset({"context", "datatypes", "episode", "errors", "facts", "meaning", "parts", "ranges", "sight"})
 GROUND = NOUNS | {"background", "disk", "naming", "ports", "timing"}
 ROOMS = frozenset({"safety", "policy", "feedback", "people", "rewards", "replay", "journal"})
 BELOW_LOOP = GROUND | ROOMS | {"device", "learner", "place"}
@@ -28,11 +28,16 @@ LAYERS: dict[str, frozenset[str]] = {
     "place": GROUND | {"safety", "people"},
     "rewards": GROUND | {"policy"},
     "learner": GROUND | ROOMS,
+    "language": GROUND | {"policy", "rewards", "models"},
+    "models": GROUND,
+    "skills": GROUND,
     "console": GROUND | {"feedback", "journal"},
-    **dict.fromkeys(("runtime", "bridges"), BELOW_LOOP),
-    "run": BELOW_LOOP | {"runtime", "console", "bridges"},
+    "runtime": BELOW_LOOP | {"language", "skills"},
+    "bridges": BELOW_LOOP,
+    "run": BELOW_LOOP | {"runtime", "console", "bridges", "language", "skills", "models"},
     "audit": BELOW_LOOP | {"runtime", "run"},
-    "apps": BELOW_LOOP | {"runtime", "console", "bridges", "run", "audit", "sim", "hardware"},
+    "apps": BELOW_LOOP
+    | {"runtime", "console", "bridges", "run", "audit", "sim", "hardware", "language", "skills", "models"},
     "conformance": GROUND | {"safety", "policy", "people", "place"},
     "api": BELOW_LOOP | {"runtime", "run", "apps", "sim"},
     "sim": GROUND | {"safety", "people", "place"},

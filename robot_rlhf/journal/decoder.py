@@ -371,6 +371,7 @@ class FileDecoder:
             next_observation=self._last,
             context=fields.get("context", NO_CONTEXT),
             authority=fields.get("authority"),
+            spoken=fields.get("spoken", ""),
         )
 
 

@@ -105,7 +105,7 @@ def decode_meta(fields: Json) -> EpisodeMeta:
 
 
 def encode_step(step: Step) -> bytes:
-    """The optional fields, context and authority, are left out where the step has none."""
+    """The optional fields, context, authority and spoken, are left out where the step has none."""
     fields: Json = {
         "index": step.index,
         "driver": step.driver.name.lower(),
@@ -123,6 +123,8 @@ def encode_step(step: Step) -> bytes:
         fields["context"] = _vectors(step.context)
     if step.authority is not None:
         fields["authority"] = step.authority.tolist()
+    if step.spoken:
+        fields["spoken"] = step.spoken
     return to_json(fields, "Step")
 
 
@@ -142,6 +144,7 @@ def encode_event(event: Event) -> bytes:
             },
             "GuardEvent",
         )
+    fields: Json = {"payload": dict(event.payload)} if event.payload else {}
     return to_json(
         {
             "type": "feedback",
@@ -153,6 +156,7 @@ def encode_event(event: Event) -> bytes:
             "text": event.text,
             "other": None if event.other is None else _segment(event.other),
             "confidence": event.confidence,
+            **fields,
         },
         "Feedback",
     )

@@ -83,8 +83,9 @@ JSON_SCHEMAS: dict[str, tuple[str, Schema]] = {
                 "next_observation": _OBSERVATION,
                 "context": _described(_NAMED_VECTORS, "What was asked for beside the instruction; missing: nothing"),
                 "authority": _described(_VECTOR, "The person's share of each entry; missing: the driver's is whole"),
+                "spoken": _described(_TEXT, "The sentence by which the person decided their share; missing: none"),
             },
-            optional=("context", "authority"),
+            optional=("context", "authority", "spoken"),
         ),
     ),
     TOPIC_EVENT: (
@@ -102,6 +103,7 @@ JSON_SCHEMAS: dict[str, tuple[str, Schema]] = {
                 "text": _TEXT,
                 "other": _optional(_SEGMENT),
                 "confidence": _NUMBER,
+                "payload": _described({"type": "object"}, "Of a meaning: its sentence, meanings, by, doing"),
                 "rule": _TEXT,
                 "detail": _TEXT,
                 "latched": _BOOLEAN,

@@ -12,11 +12,11 @@ from robot_rlhf.errors import ConfigError
 Group = frozenset[Source]
 """Sources that are drawn from together, uniformly over their transitions."""
 
-PRIOR: Group = frozenset({Source.DEMO, Source.HUMAN})
-"""What a person showed: demonstrations and corrections."""
-UNAIDED: Group = frozenset({Source.POLICY, Source.PROVEN, Source.PRE_INTERVENTION})
+PRIOR: Group = frozenset({Source.DEMO, Source.HUMAN, Source.PRAISED})
+"""What a person showed, demonstrations and corrections, and what they praised."""
+UNAIDED: Group = frozenset({Source.POLICY, Source.PROVEN, Source.PRE_INTERVENTION, Source.PRAISED})
 """What the policy did by itself."""
-ONLINE: Group = UNAIDED | {Source.HUMAN, Source.OTHER}
+ONLINE: Group = UNAIDED | {Source.HUMAN, Source.OTHER, Source.BLAMED}
 """All that was collected while practising. Corrections are in both groups, as in HIL-SERL."""
 EVERYTHING: Group = PRIOR | ONLINE
 """All transitions with an action."""
