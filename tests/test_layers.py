@@ -178,7 +178,7 @@ def test_what_catches_everything_is_rare_and_says_why() -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip().startswith(("except:", "except Exception", "except BaseException"))
     ]
-    assert len(broad) <= 3, broad
+    assert len(broad) <= 4, broad
     assert all("  # " in line for line in broad), broad
 
 
