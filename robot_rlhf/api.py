@@ -130,7 +130,7 @@ def open_place(
     """Open a place with one task.
 
     Args:
-        task: reach, pick_cube, peg_insert, push, drawer_store, or one of your own.
+        task: reach, pick_cube, peg_insert, push, drawer_store, blocks, or one of your own.
         place: whose robot: sim, module:name or file.py:name of your own, settings of a place, or a function that opens
             one.
         cameras: whose pictures are recorded.

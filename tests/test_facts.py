@@ -26,10 +26,10 @@ from robot_rlhf.facts import (
 )
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 from tests.journal.sessions import make_observation, make_spec
 
-TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore)
+TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore, Blocks)
 THINGS = [Thing("cup", ("the red cup", "the mug"), graspable=True), Thing("tea_pot")]
 BOOK = FactBook.of_scene(["cup", "tea_pot"], ["cup"], things=THINGS)
 

@@ -28,8 +28,13 @@ def tasks() -> str:
     for name in robot_rlhf_sim.tasks.__all__:
         task = getattr(robot_rlhf_sim.tasks, name)
         given = inspect.signature(task).parameters.values()
-        own = [f"`{p.name} {p.default}`" for p in given if p.kind is p.KEYWORD_ONLY and isinstance(p.default, float)]
-        rows.append((f"`{task.name}`", task.instruction, str(task.time_limit), ", ".join(own)))
+        own = [
+            f"`{p.name} {p.default!r}`"
+            for p in given
+            if p.kind is p.KEYWORD_ONLY and isinstance(p.default, float | str)
+        ]
+        said = task.instruction if isinstance(task.instruction, str) else f"{task.example}, or another goal"
+        rows.append((f"`{task.name}`", said, str(task.time_limit), ", ".join(own)))
     return table(("task", "is asked for as", "periods at most", "options and their defaults"), sorted(rows))
 
 

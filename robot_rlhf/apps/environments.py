@@ -37,7 +37,7 @@ def make_environment(
     """A simulated task in simulated time.
 
     Args:
-        task: reach, pick_cube, peg_insert, push or drawer_store.
+        task: reach, pick_cube, peg_insert, push, drawer_store or blocks.
         cameras: front, side, wrist; their pictures are part of what is seen. Without them it is the state vector alone.
         image_size: height and width of those pictures.
         reward: 'sparse' is that of a training run: 1 at success, minus its costs of failing and of chatter; a

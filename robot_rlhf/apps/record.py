@@ -29,7 +29,8 @@ class RecordOptions:
     out: Path
     """Folder of the journal to make."""
     task: str = "pick_cube"
-    """Which skill: reach, pick_cube, peg_insert, push, drawer_store, or your own: module:class or file.py:class."""
+    """Which skill: reach, pick_cube, peg_insert, push, drawer_store, blocks, or your own: module:class or
+    file.py:class."""
     place: Annotated[PlaceConfig, tyro.conf.arg(name="")] = field(default_factory=sim_place)
     """Where: whose robot, and what stands around it."""
     where: Annotated[str, tyro.conf.arg(name="place")] = "sim"

@@ -114,6 +114,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     )
     if value is None and type(None) in options:
         return None
+    if isinstance(value, str) and str in options:
+        return value
     hint = next(option for option in options if option is not type(None))
     if dataclasses.is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, OfKind)):
         return build(typing.cast("type[Any]", hint), value, where)

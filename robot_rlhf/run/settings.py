@@ -114,7 +114,8 @@ class TrainConfig:
     """A training run: a robot practises a task, a person corrects, a learner learns."""
 
     task: str = "pick_cube"
-    """Which skill: reach, pick_cube, peg_insert, push, drawer_store, or your own: module:class or file.py:class."""
+    """Which skill: reach, pick_cube, peg_insert, push, drawer_store, blocks, or your own: module:class or
+    file.py:class."""
     place: Annotated[PlaceConfig, tyro.conf.arg(name="")] = field(default_factory=sim_place)
     """Where: whose robot, and what stands around it."""
     out: Path = Path("runs")

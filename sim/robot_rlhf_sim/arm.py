@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -98,7 +98,7 @@ class SimArm:
         cameras: Mapping[str, tuple[int, int]],
         *,
         model: ArmModel = BUILT_IN,
-        graspable: str | None = None,
+        graspable: str | Sequence[str] = (),
         surface: float = TABLE,
         memory: int = 0,
     ) -> None:
@@ -111,7 +111,7 @@ class SimArm:
             clock: stamps observations and judges deadlines.
             cameras: name ('front', 'side', 'wrist') to (height, width) of the pictures to take; empty for none.
             model: the arm of this world.
-            graspable: geom that counts as part of the tool while two fingers touch it.
+            graspable: geom, or geoms, that count as part of the tool while two fingers touch them: one at a time.
             surface: height of what the task works on, m.
             memory: numbers the task keeps in `memory` for an episode; they are part of snapshots.
 
@@ -130,7 +130,8 @@ class SimArm:
         self._kinematics = ToolKinematics(world, model)
         self._site: int = self.model.site("tool").id
         self._hand: int = self.model.body("hand").id
-        self._contacts = ContactSense(self.model, model, self._site, graspable)
+        names = (graspable,) if isinstance(graspable, str) else tuple(graspable)
+        self._contacts = ContactSense(self.model, model, self._site, names)
         self._surface = surface
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep / _FORCE_SAMPLES)
         self._speed_max = model.speed_max.astype(np.float64)
@@ -189,8 +190,13 @@ class SimArm:
 
     @property
     def grasped(self) -> bool:
-        """Two fingers touch the graspable object."""
+        """Two fingers touch a graspable object."""
         return bool(self.data.userdata[_GRASPED])
+
+    @property
+    def holding(self) -> int:
+        """Which of the graspable objects two fingers touch, from 1; 0 for none."""
+        return int(self.data.userdata[_GRASPED])
 
     @property
     def joint_target(self) -> NDArray[np.float64]:
@@ -203,6 +209,11 @@ class SimArm:
             *self.data.site_xpos[self._site].tolist(),
             *canonical(self.data.xquat[self._hand].tolist()),
         )
+
+    def look_again(self) -> None:
+        """What the task knows has changed: the next observation tells so, also at the same time."""
+        with self._lock:
+            self._changed()
 
     def vary(self, draws: Draws) -> None:
         """Be in another world from the next `begin` on: sizes, masses, friction, light, cameras, perception."""
@@ -373,7 +384,7 @@ class SimArm:
             self._living.happen(self, samples * substeps * self.model.opt.timestep)
         user = self.data.userdata
         user[_WRENCH] = 0.0
-        grasped = False
+        grasped = 0
         for _ in range(samples):
             mujoco.mj_step(self.model, self.data, nstep=substeps)
             grasped = self._contacts.measure(self.data, user[_WRENCH], 1.0 / samples)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from robot_rlhf_sim.robots.arm_model import ArmModel
 class ContactSense:
     """Sums contact forces on the hand, the fingers and what they hold."""
 
-    def __init__(self, model: mujoco.MjModel, arm: ArmModel, site: int, graspable: str | None) -> None:
+    def __init__(self, model: mujoco.MjModel, arm: ArmModel, site: int, graspable: Sequence[str]) -> None:
         self._model = model
         self._site = site
         self._tool = _geoms_of(model, _carried_by(model, arm.tool))
@@ -22,28 +24,29 @@ class ContactSense:
             for side in (arm.gripper.sides if arm.gripper is not None else ())
         ]
         names = [model.geom(g).name for g in range(model.ngeom)]
-        if graspable is not None and graspable not in names:
-            raise UnknownNameError("geom", graspable, [n for n in names if n])
-        self._object = -1 if graspable is None else names.index(graspable)
-        self._tool_and_object = self._tool | {self._object}
+        for name in graspable:
+            if name not in names:
+                raise UnknownNameError("geom", name, [n for n in names if n])
+        self._objects = [names.index(name) for name in graspable]
+        self._tool_and_object = [self._tool | {geom} for geom in self._objects]
         self._force = np.zeros(6)
 
-    def measure(self, data: mujoco.MjData, wrench: NDArray[np.float64], share: float = 1.0) -> bool:
+    def measure(self, data: mujoco.MjData, wrench: NDArray[np.float64], share: float = 1.0) -> int:
         """Add force (N), then torque about the tool point (N m), in the base frame and times `share`; shape (6,).
 
         Returns:
-            Whether two fingers touch the graspable object; it then counts as part of the tool.
+            Which of the graspable objects two fingers touch, from 1; it then counts as part of the tool. 0 for none.
         """
         if not data.ncon:
-            return False
+            return 0
         pairs: list[list[int]] = data.contact.geom.tolist()
         tool = self._tool
-        grasped = False
-        if self._object >= 0:
-            touching = {a if b == self._object else b for a, b in pairs if self._object in (a, b)}
-            grasped = sum(not side.isdisjoint(touching) for side in self._sides) >= 2
-            if grasped:
-                tool = self._tool_and_object
+        grasped = 0
+        for number, geom in enumerate(self._objects, 1):
+            touching = {a if b == geom else b for a, b in pairs if geom in (a, b)}
+            if sum(not side.isdisjoint(touching) for side in self._sides) >= 2:
+                grasped, tool = number, self._tool_and_object[number - 1]
+                break
         for i, (a, b) in enumerate(pairs):
             if (a in tool) != (b in tool):
                 self._add(data, i, share if b in tool else -share, wrench)

@@ -7,6 +7,7 @@ noisy one has a memory.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -67,3 +68,22 @@ class ScriptedExpert:
             moving = np.array([n in wish for n in self._names])
             values = np.minimum(np.maximum(values + steadiness * moving * self._wobble, -1.0), 1.0)
         return Action(values)
+
+
+def above_then_at(tool: Sequence[float], place: Vector, *, travel: float, near: float) -> Vector:
+    """Where to go next on the way up, over, and down onto a place.
+
+    Args:
+        tool: where the fingers are, m. The first three entries count.
+        place: where they are to arrive, m.
+        travel: height at which they travel, m.
+        near: beside a place by less than this is above it, m.
+    """
+    x, y, z = place
+    aside = math.hypot(x - tool[0], y - tool[1])
+    height = tool[2] - z
+    if aside < near + 0.2 * max(height - 0.03, 0.0):
+        return place
+    if tool[2] < 0.75 * travel and aside > near:
+        return (tool[0], tool[1], travel)
+    return (x, y, travel)

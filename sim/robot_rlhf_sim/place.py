@@ -21,7 +21,7 @@ from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
 from robot_rlhf_sim.robots import ArmModel, arm_from
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 from robot_rlhf_sim.varied import SimTask, VariedTask
 
 TASKS: Mapping[str, Callable[..., SimTask]] = {
@@ -30,6 +30,7 @@ TASKS: Mapping[str, Callable[..., SimTask]] = {
     "peg_insert": PegInsert,
     "push": Push,
     "drawer_store": DrawerStore,
+    "blocks": Blocks,
 }
 """Every task that has a name of its own here; another one is `module:class`."""
 
@@ -64,8 +65,8 @@ class SimConfig(PlaceConfig):
     """A simulated arm."""
 
     kind: ClassVar[str] = "sim"
-    task_options: dict[str, float] = field(default_factory=dict[str, float])
-    """Options of the task, for example clearance 0.0005 or hole_error 0.002 of peg_insert."""
+    task_options: dict[str, float | str] = field(default_factory=dict[str, float | str])
+    """Options of the task, for example clearance 0.0005 of peg_insert, or held_out red>bowl_left of blocks."""
     disturbance: DisturbanceConfig = field(default_factory=DisturbanceConfig)
     """How late and how inexact the simulated robot is."""
     randomise: float = 0.0

@@ -42,7 +42,7 @@ def run(env: gymnasium.Env[Any, Any], steps: int, seed: int | None = None) -> li
     return [first, *(env.step(action)[0] for action in actions)]
 
 
-@pytest.mark.parametrize("name", ["Reach", "PickCube", "PegInsert", "Push", "DrawerStore"])
+@pytest.mark.parametrize("name", ["Reach", "PickCube", "PegInsert", "Push", "DrawerStore", "Blocks"])
 def test_passes_both_checkers(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the state is unbounded, which one of them finds unwise

@@ -232,13 +232,13 @@ def test_each_inserts_the_peg_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CAST)
-@pytest.mark.parametrize("task", ["push", "drawer_store"])
+@pytest.mark.parametrize("task", ["push", "drawer_store", "blocks"])
 def test_each_pushes_and_stores_alone(name: str, task: str) -> None:
     assert alone(name, task, range(100, 105)) >= 3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["pick_cube", "peg_insert", "push", "drawer_store"])
+@pytest.mark.parametrize("task", ["pick_cube", "peg_insert", "push", "drawer_store", "blocks"])
 @pytest.mark.parametrize("name", CAST)
 def test_each_of_the_cast_is_reliable(name: str, task: str) -> None:
     assert alone(name, task, range(100, 140)) >= 35

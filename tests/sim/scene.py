@@ -23,7 +23,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 
 TASKS: dict[str, Any] = {
     "reach": Reach,
@@ -31,6 +31,7 @@ TASKS: dict[str, Any] = {
     "peg_insert": PegInsert,
     "push": Push,
     "drawer_store": DrawerStore,
+    "blocks": Blocks,
 }
 STEADY = PersonConfig(
     reaction_delay=0.0, attention=1.0, patience=0.5, indulgence=0.0, burst=0.3, skill_noise=0.0, error_rate=0.0

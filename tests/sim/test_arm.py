@@ -15,9 +15,9 @@ from robot_rlhf.ports import Robot, Task
 from robot_rlhf.timing import FakeClock, MonotonicClock
 from robot_rlhf_sim.arm import CONTROL_PERIOD, SimArm, SimState
 from robot_rlhf_sim.robots.built_in import BUILT_IN
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 
-TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore)
+TASKS = (Reach, PickCube, PegInsert, Push, DrawerStore, Blocks)
 DOWN = (0.0, 1.0, 0.0, 0.0)
 
 
@@ -69,6 +69,12 @@ class TestPushTask(TaskConformance):
 class TestDrawerStoreTask(TaskConformance):
     def make_task(self) -> tuple[Task, Robot]:
         task = DrawerStore(FakeClock(), slip_rate=1.0, falls_shut=1.0)
+        return task, task.arm
+
+
+class TestBlocksTask(TaskConformance):
+    def make_task(self) -> tuple[Task, Robot]:
+        task = Blocks(FakeClock(), held_out="red>bowl_right")
         return task, task.arm
 
 

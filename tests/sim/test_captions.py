@@ -17,10 +17,10 @@ from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim import captions
 from robot_rlhf_sim.captions import Captions
 from robot_rlhf_sim.situations import episode, place_tool
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 from tests.draws import draws
 
-SAID = Captions([task.facts for task in (Reach, PickCube, PegInsert, Push, DrawerStore)])
+SAID = Captions([task.facts for task in (Reach, PickCube, PegInsert, Push, DrawerStore, Blocks)])
 FACTS = st.fixed_dictionaries({a: st.sampled_from(sorted(values)) for a, values in SAID.phrases.items()})
 
 
@@ -166,7 +166,7 @@ def test_a_block_is_stored_stage_after_stage() -> None:
 
 @pytest.mark.parametrize(
     ("task_type", "clearance"),
-    [(Reach, None), (PickCube, 0.05), (PegInsert, 0.005), (Push, 0.045), (DrawerStore, 0.05)],
+    [(Reach, None), (PickCube, 0.05), (PegInsert, 0.005), (Push, 0.045), (DrawerStore, 0.05), (Blocks, 0.05)],
 )
 def test_placing_the_tool_moves_nothing_else(task_type: Any, clearance: float | None) -> None:
     task = task_type(FakeClock())
@@ -176,7 +176,7 @@ def test_placing_the_tool_moves_nothing_else(task_type: Any, clearance: float | 
         before = task.arm.observe()
         place_tool(task.arm, task.limits, rng, clearance=clearance, keep_opening=task.keeps_opening)
         after = task.arm.observe()
-        for name in ("cube", "hole", "target", "puck", "glass", "block", "handle"):
+        for name in ("cube", "hole", "target", "puck", "glass", "block", "handle", *Blocks.scene_sizes):
             if name in before.privileged:
                 np.testing.assert_allclose(after.privileged[name], before.privileged[name], atol=1e-6)
         tool = after.tool_pose_in_base[:3]

@@ -15,7 +15,7 @@ from robot_rlhf.ports import Policy
 from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.rotation import POINTING_DOWN, multiply
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 
 CASES = (
     (Reach, {}, 0.0),
@@ -29,6 +29,8 @@ CASES = (
     (Push, {"friction": 0.8, "mass": 0.5, "distance": 0.3}, 0.0),
     (DrawerStore, {}, 0.0),
     (DrawerStore, {}, 0.15),
+    (Blocks, {}, 0.0),
+    (Blocks, {}, 0.15),
 )
 
 
@@ -86,7 +88,7 @@ def test_who_has_only_keys_feels_for_the_hole_and_does_not_press_on() -> None:
     )
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore, Blocks])
 def test_is_a_markov_policy_without_noise(task_type: Any) -> None:
     """Another expert, asked in another order, wishes the same."""
     task = task_type(FakeClock())

@@ -12,7 +12,7 @@ import pytest
 from robot_rlhf.datatypes import Command
 from robot_rlhf.errors import InvalidValueError, RenderError, UnknownNameError
 from robot_rlhf.timing import FakeClock
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 
 BOTH = {"front": (96, 128), "wrist": (64, 64)}
 
@@ -39,7 +39,7 @@ def cube_pixels(image: np.ndarray, colour: np.ndarray) -> int:
 
 
 @pytest.mark.usefixtures("_needs_gl")
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore, Blocks])
 def test_pictures_have_their_size_and_show_something(task_type: type[PickCube]) -> None:
     task = task_type(FakeClock(), BOTH)
     task.reset(np.random.default_rng(0))

@@ -20,7 +20,7 @@ from robot_rlhf_sim.robots.built_in import SCENE_FILE
 from robot_rlhf_sim.robots.chain import Chain
 from robot_rlhf_sim.robots.from_file import CORNERS
 from robot_rlhf_sim.robots.kinematics import ToolKinematics
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 
 FINGERS = """
   <body name="left" pos="0 0 .06"><joint name="left" type="slide" axis="0 1 0" range="0 .05"/>
@@ -124,7 +124,7 @@ def test_joints_limits_and_fingers_are_those_of_the_file(six: ArmModel) -> None:
     assert "arm/somebody_elses" not in names
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore, Blocks])
 def test_experts_solve_tasks_with_it(six: ArmModel, task_type: Any) -> None:
     assert solved(task_type, six) == 8
 

@@ -15,7 +15,7 @@ from robot_rlhf.safety.guard import GuardedRobot
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.disturbance import DisturbanceConfig, DisturbedRobot
 from robot_rlhf_sim.rotation import yaw
-from robot_rlhf_sim.tasks import DrawerStore, PegInsert, PickCube, Push, Reach
+from robot_rlhf_sim.tasks import Blocks, DrawerStore, PegInsert, PickCube, Push, Reach
 from robot_rlhf_sim.varied import VariedTask
 
 
@@ -126,7 +126,7 @@ def test_random_actions_neither_explode_nor_push_through_walls(clearance: float)
                 assert task.arm.data.contact.dist.min() > -0.002
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore, Blocks])
 def test_gold_reward_grows_to_the_goal(task_type: type[PickCube]) -> None:
     clock = FakeClock()
     task = task_type(clock)
@@ -144,7 +144,7 @@ def test_gold_reward_grows_to_the_goal(task_type: type[PickCube]) -> None:
     assert rewards[-1] > rewards[0] + 0.3
 
 
-@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore])
+@pytest.mark.parametrize("task_type", [Reach, PickCube, PegInsert, Push, DrawerStore, Blocks])
 def test_experts_leave_ever_less_to_go(task_type: Any) -> None:
     clock = FakeClock()
     task = task_type(clock)

@@ -17,7 +17,7 @@ from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.captions import FRONT_CAMERA
-from robot_rlhf_sim.experts import ScriptedExpert
+from robot_rlhf_sim.experts import ScriptedExpert, above_then_at
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, Vector, about_z, wrap, yaw
@@ -357,15 +357,7 @@ class DrawerStoreExpert(ScriptedExpert):
 
     def _above_then_at(self, tool: list[float], place: Vector) -> Vector:
         """Up, over, and down onto a place."""
-        x, y, z = place
-        aside = math.hypot(x - tool[0], y - tool[1])
-        height = tool[2] - z
-        if aside < self.NEAR + 0.2 * max(height - 0.03, 0.0):
-            return place
-        travel = self.TRAVEL_HEIGHT
-        if tool[2] < 0.75 * travel and aside > self.NEAR:
-            return (tool[0], tool[1], travel)
-        return (x, y, travel)
+        return above_then_at(tool, place, travel=self.TRAVEL_HEIGHT, near=self.NEAR)
 
 
 def _add_cabinet(world: mujoco.MjSpec) -> None:
