@@ -30,7 +30,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "learner": GROUND | ROOMS,
     "language": GROUND | {"policy", "rewards", "models"},
     "models": GROUND,
-    "skills": GROUND,
+    "skills": GROUND | {"safety"},
     "console": GROUND | {"feedback", "journal"},
     "runtime": BELOW_LOOP | {"language", "skills"},
     "bridges": BELOW_LOOP,
