@@ -26,7 +26,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "people": GROUND | {"safety"},
     "device": GROUND,
     "place": GROUND | {"safety", "people"},
-    "rewards": GROUND | {"policy"},
+    "rewards": GROUND | {"policy", "models"},
     "learner": GROUND | ROOMS,
     "language": GROUND | {"policy", "rewards", "models"},
     "models": GROUND,

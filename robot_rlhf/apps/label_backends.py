@@ -13,9 +13,9 @@ from robot_rlhf.apps.label_options import LabelOptions
 from robot_rlhf.apps.terminal import HELP, TerminalPerson, open_window
 from robot_rlhf.datatypes import Array, Segment
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.models.chat import Chat, ReplayedChat, Transcript
+from robot_rlhf.models.endpoint import ChatEndpoint
 from robot_rlhf.ports import Labeler
-from robot_rlhf.rewards.labelers.chat import Chat, ReplayedChat, Transcript
-from robot_rlhf.rewards.labelers.endpoint import ChatEndpoint
 from robot_rlhf.rewards.labelers.hindsight import Hindsight
 from robot_rlhf.rewards.labelers.oracle import Oracle, gold_by_episode, usual_reward
 from robot_rlhf.rewards.labelers.rules import RankedRules, deviations_of, factor

@@ -9,8 +9,8 @@ from typing import Literal
 import tyro
 
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.models.endpoint import EndpointConfig
 from robot_rlhf.ranges import SEED, check_ranges
-from robot_rlhf.rewards.labelers.endpoint import EndpointConfig
 from robot_rlhf.rewards.labelers.oracle import Teacher
 
 

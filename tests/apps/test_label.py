@@ -27,7 +27,7 @@ from robot_rlhf.run.recordings import Recording, build_seen
 from robot_rlhf.run.reward_features import features_facts, inputs_of
 from robot_rlhf.runtime.clips import read_clips
 from tests.journal.sessions import make_episode, make_spec, tell
-from tests.rewards.chat_server import Json, Play, said, serving
+from tests.models.chat_server import Json, Play, said, serving
 from tests.rewards.recorded_clips import EpisodeClips, episode
 
 SPEC = make_spec({"front": (16, 20)})

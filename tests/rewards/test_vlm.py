@@ -13,12 +13,12 @@ import pytest
 from robot_rlhf.conformance import LabelerConformance
 from robot_rlhf.datatypes import Segment
 from robot_rlhf.errors import ConfigError, InvalidValueError, LabelerError, RenderError, UnknownNameError
+from robot_rlhf.models.chat import Part, ReplayedChat, Reply, Transcript
+from robot_rlhf.models.endpoint import ChatEndpoint, EndpointConfig, RefusedError
 from robot_rlhf.ports import Labeler
-from robot_rlhf.rewards.labelers.chat import Part, ReplayedChat, Reply, Transcript
-from robot_rlhf.rewards.labelers.endpoint import ChatEndpoint, EndpointConfig, RefusedError
 from robot_rlhf.rewards.labelers.vlm import VlmLabeler, last_word, moments_of, order_frames
 from robot_rlhf.timing import FakeClock
-from tests.rewards.chat_server import Json, Play, said, serving
+from tests.models.chat_server import Json, Play, said, serving
 from tests.rewards.recorded_clips import EpisodeClips, episode
 
 A, B = Segment("a", 2, 3), Segment("b", 0, 4)

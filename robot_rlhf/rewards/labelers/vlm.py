@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Segment
 from robot_rlhf.errors import ConfigError, InvalidValueError, LabelerError
+from robot_rlhf.models.chat import Chat, Part
+from robot_rlhf.models.endpoint import RefusedError
 from robot_rlhf.ports import Comparison
-from robot_rlhf.rewards.labelers.chat import Chat, Part
-from robot_rlhf.rewards.labelers.endpoint import RefusedError
 from robot_rlhf.rewards.pairs import Clips, camera_of
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from robot_rlhf.errors import ConfigError, InvalidValueError, LabelerError
-from robot_rlhf.rewards.labelers.chat import ReplayedChat, Transcript
-from robot_rlhf.rewards.labelers.endpoint import MAX_BYTES, ChatEndpoint, EndpointConfig, RefusedError, data_url
+from robot_rlhf.models.chat import ReplayedChat, Transcript
+from robot_rlhf.models.endpoint import MAX_BYTES, ChatEndpoint, EndpointConfig, RefusedError, data_url
 from robot_rlhf.timing import FakeClock
-from tests.rewards.chat_server import Json, Play, refused, said, serving
+from tests.models.chat_server import Json, Play, refused, said, serving
 
 KEY = "sk-very-secret-123"
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)

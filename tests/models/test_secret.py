@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from robot_rlhf.rewards.labelers.secret import MASK, Secret
+from robot_rlhf.models.secret import MASK, Secret
 from tests.draws import draws
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import cv2
 
 from robot_rlhf.errors import ConfigError, InvalidValueError, LabelerError
-from robot_rlhf.rewards.labelers.chat import Part, Picture, Reply
-from robot_rlhf.rewards.labelers.secret import Secret
+from robot_rlhf.models.chat import Part, Picture, Reply
+from robot_rlhf.models.secret import Secret
 from robot_rlhf.timing import Clock, MonotonicClock
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.errors import ConfigError, LabelerError
-from robot_rlhf.rewards.labelers.secret import private_file
+from robot_rlhf.models.secret import private_file
 
 Picture = NDArray[np.uint8]
 """Shape (H, W, 3), RGB."""

@@ -1,0 +1,1 @@
+"""Models of others, and how one asks them."""
