@@ -16,7 +16,8 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.naming import OfKind, find_own, is_own, make_own
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
-from robot_rlhf.ports import Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
+from robot_rlhf.people.speaker import SimulatedSpeaker, SpeakerConfig
+from robot_rlhf.ports import AdvisedTask, Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
 from robot_rlhf.safety.guard import STOP_RULE, GuardedRobot
 from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock, FakeClock
@@ -99,6 +100,21 @@ class Place:
                 raise nobody.refusal
             return SimulatedPerson(config, self.spec, lambda *_: nobody, lambda _: 0.0, succeeded=task.success)
         return SimulatedPerson(config, self.spec, task.expert, task.remaining, succeeded=task.success)
+
+    def speaker(self, config: SpeakerConfig) -> SimulatedSpeaker:
+        """A simulated person who knows the task, watches this robot, and says what to do.
+
+        Raises:
+            ConfigError: nobody simulated knows it, or knows how to say it.
+        """
+        task, knows = self.task, self.task
+        if not isinstance(task, ShownTask) or not isinstance(knows, AdvisedTask):
+            raise ConfigError(
+                f"task {task.name}: no simulated person can say how to do it; allowed: a real person, or a task with "
+                "`expert`, `remaining` and `advises`"
+            )
+        book = book_of(task, self.spec)
+        return SimulatedSpeaker(config, self.spec, task.expert, task.remaining, task.success, knows.advises, book)
 
     def expert(self) -> Policy | None:
         """The script that does the task; None where there is none."""

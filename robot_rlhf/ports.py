@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from robot_rlhf.facts import FactBook
-    from robot_rlhf.meaning import Heard
+    from robot_rlhf.meaning import Heard, Meaning
 
 
 @runtime_checkable
@@ -112,6 +112,15 @@ class ShownTask(Task, Protocol):
 
     def remaining(self, observation: Observation) -> float:
         """How far it still is from done, m; 0 when done. Never given to a learner."""
+        ...
+
+
+@runtime_checkable
+class AdvisedTask(Task, Protocol):
+    """A task that can be done by words: somebody who watches knows what to tell the robot."""
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What they would tell it to do now; they may look at privileged truth. None when nothing is left to do."""
         ...
 
 

@@ -218,7 +218,7 @@ class SimulatedPerson:
         self._see(observation)
 
     def on_step(self, step: Step) -> None:
-        if step.driver is Driver.HUMAN:
+        if step.driver is Driver.HUMAN and not step.spoken:
             self.driven += self._period
         self._over = step.terminated or step.truncated
         if self._over:  # now it stands still, and is looked at for as long as it takes

@@ -9,7 +9,8 @@ import numpy as np
 
 from robot_rlhf.datatypes import Observation, Outcome
 from robot_rlhf.facts import FactBook, book_of
-from robot_rlhf.ports import EndingTask, GoldTask
+from robot_rlhf.meaning import Meaning
+from robot_rlhf.ports import AdvisedTask, EndingTask, GoldTask
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.disturbance import NOISE, PERIODS, DisturbedRobot
@@ -112,6 +113,10 @@ class VariedTask:
 
     def remaining(self, observation: Observation) -> float:
         return self._task.remaining(observation)
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """None of a task that nobody can do by words."""
+        return self._task.advises(observation) if isinstance(self._task, AdvisedTask) else None
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ScriptedExpert:
         return self._task.expert(noise, tap)

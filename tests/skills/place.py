@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robot_rlhf.datatypes import Observation
+from robot_rlhf.datatypes import Action, Observation
 from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.skills.primitives import make_skill
@@ -50,15 +50,19 @@ class Obedient:
         self.last = meaning.thing or self.last
         return skill
 
+    def moves(self, action: Action) -> Observation:
+        """One control period."""
+        self.place.guard.act(action)
+        self.periods += 1
+        self.observation = self.place.guard.observe()
+        return self.observation
+
     def steps(self, skill: Skill, most: int = 400) -> Iterator[Observation]:
         for _ in range(most):
             action = skill.act(self.perceived())
             if action is None:
                 return
-            self.place.guard.act(action)
-            self.periods += 1
-            self.observation = self.place.guard.observe()
-            yield self.observation
+            yield self.moves(action)
         raise AssertionError(f"{skill.words}: no end after {most} periods")
 
 

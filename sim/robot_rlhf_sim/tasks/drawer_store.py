@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import TRUTH, Columns, Fact, FactBook, Thing, number, place, remaining, truth
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -21,7 +22,7 @@ from robot_rlhf_sim.experts import ScriptedExpert, above_then_at
 from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, Vector, about_z, wrap, yaw
-from robot_rlhf_sim.tasks.drawer_words import drawer_attributes
+from robot_rlhf_sim.tasks.drawer_words import drawer_advice, drawer_attributes
 
 HALF_SIDE = 0.016
 """Of the block, m."""
@@ -222,6 +223,10 @@ class DrawerStore:
 
     def pictured(self, observation: Observation) -> dict[str, str]:
         return self.facts.described(observation, gold=True)
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What a person would tell the robot to do now; None when it is done."""
+        return None if self.success(observation) else drawer_advice(observation, OPEN, HALF_SIDE)
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> DrawerStoreExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.

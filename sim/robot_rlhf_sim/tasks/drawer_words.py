@@ -1,13 +1,17 @@
-"""What a picture of block and drawer shows, in words."""
+"""What a picture of block and drawer shows, and what to do next, in words."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rlhf.datatypes import Observation
 from robot_rlhf.facts import Attribute, Columns, number, place, truth
+from robot_rlhf.meaning import Meaning
 from robot_rlhf_sim.captions import bins, of_gripper, of_scene, side_of
 
+LOW = 0.02
+"""Higher than this above where it would lie, m, nobody lets go of the block."""
 AT = 0.05
 """Distance up to which the gripper is at a thing, m."""
 
@@ -68,3 +72,22 @@ def drawer_attributes(shut: float, open_from: float) -> tuple[Attribute, ...]:
             hand,
         ),
     )
+
+
+def drawer_advice(observation: Observation, open_from: float, lies_at: float) -> Meaning:
+    """What a person would tell the robot to do next.
+
+    Args:
+        open_from: opening of the drawer above which it is open, m.
+        lies_at: height of the block on the table, m.
+    """
+    opening = float(observation.privileged["opening"][0])
+    grasped, inside = (observation.privileged[name][0] > 0.5 for name in ("grasped", "inside"))
+    if grasped and opening < 0.8 * open_from:  # it has fallen shut meanwhile
+        high = float(observation.privileged["block"][2]) - lies_at
+        return Meaning("down", amount=round(high, 2)) if high > LOW else Meaning("open", skill="open")
+    if inside:
+        return Meaning("open", skill="open") if grasped else Meaning("goal", skill="shut", thing="handle")
+    if grasped or opening > open_from:
+        return Meaning("goal", skill="put_in", thing="block", place="drawer")
+    return Meaning("goal", skill="pull", thing="handle")

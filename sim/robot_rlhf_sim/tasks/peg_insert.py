@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, number, remaining
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -239,6 +240,15 @@ class PegInsert:
 
     def pictured(self, observation: Observation) -> dict[str, str]:
         return self.facts.described(observation, gold=True)
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What a person would tell the robot to do now; None when it is done."""
+        if self.success(observation):
+            return None
+        beside = float(np.linalg.norm((observation.tool_pose_in_base - observation.privileged["hole"])[:2]))
+        if beside > 2.0 * OVER_HOLE:
+            return Meaning("goal", skill="above", thing="hole")
+        return Meaning("goal", skill="put_in", place="hole")
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PegInsertExpert:
         """A script that solves the task; `noise` is the spread of its wobble in actions, less near the hole, and `tap`

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.facts import TRUTH, Attribute, Columns, Fact, FactBook, Thing, remaining, truth
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -193,6 +194,14 @@ class PickCube:
     def pictured(self, observation: Observation) -> dict[str, str]:
         """With the cube's colour, which the episode drew."""
         return {**self.facts.described(observation, gold=True), "cube colour": colour_name(self.arm.memory)}
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What a person would tell the robot to do now; None when it is done."""
+        if self.success(observation):
+            return None
+        if observation.privileged["grasped"][0] > 0.5:
+            return Meaning("up", skill="lift")
+        return Meaning("goal", skill="grasp", thing="cube")
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PickCubeExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation, Outcome
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import TRUTH, Fact, FactBook, Thing, number, remaining, truth
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -21,7 +22,7 @@ from robot_rlhf_sim.experts import ScriptedExpert
 from robot_rlhf_sim.robots.arm_model import TOOL_DISTANCE, ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN
-from robot_rlhf_sim.tasks.push_words import push_attributes
+from robot_rlhf_sim.tasks.push_words import push_advice, push_attributes
 
 PUCK_RADIUS = 0.025
 PUCK_HALF_HEIGHT = 0.014
@@ -203,6 +204,12 @@ class Push:
 
     def pictured(self, observation: Observation) -> dict[str, str]:
         return self.facts.described(observation, gold=True)
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What a person would tell the robot to do now; None when it is done, or over."""
+        if self.success(observation) or self.ended(observation) is not None:
+            return None
+        return push_advice(observation, _next_stop(observation))
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> PushExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.

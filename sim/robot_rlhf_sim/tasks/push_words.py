@@ -1,15 +1,21 @@
-"""What a picture of the pushed puck shows, in words."""
+"""What a picture of the pushed puck shows, and what to do next, in words."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rlhf.datatypes import Observation
 from robot_rlhf.facts import Attribute, Columns, number, place
+from robot_rlhf.meaning import Meaning
 from robot_rlhf_sim.captions import bins, of_gripper, of_scene, side_of
 
 NEAR_RING = 0.09
 """Distance of puck and goal up to which the puck is near the ring, m."""
+TOO_NEAR = 0.006
+"""Distance of puck or fingers from the glass's zone at which one says so, m."""
+BEHIND = 0.5
+"""Cosine of the angle at the puck from which on the fingers are behind it."""
 AT_PUCK = 0.055
 """Distance of tool and puck up to which the tool is at the puck, m."""
 
@@ -75,3 +81,19 @@ def push_attributes(in_ring: float, below: float) -> tuple[Attribute, ...]:
             hand,
         ),
     )
+
+
+def push_advice(observation: Observation, stop: NDArray[np.float64]) -> Meaning:
+    """What a person would tell the robot to do next.
+
+    Args:
+        stop: where the puck has to go next. Shape (2,).
+    """
+    puck, tool = observation.privileged["puck"][:2], observation.tool_pose_in_base[:2]
+    if observation.privileged["clear"][0] < TOO_NEAR and float(np.linalg.norm(puck - tool)) > AT_PUCK:
+        return Meaning("goal", skill="away_from", thing="glass")
+    along, to_puck = stop - puck, puck - tool
+    cosine = float(along @ to_puck) / max(float(np.linalg.norm(along) * np.linalg.norm(to_puck)), 1e-9)
+    if cosine < BEHIND:
+        return Meaning("goal", skill="behind", thing="puck", place="goal")
+    return Meaning("goal", skill="push_to", thing="puck", place="goal")

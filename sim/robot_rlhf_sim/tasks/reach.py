@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation
 from robot_rlhf.facts import Attribute, Columns, FactBook, Thing, distance, place, remaining
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -133,6 +134,10 @@ class Reach:
 
     def pictured(self, observation: Observation) -> dict[str, str]:
         return self.facts.described(observation, gold=True)
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What a person would tell the robot to do now; None when it is done."""
+        return None if self.success(observation) else Meaning("goal", skill="to", thing="target")
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> ReachExpert:
         """A script that solves the task; `noise` is the spread of its wobble in actions. No tap is too long for it."""
