@@ -54,6 +54,8 @@ class Desk:
         """The camera whose picture the 'camera' frame goes by: the operator's large one."""
         self.sentences: list[str] = []
         """What was said, newest first, without repeats."""
+        self.spoken = 0
+        """Sentences sent."""
         self.on_change: list[Callable[[], None]] = []
         """Called when the seat, the controls' settings or the sentences changed, for pages to paint themselves."""
         self._rewind_to: float | None = None
@@ -210,6 +212,7 @@ class Desk:
         if not text or len(text) > MAX_SENTENCE:
             raise InvalidValueError("sentence", f"{len(text)} characters", f"1 to {MAX_SENTENCE} characters")
         self.robot.send(Spoken(text, max(0.0, min(seconds_ago, 600.0))))
+        self.spoken += 1
         self.sentences = [text, *(s for s in self.sentences if s != text)][:HISTORY]
         self.tell_change()
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.console.coach import EpisodeFacts
 from robot_rlhf.console.last_episode import LastEpisode
+from robot_rlhf.console.sentences import Said, Sentences
 from robot_rlhf.console.words import guard_words, outcome_words
 from robot_rlhf.datatypes import (
     EpisodeEnd,
@@ -79,7 +80,6 @@ class _Whole:
     drivers: bytearray = field(default_factory=bytearray)
     rewards: list[float] = field(default_factory=list[float])
     outcome: Outcome | None = None
-    sentences: list[str] = field(default_factory=list[str])
     lengths: list[int] = field(default_factory=list[int])
     """Steps of each part that has ended."""
 
@@ -117,8 +117,7 @@ class History:
         self._rows: list[_Row] = []
         self._open: _Whole | None = None
         self._paused: _Whole | None = None
-        self._over: _Whole | None = None
-        """The last one that ended: what is said behind it is about it."""
+        self._sentences = Sentences()
         self._notes: deque[Note] = deque(maxlen=NOTES)
         self._rules: dict[str, float] = {}
         self._judged: deque[tuple[str, str]] = deque(maxlen=NOTES)
@@ -189,11 +188,32 @@ class History:
         with self._lock:
             return tuple(reversed(self._notes))
 
-    def sentences(self) -> tuple[str, ...]:
-        """What people said in the episode that runs, or that ran last, newest first."""
+    def said(self, count: int) -> tuple[Said, ...]:
+        """What people said last, newest first, over all episodes. Args: count: so many at most."""
         with self._lock:
-            whole = self._open or self._paused or self._over
-            return () if whole is None else tuple(reversed(whole.sentences))
+            return self._sentences.newest(count)
+
+    @property
+    def sentences(self) -> int:
+        """How many sentences were said so far."""
+        with self._lock:
+            return len(self._sentences)
+
+    def sentence(self, name: str) -> Said | None:
+        """The sentence of this name; None where there is none."""
+        with self._lock:
+            return self._sentences.of(name)
+
+    def rules(self) -> tuple[Said, ...]:
+        """Sentences that are rules which stand."""
+        with self._lock:
+            return self._sentences.rules
+
+    @property
+    def understands(self) -> bool:
+        """Whether anybody has read a sentence of this session."""
+        with self._lock:
+            return self._sentences.read
 
     # -- following ---------------------------------------------------------------------------------------------------
 
@@ -269,7 +289,6 @@ class History:
 
     def _close(self, whole: _Whole, outcome: Outcome, detail: str = "") -> None:
         self._open = self._paused = self._columns = None
-        self._over = whole
         said = outcome_words(outcome, detail)
         self._notes.append(Note(self._stamp, "episode", f"{whole.meta.id}: {said}"))
         if whole.drivers:
@@ -287,11 +306,8 @@ class History:
             if event.latched or event.stamp - last > REPEATED:
                 self._notes.append(Note(event.stamp, "guard", guard_words(event), event.latched))
             return
+        self._sentences.add(event)
         if event.kind is FeedbackKind.CORRECTION:
-            for whole in filter(None, (self._open, self._paused, self._over)):
-                if event.span.episode_id in (*whole.parts, ""):
-                    whole.sentences.append(event.text)
-                    break
             self._notes.append(Note(event.stamp, "said", f"{event.author}: {event.text}"))
         elif event.kind is FeedbackKind.ATTRIBUTE:
             self._notes.append(Note(event.stamp, "judged", f"{event.author} marked a span: {event.text}"))

@@ -117,8 +117,8 @@ PRESSES: Mapping[str, Meaning] = {
 
 To pause and to go on are two keys: whoever means to pause never wakes the robot, whatever it did a moment before.
 """
-PAGE_KEYS = frozenset({"KeyT", "KeyH"})
-"""Keys that the page answers by itself, at once, and sends to nobody: into the text box, and the list of keys."""
+PAGE_KEYS = frozenset({"KeyT", "KeyH", "KeyZ"})
+"""Keys that the page answers by itself, at once: into the text box, the list of keys, and to take a sentence back."""
 
 KNOWN = frozenset({*MOTION_KEYS, *GRIP_CONTROLS, *LEAD_CONTROLS, *PRESSES})
 """Every key and button that does anything."""
@@ -200,7 +200,8 @@ KEY_HELP: tuple[KeyHelp, ...] = (
     KeyHelp(("Digit3", "Numpad3"), "full speed", "settings"),
     KeyHelp(("KeyF",), "frame: base, tool, camera", "settings"),
     KeyHelp(("KeyM",), "mode: hold or toggle", "settings"),
-    KeyHelp(("KeyT",), "type a note", "settings"),
+    KeyHelp(("KeyT",), "type a sentence", "settings"),
+    KeyHelp(("KeyZ",), "take back what was said last", "settings"),
     KeyHelp(("KeyH",), "show or hide help", "settings"),
 )
 PAD_HELP: tuple[KeyHelp, ...] = (

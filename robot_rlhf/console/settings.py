@@ -46,6 +46,8 @@ class ConsoleSettings:
     """Name of the first visitor; empty for a number."""
     judged_by: str = "task"
     """Who says that an episode succeeded: 'task' or 'person'."""
+    examples: tuple[str, ...] = ()
+    """Sentences that fit the task, to try."""
 
     def to_json(self) -> str:
         plain = asdict(replace(self, cameras=dict(self.cameras), sight=Sight()))
@@ -56,7 +58,7 @@ class ConsoleSettings:
         """The inverse of `to_json`. Raises ConfigError when it is none."""
         try:
             fields = json.loads(text)
-            for name in ("hosts", "action_names", "action_scale"):
+            for name in ("hosts", "action_names", "action_scale", "examples"):
                 fields[name] = tuple(fields[name])
             fields["cameras"] = {name: (int(size[0]), int(size[1])) for name, size in fields["cameras"].items()}
             fields["sight"] = Sight.from_json(fields["sight"])

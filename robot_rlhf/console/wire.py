@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from robot_rlhf.console.readings import Reading
 from robot_rlhf.datatypes import Button, Feedback, FeedbackKind, Segment, Situation
 from robot_rlhf.errors import LinkError
 
@@ -100,7 +101,7 @@ def decode(packet: bytes) -> Message:
     try:
         fields = json.loads(packet)
         return _READERS[fields.pop("kind")](fields)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise LinkError(f"console message {packet[:80]!r}: not understood ({type(error).__name__}: {error})") from error
 
 
@@ -119,14 +120,19 @@ def _label(message: Label) -> tuple[str, Json]:
         "text": f.text,
         "other": None if f.other is None else _segment(f.other),
         "confidence": f.confidence,
+        "payload": dict(f.payload),
     }
 
 
 def _read_label(fields: Json) -> Label:
-    other = fields["other"]
+    other, kind, payload = fields["other"], FeedbackKind(fields["feedback"]), dict(fields["payload"])
+    if kind is FeedbackKind.MEANING:
+        Reading.of_payload(payload)
+    elif payload:
+        raise ValueError(f"a {kind.value} with a payload: only a meaning has one")
     return Label(
         Feedback(
-            FeedbackKind(fields["feedback"]),
+            kind,
             str(fields["author"]),
             float(fields["stamp"]),
             Segment(**fields["span"]),
@@ -134,6 +140,7 @@ def _read_label(fields: Json) -> Label:
             str(fields["text"])[:MAX_SENTENCE],
             None if other is None else Segment(**other),
             float(fields["confidence"]),
+            payload,
         )
     )
 

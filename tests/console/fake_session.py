@@ -2,7 +2,8 @@
 
     python tests/console/fake_session.py --port 8801
 
-It answers what a page asks (pause, stop, rewind, judgements, sentences), learns nothing, and writes a real journal.
+It answers what a page asks (pause, stop, rewind, judgements, sentences), understands a few words and moves for none,
+learns nothing, and writes a real journal.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.console.link import ConsoleLink
+from robot_rlhf.console.readings import Reading
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.datatypes import (
     Action,
@@ -52,6 +55,7 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.sight import CameraMount, Sight
 from robot_rlhf.timing import MonotonicClock, Rate
 
@@ -65,6 +69,16 @@ OUTCOMES = {
     Button.DISCARD: Outcome.DISCARDED,
     Button.RESET: Outcome.STOPPED,
 }
+
+MEANT = {
+    "slower near the glass": Reading("-", "rule", (Meaning("rule", rule="slower", thing="glass"),), "grammar"),
+    "above the cube": Reading("-", "skill", (Meaning("goal", skill="above", thing="cube"),), "grammar"),
+    "a bit to the left": Reading("-", "nudge", (Meaning("left", 0.02),), "grammar"),
+    "well done": Reading("-", "praise", (Meaning("good"),), "grammar"),
+}
+"""What the made-up robot understands; about everything else it asks."""
+NOT_MEANT = Reading("-", "ask", (Meaning("unknown", confidence=0.0),), "nobody", "no word of it says where to")
+NEAREST = (Meaning("left", 0.02, confidence=0.4), Meaning("up", confidence=0.3), Meaning("close", confidence=0.2))
 
 
 def make_spec(size: int = 256, cameras: tuple[str, ...] = ("front", "wrist")) -> RobotSpec:
@@ -163,6 +177,11 @@ class FakeSession:
         self.token = secrets.token_urlsafe(24)
         self.port = port
         self.practice: dict[str, str] = {"verdict": "", "because": ""}
+        self.listens = True
+        """Sentences are read."""
+        self.uptake: dict[str, float] | None = None
+        """Sentence to the part of it that is learned; None where nobody learns words."""
+        self._said = 0
         self.phase = Phase.RESETTING
         self.driver: Driver | None = None
         self.action: Action | None = None
@@ -242,6 +261,7 @@ class FakeSession:
             control_period=PERIOD,
             can_rewind=True,
             judged_by="person",
+            examples=("above the cube", "a bit to the left"),
             **descriptors,  # pyright: ignore[reportArgumentType]  link, block and listen only
         )
 
@@ -345,6 +365,9 @@ class FakeSession:
             "session_seconds": self._all_steps * PERIOD,
             "stage": "ended" if self.ended.is_set() else "demonstrations" if self._demonstrating else "practice",
             "operator_kind": "person",
+            "listens": self.listens,
+            "learns_words": self.uptake is not None,
+            "uptake": dict(self.uptake or {}),
         }
 
     @property
@@ -395,10 +418,26 @@ class FakeSession:
         for event in human.feedback:
             self.journal.on_event(event)
             self.link.on_event(event)
+            self._settle(event)
         for sentence in human.sentences:
             span = Segment(self._episode or "ep-0000", max(0, self.step - 1), 1)
             name = self.link.operator or "operator"
             self.journal.on_event(Feedback(FeedbackKind.CORRECTION, name, now, span, text=sentence.text))
+            if self.listens:
+                self._hear(sentence.text, name, now, span)
+
+    def _hear(self, text: str, author: str, now: float, span: Segment) -> None:
+        reading = MEANT.get(text.lower(), replace(NOT_MEANT, nearest=NEAREST))
+        named = replace(reading, sentence=f"{span.episode_id}/{self._said}")
+        self._said += 1
+        told = named.to_payload()
+        self.journal.on_event(Feedback(FeedbackKind.MEANING, author, now, span, text=text, payload=told))
+
+    def _settle(self, event: Feedback) -> None:
+        """A choice of what a sentence means is followed by what is done about it."""
+        if event.kind is FeedbackKind.MEANING and event.payload["doing"] == "ask":
+            told = {**event.payload, "doing": "nudge"}
+            self.journal.on_event(replace(event, payload=told))
 
     def _reset(self, now: float) -> None:
         self._resetting -= 1

@@ -65,11 +65,6 @@ def test_says_why_it_is_not_training(status: dict[str, Any], level: str, part: s
     assert part in told["text"]
 
 
-def test_chips_promise_nothing_and_offer_what_was_said() -> None:
-    assert state.chips([]) == []
-    assert state.chips(["slower", "left", "x" * 200, "slower"]) == ["slower", "left"]
-
-
 def test_curves_leave_out_discarded_episodes_and_average_over_twenty() -> None:
     success = np.array([1.0, 0.0, np.nan, 1.0])
     series = {

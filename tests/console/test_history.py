@@ -88,16 +88,9 @@ def history(tmp_path: Path) -> History:
 def test_nothing_yet(history: History) -> None:
     assert history.facts() == ()
     assert history.notes() == ()
-    assert history.sentences() == ()
+    assert history.said(5) == ()
+    assert (history.rules(), history.understands) == ((), False)
     assert {name: len(column) for name, column in history.series.items()} == dict.fromkeys(SERIES, 0)
-
-
-def test_what_is_said_behind_an_episode_is_about_that_one(history: History, tale: Tale) -> None:
-    history.add(tale.part("a", "pphh", Outcome.SUCCESS))
-    history.add([Feedback(FeedbackKind.CORRECTION, "Anna", 2.0, Segment("a", 1, 3), text="slower")])
-    assert history.sentences() == ("slower",)
-    history.add(tale.part("b", "pp", None))
-    assert history.sentences() == ()
 
 
 def test_the_last_episode_is_told_with_who_judged_it(history: History, tale: Tale) -> None:
@@ -215,16 +208,26 @@ def test_events_in_words(history: History, tale: Tale) -> None:
     assert len(history.notes()) == NOTES
 
 
-def test_sentences_are_of_the_present_episode(history: History, tale: Tale) -> None:
-    def said(episode: str, text: str) -> Feedback:
-        return Feedback(FeedbackKind.CORRECTION, "Anna", 1.0, Segment(episode, 0, 1), text=text)
+def test_sentences_and_rules_are_of_the_whole_session(history: History, tale: Tale) -> None:
+    def said(episode: str, text: str, doing: str = "", name: str = "a/0") -> Feedback:
+        kind = FeedbackKind.MEANING if doing else FeedbackKind.CORRECTION
+        payload = {"sentence": name, "meanings": [], "doing": doing} if doing else {}
+        return Feedback(kind, "Anna", 1.0, Segment(episode, 0, 1), text=text, payload=payload)
 
-    history.add(tale.part("a", "pp", Outcome.PAUSED, events=(said("a", "higher"),)))
-    history.add(tale.part("a+1", "pp", None, continues="a", at=2, events=(said("a+1", "slower"), said("old", "no"))))
-    assert history.sentences() == ("slower", "higher")
-    history.add([EpisodeEnd("a+1", Outcome.SUCCESS, 2)])
+    rule = (said("a", "slower"), said("a", "slower", "rule"))
+    history.add(tale.part("a", "pp", Outcome.PAUSED, events=rule))
+    history.add(tale.part("a+1", "pp", None, continues="a", at=2, events=(said("a+1", "higher"),)))
+    history.begin_file()
     history.add(tale.part("b", "p", None))
-    assert history.sentences() == ()
+    assert [each.text for each in history.said(5)] == ["higher", "slower"]
+    assert [each.text for each in history.said(1)] == ["higher"]
+    assert [each.name for each in history.rules()] == ["a/0"], "it outlives its episode, and its file"
+    assert history.understands
+    history.add([said("a", "slower", "undone")])
+    assert history.rules() == ()
+    assert (each := history.sentence("a/0")) is not None
+    assert each.taken_back
+    assert [note.kind for note in history.notes()].count("said") == 2
 
 
 def test_a_journal_is_followed_while_it_grows(tmp_path: Path, tale: Tale) -> None:

@@ -40,6 +40,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import LinkError
 from tests.console.fake_session import FakeRobot, make_spec
+from tests.console.test_sentences import READINGS
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -52,7 +53,16 @@ def feedback(draw: st.DrawFn) -> Feedback:
     kind = draw(st.sampled_from(FeedbackKind))
     other = draw(SEGMENTS) if kind is FeedbackKind.PREFERENCE else None
     value = draw(st.none() | NUMBERS)
-    return Feedback(kind, draw(WORDS), draw(NUMBERS), draw(SEGMENTS), value, draw(WORDS), other, draw(st.floats(0, 1)))
+    payload = draw(READINGS).to_payload() if kind is FeedbackKind.MEANING else {}
+    sure = draw(st.floats(0, 1))
+    return Feedback(kind, draw(WORDS), draw(NUMBERS), draw(SEGMENTS), value, draw(WORDS), other, sure, payload)
+
+
+def label(**changes: object) -> dict[str, object]:
+    """A packet of a meaning."""
+    span = {"episode_id": "e", "start": 0, "length": 3}
+    fields = {"author": "Anna", "stamp": 1.0, "span": span, "value": None, "text": "left", "other": None}
+    return {"kind": "label", "feedback": "meaning", **fields, "confidence": 1.0, **changes}
 
 
 MESSAGES: st.SearchStrategy[Message] = st.one_of(
@@ -89,6 +99,16 @@ def test_foreign_bytes_are_refused(packet: bytes) -> None:
         {"kind": "spoken", "text": "a" * (MAX_SENTENCE + 1), "seconds_ago": 0},
         {"kind": "spoken", "text": "a", "seconds_ago": -1},
         {"kind": "label", "feedback": "success"},
+        label(payload=None),
+        label(payload=[1]),
+        label(payload={"sentence": "e/0", "doing": "undone"}, feedback="success"),
+        label(payload={}),
+        label(payload={"sentence": "e/0"}),
+        label(payload={"sentence": "e/0", "doing": "explode"}),
+        label(payload={"sentence": "e" * 1000, "doing": "undone"}),
+        label(payload={"sentence": "e/0", "doing": "nudge", "meanings": [{"reading": "left", "amount": 9}]}),
+        label(payload={"sentence": "e/0", "doing": "nudge", "meanings": [{"reading": "left"}] * 1000}),
+        label(payload={"sentence": "e/0", "doing": "undone", "more": "x"}),
         {"kind": "nothing"},
         {},
         [],
@@ -98,6 +118,23 @@ def test_foreign_bytes_are_refused(packet: bytes) -> None:
 def test_malformed_messages_are_refused(fields: object) -> None:
     with pytest.raises(LinkError, match="console message"):
         decode(json.dumps(fields).encode())
+
+
+def test_a_well_formed_meaning_passes() -> None:
+    told = decode(json.dumps(label(payload={"sentence": "e/0", "doing": "undone"})).encode())
+    assert isinstance(told, Label)
+    assert told.feedback.payload["doing"] == "undone"
+
+
+@given(st.recursive(st.none() | NUMBERS | WORDS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner)))
+def test_a_payload_that_is_no_reading_is_refused(payload: object) -> None:
+    with pytest.raises(LinkError):
+        decode(json.dumps(label(payload=payload)).encode())
+
+
+def test_a_packet_of_many_brackets_is_refused() -> None:
+    with pytest.raises(LinkError, match="RecursionError"):
+        decode(b'{"kind": "label", "payload": ' + b"[" * MAX_PACKET)
 
 
 def test_not_a_number_never_drives() -> None:

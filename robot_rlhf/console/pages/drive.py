@@ -17,6 +17,7 @@ from robot_rlhf.console.page_input import MAX_EPISODE_NAME
 from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.help import dock_help, help_sheet
 from robot_rlhf.console.pages.learning import LearningPanel
+from robot_rlhf.console.pages.sentences import SentencePanel
 from robot_rlhf.console.pages.state import last_episode, page_state
 from robot_rlhf.console.pages.theme import header, version
 from robot_rlhf.console.wire import MAX_SENTENCE
@@ -34,6 +35,7 @@ SCRIPTS = (
     "banner.js",
     "timeline.js",
     "speech.js",
+    "sentences.js",
     "hands.js",
     "drive.js",
 )
@@ -44,7 +46,6 @@ CHOICES = {setting: tuple(value for value, _ in choices) for setting, _, _, choi
 """What each of the hands' settings may be, as the page says it."""
 SECOND = 0.9
 """Size of the second of two pictures, of the first: a person who drives needs both to see depth."""
-NOT_READ = "Recorded with the steps it is about. No learner reads it yet: to teach, drive and judge."
 KEYS_REST = "Keys do not drive while this is open. STOP works, and X."
 RESEND = 20
 """Refreshes after which the page's state is sent again although it is the same, for a page that missed it."""
@@ -73,6 +74,7 @@ class DrivePage:
         self.desk = desk
         self.visitor = visitor
         self.learning = LearningPanel(console)
+        self.sentences = SentencePanel(console, visitor, self._do)
         self._client = ui.context.client
         self._sent: dict[str, Any] = {}
         self._silent = 0
@@ -264,9 +266,7 @@ class DrivePage:
     def _speak(self) -> None:
         with ui.element("section").classes("c-panel d-speak").props('aria-label="Speak"'):
             parts.fixed(parts.SAY.format(longest=MAX_SENTENCE), "d-say")
-            ui.label(NOT_READ).classes("c-dim d-not-read")
-            parts.fixed("", "d-chips", 'id="d-chips"')
-            parts.fixed("", "d-said", 'id="d-said" aria-label="Said in this episode"')
+            self.sentences.build()
 
     def _end_dialog(self) -> ui.dialog:
         with ui.dialog() as dialog, ui.card().classes("q-pa-lg gap-4"):

@@ -103,7 +103,7 @@ LAST = """
 """
 SAY = """
 <input id="d-text" type="text" maxlength="{longest}" autocomplete="off" spellcheck="true"
- placeholder="Type a note  (T)" aria-label="Note" data-seat-only="1">
+ placeholder="Say it in words  (T)" aria-label="Sentence" data-seat-only="1">
 <button type="button" class="c-button" id="d-dictate" data-seat-only="1" title="Dictate" hidden>
 <i class="material-icons" aria-hidden="true">mic</i></button>
 <button type="button" class="c-button" id="d-send" data-seat-only="1" title="Send (Enter)">

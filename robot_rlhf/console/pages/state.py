@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from robot_rlhf.console.coach import advice, demonstrating
 from robot_rlhf.console.desk import Visitor
 from robot_rlhf.console.pages.learning import number
+from robot_rlhf.console.pages.sentences import sentences_state
 from robot_rlhf.console.wire import Present
 from robot_rlhf.console.words import guard_words
 from robot_rlhf.datatypes import GuardEvent, Outcome, whole_episode
@@ -25,12 +26,6 @@ EVENTS = 4
 """Guard events shown at once."""
 EVENT_AGE = 60.0
 """Seconds after which a guard event is no longer shown beside the robot; the review has all."""
-CHIPS = 6
-"""Sentences offered to send again."""
-CHIP_LENGTH = 48
-"""Longer sentences are in the history of the field only."""
-SAID = 5
-"""Sentences of this episode shown."""
 
 
 def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
@@ -61,9 +56,8 @@ def page_state(console: Console, visitor: Visitor) -> dict[str, Any]:
         "demonstrations_wanted": whole(status.get("demonstrations_wanted")),
         "shows": shows(status, present),
         "guard": guard_lines(console),
-        "chips": chips(desk.sentences),
         "history": desk.sentences[:20],
-        "said": [{"text": text, "when": ""} for text in console.history.sentences()[:SAID]],
+        **sentences_state(console, desk, status),
         "numbers": numbers(status),
         "labels": labels(status),
         "loop": loop(status),
@@ -120,11 +114,6 @@ def guard_lines(console: Console) -> list[dict[str, Any]]:
             line = {"key": f"{note.text}@{note.stamp}", "text": note.text, "detail": "", "latched": False, "count": 1}
             recent[note.text] = line
     return [*lines, *recent.values()][:EVENTS]
-
-
-def chips(said: list[str]) -> list[str]:
-    """What can be sent again by one click: what was said last; short ones, without repeats."""
-    return [text for text in dict.fromkeys(said) if len(text) <= CHIP_LENGTH][:CHIPS]
 
 
 def numbers(status: Mapping[str, Any]) -> dict[str, str]:

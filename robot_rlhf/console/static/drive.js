@@ -3,6 +3,7 @@
 (() => {
   const {find: $, text, attribute, node, icon} = window.console_elements;
   const timeline = window.console_timeline, speech = window.console_speech, hands = window.console_hands;
+  const sentences = window.console_sentences;
   const store = {
     get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
     set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private window */ } },
@@ -125,25 +126,6 @@
   }
   const row = (name, words) => { const e = node('div', 'd-event'); e.append(icon(name), node('span', '', words)); return e; };
 
-  function paintSaid() {
-    const chips = state.chips || [], said = state.said || [];
-    if (changed('chips', [chips, state.seat])) {
-      $('d-chips').replaceChildren(...chips.map((words) => {
-        const e = node('button', 'd-chip', words);
-        e.type = 'button';
-        e.dataset.seatOnly = '1';
-        e.dataset.title = `Send: ${words}`;
-        able(e);
-        e.addEventListener('click', () => { speech.send(words, 0); e.blur(); });
-        return e;
-      }));
-    }
-    if (changed('said', said)) {
-      const rows = said.map((s) => { const e = node('div'); e.append(node('b', '', s.text), ` ${s.when}`); e.title = s.text; return e; });
-      $('d-said').replaceChildren(...(rows.length ? rows : [node('div', '', 'Nothing said in this episode.')]));
-    }
-  }
-
   function paintLearning() {
     $('d-show').hidden = !state.shows;
     for (const [name, words] of Object.entries(state.numbers || {})) text(`d-n-${name}`, words);
@@ -187,7 +169,7 @@
   function onState() {
     state = {...(window.console_drive_state || {}), hands: state.hands};
     recallSettings();
-    paintSeat(); paintSettings(); paintBanner(); paintGuard(); paintSaid(); paintLast(); paintLearning(); paintEnd();
+    paintSeat(); paintSettings(); paintBanner(); paintGuard(); sentences.paint(state, able); paintLast(); paintLearning(); paintEnd();
   }
 
   // ---- Keys or sticks ---------------------------------------------------------------------------------------------
@@ -270,6 +252,7 @@
       if (command === 'focus_text') $('d-text').focus();
       if (SETTINGS.includes(command)) remember(command, state[command]);
       if (command === 'help') sheet();
+      if (command === 'take_back') sentences.takeBack();
     });
     bus.onError((words) => { if (window.Quasar) window.Quasar.Notify.create({message: words, type: 'warning', position: 'top', timeout: 4000}); });
     bus.onHeld((held) => { hands.lights(held); marks.set({held}); });

@@ -107,7 +107,7 @@
 
   // Keys whose own meaning in the browser must not come through while this page drives; Tab and F-keys stay its own.
   const OURS = /^(Arrow(Up|Down|Left|Right)|Key[A-Z]|(Digit|Numpad)[1-3]|(Shift|Control)(Left|Right)|Page(Up|Down)|Space|Enter|NumpadEnter|Escape|Backspace)$/;
-  const STOP_KEY = 'KeyX', STOP_BUTTON = 8, PAGE_KEYS = {KeyT: 'focus_text', KeyH: 'help'};
+  const STOP_KEY = 'KeyX', STOP_BUTTON = 8, PAGE_KEYS = {KeyT: 'focus_text', KeyH: 'help', KeyZ: 'take_back'};
   const keys = new Set(), pressed = new Set(), sticks = {};
   let pads = [], seat = false, ready = false, sequence = 0, sentAt = 0, later = 0;
   let leading = false; // a person drives, as far as the last situation says
@@ -250,7 +250,7 @@
     onPresent: on('present'), // (present, number, guides, feels): the pictures of this moment have just been painted
     onSeat: on('seat'), // (whether it is this page's, the operator's name, one's own name)
     onControls: on('controls'), // ({mode, speed, frame})
-    onLocal: on('local', false), // (what a key asks of the page: 'focus_text', 'help'; or has changed: 'speed', 'frame', 'mode')
+    onLocal: on('local', false), // (what a key asks of the page: 'focus_text', 'help', 'take_back'; or has changed: 'speed', 'frame', 'mode')
     onError: on('error', false), // (text for the person)
     onLink: on('link'), // ('wait', 'live', 'lost' or 'ended')
     onEnded: on('ended'), // (): the robot's process is gone

@@ -20,10 +20,12 @@ from robot_rlhf.background import Background
 from robot_rlhf.console.encryption import check_certificate
 from robot_rlhf.console.link import ConsoleLink
 from robot_rlhf.console.process import ConsoleProcess, is_loopback, listen, new_token
+from robot_rlhf.console.sentences import examples
 from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.device import Device, open_device
 from robot_rlhf.errors import ConfigError, LinkError
+from robot_rlhf.facts import book_of
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.place import Place
@@ -144,6 +146,7 @@ class LiveConsole:
             control_period=spec.control_period,
             can_rewind=True,
             judged_by=config.reward.judge,
+            examples=examples([*book_of(place.task, spec).things.values()]),
             operator=config.operator if config.supervisor is None else "",
         )
         self.process = serve(self._settings, told, self.link, folder.path / "console.log")

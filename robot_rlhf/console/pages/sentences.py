@@ -1,0 +1,165 @@
+"""What was said, on the operator's page: heard, what is done about it, learned; asking back, taking back, and rules."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+from nicegui.events import GenericEventArguments
+
+from robot_rlhf.console.pages import parts
+from robot_rlhf.console.pages.learning import number
+from robot_rlhf.console.readings import TEACHES
+from robot_rlhf.console.sentences import Said
+from robot_rlhf.datatypes import Feedback
+from robot_rlhf.errors import InvalidValueError
+from robot_rlhf.meaning import Meaning
+from robot_rlhf.timing import MonotonicClock
+
+if TYPE_CHECKING:
+    from robot_rlhf.console.desk import Desk, Visitor
+    from robot_rlhf.console.shared import Console
+
+SHOWN = 8
+"""Sentences on the page."""
+CHIPS = 5
+"""Sentences offered to send by a click."""
+AGAIN = 1
+"""Of these, so many that were said before, where there are examples."""
+OFFERED = 3
+"""Readings offered where one has to ask."""
+CHIP_LENGTH = 48
+"""Longer sentences are in the history of the field only."""
+NOT_READ = "Recorded with the steps it is about. This run does nothing on it: to teach, drive and judge."
+DOES = "The robot does what it understands. No learner takes words in this run."
+LEARNS = "The robot does what it understands, and learns from it."
+
+
+class SentencePanel:
+    """The part of one page that is about sentences."""
+
+    def __init__(self, console: Console, visitor: Visitor, do: Callable[[Callable[[], None]], None]) -> None:
+        """Args: do: calls a function, and tells the person in words why it was refused."""
+        self._console = console
+        self._visitor = visitor
+        self._do = do
+
+    def build(self) -> None:
+        """Build it into the present element."""
+        parts.fixed("", "c-dim d-note", 'id="d-note"')
+        parts.fixed("", "d-chips", 'id="d-rules" aria-label="Rules that hold"')
+        parts.fixed("", "d-chips", 'id="d-chips"')
+        parts.fixed("", "d-said", 'id="d-said" aria-label="What was said, newest first"')
+        ui.on("drive-sentence", self._on_sentence)
+
+    def _on_sentence(self, event: GenericEventArguments) -> None:
+        asked: Any = event.args
+
+        def act() -> None:
+            name = asked.get("sentence") if isinstance(asked, dict) else None
+            said = self._console.history.sentence(name) if isinstance(name, str) else None
+            now = MonotonicClock().now()
+            self._console.sink_for(self._visitor).give(answer(said, asked, self._visitor.name, now))
+
+        self._do(act)
+
+
+def answer(said: Said | None, asked: Mapping[str, Any], author: str, now: float) -> Feedback:
+    """The event that a click on a sentence becomes.
+
+    Args:
+        said: the sentence that was clicked.
+        asked: 'do' is 'undo', or 'choose' with 'meaning', one of those that were offered.
+        author: who clicked.
+        now: clock time, seconds.
+
+    Raises:
+        InvalidValueError, UnknownNameError: no such sentence, or nothing of it to take back or to choose any more.
+    """
+    reading = None if said is None else said.reading
+    if said is None or reading is None:
+        raise InvalidValueError("sentence", "one that is not known", "a sentence that stands on the page")
+    what = asked.get("do")
+    if what == "undo":
+        if not said.can_be_undone:
+            raise InvalidValueError("taking back", reading.words, "a sentence about which something is done")
+        return said.event(reading.undone(author), author, now)
+    if what != "choose":
+        raise InvalidValueError("do", reprlib.repr(what), "'undo' or 'choose'")
+    chosen = Meaning.of_json(asked.get("meaning"))
+    if not reading.asks or chosen not in reading.nearest:
+        raise InvalidValueError("meaning", chosen.words, "one that is offered, while nobody has chosen")
+    return said.event(reading.chosen(chosen, author), author, now)
+
+
+# -- what people see -----------------------------------------------------------------------------------------------
+
+
+def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> dict[str, Any]:
+    """What sentences.js paints.
+
+    Args:
+        status: what the session says of itself: 'listens', whether sentences are read; 'learns_words'; and 'uptake',
+            sentence name to the part of it that is learned, 0 to 1.
+    """
+    history = console.history
+    listens = status.get("listens") is True or history.understands
+    learns = status.get("learns_words") is True
+    shown = history.said(SHOWN)
+    return {
+        "note": NOT_READ if not listens else DOES if not learns else "" if shown else LEARNS,
+        "chips": chips(desk.sentences, console.settings.examples if listens else ()),
+        "sentences": [sentence_json(each, status) for each in shown],
+        "spoken": desk.spoken,
+        "count": history.sentences,
+        "rules": [rule_json(each) for each in history.rules()],
+    }
+
+
+def chips(said: list[str], examples: tuple[str, ...] = ()) -> list[str]:
+    """What can be sent by one click: what was said last and is short, then what fits the task; without repeats."""
+    short = [text for text in dict.fromkeys(said) if len(text) <= CHIP_LENGTH]
+    return list(dict.fromkeys((*short[: AGAIN if examples else CHIPS], *examples)))[:CHIPS]
+
+
+def sentence_json(said: Said, status: Mapping[str, Any]) -> dict[str, Any]:
+    """One sentence, in plain words."""
+    reading = said.reading
+    asks = reading is not None and reading.asks
+    state = "heard" if reading is None else "ask" if asks else "undone" if said.taken_back else reading.doing
+    return {
+        "name": said.name,
+        "text": said.text,
+        "author": said.author,
+        "state": state,
+        "words": "" if reading is None else reading.words,
+        "learned": learned(said, status),
+        "choices": choices(reading.nearest[:OFFERED]) if reading is not None and asks else [],
+        "undo": said.can_be_undone,
+    }
+
+
+def rule_json(said: Said) -> dict[str, Any]:
+    """A rule that stands."""
+    meanings = () if said.reading is None else said.reading.meanings
+    words = ", then ".join(meaning.words.removeprefix("rule: ") for meaning in meanings)
+    return {"name": said.name, "words": words or said.text, "text": said.text}
+
+
+def choices(meanings: tuple[Meaning, ...]) -> list[dict[str, Any]]:
+    """What it may have meant: words, and the meaning as it comes back."""
+    return [{"words": meaning.words, "meaning": meaning.to_json()} for meaning in meanings]
+
+
+def learned(said: Said, status: Mapping[str, Any]) -> str:
+    """How much of it the policy has taken up, in words; empty where nobody learns from it."""
+    if said.reading is None or said.reading.doing not in TEACHES:
+        return ""
+    told = status.get("uptake")
+    uptake = number(told.get(said.name)) if isinstance(told, Mapping) else math.nan
+    if not math.isnan(uptake):
+        return f"learned {100 * min(1.0, max(0.0, uptake)):.0f} %"
+    return "learning…" if status.get("learns_words") is True else ""
