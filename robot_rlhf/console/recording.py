@@ -11,8 +11,10 @@ from typing import Protocol
 from robot_rlhf.console.critic_values import EpisodeValues, ValuesFile
 from robot_rlhf.console.episode_index import DriverRun, EpisodeIndex, EpisodeRow
 from robot_rlhf.console.recorded_pictures import CACHE_BYTES, RecordedPictures
+from robot_rlhf.console.sentences import Said, Sentences
 from robot_rlhf.datatypes import Array, EpisodeEnd, Event, Feedback, Outcome, RobotSpec, Segment, Step
 from robot_rlhf.errors import InvalidValueError, JournalError, UnknownNameError
+from robot_rlhf.facts import PLACES
 from robot_rlhf.feedback.queries import path_features
 from robot_rlhf.journal.decoder import EpisodeStarted, Places, Record
 from robot_rlhf.journal.labels import Labels, is_about
@@ -48,6 +50,7 @@ class Recording:
         self.problem = ""
         """Why the journal cannot be read any further; empty while it can."""
         self.labels = Labels()
+        self._sentences = Sentences()
         self._places: list[Places] = []
         self._tail = JournalTail(self.path, places=self._places)
         self._episodes: list[EpisodeIndex] = []
@@ -121,6 +124,8 @@ class Recording:
 
     def _take_event(self, event: Event) -> None:
         recorded = self._episodes[-1] if self._episodes and self._episodes[-1].open else None
+        if isinstance(event, Feedback):
+            self._sentences.add(event)
         if isinstance(event, Feedback) and (recorded is None or not is_about(event, recorded.meta.id)):
             number = self._numbers.get(event.span.episode_id)
             recorded = None if number is None else self._episodes[number]
@@ -186,6 +191,19 @@ class Recording:
         """What happened in or was said about an episode, each with the steps it is about: first, and count."""
         with self._lock:
             return self._find(episode).located_events()
+
+    def sentences(self, episode: int | str) -> tuple[Said, ...]:
+        """What was said about an episode, and how it is read today."""
+        with self._lock:
+            return self._sentences.about(self._find(episode).meta.id)
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Names of what may be spoken of: things of the scene, and what sentences of this session speak of."""
+        scene = {} if self.spec is None else self.spec.scene
+        with self._lock:
+            named = (*(name for name, size in scene.items() if size in PLACES), *self._sentences.things)
+        return tuple(dict.fromkeys(named))
 
     def tool_path(self, segment: Segment) -> list[list[float]]:
         """x, y, z in metres and the gripper's opening before each step of a segment, and after the last.

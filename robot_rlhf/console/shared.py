@@ -36,8 +36,8 @@ class VisitorSink:
         if feedback.kind not in EVERYBODYS and not self.desk.sits(self.visitor):
             seat = "nobody has the seat" if self.desk.operator is None else f"{self.desk.operator.name} has the seat"
             raise NotTheOperatorError(
-                "only the operator deletes and restores episodes of a running session and changes their outcomes, and "
-                f"{seat}: you may compare clips and mark spans"
+                "only the operator deletes and restores episodes of a running session, changes their outcomes and says "
+                f"what sentences mean, and {seat}: you may compare clips and mark spans"
             )
         self.desk.give(feedback)
 

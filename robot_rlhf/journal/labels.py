@@ -62,6 +62,7 @@ class Labels:
     they are part of how it ends); with value 0 they take the label back. DISCARD deletes an episode, with value 0 it
     restores it; of a paused episode any part stands for the whole. ATTRIBUTE marks a span; with value 0 it removes the
     mark of the same span and text. PREFERENCE with value None is a pair that was skipped, or whose label was withdrawn.
+    MEANING says what a sentence means, whose name is in its payload; one that names no meaning takes it back.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,8 @@ class Labels:
         self._steps: dict[str, int] = {}
         """Steps of the episodes whose end was recorded."""
         self._pairs: dict[frozenset[Segment], Feedback] = {}
+        self._meanings: dict[str, Feedback] = {}
+        """Name of a sentence to the last that was said of it."""
         self._open: str | None = None
         self.told = 0
         """Feedback events taken in."""
@@ -110,6 +113,12 @@ class Labels:
     def skipped(self) -> list[Pair]:
         """Pairs whose last label is none: skipped, or withdrawn."""
         return [(f.span, f.other) for f in self._pairs.values() if f.value is None and f.other is not None]
+
+    @property
+    def meanings(self) -> dict[str, Feedback]:
+        """What sentences mean today, by name, in the order in which they got their first meaning; not what was taken
+        back."""
+        return {name: said for name, said in self._meanings.items() if said.payload.get("meanings")}
 
     def begin_file(self) -> None:
         """Another file begins: an episode that is open in the one before broke off there."""
@@ -155,6 +164,8 @@ class Labels:
             labels.interventions.append(feedback)
         elif kind is FeedbackKind.SCORE:
             labels.scores.append(feedback)
+        elif kind is FeedbackKind.MEANING and isinstance(name := feedback.payload.get("sentence"), str):
+            self._meanings[name] = feedback
 
     def _whole(self, span: Segment) -> bool:
         """The span is all of its episode; of one that broke off the length is not known here."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Response
 
 from robot_rlhf.console.episode_index import EpisodeRow
+from robot_rlhf.console.pages.sentences import choices
+from robot_rlhf.console.readings import readings
 from robot_rlhf.console.recording import Recording
+from robot_rlhf.console.sentences import Said
 from robot_rlhf.console.words import RULES
 from robot_rlhf.datatypes import Event, Feedback, FeedbackKind, Outcome, Segment
 from robot_rlhf.errors import RobotRlhfError
@@ -17,6 +20,7 @@ from robot_rlhf.errors import RobotRlhfError
 _UNCHANGING = {"Cache-Control": "private, max-age=3600"}
 _CHANGING = {"Cache-Control": "no-store"}
 _MAX_CLIP = 1_000
+_SPOKEN = (FeedbackKind.CORRECTION, FeedbackKind.MEANING)
 _SHOWN_ELSEWHERE = (FeedbackKind.PREFERENCE, FeedbackKind.ATTRIBUTE)
 
 Json = dict[str, Any]
@@ -40,6 +44,7 @@ def register_clip_routes(app: FastAPI, recording: Recording) -> None:
             "problem": recording.problem,
             "cameras": recording.cameras,
             "period": recording.control_period,
+            "readings": choices(readings(recording.things)),
             "episodes": [row_json(row) for row in recording.rows()],
         }
 
@@ -102,7 +107,6 @@ def episode_json(recording: Recording, episode: int) -> Json:
     """Everything about an episode but its pictures."""
     row = recording.row(episode)
     labels = recording.labels.of(row.id)
-    later = {id(event) for event in labels.later}
     path = recording.tool_path(Segment(row.id, 0, row.steps)) if row.steps else []
     return {
         **row_json(row),
@@ -110,18 +114,45 @@ def episode_json(recording: Recording, episode: int) -> Json:
         "drivers": [[run.driver.name.lower(), run.start, run.length] for run in recording.driver_runs(episode)],
         "rewards": recording.rewards(episode),
         "instructions": recording.instructions(episode),
-        "events": [
-            {**_event_json(event, start, length), "later": id(event) in later}
-            for event, start, length in recording.events(episode)
-            if _listed(event)
-        ],
+        "events": list(_events(recording, episode, {id(event) for event in labels.later})),
         "marks": [{"text": f.text, "start": f.span.start, "length": f.span.length} for f in labels.spans],
         "path": path,
     }
 
 
-def _listed(event: object) -> bool:
-    return not isinstance(event, Feedback) or event.kind not in _SHOWN_ELSEWHERE
+def _events(recording: Recording, episode: int, later: set[int]) -> Iterator[Json]:
+    """What is listed: a sentence once, at its first place, with what it means today."""
+    said = {(s.text, s.span, s.stamp): s for s in reversed(recording.sentences(episode))}
+    for event, start, length in recording.events(episode):
+        sentence = None
+        if isinstance(event, Feedback):
+            if event.kind in _SHOWN_ELSEWHERE:
+                continue
+            if event.kind in _SPOKEN:
+                sentence = said.pop((event.text, event.span, event.stamp), None)
+            if event.kind is FeedbackKind.MEANING and sentence is None:
+                continue
+        told = {**_event_json(event, start, length), "later": id(event) in later}
+        if sentence is not None:
+            told |= {"kind": FeedbackKind.CORRECTION.value, "sentence": said_json(sentence)}
+        yield told
+
+
+def said_json(said: Said) -> Json | None:
+    """What a sentence means today, and what it was taken for before; None where nobody has read it."""
+    reading, meant = said.reading, said.spoken_of
+    if reading is None or meant is None:
+        return None
+    before = [f"{old.by or 'nobody'}: {old.words}" for old in said.before]
+    return {
+        "name": said.name,
+        "words": meant.words,
+        "meant": meant.meant,
+        "by": reading.by,
+        "undone": said.taken_back,
+        "before": before,
+        "nearest": choices(reading.nearest),
+    }
 
 
 def _event_json(event: Event, start: int, length: int) -> Json:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nicegui import events, run, ui
 
 from robot_rlhf.console.pages.theme import version
 from robot_rlhf.console.recording import LabelSink, Recording
+from robot_rlhf.console.sentences import Said
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.timing import MonotonicClock
 
 log = logging.getLogger(__name__)
@@ -113,7 +115,8 @@ def judgement(recording: Recording, asked: Any, author: str, now: float) -> Feed
     Args:
         recording: the session.
         asked: {'do': 'success' | 'failure' | 'clear' | 'delete' | 'restore', 'episode': number}, or with 'do' as
-            'mark' or 'unmark' also 'start' and 'length' in steps and 'text'.
+            'mark' or 'unmark' also 'start' and 'length' in steps and 'text', with 'do' as 'meant' also 'sentence', its
+            name, and 'meaning', with 'do' as 'not_meant' the name.
         author: who asks.
         now: seconds on the clock of the label.
 
@@ -137,10 +140,24 @@ def judgement(recording: Recording, asked: Any, author: str, now: float) -> Feed
         # A mark is taken back by the text it was given with, whatever that is.
         name = text if what == "unmark" else " ".join(text.split())
         return Feedback(FeedbackKind.ATTRIBUTE, author, now, Segment(row.id, start, length), value, name)
+    if what in ("meant", "not_meant"):
+        return _reread(recording.sentences(row.number), asked, author, now)
     if not isinstance(what, str) or what not in _VERDICTS:
-        raise UnknownNameError("request", str(what), (*_VERDICTS, "mark", "unmark"))
+        raise UnknownNameError("request", str(what), (*_VERDICTS, "mark", "unmark", "meant", "not_meant"))
     kind, value = _VERDICTS[what]
     return Feedback(kind, author, now, Segment(row.id, 0, row.steps), value)
+
+
+def _reread(sentences: Sequence[Said], asked: dict[str, Any], author: str, now: float) -> Feedback:
+    """What a sentence meant, or that nothing was meant by it."""
+    said = next((each for each in sentences if each.name and each.name == asked.get("sentence")), None)
+    if said is None or said.reading is None:
+        raise InvalidValueError("sentence", "one that is not known", "one about this episode that somebody has read")
+    if asked["do"] == "not_meant":
+        if said.taken_back:
+            raise InvalidValueError("sentence", "one that is taken back", "one that stands")
+        return said.event(said.reading.undone(author), author, now)
+    return said.event(said.reading.corrected(Meaning.of_json(asked.get("meaning")), author), author, now)
 
 
 def saying(asked: dict[str, Any]) -> str:
@@ -153,6 +170,8 @@ def saying(asked: dict[str, Any]) -> str:
         "restore": "Restored",
         "mark": "Marked",
         "unmark": "Mark removed",
+        "meant": "Its meaning is corrected",
+        "not_meant": "Marked as not meant",
     }
     return words[asked["do"]]
 

@@ -4,7 +4,7 @@
   const list = window.episode_list, chart = window.episode_chart, WORDS = list.words;
   const AHEAD = 12, LOOK_EVERY = 1000;
   const at = {};
-  let version = -1, session = {cameras: [], period: 0.05}, open = null, step = 0, playing = false, speed = 1;
+  let version = -1, session = {cameras: [], period: 0.05, readings: []}, open = null, step = 0, playing = false, speed = 1;
   let span = null, limits = null, wantedAddress = 0, playedTo = 0, opening = 0, values = null, asking = 0;
 
   function build(root) {
@@ -148,7 +148,7 @@
   }
 
   function words(event) {
-    if (event.kind === 'correction') return `“${event.text}”`;
+    if (event.kind === 'correction') return `“${event.text}”${event.sentence ? ` → ${event.sentence.undone ? 'not meant' : event.sentence.words}` : ''}`;
     if (event.kind === 'score') return `Score ${event.value}`;
     if (event.kind === 'success' || event.kind === 'failure') {
       return event.value === 0 ? 'Label taken back' : `${event.later ? 'Labelled' : 'Judged'}: ${event.kind}`;
@@ -156,6 +156,25 @@
     if (event.kind === 'discard') return event.value === 0 ? 'Restored' : 'Deleted';
     if (event.kind === 'intervention') return 'Took over';
     return event.text;
+  }
+
+  // What a sentence meant, to be corrected: the nearest first, then everything there is.
+  function meant(entry, sentence) {
+    entry.dataset.undone = String(sentence.undone);
+    if (sentence.before.length) entry.title = `before: ${sentence.before.join('; ')}`;
+    const choose = make('select', 'label-select', {'aria-label': `Meaning of ${entry.firstChild.textContent}`});
+    option(choose, '', sentence.undone ? 'Not meant' : sentence.meant || 'Nothing');
+    const offered = [...sentence.nearest, ...session.readings.filter(r => !sentence.nearest.some(n => n.words === r.words))];
+    offered.forEach((reading, i) => option(choose, i, reading.words));
+    choose.addEventListener('change', () => {
+      if (choose.value !== '') tell('review_do', {do: 'meant', episode: open.number, sentence: sentence.name, meaning: offered[Number(choose.value)].meaning});
+      choose.value = '';
+      choose.blur();
+    });
+    const nothing = button('Not meant', 'review-nothing', () => tell('review_do', {do: 'not_meant', episode: open.number, sentence: sentence.name}));
+    choose.disabled = open.open;
+    nothing.disabled = open.open || sentence.undone;
+    return make('div', 'review-meant', {}, choose, nothing);
   }
 
   function showEvents() {
@@ -167,6 +186,7 @@
       made.style.left = `${100 * start / open.steps}%`;
       made.style.width = `${100 * Math.min(length, open.steps - start) / open.steps}%`;
       lane.append(made);
+      return made;
     };
     at.entries = [];
     for (const event of open.events) {
@@ -174,9 +194,10 @@
         words(event), make('em', '', {}, `step ${event.start}${event.length > 1 ? ` to ${event.start + event.length}` : ''} · ${event.author}`));
       if (event.detail) entry.title = event.detail;
       at.list.append(entry);
+      if (event.sentence) at.list.append(meant(entry, event.sentence));
       at.entries.push([event, entry]);
       const whole = event.start === 0 && event.length >= open.steps;
-      if (event.kind === 'correction') flag(at.events, event.kind, event.start, event.length, words(event));
+      if (event.kind === 'correction') flag(at.events, event.kind, event.start, event.length, words(event)).dataset.undone = String(Boolean(event.sentence && event.sentence.undone));
       else if (event.kind === 'guard' || event.kind === 'fault') flag(at.events, event.kind, event.start, 1, words(event));
       else if (event.kind === 'success' || event.kind === 'failure') flag(at.events, event.kind, whole ? open.steps - 1 : event.start, 1, words(event));
     }
