@@ -1,0 +1,271 @@
+"""The interpreter of sentences by a language's table: fast, without learning, and rather silent than wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from robot_rlhf.facts import FactBook
+from robot_rlhf.language.clause import Carried, Clause, Found
+from robot_rlhf.language.deeds import read_clause
+from robot_rlhf.language.signs import signs_of
+from robot_rlhf.language.table import Language, split
+from robot_rlhf.language.things import things_of
+from robot_rlhf.language.vocabulary import Sign, Vocabulary, renamed, tokens
+from robot_rlhf.meaning import MOVES, OPPOSITE, TURNS, Heard, Meaning, not_understood
+
+LONGEST = 1_000
+"""Letters of a sentence."""
+MOST = 6
+"""Meanings of a sentence."""
+WAIT = Meaning("stop", skill="wait")
+_CONTENT = ("move", "turn", "grip", "pace", "state")
+_USUAL = (Meaning("good"), Meaning("bad"), Meaning("stop"))
+
+
+@dataclass
+class _Part:
+    """A clause as it is cut out of a sentence."""
+
+    signs: list[Sign] = field(default_factory=list)
+    joined: bool = False
+    """By 'and', without a comma."""
+    fixes: bool = False
+    """It takes back what was said before."""
+
+
+class Grammar:
+    """An Interpreter of one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.vocabulary = Vocabulary(language)
+        self._hints = {
+            " ".join(tokens(phrase)): tuple(Meaning(reading) for reading in split(readings))
+            for phrase, readings in language.hints.items()
+        }
+
+    def read(self, text: str, facts: FactBook) -> Heard:
+        if len(text) > LONGEST:
+            return not_understood(text, f"too long: {len(text)} letters, at most {LONGEST}")
+        signs = signs_of(text, self.vocabulary, things_of(tuple(facts.things.values())))
+        signs = self._interjections(signs)
+        signs, stops = self._stops(signs)
+        if stops:
+            return Heard(text, (Meaning("stop"),), "grammar")
+        if (hint := self._hint(text)) is not None:
+            return not_understood(text, "that alone does not say what to do", hint)
+        said = [sign for sign in signs if sign.role != "break"]
+        if not said:
+            return not_understood(text, "no word of it says what to do", _USUAL)
+        if all(sign.role == "order" and sign.value == "wait" for sign in said):
+            return Heard(text, (WAIT,), "grammar")
+        if said[0].value == "question" or any((s.role, s.value) == ("link", "if") for s in said):
+            return not_understood(text, "it asks, or says only what if", _met(said))
+        return self._understood(text, signs, said)
+
+    def stops(self, text: str, but: Sequence[Grammar] = ()) -> bool:
+        """Whether a text says to stop. Args: but: of languages that are to judge about the words that they know."""
+        if len(text) > LONGEST:
+            return False
+        signs = self._interjections(signs_of(text, self.vocabulary, things_of(())))
+        signs = [
+            self.vocabulary.otherwise(sign)
+            if sign.role == "order" and any(g.vocabulary.knows(sign.text) for g in but)
+            else sign
+            for sign in signs
+        ]
+        return self._stops(signs)[1]
+
+    # -- before it is cut into clauses --------------------------------------------------------------------------------
+
+    def _interjections(self, signs: list[Sign]) -> list[Sign]:
+        """'no' as a word by itself takes back; right before a direction one cannot tell."""
+        found: list[Sign] = []
+        for at, sign in enumerate(signs):
+            if (sign.role, sign.value) != ("negate", "no"):
+                found.append(sign)
+                continue
+            after = signs[at + 1] if at + 1 < len(signs) else None
+            opens = not found or found[-1].role == "break"
+            unclear = after is not None and after.role == "move" and opens
+            found.append(sign if unclear else renamed(sign, "link", "fix"))
+        return found
+
+    def _stops(self, signs: list[Sign]) -> tuple[list[Sign], bool]:
+        """Words for stopping that only deny what follows ('stop going left') become that; whether others are left."""
+        found = list(signs)
+        for at, sign in enumerate(signs):
+            if sign.role != "order" or sign.value not in ("stop", "alone", "quit"):
+                continue
+            behind = _clause_behind(signs, at)
+            says = any(each.role in _CONTENT for each in behind)
+            if at and found[at - 1].role == "negate" and found[at - 1].value in ("not", "dont"):
+                found[at] = renamed(sign, "word", "nothing")
+            elif sign.value == "alone":
+                before = at and signs[at - 1].role != "break"
+                found[at] = self.vocabulary.otherwise(sign) if before or behind else sign
+            elif says and (sign.value == "quit" or self._is_gerund(sign.text) or self._is_doing(behind[0])):
+                found[at] = renamed(sign, "negate", "dont")
+        stops = any(each.role == "order" and each.value in ("stop", "alone", "quit") for each in found)
+        return found, stops
+
+    def _is_doing(self, sign: Sign) -> bool:
+        return sign.role in ("verb", "negate", *_CONTENT) and self._is_gerund(sign.text)
+
+    def _is_gerund(self, text: str) -> bool:
+        ending = self.language.gerund
+        return bool(ending) and any(word.endswith(ending) and len(word) > len(ending) + 1 for word in text.split())
+
+    def _hint(self, text: str) -> tuple[Meaning, ...] | None:
+        words = [word for word in tokens(text) if word[0].isalnum()]
+        plain = [word for word in words if not self.vocabulary.is_filler(word)]
+        return self._hints.get(" ".join(words)) or self._hints.get(" ".join(plain))
+
+    # -- clauses ----------------------------------------------------------------------------------------------------
+
+    def _understood(self, text: str, signs: list[Sign], said: list[Sign]) -> Heard:
+        unknown = [sign.text for sign in said if sign.role == "unknown"]
+        found, vague = self._read_parts(_cut(signs))
+        meanings = _settled(found)
+        if not meanings and not vague and any((s.role, s.value) == ("order", "again") for s in said):
+            meanings = [Meaning("retry")]
+        nearest = _nearest([*meanings, *vague, *_met(said)])
+        if len(unknown) >= 2 and 3 * len(unknown) > len(said):
+            shown = ", ".join(repr(word[:20]) for word in unknown[:3])
+            return not_understood(text, f"too many words of it are not known: {shown}", nearest)
+        if not meanings:
+            return not_understood(text, "it does not say clearly what to do", nearest)
+        readings = {meaning.reading for meaning in meanings}
+        if both := next((r for r in meanings if OPPOSITE.get(r.reading) in readings), None):
+            return not_understood(text, f"it says both {both.reading} and {OPPOSITE[both.reading]}", nearest)
+        if len(meanings) > MOST:
+            return not_understood(text, f"{len(meanings)} things at once, at most {MOST}", nearest)
+        return Heard(text, tuple(meanings), "grammar")
+
+    def _read_parts(self, parts: list[_Part]) -> tuple[list[Found], list[Meaning]]:
+        found: list[Found] = []
+        vague: list[Meaning] = []
+        always = any((sign.role, sign.value) == ("rule", "always") for part in parts for sign in part.signs)
+        near: Sign | None = None
+        flip = False
+        for number, part in enumerate(parts):
+            if number + 1 < len(parts) and (place := _place_alone(part)) is not None:
+                near = place
+                continue
+            clause = Clause(part.signs, Carried(flip and part.joined, near, always))
+            read = [_honest(each, part.signs) for each in read_clause(clause)]
+            vague += clause.vague
+            if clause.has("who", "other") or clause.has("negate", "no"):  # about somebody else; "no left"
+                vague += [each.meaning for each in read]
+                read = []
+            if read and part.fixes:
+                found = []
+            found += read
+            flip = clause.leaves_flip
+        return found, vague
+
+
+def _cut(signs: list[Sign]) -> list[_Part]:
+    """The clauses of a sentence."""
+    parts = [_Part()]
+    broken = False
+    for at, sign in enumerate(signs):
+        part = parts[-1]
+        if sign.role == "break":
+            broken = True
+            if part.signs:
+                parts.append(_Part(fixes=False))
+            continue
+        is_fix = (sign.role, sign.value) in (("link", "fix"), ("order", "wait"))
+        if sign.role == "link" or is_fix:
+            fresh = part if not part.signs else _Part()
+            fresh.fixes |= is_fix
+            fresh.joined = sign.value == "and" and not broken
+            if sign.value == "instead":
+                fresh.signs.append(Sign("negate", "dont", sign.text))
+            if fresh is not part:
+                parts.append(fresh)
+            continue
+        denies = sign.role == "negate" and sign.value in ("not", "dont")
+        if denies and _says_what(part.signs) and _says_what(_clause_behind(signs, at)):
+            parts.append(_Part())
+        parts[-1].signs.append(sign)
+        broken = False
+    return [part for part in parts if part.signs]
+
+
+def _says_what(signs: Sequence[Sign]) -> bool:
+    """Whether there is a direction or such, or a thing."""
+    return any(sign.role in (*_CONTENT, "named") for sign in signs)
+
+
+def _place_alone(part: _Part) -> Sign | None:
+    """The thing of a clause that only says where: 'when you are near the glass'."""
+    roles = {sign.role for sign in part.signs}
+    near = any((s.role, s.value) in (("at", "near"), ("verb", "approach")) for s in part.signs)
+    things = [sign for sign in part.signs if sign.role in ("named", "it")]
+    if near and things and not roles & {"negate", "rule", *_CONTENT} and roles <= _WHERE:
+        return things[-1]
+    return None
+
+
+_WHERE = {"at", "verb", "named", "it", "who", "is", "word", "thing", "amount"}
+
+
+def _clause_behind(signs: Sequence[Sign], at: int) -> list[Sign]:
+    behind: list[Sign] = []
+    for sign in signs[at + 1 :]:
+        if sign.role in ("break", "link"):
+            break
+        behind.append(sign)
+    return behind
+
+
+def _honest(found: Found, signs: Sequence[Sign]) -> Found:
+    """Nothing is done with a thing that is not there."""
+    missing = any(sign.role == "named" and sign.number < 0 for sign in signs)
+    meaning = found.meaning
+    if not missing or not meaning.skill or meaning.skill in ("open", "close", "lift", "wait"):
+        return found
+    return replace(found, meaning=replace(meaning, skill="close" if meaning.reading == "close" else ""))
+
+
+def _settled(found: Sequence[Found]) -> list[Meaning]:
+    """What is to be done, each once: what was denied only for the sake of something else is left out."""
+    positive = any(
+        not each.denied and each.meaning.reading in (*MOVES, *TURNS, "open", "close", "goal") for each in found
+    )
+    meanings: list[Meaning] = []
+    for meaning in (each.meaning for each in found if not (each.denied and positive)):
+        like = next((i for i, other in enumerate(meanings) if _same(meaning, other)), None)
+        if like is None:
+            meanings.append(meaning)
+        elif meanings[like].amount is None and not meanings[like].skill:
+            meanings[like] = meaning
+    return meanings
+
+
+def _same(one: Meaning, other: Meaning) -> bool:
+    if one.reading != other.reading:
+        return False
+    if one.reading == "goal":
+        return one.thing == other.thing and (one.skill == other.skill or not one.skill or not other.skill)
+    return one.reading != "rule" or (one.rule, one.thing) == (other.rule, other.thing)
+
+
+def _met(signs: Sequence[Sign]) -> list[Meaning]:
+    """Readings of the words that are there, whatever stands around them."""
+    found: list[Meaning] = []
+    for sign in signs:
+        if sign.role in ("move", "turn", "grip", "pace", "verdict", "state") and sign.value in OPPOSITE:
+            found += [Meaning(sign.value), Meaning(OPPOSITE[sign.value])]
+        elif sign.role == "named" and sign.number >= 0:
+            found.append(Meaning("goal", thing=sign.value))
+        elif (sign.role, sign.value) in (("order", "retry"), ("order", "undo"), ("order", "again")):
+            found.append(Meaning("retry" if sign.value == "again" else sign.value))
+    return found
+
+
+def _nearest(meanings: Sequence[Meaning]) -> list[Meaning]:
+    return list(dict.fromkeys((*meanings, *_USUAL)))[:3]

@@ -1,0 +1,179 @@
+"""A language's table, made ready to find its words in a text in one pass."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from robot_rlhf.language.table import Language, split
+
+SHORTEST_TYPO = 4
+"""Letters of words in which an error of typing is looked for."""
+LONGEST_WORD = 24
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"'})
+_MARKUP = re.compile(r"<[^<>]{0,200}>")
+_TOKENS = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*'?|[°%]|[.,;:!?…—–\n]|(?<=\s)-(?=\s)")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+_BREAKS = frozenset(".,;:!?…—–\n-")
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A word or phrase of a text, and what it is."""
+
+    role: str
+    """One of table.VALUES; or noun, adjective, number, unit, break (punctuation), unknown."""
+    value: str
+    text: str
+    number: float = 0.0
+
+
+def folded(text: str) -> str:
+    """Without case and accents, as texts are compared."""
+    plain = unicodedata.normalize("NFKD", text.translate(_QUOTES).casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+def tokens(text: str) -> list[str]:
+    """Words, numbers, units and punctuation, folded. In time linear in the text's length."""
+    return _TOKENS.findall(folded(_MARKUP.sub(" , ", text)))
+
+
+def is_break(token: str) -> bool:
+    return token in _BREAKS
+
+
+class Vocabulary:
+    """The words of one language: which phrase begins at a token, and which known word a mistyped one is."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._phrases: dict[str, tuple[str, str]] = {}
+        self._second: dict[str, tuple[str, str]] = {}
+        self._longest: dict[str, int] = {}
+        for role, value, phrase in entries(language):
+            self._add(phrase, role, value)
+        self._numbers = {form: number for words, number in language.numbers.items() for form in forms(words)}
+        for words in self._numbers:
+            self._note_length(words)
+        self.expanded = {
+            form: tuple(tokens(long)) for short, long in language.expanded.items() for form in forms(short)
+        }
+        self._ordinary = {form for word in split(language.ordinary) for form in forms(word)}
+        self._words = {word for phrase in (*self._phrases, *self._numbers) for word in phrase.split()}
+        self._nearby = self._neighbours()
+
+    def _add(self, phrase: str, role: str, value: str) -> None:
+        for form in forms(phrase):
+            if self._phrases.setdefault(form, (role, value)) != (role, value):
+                self._second.setdefault(form, (role, value))
+            self._note_length(form)
+            alike = form.split()
+            if any(word in self.language.expanded for word in alike):
+                long = " ".join(" ".join(tokens(self.language.expanded.get(word, word))) for word in alike)
+                self._phrases.setdefault(long, (role, value))
+                self._note_length(long)
+
+    def _note_length(self, phrase: str) -> None:
+        words = phrase.split()
+        self._longest[words[0]] = max(self._longest.get(words[0], 1), len(words))
+
+    def _neighbours(self) -> Mapping[str, frozenset[str]]:
+        """What is left of a known word without one of its letters, to the words. Source: Garbe 2012, SymSpell."""
+        found: dict[str, set[str]] = {}
+        for phrase in self._phrases:
+            if " " not in phrase and SHORTEST_TYPO <= len(phrase) <= LONGEST_WORD:
+                for shorter in _shortened(phrase):
+                    found.setdefault(shorter, set()).add(phrase)
+        return {shorter: frozenset(words) for shorter, words in found.items()}
+
+    def knows(self, word: str) -> bool:
+        return word in self._phrases
+
+    def is_filler(self, word: str) -> bool:
+        return self._phrases.get(word) == ("word", "filler")
+
+    def phrase(self, words: list[str], start: int) -> tuple[Sign, int] | None:
+        """The longest known phrase that begins there, and of how many tokens it is."""
+        for length in range(min(self._longest.get(words[start], 1), len(words) - start), 0, -1):
+            text = " ".join(words[start : start + length])
+            if (found := self._phrases.get(text)) is not None:
+                return Sign(*found, text), length
+        return None
+
+    def otherwise(self, sign: Sign) -> Sign:
+        """What a word is where it is not what it is first of all."""
+        return renamed(sign, *self._second.get(sign.text, ("word", "nothing")))
+
+    def number(self, words: list[str], start: int) -> tuple[Sign, int] | None:
+        """A number in figures, or in words before a unit."""
+        if words[start][0].isdigit():
+            return Sign("number", "", words[start], float(words[start].replace(",", "."))), 1
+        for length in range(min(self._longest.get(words[start], 1), len(words) - start - 1), 0, -1):
+            text = " ".join(words[start : start + length])
+            after = self._phrases.get(words[start + length])
+            if text in self._numbers and after is not None and after[0] == "unit":
+                return Sign("number", "", text, self._numbers[text]), length
+        return None
+
+    def spelled(self, word: str) -> str:
+        """The word, or the known one that was meant where it is not known."""
+        return word if word in self._words else self._corrected(word)
+
+    def _corrected(self, word: str) -> str:
+        """The known word that was meant by one with an error of typing; the word itself where that is not sure."""
+        for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word)):
+            if shorter != word and self.knows(shorter):
+                return shorter
+        if not SHORTEST_TYPO <= len(word) <= LONGEST_WORD or word in self._ordinary:
+            return word
+        near = {known for shorter in (word, *_shortened(word)) for known in self._nearby.get(shorter, ())}
+        near |= {shorter for shorter in _shortened(word) if len(shorter) >= SHORTEST_TYPO and self.knows(shorter)}
+        near = {known for known in near if _is_slip(word, known)}
+        meant = {self._phrases[known] for known in near}
+        return min(near) if len(meant) == 1 else word
+
+
+def entries(language: Language) -> Iterator[tuple[str, str, str]]:
+    """(role, value, phrase) of everything in a table but numbers; a phrase given twice counts as the first time."""
+    for role, values in language.signs.items():
+        for value, words in values.items():
+            yield from ((role, value, phrase) for phrase in split(words))
+    for role, words in (("noun", language.nouns), ("adjective", language.adjectives), ("unit", language.units)):
+        yield from ((role, value, phrase) for value, phrases in words.items() for phrase in split(phrases))
+
+
+@lru_cache(maxsize=20_000)
+def forms(phrase: str) -> tuple[str, ...]:
+    """A phrase as texts may have it: folded, and with umlauts as two letters."""
+    both = (" ".join(tokens(form)) for form in (phrase, phrase.casefold().translate(_UMLAUTS)))
+    return tuple(dict.fromkeys(form for form in both if form))
+
+
+def _shortened(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i in range(len(word))]
+
+
+def _is_slip(typed: str, known: str) -> bool:
+    """One letter too many, too few, wrong, or two that changed places; the first stays, unless it changed places."""
+    if abs(len(typed) - len(known)) > 1:
+        return False
+    first = next((i for i, (a, b) in enumerate(zip(typed, known, strict=False)) if a != b), min(len(typed), len(known)))
+    swapped = typed[first : first + 2] == known[first : first + 2][::-1] and typed[first + 2 :] == known[first + 2 :]
+    if swapped and len(typed) == len(known):
+        return True
+    if first == 0:
+        return False
+    if len(typed) == len(known):  # in short words another letter makes another word
+        return len(known) > SHORTEST_TYPO and typed[first + 1 :] == known[first + 1 :]
+    longer, shorter = (typed, known) if len(typed) > len(known) else (known, typed)
+    return len(shorter) >= SHORTEST_TYPO - (typed == shorter) and longer[first + 1 :] == shorter[first:]
+
+
+def renamed(sign: Sign, role: str, value: str) -> Sign:
+    """The same words, taken as something else."""
+    return replace(sign, role=role, value=value)
