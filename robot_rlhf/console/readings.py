@@ -12,12 +12,12 @@ from robot_rlhf.meaning import GRIPS, MOVES, RULES, SPEEDS, TURNS, Meaning
 UNDONE, ASKS = "undone", "ask"
 DOINGS = ("skill", "nudge", "label", "goal", "rule", "praise", "blame", "button", "undo", ASKS, "nothing", UNDONE)
 """What may be done about a sentence, in one word."""
-TEACHES = frozenset({"skill", "nudge", "label", "goal", "rule", "praise", "blame"})
-"""What leaves something for a learner."""
+ADVISES = frozenset({"skill", "nudge", "label"})
+"""What leaves advice for a learner, whose share in the policy can be measured."""
 MOST_MEANINGS = 32
 LONGEST = {"sentence": 160, "by": 80, "why": 400, "undoes": 160}
 """Letters of each text; of a longer `why` the rest is left out."""
-_JUDGED = {"good": "praise", "bad": "blame", "goal": "goal", "rule": "rule"}
+_JUDGED = {"good": "praise", "bad": "blame", "rule": "rule"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Reading:
         if self.doing == "nudge":
             return f"nudging {meant}"
         if self.doing == "label":
-            return f"for what was: {meant}"
+            return f"for what was: {meant}{f' ({self.why})' if self.why else ''}"
         said = {"praise": "praise", "blame": "blame", "undo": "takes back what was said before"}
         return said.get(self.doing) or meant or self.doing
 
@@ -129,14 +129,16 @@ def readings(things: Sequence[str]) -> tuple[Meaning, ...]:
         things: names of what may be spoken of.
     """
     plain = [Meaning(reading) for reading in (*MOVES, *TURNS, *GRIPS, *SPEEDS, "good", "bad")]
-    one = [Meaning("goal", skill=skill, thing=thing) for thing in things for skill in _WITH_ONE]
+    one = [Meaning(_MOVES.get(skill, "goal"), skill=skill, thing=thing) for thing in things for skill in _WITH_ONE]
     pairs = [(a, b) for a in things for b in things if a != b]
     two = [Meaning("goal", skill=skill, thing=a, place=b) for a, b in pairs for skill in ("push_to", "put_in")]
     near = [Meaning("rule", rule=rule, thing=thing) for thing in things for rule in RULES]
-    return (*plain, Meaning("goal", skill="lift"), *one, *near, *two)[:MOST_CHOICES]
+    return (*plain, Meaning("up", skill="lift"), *one, *near, *two)[:MOST_CHOICES]
 
 
 _WITH_ONE = ("above", "down_on", "to", "away_from", "grasp")
+_MOVES = {"down_on": "down", "grasp": "close"}
+"""Skills that are read as motions, too."""
 MOST_CHOICES = 150
 
 

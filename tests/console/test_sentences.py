@@ -117,6 +117,10 @@ def test_a_long_why_is_cut() -> None:
         (Reading("s", "rule", (SLOWER,)), "rule: slower near glass"),
         (Reading("s", "praise", (Meaning("good"),)), "praise"),
         (Reading("s", "label", (LEFT,)), "for what was: left 2 cm"),
+        (
+            Reading("s", "label", (LEFT,), why="the robot stood still"),
+            "for what was: left 2 cm (the robot stood still)",
+        ),
         (Reading("s", "nothing", why="nothing is near"), "nothing: nothing is near"),
         (Reading("s", "button", (Meaning("stop"),)), "stop"),
         (ASKED, "Not understood: no word of it says where to"),
@@ -130,7 +134,7 @@ def test_readings_in_words(reading: Reading, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("meaning", "doing"),
-    [(LEFT, "label"), (ABOVE, "goal"), (SLOWER, "rule"), (Meaning("good"), "praise"), (Meaning("bad"), "blame")],
+    [(LEFT, "label"), (ABOVE, "label"), (SLOWER, "rule"), (Meaning("good"), "praise"), (Meaning("bad"), "blame")],
 )
 def test_what_is_corrected_later_is_sure_and_about_what_was(meaning: Meaning, doing: str) -> None:
     corrected = ASKED.corrected(replace(meaning, confidence=0.2), "Ben")
@@ -280,6 +284,9 @@ def test_learned_is_said_only_where_somebody_learns() -> None:
     assert learned(nudge, {"uptake": 3}) == ""
     assert learned(asked, {"learns_words": True, "uptake": {"e1/0": 0.5}}) == ""
     assert learned(standing(), {"learns_words": True}) == ""
+    praise = standing(Reading("e1/0", "praise", (Meaning("good"),)))
+    assert learned(praise, {"learns_words": True}) == "", "of it no share is measured"
+    assert learned(standing(ASKED, ASKED.undone("Ben")), {"learns_words": True, "uptake": {"e1/0": 0.5}}) == ""
 
 
 def test_a_line_of_the_page_is_plain_data() -> None:

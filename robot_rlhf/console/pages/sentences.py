@@ -12,7 +12,7 @@ from nicegui.events import GenericEventArguments
 
 from robot_rlhf.console.pages import parts
 from robot_rlhf.console.pages.learning import number
-from robot_rlhf.console.readings import TEACHES
+from robot_rlhf.console.readings import ADVISES
 from robot_rlhf.console.sentences import Said
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import InvalidValueError
@@ -156,10 +156,10 @@ def choices(meanings: tuple[Meaning, ...]) -> list[dict[str, Any]]:
 
 def learned(said: Said, status: Mapping[str, Any]) -> str:
     """How much of it the policy has taken up, in words; empty where nobody learns from it."""
-    if said.reading is None or said.reading.doing not in TEACHES:
+    if said.reading is None or said.reading.asks or said.taken_back:
         return ""
     told = status.get("uptake")
     uptake = number(told.get(said.name)) if isinstance(told, Mapping) else math.nan
     if not math.isnan(uptake):
         return f"learned {100 * min(1.0, max(0.0, uptake)):.0f} %"
-    return "learning…" if status.get("learns_words") is True else ""
+    return "learning…" if status.get("learns_words") is True and said.reading.doing in ADVISES else ""
