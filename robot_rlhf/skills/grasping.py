@@ -24,6 +24,8 @@ from robot_rlhf.skills.handles import INNER, is_handle, moved_along
 
 GRASPS_FOR, PUTS_FOR = 5.0, 10.0
 """Seconds after which they give up."""
+FALLS_FOR = 0.25
+"""Seconds that what was let go takes to fall."""
 AROUND = 0.012
 """Nearness of fingers and thing at which they close, m."""
 SLIP = 1.8
@@ -81,6 +83,7 @@ class PutIn(ClosedLoop):
         self._grasp: Grasp | None = None
         self._held = False
         self._opened = False
+        self._falls = self.periods(FALLS_FOR)
 
     def _where(self, observation: Observation) -> Vector:
         """The middle of the place at the height of release: a drawer's is behind its handle."""
@@ -89,7 +92,8 @@ class PutIn(ClosedLoop):
         return over(place_of(observation, self._place), self.RELEASE)
 
     def reached(self, observation: Observation) -> bool:
-        return self._opened and observation.gripper > 0.7
+        self._falls -= self._opened
+        return self._falls <= 0 and observation.gripper > 0.7
 
     def aim(self, observation: Observation) -> Action | None:
         self._held = self._held or self.holds(observation, self._thing)

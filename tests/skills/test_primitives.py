@@ -98,6 +98,10 @@ CASES = (
     Case(
         "drawer_store", say("put_in", "", "cabinet"), true("inside"), (say("pull"), say("grasp", "block"), say("lift"))
     ),
+    Case("blocks", say("grasp", "red"), lambda o: bool(o.privileged["held"][0] == 1.0)),
+    Case("blocks", say("lift"), lambda o: bool(at(o, "blue")[2] > 0.08), (say("grasp", "blue"),)),
+    Case("blocks", say("put_in", "green", "bowl_left"), apart("green", "bowl_left", 0.05)),
+    Case("blocks", say("put_in", "", "bowl_right"), apart("blue", "bowl_right", 0.05), (say("grasp", "blue"),)),
     Case("drawer_store", say("shut"), STORED, (say("pull"), say("put_in", "block"))),
 )
 

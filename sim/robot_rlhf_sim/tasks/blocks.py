@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observation, Outcome
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.facts import FactBook, Thing, remaining
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
@@ -225,6 +226,17 @@ class Blocks:
 
     def pictured(self, observation: Observation) -> dict[str, str]:
         return self.facts.described(observation, gold=True)
+
+    def advises(self, observation: Observation) -> Meaning | None:
+        """What a person would tell the robot to do now; None when it is done, or has failed."""
+        thing, place = _asked(observation)
+        if self.success(observation) or self.ended(observation) is not None:
+            return None
+        held = int(observation.privileged["held"][0])
+        if not held or _is_held(observation, thing):
+            return Meaning("goal", skill="put_in", thing=thing, place=place)
+        high = float(_at(observation, tuple(COLOURS)[held - 1])[2]) - HALF_SIDE
+        return Meaning("down", amount=round(high, 2)) if high > 0.02 else Meaning("open", skill="open")
 
     def expert(self, noise: float = 0.0, tap: float = 0.0) -> BlocksExpert:
         """A script that solves the task by the privileged truth; `noise` is the spread of its wobble in actions.
