@@ -108,6 +108,16 @@ class Reading:
         said = {"praise": "praise", "blame": "blame", "undo": "takes back what was said before"}
         return said.get(self.doing) or meant or self.doing
 
+    def called(self, things: Mapping[str, str]) -> Reading:
+        """The same as people say it. Args: things: what they call each thing, by its name."""
+
+        def say(meanings: tuple[Meaning, ...]) -> tuple[Meaning, ...]:
+            return tuple(
+                replace(m, thing=things.get(m.thing, m.thing), place=things.get(m.place, m.place)) for m in meanings
+            )
+
+        return replace(self, meanings=say(self.meanings), nearest=say(self.nearest))
+
     def undone(self, by: str) -> Reading:
         """It is taken back."""
         return Reading(self.sentence, UNDONE, by=by)

@@ -48,9 +48,11 @@ class ConsoleSettings:
     """Who says that an episode succeeded: 'task' or 'person'."""
     examples: tuple[str, ...] = ()
     """Sentences that fit the task, to try."""
+    things: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What people call the things of the scene, by their names."""
 
     def to_json(self) -> str:
-        plain = asdict(replace(self, cameras=dict(self.cameras), sight=Sight()))
+        plain = asdict(replace(self, cameras=dict(self.cameras), things=dict(self.things), sight=Sight()))
         return json.dumps({**plain, "sight": self.sight.to_json()})
 
     @staticmethod
@@ -61,6 +63,7 @@ class ConsoleSettings:
             for name in ("hosts", "action_names", "action_scale", "examples"):
                 fields[name] = tuple(fields[name])
             fields["cameras"] = {name: (int(size[0]), int(size[1])) for name, size in fields["cameras"].items()}
+            fields["things"] = {str(name): str(called) for name, called in fields["things"].items()}
             fields["sight"] = Sight.from_json(fields["sight"])
             return ConsoleSettings(**fields)
         except (ValueError, KeyError, TypeError, AttributeError, InvalidValueError) as error:

@@ -262,6 +262,7 @@ class FakeSession:
             can_rewind=True,
             judged_by="person",
             examples=("above the cube", "a bit to the left"),
+            things={"cube": "the cube", "glass": "the glass"},
             **descriptors,  # pyright: ignore[reportArgumentType]  link, block and listen only
         )
 

@@ -75,7 +75,7 @@ def test_at_first_it_offers_what_fits_the_task(operator: Any) -> None:
     operator.click("#d-chips .d-chip >> text=above the cube")
     line = operator.locator(".d-sentence", has_text="above the cube")
     line.locator(".d-does").wait_for()
-    assert "above cube" in line.inner_text()
+    assert "above the cube" in line.locator(".d-does").inner_text()
 
 
 def test_heard_then_done_then_learned(operator: Any, session: FakeSession) -> None:
@@ -157,7 +157,7 @@ def test_a_rule_stands_over_reloads_until_it_is_switched_off(operator: Any, brow
     operator.wait_for_selector("#drive[data-seat='1']")
     rule = operator.locator("#d-rules .d-rule")
     rule.wait_for()
-    assert "slower near glass" in rule.inner_text()
+    assert "slower near the glass" in rule.inner_text()
     assert operator.locator(".d-sentence", has_text="slower near the glass").count() == 0
     watcher = come_in(browser, session)
     watcher.wait_for_function("document.querySelector('#d-rules .d-rule')?.disabled")

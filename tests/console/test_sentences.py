@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,8 +27,11 @@ from robot_rlhf.console.readings import DOINGS, LONGEST, MOST_MEANINGS, Reading
 from robot_rlhf.console.sentences import MOST_EXAMPLES, Said, Sentences, examples
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
-from robot_rlhf.facts import Thing
+from robot_rlhf.facts import Thing, book_of
+from robot_rlhf.language.choice import make_interpreter
 from robot_rlhf.meaning import MOVES, RULES, SKILLS, UNKNOWN, Meaning
+from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.place import TASKS, SimConfig
 
 SPAN = Segment("e1", 3, 20)
 LEFT, UP, ABOVE = Meaning("left", 0.02), Meaning("up", confidence=0.3), Meaning("goal", skill="above", thing="cube")
@@ -224,6 +228,24 @@ def test_examples_fit_the_things_and_end_with_a_motion() -> None:
         assert "a bit to the left" in offered
 
 
+@pytest.mark.parametrize("task", [*TASKS])
+def test_every_example_is_understood_and_is_about_what_is_there(task: str) -> None:
+    with closing(SimConfig().open(task, clock=FakeClock(), cameras={})) as place:
+        facts = book_of(place.task, place.spec)
+    for text in examples([*facts.things.values()]):
+        heard = make_interpreter().read(text, facts)
+        assert heard.understood, (text, heard.why)
+        assert {name for m in heard.meanings for name in (m.thing, m.place) if name} <= {*facts.things}, text
+
+
+def test_things_are_called_as_people_call_them() -> None:
+    reading = Reading("s", "skill", (Meaning("goal", skill="push_to", thing="puck", place="goal"),), nearest=(ABOVE,))
+    assert reading.called({"puck": "the puck", "goal": "the ring"}).words == "push the puck to the ring"
+    assert reading.called({}) == reading
+    line = sentence_json(standing(replace(ASKED, nearest=(ABOVE,))), {}, {"cube": "the block"})
+    assert line["choices"] == [{"words": "above the block", "meaning": ABOVE.to_json()}]
+
+
 # -- what the page makes of them -----------------------------------------------------------------------------------
 
 
@@ -290,12 +312,12 @@ def test_learned_is_said_only_where_somebody_learns() -> None:
 
 
 def test_a_line_of_the_page_is_plain_data() -> None:
-    line = sentence_json(standing(ASKED), {})
+    line = sentence_json(standing(ASKED), {}, {})
     assert (line["state"], line["undo"], [c["words"] for c in line["choices"]]) == ("ask", True, ["left 2 cm", "up"])
     assert line["choices"][1]["meaning"] == UP.to_json()
-    assert sentence_json(standing(), {})["state"] == "heard"
-    assert sentence_json(standing(ASKED, ASKED.undone("Ben")), {})["state"] == "undone"
-    chosen = sentence_json(standing(ASKED, ASKED.chosen(LEFT, "Ben")), {})
+    assert sentence_json(standing(), {}, {})["state"] == "heard"
+    assert sentence_json(standing(ASKED, ASKED.undone("Ben")), {}, {})["state"] == "undone"
+    chosen = sentence_json(standing(ASKED, ASKED.chosen(LEFT, "Ben")), {}, {})
     assert (chosen["words"], chosen["choices"]) == ("left 2 cm", [])
     json.dumps(line, allow_nan=False)
 
@@ -313,7 +335,9 @@ def test_the_page_promises_what_the_run_does() -> None:
         history = SimpleNamespace(
             said=sentences.newest, rules=lambda: sentences.rules, sentences=len(sentences), understands=sentences.read
         )
-        console = SimpleNamespace(history=history, settings=SimpleNamespace(examples=("above the cube",)))
+        console = SimpleNamespace(
+            history=history, settings=SimpleNamespace(examples=("above the cube",), things={"glass": "the glass"})
+        )
         desk = SimpleNamespace(sentences=[], spoken=0)
         return sentences_state(cast("Any", console), cast("Any", desk), status)
 
@@ -323,4 +347,4 @@ def test_the_page_promises_what_the_run_does() -> None:
     assert state({"listens": True, "learns_words": True})["note"] == LEARNS
     hears = state({}, said("x"), read(Reading("e1/0", "rule", (SLOWER,)), "x"))
     assert (hears["note"], hears["chips"]) == (DOES, ["above the cube"])
-    assert hears["rules"] == [{"name": "e1/0", "words": "slower near glass", "text": "x"}]
+    assert hears["rules"] == [{"name": "e1/0", "words": "slower near the glass", "text": "x"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -112,10 +112,10 @@ def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> 
     return {
         "note": NOT_READ if not listens else DOES if not learns else "" if shown else LEARNS,
         "chips": chips(desk.sentences, console.settings.examples if listens else ()),
-        "sentences": [sentence_json(each, status) for each in shown],
+        "sentences": [sentence_json(each, status, console.settings.things) for each in shown],
         "spoken": desk.spoken,
         "count": history.sentences,
-        "rules": [rule_json(each) for each in history.rules()],
+        "rules": [rule_json(each, console.settings.things) for each in history.rules()],
     }
 
 
@@ -125,8 +125,8 @@ def chips(said: list[str], examples: tuple[str, ...] = ()) -> list[str]:
     return list(dict.fromkeys((*short[: AGAIN if examples else CHIPS], *examples)))[:CHIPS]
 
 
-def sentence_json(said: Said, status: Mapping[str, Any]) -> dict[str, Any]:
-    """One sentence, in plain words."""
+def sentence_json(said: Said, status: Mapping[str, Any], things: Mapping[str, str]) -> dict[str, Any]:
+    """One sentence, in plain words. Args: things: what people call each thing, by its name."""
     reading = said.reading
     asks = reading is not None and reading.asks
     state = "heard" if reading is None else "ask" if asks else "undone" if said.taken_back else reading.doing
@@ -135,23 +135,26 @@ def sentence_json(said: Said, status: Mapping[str, Any]) -> dict[str, Any]:
         "text": said.text,
         "author": said.author,
         "state": state,
-        "words": "" if reading is None else reading.words,
+        "words": "" if reading is None else reading.called(things).words,
         "learned": learned(said, status),
-        "choices": choices(reading.nearest[:OFFERED]) if reading is not None and asks else [],
+        "choices": choices(reading.nearest[:OFFERED], reading.called(things).nearest)
+        if reading is not None and asks
+        else [],
         "undo": said.can_be_undone,
     }
 
 
-def rule_json(said: Said) -> dict[str, Any]:
+def rule_json(said: Said, things: Mapping[str, str]) -> dict[str, Any]:
     """A rule that stands."""
-    meanings = () if said.reading is None else said.reading.meanings
+    meanings = () if said.reading is None else said.reading.called(things).meanings
     words = ", then ".join(meaning.words.removeprefix("rule: ") for meaning in meanings)
     return {"name": said.name, "words": words or said.text, "text": said.text}
 
 
-def choices(meanings: tuple[Meaning, ...]) -> list[dict[str, Any]]:
-    """What it may have meant: words, and the meaning as it comes back."""
-    return [{"words": meaning.words, "meaning": meaning.to_json()} for meaning in meanings]
+def choices(meanings: Sequence[Meaning], called: Sequence[Meaning] = ()) -> list[dict[str, Any]]:
+    """What it may have meant: words, and the meaning as it comes back. Args: called: the same as people say it."""
+    said = called or meanings
+    return [{"words": s.words, "meaning": m.to_json()} for m, s in zip(meanings, said, strict=False)]
 
 
 def learned(said: Said, status: Mapping[str, Any]) -> str:

@@ -132,6 +132,7 @@ class LiveConsole:
         """The real operator's, by browser or device."""
         self._device: Device | None = None
         self._real = True
+        things = book_of(place.task, spec).things
         told = ConsoleSettings(
             journal=str(folder.journal),
             token=new_token(),
@@ -146,7 +147,8 @@ class LiveConsole:
             control_period=spec.control_period,
             can_rewind=True,
             judged_by=config.reward.judge,
-            examples=examples([*book_of(place.task, spec).things.values()]),
+            examples=examples([*things.values()]),
+            things={name: thing.called for name, thing in things.items()},
             operator=config.operator if config.supervisor is None else "",
         )
         self.process = serve(self._settings, told, self.link, folder.path / "console.log")
