@@ -10,6 +10,7 @@ from robot_rlhf.facts import FactBook
 from robot_rlhf.language.english import ENGLISH
 from robot_rlhf.language.grammar import Grammar
 from robot_rlhf.language.interpreter import FirstToUnderstand
+from robot_rlhf.language.names import Matcher, Names
 from robot_rlhf.language.table import Language
 from robot_rlhf.meaning import Heard, Meaning, not_understood
 from robot_rlhf.ports import Interpreter
@@ -41,7 +42,10 @@ def grammar_of(language: str) -> Grammar:
 
 
 def make_interpreter(
-    languages: Sequence[str] = ("en",), own: Interpreter | None = None, others: Sequence[Interpreter] = ()
+    languages: Sequence[str] = ("en",),
+    own: Interpreter | None = None,
+    others: Sequence[Interpreter] = (),
+    likeness: Matcher | None = None,
 ) -> FirstToUnderstand:
     """What a run understands sentences with.
 
@@ -49,9 +53,11 @@ def make_interpreter(
         languages: by their short names, the likeliest first.
         own: of the operator's own words, asked before the languages are; never about words for stopping.
         others: who is asked about what the languages do not say, the surest first.
+        likeness: what finds out which thing an unknown English name means; None asks the person.
 
     Raises:
         UnknownNameError: no such language.
     """
     grammars = [grammar_of(language) for language in languages]
-    return FirstToUnderstand([StopWords(grammars), *([own] if own is not None else []), *grammars, *others])
+    readers = [Names(each, likeness, each.vocabulary.knows) if each.language is ENGLISH else each for each in grammars]
+    return FirstToUnderstand([StopWords(grammars), *([own] if own is not None else []), *readers, *others])

@@ -8,13 +8,13 @@ things apart are not left to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from robot_rlhf.facts import Thing
+from robot_rlhf.language.names import Match
 from robot_rlhf.language.vetoes import opposed, words_of
 from robot_rlhf.models.minilm import MiniLm
 from robot_rlhf.rewards.clip import open_encoder
@@ -54,22 +54,8 @@ Encode = Callable[[Sequence[str]], Tensor]
 """Sentences to unit vectors. Shape (N, D)."""
 
 
-@dataclass(frozen=True)
-class Match:
-    """What a name was found to be like."""
-
-    name: str
-    """The thing's; empty where it is not clear."""
-    cosine: float
-    """Of the likest thing that may be meant; 0 without any."""
-    nearest: tuple[str, ...] = ()
-    """Things by name, the likest first."""
-    why: str = ""
-    """Why it is not clear, in words."""
-
-
 class Likeness:
-    """Finds the thing that a name means among those of a place."""
+    """A Matcher by an encoder of sentences."""
 
     def __init__(self, encode: Encode, learned: frozenset[str] | None = None) -> None:
         """

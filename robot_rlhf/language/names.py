@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from robot_rlhf.facts import FactBook, Thing
-from robot_rlhf.language.likeness import Likeness, Match
 from robot_rlhf.language.vetoes import WORD, says_stop
 from robot_rlhf.meaning import Heard, Meaning, not_understood
 from robot_rlhf.ports import Interpreter
@@ -48,6 +48,32 @@ DIRECTIONS = (
 
 
 @dataclass(frozen=True)
+class Match:
+    """What a name was found to be like."""
+
+    name: str
+    """The thing's; empty where it is not clear."""
+    cosine: float
+    """Of the likest thing that may be meant; 0 without any."""
+    nearest: tuple[str, ...] = ()
+    """Things by name, the likest first."""
+    why: str = ""
+    """Why it is not clear, in words."""
+
+
+class Matcher(Protocol):
+    """Finds the thing that a name means among those of a place."""
+
+    def prepare(self, things: Iterable[Thing]) -> None:
+        """Look at what the things of a place are called, so that no sentence has to wait for it."""
+        ...
+
+    def find(self, name: str, things: Sequence[Thing]) -> Match:
+        """The thing that is meant, where that is clear. Args: name: as it was said, without an article."""
+        ...
+
+
+@dataclass(frozen=True)
 class _Unknown:
     """A name in a text that nobody knows, with its article."""
 
@@ -63,7 +89,7 @@ class Names:
     "grab the banana" is no order to grab whatever is there.
     """
 
-    def __init__(self, inner: Interpreter, likeness: Likeness | None, knows: Callable[[str], bool]) -> None:
+    def __init__(self, inner: Interpreter, likeness: Matcher | None, knows: Callable[[str], bool]) -> None:
         """
         Args:
             inner: what reads a sentence once its names are known.

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from robot_rlhf.facts import FactBook, Thing
+from robot_rlhf.language.choice import grammar_of, make_interpreter
 from robot_rlhf.language.likeness import CACHED, FLOOR, MARGIN, NOT_HERE, Likeness, likeness_of
 from robot_rlhf.language.names import Names
 from robot_rlhf.language.vetoes import ANTONYMS, opposed
@@ -254,3 +255,36 @@ def test_real_names_by_minilm() -> None:
     reader = Names(Plain(), likeness, KNOWN.__contains__)
     assert reader.read("move left", PUSH).meanings == (Meaning("left"),)
     assert reader.read("move right", PUSH).meanings == (Meaning("right"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "thing"),
+    [
+        ("grab the lightbulb", "lamp"),
+        ("keep away from the lightbulb", "lamp"),
+        ("go above that shiny lightbulb", "lamp"),
+        ("push the disc to the tumblers", ""),
+        ("move a smidge to the left", ""),
+    ],
+)
+def test_around_the_grammar(text: str, thing: str) -> None:
+    grammar = grammar_of("en")
+    heard = Names(grammar, Likeness(encode), grammar.vocabulary.knows).read(text, PUSH)
+    assert thing in {meaning.thing for meaning in heard.meanings}
+    assert (heard.by == "names") == bool(thing)
+
+
+@pytest.mark.parametrize("text", ["grab the banana", "go above the banana", "push the banana to the glass"])
+def test_no_thing_stands_in_for_one_that_is_not_there(text: str) -> None:
+    for likeness in (None, Likeness(encode)):
+        heard = make_interpreter(likeness=likeness).read(text, PUSH)
+        assert not heard.understood, heard.words
+    assert make_interpreter().read("grab the lamp", PUSH).meanings[0].thing == "lamp"
+    assert make_interpreter(likeness=Likeness(encode)).read("stop the lightbulb", PUSH).readings == ["stop"]
+
+
+@given(st.text(max_size=80))
+def test_nothing_is_changed_where_no_name_is_unknown(text: str) -> None:
+    grammar = grammar_of("en")
+    reader = Names(grammar, None, lambda word: True)
+    assert reader.read(text, PUSH) == grammar.read(text, PUSH)
