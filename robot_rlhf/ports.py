@@ -385,3 +385,39 @@ class ValueLearner(Learner, Protocol):
     def q_values(self, observation: Mapping[str, Tensor], action: Tensor) -> Tensor:
         """The discounted returns to expect after the given actions (B, m). Shape (B,)."""
         ...
+
+
+@runtime_checkable
+class AdvisedLearner(Learner, Protocol):
+    """A learner that can be told what should have been done, without what would have followed."""
+
+    @property
+    def updates(self) -> int:
+        """Of the learner so far."""
+        ...
+
+    @property
+    def policy_updates(self) -> int:
+        """Of these, those in which the policy learned."""
+        ...
+
+    def advise(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """One step of the policy, and of whatever else acts, towards what was advised; values learn nothing from it.
+
+        It draws nothing at random. A learner that was never advised is the same to the bit as one that cannot be.
+
+        Args:
+            target: what should have been done, in [-1, 1]. Shape (B, m).
+            mask: 1 for entries that were meant, else 0. Shape (B, m).
+            weight: how much each row counts, and all of them beside everything else, in [0, 1]. Shape (B,).
+
+        Returns:
+            Metrics as 0-d tensors.
+        """
+        ...
+
+    def mode(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """What the newest policy would do, without exploring. Shape (B, m)."""
+        ...

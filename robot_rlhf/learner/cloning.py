@@ -12,6 +12,7 @@ from torch import Tensor
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.advising import HeadAdvice, likeliest
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.state import AdamState, begin_with, snapshot_of
 from robot_rlhf.learner.weighting import Weighting, class_masses, imitated_shares, imitation_mask, weights_of
@@ -88,6 +89,7 @@ class CloningLearner:
         self._gripper = shapes.gripper if has_discrete_gripper(shapes, network) else None
         self._generator = torch.Generator(device=self.device).manual_seed(seed + 1)
         self._adam = AdamState(list(self.actor.parameters()), config.learning_rate)
+        self._advice = HeadAdvice(self.actor.head, self._gripper)
 
     def update(self, batch: Batch) -> Mapping[str, Tensor]:
         """One step on the rows of the batch that are imitated."""
@@ -121,6 +123,24 @@ class CloningLearner:
         self.updates = 0
         return float(last.detach())
 
+    @property
+    def policy_updates(self) -> int:
+        """All updates are the policy's."""
+        return self.updates
+
+    def advise(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """One step of the actor's head."""
+        with torch.no_grad():
+            features = self.actor.encoder(observation)
+        return self._advice.learn(features, target, mask, weight, self.config.learning_rate)
+
+    @torch.no_grad()
+    def mode(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """The actor's likeliest action. Shape (B, m)."""
+        return likeliest(self.actor(observation), self._gripper)
+
     def snapshot(self) -> WeightSnapshot:
         return snapshot_of(self.actor, self.updates)
 
@@ -136,9 +156,10 @@ class CloningLearner:
         tensors = {"updates": torch.tensor(self.updates), "generator": self._generator.get_state()}
         tensors |= {f"actor.{key}": value.detach().clone() for key, value in self.actor.state_dict().items()}
         tensors |= {f"adam.{key}": value for key, value in self._adam.state().items()}
-        return tensors
+        return tensors | self._advice.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self._advice.load(state)
         check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
         self.actor.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("actor.")})
         self._adam.load({k[5:]: v for k, v in state.items() if k.startswith("adam.")})

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.advising import AdviceStep, advice_loss
 from robot_rlhf.learner.state import AdamState, averaging_rate, follow
 from robot_rlhf.learner.weighting import imitation_mask
 from robot_rlhf.policy.imitators import Imitators, value_of_mode
-from robot_rlhf.policy.networks import Critic
+from robot_rlhf.policy.networks import Critic, split_action
 
 PUBLISHED = 10_000
 """Versions of which it is known who led them; the weights of a robot are never that old."""
@@ -32,6 +33,7 @@ class Imitation:
         self.imitators = imitators
         self.average = copy.deepcopy(imitators).requires_grad_(False)
         self.optimiser = AdamState(list(imitators.parameters()), LEARNING_RATE)
+        self.advice = AdviceStep(list(imitators.parameters()))
         self._proven_weight = proven_weight
         self._average_rate = average_rate
         self._alone: dict[int, bool] = {}
@@ -52,6 +54,12 @@ class Imitation:
         self.average.taught.copy_(taught)
         follow(self.average, self.imitators, averaging_rate(self._average_rate, taught))
         return loss.detach()
+
+    def advise(self, features: Tensor, target: Tensor, mask: Tensor, weight: Tensor, gripper: int | None) -> None:
+        """One step of each towards what was advised; arguments as `advice_loss` has them."""
+        actions, logits = self.imitators.members(features)
+        errors = (actions - split_action(target, gripper)[0]).square()
+        self.advice.step(advice_loss(errors, logits, target, mask, weight, gripper), weight, LEARNING_RATE)
 
     def value(self, critic: Critic, features: Tensor, subset: Tensor | None) -> Tensor:
         """The least that critics think of the proposal; minus infinity until they know enough. Shape (B,).

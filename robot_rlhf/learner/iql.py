@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.advising import HeadAdvice, likeliest
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, begin_with, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.policy.networks import (
@@ -119,6 +120,7 @@ class IqlLearner:
             "value": AdamState(values, config.learning_rate),
             "policy": AdamState(list(self.actor.head.parameters()), config.learning_rate),
         }
+        self._advice = HeadAdvice(self.actor.head, self._gripper)
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +178,14 @@ class IqlLearner:
         for batch in batches:
             self._update_values(batch, *split_action(batch.action, self._gripper))
 
+    def advise(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """One step of the actor's head."""
+        with torch.no_grad():
+            features = self.actor.encoder(observation)
+        return self._advice.learn(features, target, mask, weight, self.config.learning_rate)
+
     # -- asking ------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -183,6 +193,16 @@ class IqlLearner:
         """Mean over the critics of Q of the given actions (B, m). Shape (B,)."""
         continuous, is_open = split_action(action, self._gripper)
         return losses.of_executed_gripper(self.critic(self.actor.encoder(observation), continuous), is_open).mean(dim=0)
+
+    @property
+    def policy_updates(self) -> int:
+        """All updates are the policy's, too."""
+        return self.updates
+
+    @torch.no_grad()
+    def mode(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """The actor's likeliest action. Shape (B, m)."""
+        return likeliest(self.actor(observation), self._gripper)
 
     @torch.no_grad()
     def state_values(self, observation: Mapping[str, Tensor]) -> Tensor:
@@ -203,9 +223,10 @@ class IqlLearner:
 
     def state(self) -> Mapping[str, Tensor]:
         own = {"updates": torch.tensor(self.updates), "generator": self.generator.get_state()}
-        return own | state_of(self._modules(), self._optimisers)
+        return own | state_of(self._modules(), self._optimisers) | self._advice.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self._advice.load(state)
         check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
         load_state_of(state, self._modules(), self._optimisers)
         self.generator.set_state(state["generator"].cpu())

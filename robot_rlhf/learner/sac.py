@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from robot_rlhf.datatypes import Batch, WeightSnapshot
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.advising import HeadAdvice, likeliest
 from robot_rlhf.learner.compiled import Compiled
 from robot_rlhf.learner.given import Noise, as_given, from_given
 from robot_rlhf.learner.graphs import UpdateGraphs
@@ -23,8 +24,15 @@ from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.state import AdamState, averaging_rate, begin_with, follow, load_state_of, snapshot_of, state_of
 from robot_rlhf.learner.weighting import imitated_shares, imitation_mask
 from robot_rlhf.policy.heads import PolicyOutput
-from robot_rlhf.policy.imitators import Imitators
-from robot_rlhf.policy.networks import Actor, Critic, NetworkConfig, Shapes, has_discrete_gripper, split_action
+from robot_rlhf.policy.imitators import Imitators, values_of_both
+from robot_rlhf.policy.networks import (
+    Actor,
+    Critic,
+    NetworkConfig,
+    Shapes,
+    has_discrete_gripper,
+    split_action,
+)
 from robot_rlhf.policy.shapes import check_same_shapes, shapes_in
 from robot_rlhf.ports import Learner
 from robot_rlhf.ranges import AT_LEAST_ONE, MEMBERS_OR_NONE, RATE, SHARE, SHIFT, WEIGHT, Range, check_ranges
@@ -186,6 +194,7 @@ class SacLearner:
             "value": AdamState(value_parameters, config.learning_rate),
             "policy": AdamState([*policy_parameters, self.log_temperature], config.learning_rate),
         }
+        self._advice = HeadAdvice(self.actor.head, self._gripper)
         self._compiled = Compiled(self._learn_given, self._held(), self._write_out) if config.compiled else None
 
     # -- learning ------------------------------------------------------------------------------------------------
@@ -345,7 +354,39 @@ class SacLearner:
                     features = self._encode(self._augment(batch.observation))
                 self.imitation.learn(features, batch, action, is_open, self._shares(batch))
 
+    def advise(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """One step of actor and imitators, as they see with the encoder of now. In place, whatever compiled it."""
+        with torch.no_grad():
+            features = self._encode(observation)
+        told = self._advice.learn(features, target, mask, weight, self.learning_rate)
+        if self.imitation is not None:
+            self.imitation.advise(features, target, mask, weight, self._gripper)
+        return told
+
     # -- asking --------------------------------------------------------------------------------------------------
+
+    @property
+    def policy_updates(self) -> int:
+        """Updates of the actor."""
+        return self.updates // self.config.actor_every
+
+    @torch.no_grad()
+    def mode(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """What the newest weights would do, as policy/learned.py chooses between actor and imitators. Shape (B, m)."""
+        features = self._encode(observation)
+        found = self.actor.head(features)
+        ours = likeliest(found, self._gripper)
+        if self.imitation is None or not bool(self.imitation.imitators.know):
+            return ours
+        imitators = self.imitation.imitators
+        imitated = imitators(features)
+        if bool(imitators.alone):
+            return likeliest(imitated, self._gripper)
+        mine, theirs = values_of_both(self.target, features, found, imitated)  # (E, B)
+        better = (mine > theirs).all(dim=0).unsqueeze(1)
+        return torch.where(better, ours, likeliest(imitated, self._gripper))
 
     @property
     def cloning_weight(self) -> float:
@@ -393,9 +434,17 @@ class SacLearner:
             "generator": self.generator.get_state(),
             "log_temperature": self.log_temperature.detach().clone(),
         }
-        return own | state_of(self._modules(), self._all_optimisers())
+        return own | state_of(self._modules(), self._all_optimisers()) | self._advised_state()
+
+    def _advised_state(self) -> dict[str, Tensor]:
+        """Of advice alone: nothing before the first."""
+        beside = {} if self.imitation is None else self.imitation.advice.state("imitators")
+        return self._advice.state() | beside
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self._advice.load(state)
+        if self.imitation is not None:
+            self.imitation.advice.load("imitators", state)
         check_same_shapes("state", shapes_in(state), shapes_in(self.state()))
         load_state_of(state, self._modules(), self._all_optimisers())
         with torch.no_grad():

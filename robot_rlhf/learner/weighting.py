@@ -12,11 +12,12 @@ from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.learner.losses import Shares
 
 Weighting = Literal["person", "iwr", "sirius"]
-"""person: what a person did, all alike, and nothing else. iwr: corrections make half of the loss, all other steps, the
-policy's own too, the other half (Mandlekar et al. 2020). sirius: corrections half, the steps that led to them almost
-nothing, the policy's own what demonstrations leave (Liu et al. 2023)."""
-IMITATED = (Source.DEMO, Source.HUMAN, Source.POLICY, Source.PRE_INTERVENTION)
-"""Sources that are classes of IWR and Sirius; Source.OTHER is nobody's action, and PROVEN steps are the policy's."""
+"""person: what a person did or praised, all alike, and nothing else. iwr: corrections make half of the loss, all other
+steps, the policy's own too, the other half (Mandlekar et al. 2020). sirius: corrections half, the steps that led to
+them almost nothing, the policy's own what demonstrations leave (Liu et al. 2023)."""
+IMITATED = (Source.DEMO, Source.HUMAN, Source.POLICY, Source.PRE_INTERVENTION, Source.PRAISED)
+"""Sources that are classes of IWR and Sirius, with what people praised, which weighs as a demonstration does;
+Source.OTHER is nobody's action, what was BLAMED nobody wants, and PROVEN steps are the policy's."""
 CORRECTIONS = 0.5
 """Share of the loss of corrections."""
 BLAMED = 0.002
@@ -27,9 +28,10 @@ def class_masses(weighting: Weighting, counts: Mapping[Source, int]) -> dict[Sou
     """Share of the loss that each source has, summing to 1; empty where nothing is to be imitated.
 
     Written with weights per step, as their authors have it, with c the fraction of a class among all steps. IWR: a
-    correction (N - n) / n, any other step 1. Sirius: a demonstration 1, a correction 0.5 / c, a step that led to one
-    0.002 / c, one of the policy (1 - 0.5 - c_demo - 0.002) / c. Where demonstrations are more than all that, as in the
-    first minutes, the policy's steps count nothing; a class without steps leaves its share to the others.
+    correction (N - n) / n, any other step 1. Sirius: a demonstration, and what was praised, 1, a correction 0.5 / c, a
+    step that led to one 0.002 / c, one of the policy (1 - 0.5 - c_demo - c_praised - 0.002) / c. Where demonstrations
+    are more than all that, as in the first minutes, the policy's steps count nothing; a class without steps leaves its
+    share to the others.
 
     Args:
         counts: steps held, by source; 0 where one is missing.
@@ -38,7 +40,7 @@ def class_masses(weighting: Weighting, counts: Mapping[Source, int]) -> dict[Sou
     proven = counts.get(Source.PROVEN, 0)
     held[Source.POLICY] += proven
     if weighting == "person":
-        held = {source: held[source] for source in (Source.DEMO, Source.HUMAN)}
+        held = {source: held[source] for source in (Source.DEMO, Source.HUMAN, Source.PRAISED)}
     total = sum(held.values())
     if not total:
         return {}
@@ -46,8 +48,9 @@ def class_masses(weighting: Weighting, counts: Mapping[Source, int]) -> dict[Sou
     if weighting == "iwr":
         masses[Source.HUMAN] = sum(mass for source, mass in masses.items() if source is not Source.HUMAN) or 1.0
     elif weighting == "sirius":
+        shown = masses[Source.DEMO] + masses[Source.PRAISED]
         masses[Source.HUMAN], masses[Source.PRE_INTERVENTION] = CORRECTIONS, BLAMED
-        masses[Source.POLICY] = max(0.0, 1.0 - CORRECTIONS - masses[Source.DEMO] - BLAMED)
+        masses[Source.POLICY] = max(0.0, 1.0 - CORRECTIONS - shown - BLAMED)
     present = {source: mass for source, mass in masses.items() if held[source] and mass > 0.0}
     whole = sum(present.values())
     shares = {source: mass / whole for source, mass in present.items()}
@@ -80,8 +83,8 @@ def weights_of(source: Tensor, masses: Mapping[Source, float]) -> Tensor:
 
 
 def imitation_mask(source: Tensor) -> Tensor:
-    """1 for demonstrations and corrections, else 0. Shape (B,)."""
-    return ((source == Source.DEMO) | (source == Source.HUMAN)).to(torch.float32)
+    """1 for demonstrations, corrections and what was praised, else 0. Shape (B,)."""
+    return ((source == Source.DEMO) | (source == Source.HUMAN) | (source == Source.PRAISED)).to(torch.float32)
 
 
 def imitated_shares(batch: Batch, gripper: int | None) -> Shares | None:
@@ -95,7 +98,7 @@ def imitated_shares(batch: Batch, gripper: int | None) -> Shares | None:
     """
     if batch.authority is None:
         return None
-    by_person = imitation_mask(batch.source).unsqueeze(1) > 0.0
+    by_person = ((batch.source == Source.DEMO) | (batch.source == Source.HUMAN)).unsqueeze(1)
     share = torch.where(by_person, batch.authority, torch.ones_like(batch.authority))
     if gripper is None:
         return Shares(share, None)

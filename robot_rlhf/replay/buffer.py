@@ -20,7 +20,7 @@ from robot_rlhf.replay.blocks import POLICY, Block, Blocks
 from robot_rlhf.replay.drawing import Draw, Drawing
 from robot_rlhf.replay.gather import Gather, part
 from robot_rlhf.replay.hindsight import Hindsight
-from robot_rlhf.replay.ledger import Ledger
+from robot_rlhf.replay.ledger import Ledger, Mark
 from robot_rlhf.replay.memory import MemoryPlan, check_fits, plan_block, plan_memory
 from robot_rlhf.replay.mixing import DEFAULT_MIX, EVERYTHING, Group, Mix, check_acted, check_mix
 from robot_rlhf.replay.pictures import PictureConfig, check_place
@@ -331,9 +331,31 @@ class ReplayBuffer:
         """Give another source to the policy's last steps; they are the newest of every group."""
         first, end = self._ledger.rename_newest(source, most)
         if first < end:
-            slots = torch.arange(first, end, device=self.device) % self.capacity_rows
-            label = torch.full((end - first,), float(source), device=self.device)
-            self._rows.write_column(slots, self._rows.source, label)
+            self._show_sources(np.arange(first, end))
+
+    def mark(self, index: Tensor, mark: Mark) -> int:
+        """Say that rows were good, wrong or not meant: they are drawn as another source, see MARKED.
+
+        What happens to them later, as when they are proven, happens beneath the mark; NONE takes it back, as if it had
+        never been said.
+
+        Args:
+            index: row numbers; those that cannot be drawn are passed over. Shape (N,).
+
+        Returns:
+            How many rows are drawn as another source now.
+        """
+        with self.lock:
+            changed = self._ledger.mark(index.cpu().numpy(), mark)
+            self._show_sources(changed)
+        return len(changed)
+
+    def _show_sources(self, numbers: NDArray[np.int64]) -> None:
+        """Tell the device as what rows are drawn."""
+        if len(numbers):
+            slots = torch.as_tensor(numbers % self.capacity_rows).to(self.device)
+            sources = torch.as_tensor(self._ledger.sources(numbers).astype(np.float32)).to(self.device)
+            self._rows.write_column(slots, self._rows.source, sources)
 
     def indices(self, group: Group = EVERYTHING, block: str = POLICY) -> Tensor:
         """Numbers of all rows that can be sampled from a group, oldest first, int64, on the device.
@@ -444,6 +466,20 @@ class ReplayBuffer:
                 missing = index.cpu().numpy()[~shown][:5].tolist()
                 raise ReplayError(f"replay: rows {missing} were not shown to block {block!r}; see fill()")
             return self._gather_one_step(index.to(self.device), block=other)
+
+    def seen(self, index: Tensor, generator: torch.Generator | None = None) -> Mapping[str, Tensor]:
+        """What the policy sees in rows, as in Batch.observation.
+
+        Args:
+            index: row numbers, as in Batch.index. Shape (N,).
+            generator: draws the shifts of pictures as configured, on the buffer's device; None shows them as seen.
+
+        Raises:
+            ReplayError: a row was overwritten, discarded, or has no transition.
+        """
+        with self.lock:
+            self._check_held(index)
+            return self._gather_one_step(index.to(self.device), generator).observation
 
     def windows(self, index: Tensor, length: int, *, block: str = POLICY) -> Windows:
         """The steps that follow these rows, up to `length` of them, and none of another episode or discarded.

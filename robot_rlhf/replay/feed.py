@@ -113,6 +113,8 @@ class ReplayFeed:
     def _source(self, step: Step) -> Source:
         if step.executed is None:
             return Source.WATCHED
+        if step.spoken and step.authority is not None:  # a nudge: it moves the robot, and is no demonstration
+            return Source.OTHER
         if step.driver is Driver.HUMAN and self._is_rest is not None and self._is_rest(step):
             return Source.OTHER
         return SOURCE_OF_DRIVER[step.driver]

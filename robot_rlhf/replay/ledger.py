@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,28 @@ COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "truncated": (np.bool_, 0),
 }
 """Name to type, and to the value of a new row."""
+
+
+class Mark(enum.IntEnum):
+    """What people said of a row afterwards; of several sayings the last counts."""
+
+    NONE = 0
+    PRAISED = 1
+    BLAMED = 2
+    NOT_MEANT = 3
+    """What was done on a person's word had not been meant."""
+
+
+MARKED: Mapping[Mark, Mapping[Source, Source]] = MappingProxyType(
+    {
+        Mark.NONE: MappingProxyType({}),
+        Mark.PRAISED: MappingProxyType({Source.POLICY: Source.PRAISED, Source.PROVEN: Source.PRAISED}),
+        Mark.BLAMED: MappingProxyType(dict.fromkeys((Source.POLICY, Source.PROVEN, Source.HUMAN), Source.BLAMED)),
+        Mark.NOT_MEANT: MappingProxyType({Source.HUMAN: Source.OTHER}),
+    }
+)
+"""As what a row of each source is drawn that has a mark; as itself where none is said. A demonstration stays one."""
+_DRAWN_AS = np.array([[MARKED[mark].get(source, source) for source in Source] for mark in Mark], np.int8)
 HOST_ROW_BYTES = 1 + sum(np.dtype(kind).itemsize for kind, _ in COLUMNS.values())
 MEMBER_BYTES = 8
 
@@ -47,6 +71,9 @@ class Ledger:
         self.counts = np.zeros(len(Source), np.int64)
         """Transitions that can be drawn, per source."""
         self._source = np.full(capacity, NOT_SAMPLED, np.int8)
+        self._own = self._source
+        """As what each row would be drawn if nobody had said anything of it; the same array until somebody does."""
+        self._marks: NDArray[np.int8] | None = None
         self._starts: list[int] = []
         """First row of each episode of which rows are held, and of few before."""
         self._starts_seen = np.zeros(0, np.int64)
@@ -67,6 +94,8 @@ class Ledger:
                 members.drop_before(number - self.capacity + 1)
         for name, (_, start) in self._kinds.items():
             self.columns[name][slot] = start
+        if self._marks is not None:
+            self._marks[slot] = Mark.NONE
         self.columns["episode"][slot] = episode
         self.columns["step"][slot] = step
         if step == 0:
@@ -89,7 +118,11 @@ class Ledger:
 
     def enlist(self, number: int, source: Source) -> None:
         """From now on the transition of this row, newer than all that were enlisted, can be drawn."""
-        self._source[number % self.capacity] = source
+        slot = number % self.capacity
+        self._own[slot] = source
+        if self._marks is not None:
+            source = Source(_DRAWN_AS[self._marks[slot], source])
+            self._source[slot] = source
         self.counts[source] += 1
         for group, members in self._members.items():
             if source in group:
@@ -100,7 +133,7 @@ class Ledger:
         slot = number % self.capacity
         if self._source[slot] != NOT_SAMPLED:
             self.counts[self._source[slot]] -= 1
-            self._source[slot] = NOT_SAMPLED
+            self._source[slot] = self._own[slot] = NOT_SAMPLED
 
     def drop(self, first: int, end: int) -> None:
         """Never draw again the rows from number first up to, not including, end."""
@@ -112,6 +145,8 @@ class Ledger:
     def rename_newest(self, source: Source, most: int | None = None) -> tuple[int, int]:
         """The open episode's newest transitions of the policy, back to anybody else's, get another source.
 
+        What was said of them stands.
+
         Args:
             most: how many at most; None for all.
 
@@ -121,7 +156,7 @@ class Ledger:
         end = self.written - 1
         first = end
         earliest = self.oldest if most is None else max(self.oldest, end - most)
-        while first > earliest and self._source[(first - 1) % self.capacity] == Source.POLICY:
+        while first > earliest and self._own[(first - 1) % self.capacity] == Source.POLICY:
             first -= 1
         for members in self._members.values():
             members.drop_from(first)
@@ -130,15 +165,49 @@ class Ledger:
             self.enlist(number, source)
         return first, end
 
+    def mark(self, numbers: NDArray[np.int64], mark: Mark) -> NDArray[np.int64]:
+        """Say something of rows, or, with NONE, take it back: they are drawn as if it had never been said.
+
+        Args:
+            numbers: of rows; those that cannot be drawn are passed over. Shape (N,).
+
+        Returns:
+            Numbers of the rows that are drawn as another source now, oldest first.
+        """
+        numbers = np.unique(numbers[self.can_be_drawn(numbers)])
+        if self._marks is None:
+            if mark is Mark.NONE:
+                return numbers[:0]
+            self._marks, self._own = np.zeros(self.capacity, np.int8), self._source.copy()
+        slots = numbers % self.capacity
+        self._marks[slots] = mark
+        wanted = _DRAWN_AS[mark, self._own[slots]]
+        changed = wanted != self._source[slots]
+        numbers, slots, wanted = numbers[changed], slots[changed], wanted[changed]
+        if not len(numbers):
+            return numbers
+        concerned = {*self._source[slots].tolist(), *wanted.tolist()}
+        np.subtract.at(self.counts, self._source[slots], 1)
+        np.add.at(self.counts, wanted, 1)
+        self._source[slots] = wanted
+        for group, members in self._members.items():
+            if not concerned.isdisjoint(group):
+                members.put_from(int(numbers[0]), self.numbers(group, int(numbers[0])))
+        return numbers
+
+    def sources(self, numbers: NDArray[np.int64]) -> NDArray[np.int8]:
+        """As what rows, which are held, are drawn; NOT_SAMPLED where they are not. Shape (N,)."""
+        return self._source[numbers % self.capacity]
+
     def group(self, group: Group) -> Members:
         """The members of a group, kept up to date from the first call on."""
         if group not in self._members:
             self._members[group] = Members(self.capacity, self._device, self.numbers(group).tolist())
         return self._members[group]
 
-    def numbers(self, group: Group) -> NDArray[np.int64]:
-        """Row numbers that can be drawn from a group, oldest first, on the host."""
-        held = np.arange(self.oldest, self.written)
+    def numbers(self, group: Group, first: int = 0) -> NDArray[np.int64]:
+        """Row numbers, from `first` on, that can be drawn from a group, oldest first, on the host."""
+        held = np.arange(max(first, self.oldest), self.written)
         return held[np.isin(self._source[held % self.capacity], [int(source) for source in group])]
 
     def can_be_drawn(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

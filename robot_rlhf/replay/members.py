@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -48,6 +49,12 @@ class Members:
         while self._front < self._back and self._host[(self._back - 1) % self._capacity] >= number:
             self._back -= 1
         self._synced = min(self._synced, self._back)
+
+    def put_from(self, first: int, numbers: NDArray[np.int64]) -> None:
+        """From the row with the number `first` on hold these, which are as new and in rising order."""
+        self.drop_from(first)
+        self._host[(self._back + np.arange(len(numbers))) % self._capacity] = numbers
+        self._back += len(numbers)
 
     def drop(self, first: int, end: int) -> None:
         """Forget the rows from number first up to, not including, end."""

@@ -226,7 +226,9 @@ def learn_offline(
             itertools.islice(draw, count) if draw else buffer.sample_many(count, batch_size, {EVERYTHING: 1.0})
         ):
             if all_as_shown:
-                batch = replace(batch, source=torch.full_like(batch.source, int(Source.DEMO)), authority=None)
+                shown = torch.full_like(batch.source, int(Source.DEMO))
+                blamed = batch.source == Source.BLAMED
+                batch = replace(batch, source=torch.where(blamed, batch.source, shown), authority=None)
             recent.note(learner.update(batch))
             done += 1
             if done % log_every == 0 or done == updates:

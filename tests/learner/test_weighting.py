@@ -21,9 +21,11 @@ def sirius_per_step(counts: dict[Source, int]) -> dict[Source, float]:
     """The rule as published: c is a class's fraction; the policy's is cut at 0, where the published one is negative."""
     total = sum(counts[source] for source in IMITATED)
     c = {source: counts[source] / total for source in IMITATED}
-    rest = max(0.0, 1.0 - 0.5 - c[Source.DEMO] - 0.002)
+    rest = max(0.0, 1.0 - 0.5 - c[Source.DEMO] - c[Source.PRAISED] - 0.002)
     return {
         Source.DEMO: 1.0,
+        Source.PRAISED: 1.0,
+        Source.BLAMED: 0.0,
         Source.HUMAN: 0.5 / c[Source.HUMAN] if c[Source.HUMAN] else 0.0,
         Source.PRE_INTERVENTION: 0.002 / c[Source.PRE_INTERVENTION] if c[Source.PRE_INTERVENTION] else 0.0,
         Source.POLICY: rest / c[Source.POLICY] if c[Source.POLICY] else 0.0,
@@ -34,11 +36,11 @@ def sirius_per_step(counts: dict[Source, int]) -> dict[Source, float]:
 def iwr_per_step(counts: dict[Source, int]) -> dict[Source, float]:
     total, n = sum(counts[source] for source in IMITATED), counts[Source.HUMAN]
     others = dict.fromkeys(IMITATED, 1.0)
-    return others | {Source.HUMAN: (total - n) / n if 0 < n < total else 1.0, Source.OTHER: 0.0}
+    return others | {Source.HUMAN: (total - n) / n if 0 < n < total else 1.0, Source.OTHER: 0.0, Source.BLAMED: 0.0}
 
 
 def person_per_step(counts: dict[Source, int]) -> dict[Source, float]:
-    return {source: float(source in (Source.DEMO, Source.HUMAN)) for source in Source}
+    return {source: float(source in (Source.DEMO, Source.HUMAN, Source.PRAISED)) for source in Source}
 
 
 def by_class(counts: dict[Source, int], weighting: Weighting) -> dict[Source, float]:

@@ -192,5 +192,5 @@ def test_memory_is_planned_before_it_is_taken(caplog: pytest.LogCaptureFixture) 
 
 def test_default_mix_is_half_prior_half_online_with_corrections_in_both() -> None:
     assert dict(DEFAULT_MIX) == {PRIOR: 0.5, ONLINE: 0.5}
-    assert {Source.HUMAN} == PRIOR & ONLINE
+    assert {Source.HUMAN, Source.PRAISED} == PRIOR & ONLINE
     assert set(Source) == PRIOR | ONLINE | {Source.WATCHED}
