@@ -110,7 +110,7 @@ class Advice:
         self.remove(sentence)
         if not len(rows):
             return
-        self._rows[sentence] = rows
+        self._rows[sentence], self._all = rows, None
         over = len(self) - self.capacity
         while over > 0:
             oldest = next(iter(self._rows))

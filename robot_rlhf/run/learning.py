@@ -11,6 +11,7 @@ import torch
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.learner.words import WordsConfig
 from robot_rlhf.place import PlaceConfig
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import FeatureConfig, Features
@@ -76,6 +77,8 @@ class LearningConfig(Protocol):
     def reward_network(self) -> RewardConfig: ...
     @property
     def preferences(self) -> PreferenceLearning: ...
+    @property
+    def words(self) -> WordsConfig: ...
     @property
     def tutors(self) -> tuple[str, ...]: ...
     @property

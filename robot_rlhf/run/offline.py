@@ -48,9 +48,9 @@ def learn_from_recordings(options: OfflineOptions) -> tuple[RunFolder, dict[str,
     with folder.kept_once_begun(), folder.locked(), computing(config.threads, config.seed), ending_in_order(again):
         write_yaml(config, folder.config)
         note_invocation(folder, resumed=False)
-        trainer = build_learning(config, spec).trainer
+        learning = build_learning(config, spec)
         book = Bookkeeping(folder, config, spec, resumed=False, quiet=options.quiet)
-        practice = RecordedPractice(folder, config, trainer, options, journals, reward, book)
+        practice = RecordedPractice(folder, config, learning, options, journals, reward, book)
         return folder, Ring(folder, book, practice).run()
 
 

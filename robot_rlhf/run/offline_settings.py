@@ -14,6 +14,7 @@ from robot_rlhf.journal.summary import JournalSummary
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
+from robot_rlhf.learner.words import WordsConfig
 from robot_rlhf.naming import OWN, is_own, label_of
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.rewards.clip_reward import ClipConfig
@@ -50,6 +51,7 @@ class OfflineOptions:
     """Head of a learned reward to read; the one chosen in training when left out."""
     clones: Literal["people", "everything"] = "everything"
     """What cloning imitates: demonstrations and corrections, or every step that counts."""
+    words: WordsConfig = field(default_factory=WordsConfig)
     start: Path | None = None
     """A policy to begin with: its file, or the folder of a run."""
     updates: int = 20_000
@@ -135,6 +137,7 @@ def offline_config(options: OfflineOptions, recorded: Sequence[JournalSummary]) 
         seed=options.seed,
         device=options.device,
         reward_model=RewardModelConfig(),  # what the recorded policy learned from is no matter here
+        words=options.words,
         tutors=(),
         prior=(),
         start=options.start,

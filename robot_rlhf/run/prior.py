@@ -51,7 +51,9 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
             )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
         acted, watched = len(buffer), buffer.counts[Source.WATCHED]
-        feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse")
+        feed = JudgedFeed(
+            learning.feed, read_labels(journal), config.reward, "sparse", [learning.words] if learning.words else []
+        )
         replay_into(journal, feed, pictures=config.learner_looks)
         watched = buffer.counts[Source.WATCHED] - watched
         if watched and len(buffer) == acted:

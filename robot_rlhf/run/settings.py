@@ -18,6 +18,7 @@ from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
+from robot_rlhf.learner.words import WordsConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.place import PlaceConfig
 from robot_rlhf.policy.features import FeatureConfig
@@ -160,6 +161,7 @@ class TrainConfig:
     reward_network: RewardConfig = field(default_factory=RewardConfig)
     """Of a reward that is learned from nothing."""
     preferences: PreferenceLearning = field(default_factory=PreferenceLearning)
+    words: WordsConfig = field(default_factory=WordsConfig)
     tutors: tuple[str, ...] = ()
     """What else teaches, of your own: module:class or file.py:class of ports.Tutor, made with a Classroom."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)

@@ -13,6 +13,7 @@ from robot_rlhf.datatypes import Array, RobotSpec, Step
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.classroom import Classroom, open_tutors
+from robot_rlhf.learner.words import Words
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import shapes_of
 from robot_rlhf.policy.shapes import weights_of
@@ -24,6 +25,7 @@ from robot_rlhf.run.rewarded import reward_tutors
 from robot_rlhf.run.start import policy_of
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
+from robot_rlhf.runtime.grounding import SpokenOf
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
@@ -40,6 +42,8 @@ class Learning:
     """Fills replay."""
     lessons: PreferenceLearner | None
     """Teaches a reward from comparisons; None where none is taught."""
+    words: Words | None
+    """Learns from sentences; None where they are not to teach."""
 
 
 def build_learning(
@@ -91,6 +95,11 @@ def build_learning(
     filling = tutors[0]
     assert isinstance(filling, ReplayFeed | GateFeed | EpisodeScores)
     lessons = next((tutor for tutor in tutors if isinstance(tutor, PreferenceLearner)), None)
+    words = None
+    if config.words.teaches:
+        grounding = SpokenOf(spec, lambda: config.place.facts(config.task, spec))
+        words = Words(learner, buffer, grounding, spec.action, config.words, seed=config.seed)
+        tutors.append(words)
     tutors += [*recipe.tutors(learner, seed=config.seed), *open_tutors(config.tutors, classroom)]
     mix = recipe.mix(config.trainer.prior_share)
     started = config.start is not None
@@ -108,7 +117,7 @@ def build_learning(
     if isinstance(learner, ValueLearner) and not (config.reward_model.is_used or config.reward.gold):
         # Real returns are those of recorded rewards: they say nothing of values by another one.
         check = ValueCheck(_q_values(learner, features, config.device), config.replay.discount)
-    return Learning(trainer, check, filling, lessons)
+    return Learning(trainer, check, filling, lessons, words)
 
 
 def _q_values(

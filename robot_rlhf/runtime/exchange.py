@@ -12,7 +12,7 @@ import math
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,8 @@ class LearnerNews:
     """Practice steps read from the journal, those included that a label deleted, from which nothing is learned."""
     learned: bool = False
     """Whether the policy is more than its first random weights."""
+    uptake: Mapping[str, float] = field(default_factory=dict[str, float])
+    """How much of each of the newest sentences the policy has taken up, 1 for all of it; the newest last."""
 
 
 def write_news(folder: Path, news: LearnerNews) -> None:
@@ -77,6 +79,8 @@ def read_news(folder: Path) -> LearnerNews | None:
         for name in ("pid", "stamp", "steps", "updates", "version", "latency_ms", "over_estimation", "recorded"):
             if not math.isfinite(getattr(news, name)):
                 raise ValueError(f"{name} is {getattr(news, name)}")
+        if not all(math.isfinite(share) for share in dict(news.uptake).values()):
+            raise ValueError(f"uptake is {news.uptake}")
     except FileNotFoundError:
         return None
     except (TypeError, ValueError, OSError) as error:

@@ -19,13 +19,14 @@ from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.journal.labels import Labels
 from robot_rlhf.learner.means import RecentMeans
 from robot_rlhf.learner.recipe import LearnerConfig
-from robot_rlhf.ports import Learner
+from robot_rlhf.ports import Learner, Subscriber
 from robot_rlhf.replay.blocks import POLICY
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.replay.mixing import EVERYTHING, WATCHED
 from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.runtime.episode_scores import EpisodeScores
+from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import BATCHES_AT_ONCE
@@ -50,12 +51,14 @@ class JudgedFeed:
         labels: Labels,
         reward: SparseReward,
         takes: Literal["sparse", "gold"] = "sparse",
+        after: Sequence[Subscriber] = (),
     ) -> None:
         """
         Args:
             labels: of the journal that is played.
             reward: makes the last reward of an episode whose outcome is another today.
             takes: the recorded reward, or the simulator's true one in its place.
+            after: who is told the same, each step and what follows it once it was written.
         """
         self.successes: list[int] = []
         """Replay rows in which an episode ended by its success, with no future."""
@@ -69,10 +72,14 @@ class JudgedFeed:
         self._takes = takes
         self._kind = EpisodeKind.PRACTICE
         self._pending: Step | None = None
+        self._after = FanOut(after)
+        self._events: list[Event] = []
+        """Of which those who are told afterwards do not know yet."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         self._kind, self._pending = meta.kind, None
         self._feed.on_episode_start(meta, observation)
+        self._after.on_episode_start(meta, observation)
 
     def on_step(self, step: Step) -> None:
         """Kept back until it is known whether it was the last."""
@@ -82,6 +89,9 @@ class JudgedFeed:
 
     def on_event(self, event: Event) -> None:
         self._feed.on_event(event)
+        self._events.append(event)
+        if self._pending is None:
+            self._tell_events()
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         outcome = end.outcome
@@ -94,6 +104,7 @@ class JudgedFeed:
         if ended_well and row is not None:
             self.successes.append(row)
         self._feed.on_episode_end(replace(end, outcome=outcome))
+        self._after.on_episode_end(replace(end, outcome=outcome))
         failed_demonstration = self._kind is EpisodeKind.DEMONSTRATION and outcome is not Outcome.SUCCESS
         left_out = self._kind is EpisodeKind.EVALUATION or failed_demonstration
         if outcome not in (Outcome.PAUSED, Outcome.DISCARDED) and not left_out:
@@ -111,7 +122,14 @@ class JudgedFeed:
             return None
         written = self._feed.buffer.written
         self._feed.on_step(replace(step, reward=step.gold_reward) if self._takes == "gold" else step)
+        self._after.on_step(step)
+        self._tell_events()
         return self._feed.buffer.written - 2 if self._feed.buffer.written > written else None
+
+    def _tell_events(self) -> None:
+        events, self._events = self._events, []
+        for event in events:
+            self._after.on_event(event)
 
 
 def check_learnable(buffer: ReplayBuffer, learner: LearnerConfig, reward: str, paths: Sequence[Path]) -> None:
@@ -207,6 +225,7 @@ def learn_offline(
     *,
     all_as_shown: bool = False,
     actions: bool = True,
+    between: Callable[[], Mapping[str, float] | None] | None = None,
     on_metrics: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
     log_every: int = 500,
 ) -> Iterator[int]:
@@ -215,6 +234,7 @@ def learn_offline(
     Args:
         all_as_shown: every step counts as a person's, so that cloning imitates all of it.
         actions: False for a learner that looks at none: steps whose actions are not known are drawn, too.
+        between: does what else teaches, before every few updates; its figures are told, too.
         on_metrics: told the updates done and the means of what the learner reported.
     """
     recent = RecentMeans()
@@ -222,6 +242,9 @@ def learn_offline(
     draw = _seen_steps(buffer, batch_size) if not actions else None
     while done < updates:
         count = min(BATCHES_AT_ONCE, updates - done)
+        figures = None if between is None else between()
+        if figures is not None:
+            on_metrics(done, figures)
         for batch in (
             itertools.islice(draw, count) if draw else buffer.sample_many(count, batch_size, {EVERYTHING: 1.0})
         ):

@@ -20,6 +20,7 @@ from robot_rlhf.journal.labels import Labels, read_labels
 from robot_rlhf.journal.reader import AsLabelled, JournalTail, tell
 from robot_rlhf.journal.shared import SharedTail
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.learner.words import Words
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.run.folder.lock import locked
 from robot_rlhf.run.folder.run_folder import MetricsLog, RunFolder, append_values
@@ -67,6 +68,7 @@ class _Learner:
         self.tail = follow(run.journal, pictures=config.learner_looks)
         self.trainer: Trainer | None = None
         self.value_check: ValueCheck | None = None
+        self.words: Words | None = None
         self.stopped = False
         self.demonstrations = 0
         self.recorded = 0
@@ -110,7 +112,7 @@ class _Learner:
             if self.tail.spec is None:
                 return 0
             learning = build_learning(self.config, self.tail.spec, self.metrics, heartbeat=self._between_batches)
-            trainer, self.value_check = learning.trainer, learning.value_check
+            trainer, self.value_check, self.words = learning.trainer, learning.value_check, learning.words
             take_in_prior(self.config, self.tail.spec, learning)
             self._as_labelled = AsLabelled(read_labels(self.run.journal))
             count = len(records)
@@ -221,6 +223,7 @@ class _Learner:
             value_return=self.last_values[1],
             recorded=self.recorded,
             learned=self.trainer is not None and self.trainer.learned,
+            uptake=dict(self.words.uptake) if self.words else {},
         )
         write_news(self.run.exchange, news)
 

@@ -17,10 +17,10 @@ from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.offline_settings import OfflineOptions
 from robot_rlhf.run.recorded_reward import GOLD, SPARSE, RecordedReward
 from robot_rlhf.run.settings import TrainConfig
+from robot_rlhf.run.trainer import Learning
 from robot_rlhf.runtime.evaluation import Evaluation
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.offline import JudgedFeed, check_learnable, learn_offline
-from robot_rlhf.runtime.trainer import Trainer
 
 
 class RecordedPractice:
@@ -30,7 +30,7 @@ class RecordedPractice:
         self,
         folder: RunFolder,
         config: TrainConfig,
-        trainer: Trainer,
+        learning: Learning,
         options: OfflineOptions,
         journals: Sequence[Path],
         reward: RecordedReward,
@@ -51,7 +51,8 @@ class RecordedPractice:
                 f"{config.task} is not simulated here; robot-rlhf ros policy measures it on the robot (parameters out, "
                 "run, and learner:=none evaluate:=20)"
             )
-        self.trainer = trainer
+        self.trainer = learning.trainer
+        self.words = learning.words
         self._rows: dict[str, Any] = {}
 
     def open(self, stack: ExitStack) -> None:
@@ -65,7 +66,7 @@ class RecordedPractice:
         feed, episodes, successes = self.reward.feed(trainer.learner, trainer.buffer), Counter[str](), list[int]()
         for path in self.journals:
             takes = GOLD if options.reward == GOLD else SPARSE
-            judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes)
+            judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes, [self.words] if self.words else [])
             replay_into(path, FanOut([judged, book.tally]), pictures=self.reward.pictures)
             self.reward.end_journal(judged.instruction)
             successes += judged.successes
@@ -89,6 +90,7 @@ class RecordedPractice:
             options.batch_size,
             all_as_shown=options.learner.rewards == "none" and options.clones == "everything",
             actions=options.learner.actions == "needed",
+            between=self.words.work if self.words else None,
             on_metrics=book.metrics,
         ):
             book.progress.learner_says("learning", done)

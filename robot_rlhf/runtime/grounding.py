@@ -1,0 +1,43 @@
+"""What meanings ask of a robot at a recorded moment, in its actions: for who learns from sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import Array, Observation, RobotSpec
+from robot_rlhf.facts import FactBook
+from robot_rlhf.meaning import GRIPS, TURNS, Meaning
+from robot_rlhf.skills.nudges import USUAL_TURN, USUAL_WAY, grounded
+from robot_rlhf.skills.primitives import make_skill
+
+
+class SpokenOf:
+    """Implements Grounding (learner/words.py) by the skills and nudges that sentences set going."""
+
+    def __init__(self, spec: RobotSpec, facts: Callable[[], FactBook]) -> None:
+        """Args: facts: gives those of the place, names of things and whose left is meant; asked once, and not before
+        somebody speaks: a simulated place has to be opened for it."""
+        self._spec = spec
+        self._find = facts
+
+    @cached_property
+    def _facts(self) -> FactBook:
+        return self._find()
+
+    def nudge(self, meaning: Meaning, observation: Observation) -> tuple[Array, NDArray[np.bool_]] | None:
+        w, x, y, z = observation.tool_pose_in_base[3:7].tolist()
+        found = grounded(meaning, self._spec.action, self._facts.view, (w, x, y, z))
+        if found is None or meaning.reading in GRIPS or meaning.amount is None:
+            return found
+        direction, mask = found
+        usual = USUAL_TURN if meaning.reading in TURNS else USUAL_WAY
+        return (direction * min(1.0, meaning.amount / usual)).astype(np.float32), mask
+
+    def skill(self, meaning: Meaning, observation: Observation) -> Array | None:
+        made = make_skill(meaning, observation, self._spec, self._facts)
+        action = None if isinstance(made, str) else made.act(observation)
+        return None if action is None else action.values
