@@ -196,7 +196,7 @@ def test_people_and_recipes() -> None:
         (lambda: rr.open_place("reach", place="smi"), "unknown place 'smi'. Did you mean 'sim'?"),
         (lambda: rr.open_place("reach", cameras=["top"]), "top"),
         (lambda: rr.open_place("reach", clearance=1), "reach does not take them"),
-        (lambda: rr.open_place("reach", clearance="wide"), "clearance: got 'wide', allowed: float"),
+        (lambda: rr.open_place("peg_insert", clearance="wide"), "clearance: got 'wide', allowed: float"),
         (lambda: rr.open_place("reach", randomise=2.0), "randomise: got 2.0"),
         (lambda: rr.open_place("reach", arm="leg.xml"), "arm leg.xml: no such file"),
         (lambda: rr.person("lazyy"), "unknown person 'lazyy'. Did you mean 'lazy'?"),

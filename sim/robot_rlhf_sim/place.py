@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -116,6 +117,13 @@ class SimConfig(PlaceConfig):
             raise UnknownNameError("task", task, (*TASKS, OWN))
         return find_own(task, "task", TASKS)
 
+    def _check_numbers(self, kind: Callable[..., SimTask]) -> None:
+        """Raises ConfigError for words where a task wants a number."""
+        known = inspect.signature(kind).parameters
+        for name, value in self.task_options.items():
+            if isinstance(value, str) and name in known and isinstance(known[name].default, float):
+                raise ConfigError(f"task_options: {name}: got {value!r}, allowed: float")
+
     def _make(self, task: str, clock: Clock, cameras: PictureSizes) -> SimTask:
         kind, options = self._kind_of(task), dict[str, Any](self.task_options)
         if self.arm is not None:
@@ -125,6 +133,7 @@ class SimConfig(PlaceConfig):
             if not isinstance(getattr(made, "arm", None), SimArm):
                 raise ConfigError(f"task {task!r}: has no simulated `arm`; allowed: a class like PickCube's")
             return made
+        self._check_numbers(kind)
         try:
             return kind(clock, cameras=cameras, **options)
         except TypeError as error:

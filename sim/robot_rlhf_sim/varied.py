@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -78,6 +78,15 @@ class VariedTask:
     @property
     def limits(self) -> ToolLimits:
         return self._task.limits
+
+    @property
+    def goal(self) -> tuple[str, str]:
+        """Of a task that is asked for by naming a thing and a place; AttributeError for another."""
+        return cast("Any", self._task).goal
+
+    def ask(self, thing: str, place: str) -> None:
+        """As of the task."""
+        cast("Any", self._task).ask(thing, place)
 
     def reset(self, rng: np.random.Generator) -> None:
         (own,) = rng.spawn(1)

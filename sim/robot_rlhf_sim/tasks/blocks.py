@@ -85,6 +85,9 @@ class Blocks:
         "steps": 3_000,
         "demonstrations": 20,
         "replay.discount": 0.99,
+        "director": "robot_rlhf.language.goals:for_place",
+        "features.scene": False,  # only what is asked for is looked at: so an unseen pair is like the others
+        "features.context": {"thing": 6, "place": 6},
     }
     scene_sizes: Mapping[str, int] = dict.fromkeys((*COLOURS, *BOWLS), 7)
     privileged_sizes: Mapping[str, int] = {**scene_sizes, "goal": 2, "held": 1, "grasped": 1}
