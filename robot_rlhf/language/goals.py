@@ -55,13 +55,13 @@ class GoalDirector:
             task: knows its goal, and takes another.
             things: what there is in the scene, by entry; see FactBook.things.
         """
-        self._task = task
+        self.task = task
         self.things = dict(things)
 
     @property
     def goal(self) -> tuple[str, str]:
         """Thing and place that are wanted now."""
-        return self._task.goal
+        return self.task.goal
 
     def reset(self, rng: np.random.Generator) -> None:
         """The task has drawn its goal."""
@@ -78,14 +78,14 @@ class GoalDirector:
         for name in (thing, place):
             if name is not None and name not in self.things:
                 raise UnknownNameError("thing", name, self.things)
-        old_thing, old_place = self._task.goal
-        self._task.ask(old_thing if thing is None else thing, old_place if place is None else place)
-        return self._task.instruction
+        old_thing, old_place = self.task.goal
+        self.task.ask(old_thing if thing is None else thing, old_place if place is None else place)
+        return self.task.instruction
 
     def asked(self, observation: Observation) -> Assignment:
-        thing, place = self._task.goal
+        thing, place = self.task.goal
         return Assignment(
-            self._task.instruction, {"thing": from_tool(observation, thing), "place": from_tool(observation, place)}
+            self.task.instruction, {"thing": from_tool(observation, thing), "place": from_tool(observation, place)}
         )
 
 
