@@ -52,7 +52,7 @@ INTENTS: Mapping[str, Paraphrases] = MappingProxyType(
             ("put {thing} in {place}", "put {thing} into {place}", "place {thing} in {place}"),
             ("drop {thing} into {place}", "stow {thing} in {place}"),
         ),
-        "pull": Paraphrases(("pull {thing}", "pull on {thing}", "tug {thing}"), ("drag {thing}", "haul {thing}")),
+        "pull": Paraphrases(("pull {thing}", "tug {thing}", "haul {thing}"), ("drag {thing}", "pull on {thing}")),
         "shut": Paraphrases(
             ("shut the drawer", "close the drawer", "push the drawer shut"),
             ("push the drawer closed", "shut that drawer"),
@@ -60,7 +60,7 @@ INTENTS: Mapping[str, Paraphrases] = MappingProxyType(
         "grasp": Paraphrases(
             ("grasp {thing}", "grab {thing}", "take {thing}"), ("take hold of {thing}", "get hold of {thing}")
         ),
-        "lift": Paraphrases(("lift it", "lift it up", "raise it"), ("hoist it", "lift it higher")),
+        "lift": Paraphrases(("lift it", "lift it up", "lift"), ("hoist it", "heave it up")),
         "open": Paraphrases(("open the gripper", "let go", "release it"), ("open your fingers", "let go of it")),
         "close": Paraphrases(
             ("close the gripper", "close the fingers", "close"), ("shut the gripper", "close your fingers")

@@ -67,6 +67,8 @@ def make_skill(
     if not name:
         return f"{meaning.words}: says nothing to do"
     at = Workplace(spec, facts, Hand(spec.action))
+    if name == "put_in" and not at.hand.rises:
+        name = "push_to"
     can = {RISES: at.hand.rises, GRIPS: at.hand.grips, CROSSES: at.hand.crosses}
     missing = next((need for need in NEEDS[name] if not can[need]), "")
     if missing:
@@ -145,9 +147,9 @@ def _plain(name: str) -> str:
 
 
 def _put_in(b: _Begin) -> Skill:
-    if b.at.hand.grips and b.at.hand.rises:
+    if b.at.hand.grips:
         return PutIn(b.words, b.at, b.thing, b.place)
-    return Insert(b.words, b.at, b.place) if b.at.hand.rises else PushTo(b.words, b.at, b.thing, b.place)
+    return Insert(b.words, b.at, b.place)
 
 
 _BEGINNERS: dict[str, Callable[[_Begin], Skill]] = {

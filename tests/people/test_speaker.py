@@ -24,7 +24,8 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import ConfigError, InvalidValueError
 from robot_rlhf.facts import OVER
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.language.choice import make_interpreter
+from robot_rlhf.meaning import MOVES, Meaning
 from robot_rlhf.people.advice import in_small_steps
 from robot_rlhf.people.person import PersonConfig
 from robot_rlhf.people.sentences import INTENTS, everything, in_words, intent, mistaken, with_words_lost
@@ -353,3 +354,44 @@ def by_words(robot: Obedient, seed: int, *, small: bool) -> bool:
 def test_what_is_advised_does_the_task(task: str, small: bool) -> None:
     done = [by_words(obedient(task), 7_000 + seed, small=small) for seed in range(20)]
     assert sum(done) >= 19, f"{sum(done)} of 20"
+
+
+# -- understood --------------------------------------------------------------------------------------------------------
+
+NEXT: dict[str, tuple[Meaning, ...]] = {
+    "reach": (Meaning("goal", skill="to", thing="target"),),
+    "pick_cube": tuple(Meaning("goal", skill=skill, thing="cube") for skill in ("grasp", "above", "down_on")),
+    "peg_insert": (Meaning("goal", skill="above", thing="hole"), Meaning("goal", skill="put_in", place="hole")),
+    "push": (
+        Meaning("goal", skill="push_to", thing="puck", place="goal"),
+        Meaning("goal", skill="behind", thing="puck", place="goal"),
+        Meaning("goal", skill="away_from", thing="glass"),
+    ),
+    "drawer_store": (
+        Meaning("goal", skill="pull", thing="handle"),
+        Meaning("goal", skill="put_in", thing="block", place="drawer"),
+        Meaning("goal", skill="shut", thing="handle"),
+    ),
+}
+"""What people are advised to say."""
+
+
+@pytest.mark.parametrize("task", sorted(NEXT))
+def test_what_is_said_in_practice_is_understood_as_it_was_meant(task: str) -> None:
+    """Said and heard, it begins the same skill with the same things."""
+    robot = obedient(task)
+    robot.reset(0)
+    interpreter = make_interpreter()
+    motions = [Meaning(way) for way in MOVES if grounded(Meaning(way), robot.place.spec.action, robot.facts.view)]
+    for meaning in (*NEXT[task], *motions):
+        for seed in range(12):
+            text = in_words(meaning, robot.facts, np.random.default_rng(seed))
+            heard = interpreter.read(text, robot.facts).meanings
+            assert len(heard) == 1, text
+            if meaning.skill:
+                made, meant = robot.make(heard[0]), robot.make(meaning)
+                assert not isinstance(made, str), f"{text}: {made}"
+                assert not isinstance(meant, str)
+                assert (type(made), made.words) == (type(meant), meant.words), text
+            else:
+                assert heard[0] == meaning, text
