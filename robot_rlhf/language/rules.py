@@ -27,8 +27,8 @@ SLOWER, FASTER = 0.5, 1.5
 """Factors of speed where none is said; nothing makes it faster than the second."""
 NEAR = 0.12
 """How far around a thing a speed holds, m."""
-RADIUS = 0.10
-"""How far away to keep where it is not said, m."""
+RADIUS = 0.07
+"""How far away to keep where it is not said, m: about the width of a hand."""
 HIGH, AROUND = 0.10, 0.12
 """How high above a thing, and within what distance beside it, one may only come from above, m."""
 CONE, SLOPE = 0.02, 0.35
