@@ -49,7 +49,7 @@ def say(page: Any, text: str) -> Any:
     name = page.evaluate("console_drive_state.sentences[0].name")
     line = page.locator(f".d-sentence[data-name='{name}']")
     line.locator(".d-does").wait_for()
-    assert text in line.inner_text()
+    assert text[:100] in line.inner_text()
     return line
 
 
@@ -107,6 +107,14 @@ def test_not_understood_it_asks_and_a_click_answers(operator: Any, session: Fake
     assert (chosen.payload["doing"], chosen.payload["meanings"]) == ("ask", [{"reading": "up"}])
     assert (chosen.text, chosen.span, chosen.payload["by"]) == (EVIL, settled.span, chosen.author)
     assert any(human and chosen in human.feedback for _, human in session.inputs), "it arrived as the person's input"
+
+
+def test_a_long_sentence_leaves_room_for_others(operator: Any) -> None:
+    line = say(operator, "very " * 300)
+    assert line.bounding_box()["height"] < 150
+    assert len(line.get_attribute("title")) > 1400
+    line.locator(".d-nothing").click()
+    wait_state(line, "undone")
 
 
 def test_it_was_nothing(operator: Any, session: FakeSession) -> None:

@@ -333,7 +333,11 @@ def test_the_page_promises_what_the_run_does() -> None:
     def state(status: dict[str, Any], *events: Feedback) -> dict[str, Any]:
         sentences = told(*events)
         history = SimpleNamespace(
-            said=sentences.newest, rules=lambda: sentences.rules, sentences=len(sentences), understands=sentences.read
+            said=sentences.newest,
+            rules=lambda: sentences.rules,
+            sentence=sentences.of,
+            sentences=len(sentences),
+            understands=sentences.read,
         )
         console = SimpleNamespace(
             history=history, settings=SimpleNamespace(examples=("above the cube",), things={"glass": "the glass"})
@@ -347,4 +351,7 @@ def test_the_page_promises_what_the_run_does() -> None:
     assert state({"listens": True, "learns_words": True})["note"] == LEARNS
     hears = state({}, said("x"), read(Reading("e1/0", "rule", (SLOWER,)), "x"))
     assert (hears["note"], hears["chips"]) == (DOES, ["above the cube"])
+    scratched = read(Reading("e1/1", "undo", (Meaning("undo"),), undoes="e1/0"), "scratch that")
+    back, slower = state({}, said("x"), read(Reading("e1/0", "rule", (SLOWER,)), "x"), scratched)["sentences"]
+    assert (back["words"], slower["state"]) == ("takes back “x”", "undone")
     assert hears["rules"] == [{"name": "e1/0", "words": "slower near the glass", "text": "x"}]

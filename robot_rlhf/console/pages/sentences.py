@@ -21,6 +21,7 @@ from robot_rlhf.timing import MonotonicClock
 
 if TYPE_CHECKING:
     from robot_rlhf.console.desk import Desk, Visitor
+    from robot_rlhf.console.history import History
     from robot_rlhf.console.shared import Console
 
 SHOWN = 8
@@ -112,7 +113,9 @@ def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> 
     return {
         "note": NOT_READ if not listens else DOES if not learns else "" if shown else LEARNS,
         "chips": chips(desk.sentences, console.settings.examples if listens else ()),
-        "sentences": [sentence_json(each, status, console.settings.things) for each in shown],
+        "sentences": [
+            {**sentence_json(each, status, console.settings.things), **takes_back(each, history)} for each in shown
+        ],
         "spoken": desk.spoken,
         "count": history.sentences,
         "rules": [rule_json(each, console.settings.things) for each in history.rules()],
@@ -142,6 +145,12 @@ def sentence_json(said: Said, status: Mapping[str, Any], things: Mapping[str, st
         else [],
         "undo": said.can_be_undone,
     }
+
+
+def takes_back(said: Said, history: History) -> dict[str, str]:
+    """Which sentence it takes back, where it is one that does."""
+    undone = None if said.reading is None else history.sentence(said.reading.undoes)
+    return {} if undone is None else {"words": f"takes back “{undone.text[:CHIP_LENGTH]}”"}
 
 
 def rule_json(said: Said, things: Mapping[str, str]) -> dict[str, Any]:

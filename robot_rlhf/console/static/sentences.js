@@ -2,6 +2,7 @@
 window.console_sentences = (() => {
   const {find, node, icon} = window.console_elements;
   const ASKED = 3000; // ms for which a sentence that is being taken back is not taken back again
+  const LONG = 140; // letters of a sentence that are shown; a pointer over it shows the rest
   const COMING = 2000; // ms within which what was sent is read
   const asked = new Map(), painted = {};
   let sentences = [], seat = false, spoken = null, coming = null;
@@ -52,7 +53,7 @@ window.console_sentences = (() => {
     made.dataset.state = s.state;
     made.dataset.name = s.name;
     made.title = `${s.author}: ${s.text}`;
-    words.append(node('b', '', `“${s.text}”`));
+    words.append(node('b', '', `“${s.text.length > LONG ? `${s.text.slice(0, LONG)}…` : s.text}”`));
     if (s.words) {
       const does = node('span', 'd-does', ` ${s.words}`);
       does.prepend(icon(ICONS[s.state] || 'arrow_forward'));
