@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -46,6 +46,8 @@ RECENT = 1_200
 """Periods and inputs that the status is about: a minute's."""
 log = logging.getLogger(__name__)
 
+UPTAKES = 50
+"""Sentences of which the share is told that is learned."""
 TELL_EVERY = 0.5
 """Seconds between two words of the run about itself."""
 
@@ -83,6 +85,17 @@ def spread(name: str, seconds: list[float]) -> dict[str, float]:
     seconds.sort()
     places = {"p50": len(seconds) // 2, "p99": int(0.99 * (len(seconds) - 1)), "max": len(seconds) - 1}
     return {f"{name}_{what}_ms": round(1e3 * seconds[place], 2) for what, place in places.items()}
+
+
+def words_of(config: TrainConfig, uptake: Mapping[str, float] | None) -> dict[str, Any]:
+    """What becomes of sentences in a run.
+
+    Args:
+        uptake: how much of each sentence is learned, the newest last; None where nobody learns.
+    """
+    learns = uptake is not None and config.words.teaches
+    shown = list((uptake or {}).items())[-UPTAKES:]
+    return {"learns_words": learns, "uptake": {name: round(share, 3) for name, share in shown}}
 
 
 class LiveConsole:
@@ -284,6 +297,7 @@ class LiveConsole:
             "learner_state": "none" if learner is None else learner.state,
             "target_ratio": self._config.trainer.updates_per_step,
         }
+        status |= words_of(self._config, None if learner is None else (news.uptake if news else {}))
         if self._ghost is not None and self._ghost.way:
             status["ghost"] = self._ghost.way
         status |= spread("period", newest(pace.recent)) | spread("input", newest(self.link.delays))
