@@ -94,12 +94,12 @@ class LiveSession:
 
 
 @contextmanager
-def browser(*, touch: bool = False) -> Iterator[Any]:
-    """Debian's Chromium, driven by Playwright; yields the browser."""
+def browser(*arguments: str) -> Iterator[Any]:
+    """Debian's Chromium with further arguments, driven by Playwright; yields the browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
         try:
             yield chromium
         finally:

@@ -31,7 +31,7 @@ LAYERS: dict[str, frozenset[str]] = {
     "language": GROUND | {"policy", "rewards", "models"},
     "models": GROUND,
     "skills": GROUND | {"safety"},
-    "console": GROUND | {"feedback", "journal"},
+    "console": GROUND | {"feedback", "journal", "language"},
     "runtime": BELOW_LOOP | {"language", "skills"},
     "bridges": BELOW_LOOP,
     "run": BELOW_LOOP | {"runtime", "console", "bridges", "language", "skills", "models"},

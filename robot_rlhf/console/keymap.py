@@ -117,12 +117,16 @@ PRESSES: Mapping[str, Meaning] = {
 
 To pause and to go on are two keys: whoever means to pause never wakes the robot, whatever it did a moment before.
 """
-PAGE_KEYS = frozenset({"KeyT", "KeyH", "KeyZ"})
-"""Keys that the page answers by itself, at once: into the text box, the list of keys, and to take a sentence back."""
+PAGE_KEYS = frozenset({"KeyT", "KeyH", "KeyZ", "KeyY"})
+"""Keys that the page answers by itself, at once: into the text box, the list of keys, to take a sentence back, and
+while it is held, the microphone."""
+TALK_KEY = "KeyY"
 
 KNOWN = frozenset({*MOTION_KEYS, *GRIP_CONTROLS, *LEAD_CONTROLS, *PRESSES})
 """Every key and button that does anything."""
 
+MICROPHONE = "microphone"
+"""What the talk key needs, as if it were an entry of the action: the page knows whether somebody listens."""
 Group = Literal["move", "turn", "gripper", "lead", "judge", "session", "settings"]
 
 
@@ -202,6 +206,7 @@ KEY_HELP: tuple[KeyHelp, ...] = (
     KeyHelp(("KeyM",), "mode: hold or toggle", "settings"),
     KeyHelp(("KeyT",), "type a sentence", "settings"),
     KeyHelp(("KeyZ",), "take back what was said last", "settings"),
+    KeyHelp((TALK_KEY,), "speak while held", "settings", MICROPHONE),
     KeyHelp(("KeyH",), "show or hide help", "settings"),
 )
 PAD_HELP: tuple[KeyHelp, ...] = (

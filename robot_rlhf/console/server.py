@@ -24,7 +24,9 @@ from robot_rlhf.console.desk import Desk, Visitor
 from robot_rlhf.console.gate import PAGES, Gate
 from robot_rlhf.console.guides import guides
 from robot_rlhf.console.history import History
+from robot_rlhf.console.listener import Listener
 from robot_rlhf.console.live import LiveBlock
+from robot_rlhf.console.microphone import Microphones
 from robot_rlhf.console.pages import theme
 from robot_rlhf.console.pages.clips import register_clip_routes
 from robot_rlhf.console.pages.drive import build_drive_page
@@ -79,6 +81,8 @@ def make_console(settings: ConsoleSettings) -> Console:
         guides=lambda seen: guides(settings.sight, settings.cameras, seen, desk.means, settings.action_names),
     )
     console.teleop = Teleop(console.desk)
+    if settings.speech.is_local:
+        console.microphones = Microphones(desk, Listener(settings.speech), sure=settings.speech.sure)
     return console
 
 
@@ -101,6 +105,8 @@ def make_app(console: Console) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if console.microphones is not None:
+                await console.microphones.listener.close()
             await asyncio.to_thread(console.history.stop)
             if isinstance(console.sink, LabelWriter):
                 await asyncio.to_thread(console.sink.close)
@@ -117,6 +123,14 @@ def make_app(console: Console) -> FastAPI:
         @app.websocket("/ws/teleop")
         async def drive(socket: WebSocket) -> None:
             await teleop.serve(socket, socket.state.visitor)
+
+    if console.microphones is not None:
+        microphones = console.microphones
+        background.append(microphones.listener.load)
+
+        @app.websocket("/ws/speech")
+        async def listen(socket: WebSocket) -> None:
+            await microphones.serve(socket, socket.state.visitor)
 
     register_clip_routes(app, console.recording)
     app.mount("/static", StaticFiles(directory=theme.STATIC))

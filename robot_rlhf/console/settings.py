@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from robot_rlhf.errors import ConfigError, InvalidValueError
+from robot_rlhf.language.ear_process import from_json as speech_from_json
+from robot_rlhf.language.ear_process import to_json as speech_to_json
+from robot_rlhf.language.ears import SpeechConfig
 from robot_rlhf.sight import Sight
 
 
@@ -50,10 +53,12 @@ class ConsoleSettings:
     """Sentences that fit the task, to try."""
     things: Mapping[str, str] = field(default_factory=dict[str, str])
     """What people call the things of the scene, by their names."""
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    """Who listens to the page's microphone."""
 
     def to_json(self) -> str:
         plain = asdict(replace(self, cameras=dict(self.cameras), things=dict(self.things), sight=Sight()))
-        return json.dumps({**plain, "sight": self.sight.to_json()})
+        return json.dumps({**plain, "sight": self.sight.to_json(), "speech": speech_to_json(self.speech)})
 
     @staticmethod
     def from_json(text: str) -> ConsoleSettings:
@@ -65,6 +70,7 @@ class ConsoleSettings:
             fields["cameras"] = {name: (int(size[0]), int(size[1])) for name, size in fields["cameras"].items()}
             fields["things"] = {str(name): str(called) for name, called in fields["things"].items()}
             fields["sight"] = Sight.from_json(fields["sight"])
+            fields["speech"] = speech_from_json(fields["speech"])
             return ConsoleSettings(**fields)
         except (ValueError, KeyError, TypeError, AttributeError, InvalidValueError) as error:
             raise ConfigError(f"console settings: not understood ({type(error).__name__}: {error})") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from robot_rlhf.console.desk import Desk, NotTheOperatorError, Visitor
 from robot_rlhf.console.gate import Gate
 from robot_rlhf.console.history import History
+from robot_rlhf.console.microphone import Microphones
 from robot_rlhf.console.recording import LabelSink, Recording
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
@@ -55,6 +56,8 @@ class Console:
     desk: Desk | None = None
     video: Video | None = None
     teleop: Teleop | None = None
+    microphones: Microphones | None = None
+    """None where no recogniser of this machine listens, too."""
     sink: LabelSink | None = None
     """Takes labels: the robot's process, which writes the journal, or the journal itself."""
 

@@ -15,6 +15,7 @@ import yaml
 from robot_rlhf.device import DeviceConfig
 from robot_rlhf.disk import replace_text
 from robot_rlhf.errors import ConfigError, UnknownNameError
+from robot_rlhf.language.ears import SpeechConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
@@ -100,6 +101,7 @@ class ConsoleConfig:
     rewind: Literal["restore", "motion"] = "restore"
     """Go back by putting the simulation back, or by moving the arm along its path as a real robot must."""
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
 
     def __post_init__(self) -> None:
         check_ranges(self, "console", port=Range(0, 65535), patience=SECONDS, give_back_after=SECONDS)

@@ -55,6 +55,7 @@ from robot_rlhf.datatypes import (
     Step,
 )
 from robot_rlhf.journal.writer import JournalWriter
+from robot_rlhf.language.ears import SpeechConfig
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.sight import CameraMount, Sight
 from robot_rlhf.timing import MonotonicClock, Rate
@@ -157,6 +158,7 @@ class FakeSession:
         demonstrations: int = 0,
         time_limit: int = TIME_LIMIT,
         hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
+        speech: SpeechConfig | None = None,
     ) -> None:
         """Remember the settings.
 
@@ -168,6 +170,7 @@ class FakeSession:
             demonstrations: episodes that wait for a person before the practice begins.
             time_limit: steps of an episode.
             hosts: names under which the console may be addressed.
+            speech: who listens to the microphone; None: nobody.
         """
         self.clock = MonotonicClock()
         self.spec = make_spec(size)
@@ -195,6 +198,7 @@ class FakeSession:
         self._folder = Path(folder)
         self._loop = loop
         self._hosts = hosts
+        self._speech = speech or SpeechConfig()
         self._time_limit = time_limit
         self._demonstrations = demonstrations
         self._demonstrations_done = 0
@@ -263,6 +267,7 @@ class FakeSession:
             judged_by="person",
             examples=("above the cube", "a bit to the left"),
             things={"cube": "the cube", "glass": "the glass"},
+            speech=self._speech,
             **descriptors,  # pyright: ignore[reportArgumentType]  link, block and listen only
         )
 

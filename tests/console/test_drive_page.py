@@ -500,8 +500,6 @@ def test_over_plain_http_the_page_says_what_the_browser_keeps_back(operator: Any
     page.goto(session.open_address)
     page.wait_for_selector("#drive:not([data-look=lost])", timeout=15_000)
     page.wait_for_function("document.getElementById('d-pad').textContent.includes('needs https')")
-    page.wait_for_selector("#d-dictate[disabled]")
-    assert "https" in page.get_attribute("#d-dictate", "title")
     context.close()
 
 

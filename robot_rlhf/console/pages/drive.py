@@ -34,6 +34,7 @@ SCRIPTS = (
     "elements.js",
     "banner.js",
     "timeline.js",
+    "microphone.js",
     "speech.js",
     "sentences.js",
     "hands.js",
@@ -112,7 +113,7 @@ class DrivePage:
                 parts.STICK.format(side="right", axes="z rz", top="up", bottom="down", left="turn", right="turn")
             )
         parts.fixed(parts.ENDED, "d-ended")
-        help_sheet(self.desk.hands)
+        help_sheet(self.desk.hands, microphone=self.console.microphones is not None)
         self._end = self._end_dialog()
         if not self.desk.camera and cameras:
             self.desk.camera = main_camera(cameras)
@@ -265,7 +266,10 @@ class DrivePage:
 
     def _speak(self) -> None:
         with ui.element("section").classes("c-panel d-speak").props('aria-label="Speak"'):
-            parts.fixed(parts.SAY.format(longest=MAX_SENTENCE), "d-say")
+            speech = self.console.settings.speech
+            ears, title = parts.EARS.get(speech.recogniser, parts.LOCAL_EARS)
+            say = parts.SAY.format(longest=MAX_SENTENCE, ears=ears, language=speech.language, title=title)
+            parts.fixed(say, "d-say")
             self.sentences.build()
 
     def _end_dialog(self) -> ui.dialog:

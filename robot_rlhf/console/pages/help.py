@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from nicegui import ui
 
 from robot_rlhf.console.controls import Hands
-from robot_rlhf.console.keymap import KeyHelp, key_label
+from robot_rlhf.console.keymap import KEY_HELP, MICROPHONE, KeyHelp, key_label
 
 _DOCK = ("move", "turn", "gripper", "lead")
 """Groups that are on the page at all times; the keys of the others stand on their buttons."""
@@ -53,11 +53,16 @@ def dock_help(hands: Hands) -> None:
     ui.html(f'<div class="d-help-groups">{"".join(groups)}</div>{more}', sanitize=False).classes("d-help")
 
 
-def help_sheet(hands: Hands) -> None:
-    """All keys, buttons and sticks, over the lower half of the page, opened and closed by H; the keys go on driving."""
+def help_sheet(hands: Hands, *, microphone: bool) -> None:
+    """All keys, buttons and sticks, over the lower half of the page, opened and closed by H; the keys go on driving.
+
+    Args:
+        microphone: somebody listens while the talk key is held.
+    """
+    keys = tuple(entry for entry in KEY_HELP if hands.can(entry) or (microphone and entry.needs == MICROPHONE))
     with ui.element("section").classes("c-panel d-sheet").props('id="d-sheet" aria-label="All keys" hidden'):
         ui.html(_SHEET_HEAD, sanitize=False).classes("d-sheet-head")
-        ui.html(_columns(hands.help()), sanitize=False).classes("d-sheet-columns")
+        ui.html(_columns(keys), sanitize=False).classes("d-sheet-columns")
         ui.label("Gamepad").classes("d-sheet-title")
         ui.html(_columns(hands.pad_help()), sanitize=False).classes("d-sheet-columns")
 

@@ -104,11 +104,17 @@ LAST = """
 SAY = """
 <input id="d-text" type="text" maxlength="{longest}" autocomplete="off" spellcheck="true"
  placeholder="Say it in words  (T)" aria-label="Sentence" data-seat-only="1">
-<button type="button" class="c-button" id="d-dictate" data-seat-only="1" title="Dictate" hidden>
+<button type="button" class="c-button" id="d-dictate" data-seat-only="1" data-ears="{ears}"
+ data-language="{language}" title="{title}" hidden>
 <i class="material-icons" aria-hidden="true">mic</i></button>
 <button type="button" class="c-button" id="d-send" data-seat-only="1" title="Send (Enter)">
 <i class="material-icons" aria-hidden="true">send</i></button>
+<div id="d-hears" role="status" aria-live="polite" hidden>
+<i class="material-icons" aria-hidden="true" id="d-hears-icon">mic</i><span id="d-hears-words"></span></div>
 """
+EARS = {"none": ("none", ""), "browser": ("browser", "Dictate: your browser's maker listens")}
+"""Who listens to the microphone, and what the button says; any other recogniser is this machine's own."""
+LOCAL_EARS = ("local", "Hold to speak (Y): this machine listens")
 ENDED = """
 <div class="c-panel d-ended-card"><h1>The session has ended</h1>
 <div class="c-dim" id="d-ended-why">Everything is saved. This page can be closed.</div>

@@ -25,11 +25,19 @@ window.console_speech = (() => {
     });
     find('d-send').addEventListener('click', (e) => { finish(); e.currentTarget.blur(); });
     const Recogniser = window.SpeechRecognition || window.webkitSpeechRecognition, button = find('d-dictate');
-    if (!Recogniser && isSecureContext) return;
+    const local = button.dataset.ears === 'local', hears = local ? window.AudioWorkletNode : Recogniser;
+    if (button.dataset.ears === 'none' || (!hears && isSecureContext)) return;
     button.hidden = false;
     if (!isSecureContext) { // plain http over a network: the browser gives no microphone, whatever is pressed
       button.dataset.never = 'No dictation over plain http: browsers give a microphone to https, or on the machine itself';
       able(button);
+      return;
+    }
+    if (local) {
+      const {begin, talk} = window.console_microphone;
+      begin((words, seconds) => { if (!field.value) { field.value = words; began = performance.now() - 1000 * seconds; } });
+      window.console_hands.holds(button, talk);
+      window.console_rlhf.onTalk((down) => { if (!down || !button.disabled) talk(down); });
       return;
     }
     let listening = null;
@@ -37,7 +45,7 @@ window.console_speech = (() => {
       button.blur();
       if (listening) { listening.stop(); return; }
       listening = new Recogniser();
-      listening.lang = navigator.language || 'en';
+      listening.lang = button.dataset.language || navigator.language;
       listening.interimResults = true;
       const quiet = () => { listening = null; button.classList.remove('c-held'); button.title = 'Dictate'; };
       listening.onspeechstart = () => { if (began === null) began = performance.now(); };

@@ -107,8 +107,9 @@
 
   // Keys whose own meaning in the browser must not come through while this page drives; Tab and F-keys stay its own.
   const OURS = /^(Arrow(Up|Down|Left|Right)|Key[A-Z]|(Digit|Numpad)[1-3]|(Shift|Control)(Left|Right)|Page(Up|Down)|Space|Enter|NumpadEnter|Escape|Backspace)$/;
-  const STOP_KEY = 'KeyX', STOP_BUTTON = 8, PAGE_KEYS = {KeyT: 'focus_text', KeyH: 'help', KeyZ: 'take_back'};
+  const STOP_KEY = 'KeyX', STOP_BUTTON = 8, TALK_KEY = 'KeyY', PAGE_KEYS = {KeyT: 'focus_text', KeyH: 'help', KeyZ: 'take_back'};
   const keys = new Set(), pressed = new Set(), sticks = {};
+  let talking = false; // the talk key is held
   let pads = [], seat = false, ready = false, sequence = 0, sentAt = 0, later = 0;
   let leading = false; // a person drives, as far as the last situation says
 
@@ -131,8 +132,11 @@
   }
   const held = () => { tell('held', [...keys, ...pressed]); send(); };
 
+  function talk(down) { if (down !== talking) { talking = down; tell('talk', down); } }
+
   function letGo() {
     if (leaving) return;
+    talk(false);
     const any = keys.size || pressed.size || pads.length || Object.values(sticks).some(Boolean);
     keys.clear(); pressed.clear(); pads = [];
     for (const name of Object.keys(sticks)) delete sticks[name];
@@ -162,6 +166,11 @@
       if (!event.repeat) tell('local', PAGE_KEYS[event.code]);
       return;
     }
+    if (event.code === TALK_KEY && seat && !asked()) { // sound goes another way than what is held
+      event.preventDefault();
+      if (!event.repeat) talk(true);
+      return;
+    }
     if (event.code === 'Escape' && document.querySelector('#d-sheet:not([hidden])')) { // closes the list, judges nothing
       event.preventDefault();
       tell('local', 'help');
@@ -176,6 +185,7 @@
     held();
   }, true);
   addEventListener('keyup', (event) => {
+    if (event.code === TALK_KEY) talk(false);
     if (event.code.startsWith('Meta')) letGo(); // with it held, some systems tell of no release
     if (keys.delete(event.code)) held();
   }, true);
@@ -251,6 +261,7 @@
     onSeat: on('seat'), // (whether it is this page's, the operator's name, one's own name)
     onControls: on('controls'), // ({mode, speed, frame})
     onLocal: on('local', false), // (what a key asks of the page: 'focus_text', 'help', 'take_back'; or has changed: 'speed', 'frame', 'mode')
+    onTalk: on('talk', false), // (whether the key that is held to speak is down)
     onError: on('error', false), // (text for the person)
     onLink: on('link'), // ('wait', 'live', 'lost' or 'ended')
     onEnded: on('ended'), // (): the robot's process is gone

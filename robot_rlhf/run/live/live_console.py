@@ -28,6 +28,7 @@ from robot_rlhf.errors import ConfigError, LinkError
 from robot_rlhf.facts import book_of
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.language.ears import check_speech
 from robot_rlhf.place import Place
 from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.run.folder.run_folder import RunFolder
@@ -63,6 +64,7 @@ def serve(
     if importlib.util.find_spec("nicegui") is None:
         raise ConfigError("the console needs NiceGUI: pip install 'robot-rlhf[console]'")
     check_certificate(console.certificate, console.key)
+    check_speech(settings.speech)
     if console.certificate is not None and console.key is not None:
         files = str(console.certificate.resolve()), str(console.key.resolve())
         settings = replace(settings, certificate=files[0], key=files[1])
@@ -163,6 +165,7 @@ class LiveConsole:
             examples=examples([*things.values()]),
             things={name: thing.called for name, thing in things.items()},
             operator=config.operator if config.supervisor is None else "",
+            speech=self._settings.speech,
         )
         self.process = serve(self._settings, told, self.link, folder.path / "console.log")
 
