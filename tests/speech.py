@@ -26,7 +26,7 @@ def spoken(text: str, *, voice: str = "en-us", words_per_minute: int = 150) -> N
     command = [SYNTHESISER, "-v", voice, "-s", str(words_per_minute), "--stdout", text]
     wav = subprocess.run(command, capture_output=True, check=True).stdout
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    with av.open(io.BytesIO(wav)) as file:
+    with av.open(io.BytesIO(wav), "r") as file:
         frames = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
     frames += resampler.resample(None)
     silence = np.zeros(int(PAUSE * RATE), np.int16)

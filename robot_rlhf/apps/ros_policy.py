@@ -36,6 +36,7 @@ from robot_rlhf_hardware.ros.robot import WATCH_EVERY, RosRobot
 from robot_rlhf_hardware.ros.settings import RobotSettings, limits_of, settings_of
 from robot_rlhf_hardware.ros.task import RosTask, TaskSettings
 from robot_rlhf_hardware.ros.teleop import RosTeleop, TeleopSettings
+from robot_rlhf_hardware.ros.words import RosWords
 from robot_rlhf_sim.model_kinematics import ModelKinematics
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class PolicyCore:
             self.guard,
             self.task,
             bus.clock,
-            hands=FirstOf([self.teleop, self.estop, self]),
+            hands=FirstOf([self.teleop, self.estop, RosWords(bus), self]),
             monitor=Monitors(self.narrator, self.teleop),
             subscribers=(self.narrator,),
             estop=self.estop,

@@ -94,6 +94,7 @@ POLICY_TOPICS: tuple[Topic, ...] = (
     Topic(
         "spacenav/twist", TWIST, "subscription", "The operator's 3D mouse", DEFAULT, "20+", "teleop: spacenav or both"
     ),
+    Topic("say", STRING, "subscription", "What a person says: each message is a sentence", DEFAULT, "on change"),
     Topic(
         "success", BOOL, "subscription", "Somebody or something saw success", DEFAULT, "10+", "success: topic or both"
     ),
