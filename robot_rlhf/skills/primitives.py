@@ -77,11 +77,11 @@ def make_skill(
     fixed = name == "put_in" and at.hand.rises and not at.hand.grips  # what it holds for good is no thing of the scene
     if SKILLS[name] and not fixed:
         thing = _thing(name, meaning.thing, observation, at, last)
-        if thing not in observation.scene:
+        if thing not in things_of(observation):
             return _not_there(meaning, meaning.thing or "it", observation)
     if SKILLS[name] > 1:
         place = _place(name, meaning.place, thing, observation, at, last_place)
-        if place and place not in observation.scene:
+        if place and place not in things_of(observation):
             return _not_there(meaning, meaning.place, observation)
     if name in ("push_to", "put_in") and not place:
         return f"{meaning.words}: it was not said where"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from functools import cache
@@ -195,6 +196,29 @@ def test_a_robot_that_is_told_nothing_of_things_says_so() -> None:
     why = make_skill(say("grasp"), blind, robot.place.spec, robot.facts)
     assert isinstance(why, str)
     assert "seen: nothing" in why
+
+
+@pytest.mark.parametrize("task", ["reach", "pick_cube", "peg_insert", "push", "drawer_store", "blocks"])
+def test_whatever_is_said_is_done_or_refused_in_words(task: str) -> None:
+    """Also what makes no sense; nothing raises, and every action is one."""
+    robot = place(task)
+    robot.reset(3)
+    observation = robot.perceived()
+    odd = replace(observation, scene={**observation.scene, "light": np.ones(2, np.float32)})
+    names = ["", *list(observation.scene)[:2], "light", "nothing"]
+    begun = refused = 0
+    for name, thing, other, last in itertools.product(SKILLS, names, names, ("", names[1], "nothing")):
+        made = make_skill(say(name, thing, other), odd, robot.place.spec, robot.facts, last, last)
+        if isinstance(made, str):
+            refused += 1
+            assert made
+            continue
+        begun += 1
+        for _ in range(2):
+            action = made.act(odd)
+            assert action is None or action.values.shape == (robot.place.spec.action.size,)
+    assert begun > 50
+    assert refused > 50
 
 
 def test_a_robot_whose_actions_are_no_motion_of_a_tool_can_only_wait() -> None:
