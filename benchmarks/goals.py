@@ -2,6 +2,7 @@
 
     python -m benchmarks.goals --seeds 200 201 202         trains what is not in the results yet, then prints the table
     python -m benchmarks.goals --seeds 200 201 202 --print the table alone
+    python -m benchmarks.goals --learner cloning --demonstrations 20 --steps 0      demonstrations alone
 
 Two of the eight pairs of `blocks` are asked for neither in demonstrations nor in practice. A row per training is
 appended to benchmarks/results/goals.jsonl as soon as it is measured: what was interrupted goes on with the next call.
@@ -102,6 +103,8 @@ def settings(trial: Trial, out: Path) -> TrainConfig:
         "name": "run",
         **METHODS[trial.method],
     }
+    if trial.learner == "cloning":
+        changes["trainer.warm_start_updates"] = 10_000
     if trial.learner == "sac":  # the settings of the task's defaults, not those of the class
         del changes["learner"]
     return changed(defaults_for("blocks"), changes, "benchmark")
