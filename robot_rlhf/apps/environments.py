@@ -42,7 +42,8 @@ def make_environment(
         image_size: height and width of those pictures.
         reward: 'sparse' is that of a training run: 1 at success, minus its costs of failing and of chatter; a
             SparseReward has costs of your own; 'gold' is the simulator's true, dense reward.
-        features: what else is seen; None takes what training runs of the task see.
+        features: what else is seen; None takes what training runs of the task see, and the whole scene where those
+            see what is asked for instead: an environment has no director, and says so in info['instruction'] alone.
         task_options: for example {'clearance': 0.0005} of peg_insert.
         disturbance: how late and how inexact the robot is; features.history then gives what is under way.
         randomise: 0 to 1, how far world and robot differ in each episode from the nominal ones.
@@ -56,6 +57,7 @@ def make_environment(
     settings = SimConfig(dict(task_options or {}), disturbance, randomise)
     world = settings.open(task, clock=FakeClock(), cameras=dict.fromkeys(cameras, (image_size, image_size)))
     simulated = world.task
+    usual = config.features if not config.features.context else replace(config.features, scene=True, context={})
 
     def gold(outcome: Outcome | None, before: Observation, after: Observation) -> float:
         return simulated.gold_reward(after)
@@ -66,7 +68,7 @@ def make_environment(
     return RobotEnvironment(
         world.guard,
         simulated,
-        Features(world.spec, replace(features or config.features, cameras=tuple(cameras))),
+        Features(world.spec, replace(features or usual, cameras=tuple(cameras))),
         reward=gold if reward == "gold" else sparse.value,
         release_faults=True,
         render_mode=render_mode,

@@ -16,7 +16,7 @@ from robot_rlhf.place import PlaceConfig
 from robot_rlhf.run.build import open_place
 from robot_rlhf.run.practice.actor import Actor
 from robot_rlhf.run.screen import screen
-from robot_rlhf.run.settings import TrainConfig, sim_place
+from robot_rlhf.run.settings import TrainConfig, defaults_for, sim_place
 from robot_rlhf.runtime.station import StopRequestedError
 from robot_rlhf.runtime.tally import Tally
 from robot_rlhf.timing import FakeClock
@@ -78,6 +78,7 @@ def record(options: RecordOptions) -> Tally:
         cameras=options.cameras,
         image_size=options.image_size,
         seed=options.seed,
+        director=defaults_for(options.task, options.place).director,  # what a policy of the task will look at
     )
     with ExitStack() as stack:
         place = open_place(config, FakeClock())

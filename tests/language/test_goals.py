@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robot_rlhf.apps.environments import make_environment
+from robot_rlhf.apps.record import RecordOptions, record
 from robot_rlhf.conformance import DirectorConformance
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.facts import Thing
+from robot_rlhf.journal.reader import episodes
 from robot_rlhf.language.goals import FINE, NEAR, SIZE, GoalDirector, for_place, from_tool
 from robot_rlhf.place import Place
 from robot_rlhf.ports import Director
@@ -102,6 +106,24 @@ def test_a_task_without_goals_is_refused() -> None:
     for settings in WORLDS:
         with pytest.raises(ConfigError, match="no goal to name"):
             for_place(opened(settings, task="reach"))
+
+
+def test_recorded_demonstrations_say_what_was_wanted(tmp_path: Path) -> None:
+    record(RecordOptions(tmp_path / "shown", task="blocks", demonstrations=1))
+    steps = [step for episode in episodes(tmp_path / "shown") for step in episode.steps()]
+    assert steps
+    for step in steps:
+        assert {name: len(vector) for name, vector in step.context.items()} == {"thing": SIZE, "place": SIZE}
+        assert step.instruction.startswith("put the ")
+
+
+def test_an_environment_without_a_director_shows_the_whole_scene() -> None:
+    shown = make_environment("blocks", task_options={"goals": "red>bowl_left"})
+    state, info = shown.reset(seed=0)
+    assert info["instruction"] == Blocks.example
+    assert isinstance(state, np.ndarray)
+    assert len(state) > build_features(usual(), shown.guard.spec).size
+    shown.close()
 
 
 class Speaker:
