@@ -8,14 +8,16 @@ from functools import lru_cache
 from robot_rlhf.errors import UnknownNameError
 from robot_rlhf.facts import FactBook
 from robot_rlhf.language.english import ENGLISH
+from robot_rlhf.language.german import GERMAN
 from robot_rlhf.language.grammar import Grammar
 from robot_rlhf.language.interpreter import FirstToUnderstand
 from robot_rlhf.language.names import Matcher, Names
+from robot_rlhf.language.spanish import SPANISH
 from robot_rlhf.language.table import Language
 from robot_rlhf.meaning import Heard, Meaning, not_understood
 from robot_rlhf.ports import Interpreter
 
-LANGUAGES: Mapping[str, Language] = {language.name: language for language in (ENGLISH,)}
+LANGUAGES: Mapping[str, Language] = {language.name: language for language in (ENGLISH, GERMAN, SPANISH)}
 """Every language that there is a table of."""
 
 
@@ -31,6 +33,17 @@ class StopWords:
             if grammar.stops(text, but=self._grammars[:number]):
                 return Heard(text, (Meaning("stop"),), "grammar")
         return not_understood(text, "")
+
+
+class _AfterStops:
+    """A reader that has no say about stopping any more: who knows the word best has been asked."""
+
+    def __init__(self, reader: Interpreter) -> None:
+        self._reader = reader
+
+    def read(self, text: str, facts: FactBook) -> Heard:
+        heard = self._reader.read(text, facts)
+        return not_understood(text, "it does not say to stop") if heard.meanings == (Meaning("stop"),) else heard
 
 
 @lru_cache
@@ -60,4 +73,5 @@ def make_interpreter(
     """
     grammars = [grammar_of(language) for language in languages]
     readers = [Names(each, likeness, each.vocabulary.knows) if each.language is ENGLISH else each for each in grammars]
-    return FirstToUnderstand([StopWords(grammars), *([own] if own is not None else []), *readers, *others])
+    after = [_AfterStops(reader) for reader in readers]
+    return FirstToUnderstand([StopWords(grammars), *([own] if own is not None else []), *after, *others])

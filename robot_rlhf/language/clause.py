@@ -17,6 +17,8 @@ SMALL_PACE, LARGE_PACE = 0.75, 0.35
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "": 0.01}
 _MODIFIES = frozenset({"amount", "it", "who", "word"})
 """Roles that may stand between a verb and what it is about."""
+CONTENT = ("move", "turn", "grip", "pace", "state")
+"""Roles that say of themselves what to do."""
 DRAWERS = ("drawer", "handle", "cabinet")
 
 
@@ -57,6 +59,7 @@ class Clause:
         self.always = carried.always or self.has("rule", "always", "never")
         self._nots = sum(sign.role == "negate" and sign.value in ("not", "dont") for sign in self.signs)
         self._nots += self.has("rule", "never")
+        self._nots += self.has("verb", "avoid") and not (self.has("named") or self.has("it"))
         self._forbids = self.has("negate", "dont") or self.has("rule", "never")
         self.told = self._statement()
         self._carried_flip = carried.flip and self._is_bare()
@@ -109,12 +112,14 @@ class Clause:
         """Of what the clause says how it is: 'you' for the robot, 'it', 'named'; empty where it tells what to do."""
         if self.has("is", "need"):
             return ""
-        for before, sign in zip(self.signs, self.signs[1:], strict=False):
+        for before, sign, after in zip(self.signs, self.signs[1:], [*self.signs[2:], None], strict=False):
+            if before.role in CONTENT:
+                break
             if sign.role == "is":
                 if before.role == "who" and before.value in ("you", "robot"):
                     return "you"
-                if before.role in ("it", "named"):
-                    return before.role
+                if before.role in ("it", "named"):  # "it keeps going left": the robot does
+                    return "you" if before.role == "it" and after is not None and after.role == "verb" else before.role
         return ""
 
     def _is_bare(self) -> bool:

@@ -9,28 +9,32 @@ ENGLISH = Language(
     called="English",
     signs={
         "move": {
-            "left": "left, leftward, leftwards, lefthand, left hand side, left side, leftmost, port side",
-            "right": "right, rightward, rightwards, righthand, right hand side, right side, rightmost, starboard",
+            "left": "left, leftward, leftwards, lefthand, left hand side, left side, leftmost, port side, lft",
+            "right": """
+                right, rightward, rightwards, righthand, right hand side, right side, rightmost, starboard, rght,
+                rigt, to the right now, the right now
+            """,
             "forward": """
                 forward, forwards, forth, ahead, straight ahead, onward, onwards, frontward, frontwards, advance, to
                 the front, toward the front, towards the front, further away from me, farther away from me, push
-                forward
+                forward, fwd, fwds, inwards
             """,
             "back": """
                 back, backward, backwards, backing, backup, reverse, retreat, rearward, rearwards, pull back, go back
                 to me, back away, back off, back up, backing up, withdraw, rewind a bit, to the rear, to the back,
-                toward the back, towards the back, back it up, retract
+                toward the back, towards the back, back it up, retract, bck, bwd, outwards, draw back, come back
             """,
             "up": """
                 up, upward, upwards, higher, raise, raising, raised, rise, rising, ascend, ascending, climb, climbing,
                 elevate, elevating, elevated, more height, gain height, gain some height, raise up, lift up a bit, off
                 the table, up in the air, go back up, move back up, come back up, get back up, back upwards, bring it
-                back up
+                back up, get off the table, off of the table
             """,
             "down": """
                 down, downward, downwards, lower, lowering, lowered, descend, descending, deeper, sink, sinking, dip,
                 drop down, drop lower, less height, lose height, lose some height, lower down, to the floor, to the
-                table, down to the table, down to the floor, toward the table, towards the table, to the ground
+                table, down to the table, down to the floor, toward the table, towards the table, to the ground, dwn,
+                closer to the table, closer to the floor, nearer to the table, nearer the table
             """,
         },
         "turn": {
@@ -41,13 +45,15 @@ ENGLISH = Language(
             "open": """
                 open, opening, release, releasing, let go, let go of, let it go, let loose, ungrip, unclench, unclamp,
                 open up, loosen, loosen up, looser, loosening, wider, widen, spread, ungrasp, open wide, letting go,
-                relax, spread your fingers, give it up, letting go of
+                relax, spread your fingers, give it up, letting go of, set it free, free it, let the cube go, let the
+                block go, let the puck go, let the peg go, let the object go, let that go
             """,
             "close": """
                 close, closing, grip, gripping, squeeze, squeezing, clamp, clamping, clench, clenching, tighten,
                 tighten up, tighter, close up, pinch, pinching, grip it, hold tight, hold tighter, hold it tight, hold
                 it tighter, hold on tight, hold on to it, hold onto it, hold it firmly, firmer, more firmly, shut,
-                shutting, shut the gripper, narrower
+                shutting, shut the gripper, narrower, clamp down, clamp down on it, clamp it, more grip, grip more,
+                hold more firmly, take hold
             """,
         },
         "pace": {
@@ -60,14 +66,16 @@ ENGLISH = Language(
                 and easy, softly, tone it down, half speed, half as fast, do not rush, don't rush, stop rushing,
                 steady, dial it down, soft, softer, delicately, do not hurry, slow up, slacken, be more careful, with
                 care, low speed, lower gear, slow your roll, crawl, not so hasty, less hasty, slow motion, less haste,
-                take more time, go easy
+                take more time, go easy, stop speeding, stop racing, twice as slow, slow your movements, slow your
+                motion, slow your motions, slower than that
             """,
             "faster": """
                 faster, speed up, speed it up, quicker, quickly, more quickly, hurry, hurry up, rush, accelerate, pick
-                up the pace, pick up speed, step on it, more speed, get a move on, move it, full speed, double speed,
-                twice as fast, swiftly, swifter, rapidly, catch up, quick, speedier, come on faster, make haste,
-                briskly, increase speed, raise speed, higher speed, speeding up, accelerating, hurrying, rushing, step
-                it up, pick up the speed, gain speed, pick it up a notch, don't dawdle, do not dawdle, chop chop
+                up the pace, pick up speed, step on it, more speed, get a move on, full speed, double speed, twice as
+                fast, swiftly, swifter, rapidly, catch up, quick, speedier, come on faster, make haste, briskly,
+                increase speed, raise speed, higher speed, speeding up, accelerating, hurrying, rushing, step it up,
+                pick up the speed, gain speed, pick it up a notch, don't dawdle, do not dawdle, chop chop, stop
+                dawdling, move it along, hurry it up, speed things up, go go go, let's go faster, stop crawling
             """,
         },
         "state": {
@@ -76,7 +84,12 @@ ENGLISH = Language(
             "forward": "far forward, far ahead",
             "back": "far back, far backward, far backwards",
             "up": "high, far up, high up, tall, steep",
-            "down": "low, deep, far down, low down",
+            "down": """
+                low, deep, far down, low down, close to the table, near the table, close to the floor, close to the
+                ground, near the floor, near to the table, close to the surface, hitting the table, touching the
+                table, scraping the table, scratching the table, hit the table, touched the table, pressing on the
+                table, into the table
+            """,
             "open": "loose, loosely, wide, wide open",
             "close": "tight, tightly, narrow, hard, firmly, firm",
             "slower": "slow, sluggish, timid, hesitant",
@@ -92,10 +105,11 @@ ENGLISH = Language(
                 work, spot on, super, lovely, nailed it, you nailed it, you got it, you did it, that is the spirit, on
                 the right track, good move, beautiful, beautifully, very good, very nice, really good, so good, looks
                 good, looking good, impressive, splendid, superb, thumbs up, that worked, it worked, that works, works
-                for me, bingo, hooray, yay, congratulations, congrats, terrific, proud of you, good going, you are
-                right, you are doing well, doing great, good choice, couldn't be better, could not be better, not bad,
-                not too bad, neat, yes exactly, exactly right, exactly like that, right on, precisely, outstanding, as
-                i wanted, what i wanted, just right, quite right, do that again, more of that, well
+                for me, bingo, hooray, congratulations, congrats, terrific, proud of you, good going, you are right,
+                you are doing well, doing great, good choice, couldn't be better, could not be better, not bad, not
+                too bad, neat, yes exactly, exactly right, exactly like that, right on, precisely, outstanding, as i
+                wanted, what i wanted, just right, quite right, do that again, more of that, well, keep doing that,
+                keep doing this, keep doing it, that is better, this is better, it is better, that was better
             """,
             "bad": """
                 bad, wrong, terrible, awful, horrible, poor, poorly, worse, incorrect, mistake, a mistake, no good,
@@ -109,21 +123,22 @@ ENGLISH = Language(
                 cool, not acceptable, unacceptable, disappointing, pathetic, lousy, nonsense, boo, shame on you, you
                 missed, you missed it, missed it, missed, oh dear, ouch, you dropped it, you lost it, ugh, that is it
                 not, not quite right, is not right, was not right, not well done, could be better, not helpful,
-                sloppy, clumsy, i hate that, i hate it, dreadful
+                sloppy, clumsy, i hate that, i hate it, dreadful, did not work, does not work, it did not work, that
+                did not work, not working, that does not work, you broke it, you knocked it over
             """,
         },
         "order": {
             "stop": """
                 stop, halt, freeze, whoa, woah, whoah, emergency, emergency stop, e stop, estop, abort, stop it, stop
-                that, stop now, stop moving, stop right there, stop right now, full stop, stop everything, dont move,
-                don't move, do not move, do not move a muscle, hold it right there, quit it, knock it off, kill it,
-                shut down, shut it down, power down, power off, turn off, switch off, turn it off, switch it off, cut
-                it out, cut the power, no no no no, danger, stopp, halt stop, that is enough, that's far enough, that
-                is far enough, not one step further, not another step, stand still, hold your horses, red light,
-                panic, stay where you are, stay right there, stay put
+                that, stop now, stop moving, stop right there, stop right now, full stop, stop everything, do not move
+                a muscle, hold it right there, quit it, knock it off, kill it, shut down, shut it down, power down,
+                power off, turn off, switch off, turn it off, switch it off, cut it out, cut the power, no no no no,
+                danger, stopp, halt stop, that is enough, that's far enough, that is far enough, not one step further,
+                not another step, stand still, hold your horses, red light, panic, stay where you are, stay right
+                there, stay put
             """,
             "alone": "enough, cut, whoops stop, hold, stay, far enough, ho, no no no",
-            "quit": "quit, no longer, cease",
+            "quit": "quit, no longer, cease, dont move, don't move, do not move, no more",
             "wait": """
                 wait, hold on, hold still, hold it, pause, wait a second, wait a moment, wait a sec, one moment, hang
                 on, just a moment, wait a minute, stay there, stay here, hold position, hold that position, stay
@@ -142,7 +157,8 @@ ENGLISH = Language(
                 again from the start, let us try again, do over, begin anew, repeat the attempt, start anew, go to the
                 beginning, go to start, back to square one, to the starting position, to the start position, back to
                 the starting position, back to where you started, back to the start position, new attempt, new try,
-                from the very beginning, another shot, all over again, try this again
+                from the very beginning, another shot, all over again, try this again, from the top, take it from the
+                start
             """,
             "again": """
                 again, once more, once again, one more time, repeat, repeat that, repeat it, over again, do the same
@@ -158,15 +174,16 @@ ENGLISH = Language(
                 thing, take back what i said, ignore the last one, ignore my last sentence, forget my last sentence,
                 unlearn that, ctrl z, undo last, cancel the last one, ignore that last one, forget that last one,
                 ignore the last command, undo the last command, never mind that, cancel the last command, disregard
-                the last command, disregard what i said, belay that, drop that idea
+                the last command, disregard what i said, belay that, drop that idea, forget what i just said, ignore
+                what i just said, forget everything i said, forget my last word, forget the last command, i was wrong,
+                my mistake forget it, that was a slip
             """,
         },
         "negate": {
             "not": "not, nor, neither, minus, hardly",
             "dont": """
-                do not, dont, never ever, without, no more, not any more, no need to, no need for, cannot, can not,
-                must not, should not, shouldnt, mustnt, refrain from, resist, let us not, rather not, not anymore, not
-                any
+                do not, dont, never ever, without, not any more, no need to, no need for, cannot, can not, must not,
+                should not, shouldnt, mustnt, refrain from, resist, let us not, rather not, not anymore, not any
             """,
             "no": "no, nope, nah, noo, no no, no no no no no, uh uh",
             "too": """
@@ -176,9 +193,9 @@ ENGLISH = Language(
             """,
             "drift": """
                 drifting, drifted, drifts, veering, veered, veers, leaning, sliding, slipping, straying, strayed,
-                wandering, creeping, deviating, deviated, off to, off to the, off a bit to, tending, drift, biased,
-                swerving, swerved, skewed, off by, veer, slid, wandered, leaned, slipped, off course to, shifted too,
-                out to
+                wandering, creeping, deviating, deviated, off to, off to the, off a bit to, tending, biased, swerving,
+                swerved, skewed, off by, slid, wandered, leaned, slipped, off course to, shifted too, out to, missed
+                it to, missed to, you missed it to, missed it by, you missed to, missed by
             """,
             "less": """
                 less, not so, not as, not that, not so far, not so much, not as far, not as much, not that far, not
@@ -220,7 +237,7 @@ ENGLISH = Language(
                 relocate, walk, be, being, fly, float, bear, lean, veer off, stretch, reach out, extend, extending,
                 pan, pass, send, carry on, keep on, keep on going, put yourself, place yourself, position yourself,
                 hop, lurch, trend, goes, moves, pointing, aim, work your way, make your way, yank, scooch, slip,
-                transport, favor, favour, using
+                transport, favor, favour, using, better go, better to go, better move
             """,
             "turn": """
                 turn, turning, turns, rotate, rotating, rotates, rotation, twist, twisting, twists, spin, spinning,
@@ -229,7 +246,7 @@ ENGLISH = Language(
             """,
             "put": """
                 put, place, placing, putting, set, lay, stash, store, stick, insert, inserting, deposit, dump, load,
-                stow, pop, throw, toss, slot, dunk, drop off
+                stow, pop, throw, toss, slot, dunk, drop off, stack, stacking, put back, slide into, slip into
             """,
             "push": "push, pushing, shove, shoving, slide it, poke, press, bump it, knock it, bulldoze, sweep",
             "pull": "pull, pulling, tug, tugging, drag, dragging, yank on, haul",
@@ -291,12 +308,11 @@ ENGLISH = Language(
             """,
             "to": """
                 to, towards, toward, up to, over to, at, near to, closer to, nearer to, nearer, reach, reach for,
-                reaching for, head for, aim for, aim at, make for, close to the, beside, next to, right to the, right
-                up to, right next to, right at, straight to, straight towards, straight toward, straight for,
-                alongside, in the direction of, back to, right towards, right toward, reach out to, reach out for,
-                right over to, right back to, face, closer towards, closer toward, further to, further towards,
-                further toward, in front of, follow, directly to, directly towards, against, visit, returning to,
-                return to, closer in to
+                reaching for, head for, aim for, aim at, make for, beside, next to, right to the, right up to, right
+                next to, right at, straight to, straight towards, straight toward, straight for, alongside, in the
+                direction of, back to, right towards, right toward, reach out to, reach out for, right over to, right
+                back to, face, closer towards, closer toward, further to, further towards, further toward, in front
+                of, follow, directly to, directly towards, against, visit, returning to, return to, closer in to
             """,
             "away": """
                 away from, away, off of, off, clear of, clear from, well away from, out of, leave, further from,
@@ -333,8 +349,9 @@ ENGLISH = Language(
             """,
             "never": "never, at no time, under no circumstances, not ever",
             "from_above": """
-                from above, from the top, from on top, top down, from over it, from overhead, from directly above,
-                from straight above, vertically from above, straight down from above
+                from above, from on top, top down, from over it, from overhead, from directly above, from straight
+                above, vertically from above, straight down from above, always from the top, come from the top,
+                approach from the top, in from the top, down from the top, from the top side
             """,
         },
         "frame": {
@@ -399,7 +416,8 @@ ENGLISH = Language(
             "fix": """
                 i mean, i meant to say, sorry, actually, oops, whoops, correction, my bad, my mistake, wait no, no
                 wait, or rather, i meant, make that, no i mean, excuse me i mean, i mean to say, oh no, oh wait, err
-                no, no sorry, sorry no, i should say, no no wait, better yet, no actually, on second thought, pardon
+                no, no sorry, sorry no, i should say, no no wait, better yet, no actually, on second thought, pardon,
+                i said, i told you, i told you to, like i said, i repeat
             """,
             "instead": """
                 instead of, rather than, not but, in place of, as opposed to, and not, but not, never mind the
@@ -407,34 +425,35 @@ ENGLISH = Language(
             "if": "if, unless, suppose, whether, when i, imagine, had you, once i, as soon as i",
         },
         "word": {
+            "yes": "yes, yeah, yep, yup, yay",
             "more": """
                 more, increase, boost, increasing, further, farther, some more, even more, still more, a further,
                 even, still further, additional, yet more, even further
             """,
             "filler": """
                 please, pls, plz, ok, okay, okey, alright, all right, well then, so then, um, uh, erm, er, hm, hmm,
-                hey, hello, hi, just, now, right now, right away, right then, right so, right ok, right okay, right
-                now please, can you, could you, would you, will you, can you please, could you please, would you
-                please, would you mind, i think, i guess, i believe, i suppose, maybe, perhaps, probably, let us, i
-                want you to, i need you to, i would like you to, i would like, i'd like you to, i would say, i told
-                you to, i told you, i said, i say, you have to, you need to, try to, try going, try moving, try and,
-                attempt to, how about, what about, why do not you, why dont you, why not, a moment, for now, for a
-                moment, for me, thanks, thank you, thx, cheers, yes, yeah, yep, yup, sure, fine, by, along, about,
-                approximately, roughly speaking, exactly by, another little, over here, over there, right there, right
-                here, here, as you can, possible, direction, the direction, side, position, some, any, only, simply,
-                basically, literally, kindly, buddy, mate, dude, man, friend, sir, honey, dear, oh, ah, aha, ha, there
-                we go, come on, go on, onwards then, way over, in a, your way, bit by bit, at once, immediately,
-                instantly, quite simply, in order to, in order, as, like, such, right after, right before, i need, i
-                wish, it would be, that would be, would be nice, the way, on your own, at the moment, currently,
-                today, again please, would like, side please, table, the table, floor, the floor, surface, ground, the
-                ground, desk, the desk, workspace, axis, motion, movement, movements, position please, centimeters
-                away, be so kind, if you please, if you can, if possible, if you could, if you would, if you do not
-                mind, do me a favor, do me a favour, do, does, did, done, would be better, it is better to, better if
-                you, spot, location, point, bit please, alright then, o, lets see, for, same, more time, as
-                before, ready, absolutely, definitely, certainly, really, need you, straight, gonna, going to,
-                directly, here please, onto there, my dear, bro, pal, quite a, both, all, of the way, while you are at
-                it, sec, second, seconds, moment, time, have, s, d, ll, re, ve, t, amount, range, distance, level, way
-                down here, end, robot please, with it, from it, a the, of course, at all, ever
+                hey, hello, hi, just, now, right now, right away, right then, can you, could you, would you, will you,
+                can you please, could you please, would you please, would you mind, i think, i guess, i believe, i
+                suppose, maybe, perhaps, probably, let us, i want you to, i need you to, i would like you to, i would
+                like, i'd like you to, i would say, i say, you have to, you need to, try to, try going, try moving,
+                try and, attempt to, how about, what about, why do not you, why dont you, why not, a moment, for now,
+                for a moment, for me, thanks, thank you, thx, cheers, sure, fine, by, along, about, approximately,
+                roughly speaking, exactly by, another little, over here, over there, right there, right here, here, as
+                you can, possible, direction, the direction, side, position, some, any, only, simply, basically,
+                literally, kindly, buddy, mate, dude, man, friend, sir, honey, dear, oh, ah, aha, ha, there we go,
+                come on, go on, onwards then, way over, in a, your way, bit by bit, at once, immediately, instantly,
+                quite simply, in order to, in order, as, like, such, right after, right before, i need, i wish, it
+                would be, that would be, would be nice, the way, on your own, at the moment, currently, today, again
+                please, would like, side please, table, the table, floor, the floor, surface, ground, the ground,
+                desk, the desk, workspace, axis, motion, movement, movements, position please, centimeters away, be so
+                kind, if you please, if you can, if possible, if you could, if you would, if you do not mind, do me a
+                favor, do me a favour, do, does, did, done, would be better, it is better to, better if you, spot,
+                location, point, bit please, alright then, o, lets see, for, same, more time, as before, ready,
+                absolutely, definitely, certainly, really, need you, straight, gonna, going to, directly, here please,
+                onto there, my dear, bro, pal, quite a, both, all, of the way, while you are at it, sec, second,
+                seconds, moment, time, have, s, d, ll, re, ve, t, amount, range, distance, level, way down here, end,
+                robot please, with it, from it, a the, of course, at all, ever, i would, i want, i'd say, is better,
+                are better, better be, i would rather, i'd rather
             """,
             "question": """
                 what, where, why, who, whose, which, how, how much, how far, is it, is that, is this, is the, are you,
@@ -448,28 +467,30 @@ ENGLISH = Language(
                 right amount, right speed, right time, right moment, right size, right position, right thing, right
                 one for, all right then, right idea, that way, this way, other way, the other way, the other
                 direction, other direction, the opposite, opposite way, opposite direction, the opposite direction,
-                left over, leftover, leftovers, left behind, you left, i left, we left, they left, he left, she left,
-                it left, has left, is left to, what is left, time left, minutes left, seconds left, hours left, days
-                left, nothing left, left me, left my, left handed, right handed, left wing, right wing, human rights,
-                what is up, straight up, up to you, upside down, give up, giving up, gave up, shut up, look up,
-                looking up, cheer up, clean up, make up, come up with, set up, wake up, break down, sit down, write
-                down, turn around, turn round, turn over, there, i am back, be back, came back, fall back, back in the
-                day, on my back, my back, my left hand, my right hand, my right arm, my left arm, my left leg, my
-                right leg, be right back, side to side, back and forth, up and down, left and right, right and left,
-                left to right, right to left, open question, open mind, open source, open the door, close the door,
-                open the window, close the window, close friend, close friends, close call, so close, very close,
-                pretty close, getting close, getting closer, close one, close enough, good morning, good evening, good
-                night, good day, good luck, good afternoon, goodbye, good bye, good question, good idea, a good day,
-                bad weather, bad day, bad luck, bad news, good news, good weather, fast food, fast asleep, hold the
-                line, left alone, wrong number, right angle, ups and downs, good point, by the way, pick up
-                the phone, put up with, stop sign, bus stop, stop by, non stop, nonstop, do not stop, dont stop, never
-                stop, can not stop, cannot stop, without stopping, not stop, closer, further away, farther away,
-                nearer please, in the way, upset, update, download, downtown, upstairs, downstairs, background,
-                feedback, backpack, you are back, money back, call back, call me back, welcome back, look back, i will
-                be back, upload, setup, open the file, open a file, open my, close my, close the file, close the app,
-                open the app, fast car, raise money, raise your hand, raise a question, lower price, lower prices,
-                raise the price, right to vote, forward the email, look forward, looking forward, looking forward to,
-                high school, high score, low battery, i see, you see
+                left over, leftover, leftovers, left behind, i left, we left, they left, he left, she left, has left,
+                is left to, what is left, time left, minutes left, seconds left, hours left, days left, nothing left,
+                left me, left my, left handed, right handed, left wing, right wing, human rights, what is up, straight
+                up, up to you, upside down, give up, giving up, gave up, shut up, look up, looking up, cheer up, clean
+                up, make up, come up with, set up, wake up, break down, sit down, write down, turn around, turn round,
+                turn over, there, i am back, be back, came back, fall back, back in the day, on my back, my back, my
+                left hand, my right hand, my right arm, my left arm, my left leg, my right leg, be right back, side to
+                side, back and forth, up and down, left and right, right and left, left to right, right to left, open
+                question, open mind, open source, open the door, close the door, open the window, close the window,
+                close friend, close friends, close call, so close, very close, pretty close, getting close, getting
+                closer, close one, close enough, good morning, good evening, good night, good day, good luck, good
+                afternoon, goodbye, good bye, good question, good idea, a good day, bad weather, bad day, bad luck,
+                bad news, good news, good weather, fast food, fast asleep, hold the line, left alone, wrong number,
+                right angle, ups and downs, good point, by the way, pick up the phone, put up with, stop sign, bus
+                stop, stop by, non stop, nonstop, do not stop, dont stop, never stop, can not stop, cannot stop,
+                without stopping, not stop, closer, further away, farther away, nearer please, in the way, upset,
+                update, download, downtown, upstairs, downstairs, background, feedback, backpack, you are back, money
+                back, call back, call me back, welcome back, look back, i will be back, upload, setup, open the file,
+                open a file, open my, close my, close the file, close the app, open the app, fast car, raise money,
+                raise a question, lower price, lower prices, raise the price, right to vote, forward the email, look
+                forward, looking forward, looking forward to, high school, high score, low battery, i see, you see,
+                said, told, tell, say, it left us, you left it, you left the, you left me, wrong one, the wrong one,
+                nice weather, nice day, fell down, fell over, fell, fallen, fall over, fell off, nice to meet you,
+                good to see you, great question, great idea
             """,
         },
     },
@@ -490,7 +511,7 @@ ENGLISH = Language(
         "peg": "peg, pin, plug, pegs, rod",
         "hole": "hole, socket, holes",
         "bottle": "bottle, can, jar",
-        "tower": "tower, stack",
+        "tower": "tower",
         "nut": "nut, bolt",
         "obstacle": "obstacle, obstacles, wall, barrier",
     },

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from robot_rlhf.facts import FactBook
-from robot_rlhf.language.clause import Carried, Clause, Found
+from robot_rlhf.language.clause import CONTENT, Carried, Clause, Found
 from robot_rlhf.language.deeds import read_clause
 from robot_rlhf.language.signs import signs_of
 from robot_rlhf.language.table import Language, split
@@ -16,10 +16,11 @@ from robot_rlhf.meaning import MOVES, OPPOSITE, TURNS, Heard, Meaning, not_under
 
 LONGEST = 1_000
 """Letters of a sentence."""
+MOST_SIGNS = 80
+"""Words and phrases of a sentence that say something."""
 MOST = 6
 """Meanings of a sentence."""
 WAIT = Meaning("stop", skill="wait")
-_CONTENT = ("move", "turn", "grip", "pace", "state")
 _USUAL = (Meaning("good"), Meaning("bad"), Meaning("stop"))
 
 
@@ -58,6 +59,12 @@ class Grammar:
         said = [sign for sign in signs if sign.role != "break"]
         if not said:
             return not_understood(text, "no word of it says what to do", _USUAL)
+        if len(said) > MOST_SIGNS:
+            return not_understood(text, f"too long: {len(said)} words that say something, at most {MOST_SIGNS}")
+        if all(sign.value == "yes" for sign in said):
+            return Heard(text, (Meaning("good"),), "grammar")
+        signs = [sign for sign in signs if sign.value != "yes"]
+        said = [sign for sign in said if sign.value != "yes"]
         if all(sign.role == "order" and sign.value == "wait" for sign in said):
             return Heard(text, (WAIT,), "grammar")
         if said[0].value == "question" or any((s.role, s.value) == ("link", "if") for s in said):
@@ -88,7 +95,7 @@ class Grammar:
                 continue
             after = signs[at + 1] if at + 1 < len(signs) else None
             opens = not found or found[-1].role == "break"
-            unclear = after is not None and after.role == "move" and opens
+            unclear = after is not None and after.role == "move" and opens and " " not in sign.text
             found.append(sign if unclear else renamed(sign, "link", "fix"))
         return found
 
@@ -99,7 +106,7 @@ class Grammar:
             if sign.role != "order" or sign.value not in ("stop", "alone", "quit"):
                 continue
             behind = _clause_behind(signs, at)
-            says = any(each.role in _CONTENT for each in behind)
+            says = any(each.role in CONTENT for each in behind)
             if at and found[at - 1].role == "negate" and found[at - 1].value in ("not", "dont"):
                 found[at] = renamed(sign, "word", "nothing")
             elif sign.value == "alone":
@@ -111,7 +118,7 @@ class Grammar:
         return found, stops
 
     def _is_doing(self, sign: Sign) -> bool:
-        return sign.role in ("verb", "negate", *_CONTENT) and self._is_gerund(sign.text)
+        return sign.role in ("verb", "negate", *CONTENT) and self._is_gerund(sign.text)
 
     def _is_gerund(self, text: str) -> bool:
         ending = self.language.gerund
@@ -197,7 +204,7 @@ def _cut(signs: list[Sign]) -> list[_Part]:
 
 def _says_what(signs: Sequence[Sign]) -> bool:
     """Whether there is a direction or such, or a thing."""
-    return any(sign.role in (*_CONTENT, "named") for sign in signs)
+    return any(sign.role in (*CONTENT, "named") for sign in signs)
 
 
 def _place_alone(part: _Part) -> Sign | None:
@@ -205,7 +212,7 @@ def _place_alone(part: _Part) -> Sign | None:
     roles = {sign.role for sign in part.signs}
     near = any((s.role, s.value) in (("at", "near"), ("verb", "approach")) for s in part.signs)
     things = [sign for sign in part.signs if sign.role in ("named", "it")]
-    if near and things and not roles & {"negate", "rule", *_CONTENT} and roles <= _WHERE:
+    if near and things and not roles & {"negate", "rule", *CONTENT} and roles <= _WHERE:
         return things[-1]
     return None
 

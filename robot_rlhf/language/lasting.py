@@ -34,7 +34,10 @@ def keep_away(clause: Clause) -> None:
             continue
         keeps = sign.value == "keep" and any(clause.signs[i].value in ("away", "far") for i in range(at, thing))
         never = clause.has("rule", "never")
-        forbidden = clause.is_denied and sign.value in (("touch", "near", "to") if never else ("touch", "near"))
+        paced = clause.has("pace") or clause.has("state", *SPEEDS)
+        forbidden = (
+            clause.is_denied and not paced and sign.value in (("touch", "near", "to") if never else ("touch", "near"))
+        )
         if keeps or forbidden or (sign.value == "avoid" and not clause.is_denied):
             clause.use(*range(at, thing + 1))
             clause.add(at, Meaning("rule", rule="keep_away", thing=clause.signs[thing].value))

@@ -21,7 +21,9 @@ def grasped(clause: Clause) -> None:
                 clause.use(verb, thing)
                 clause.vague += [Meaning("open", skill="open"), Meaning("close", skill="close")]
             continue
-        if value == "lift" or (value == "pick" and not named):
+        if value == "grab" and thing is not None and not named and clause.has("move"):  # "take it up"
+            clause.use(verb, thing)
+        elif value == "lift" or (value == "pick" and not named):
             _lifted(clause, verb, thing)
         elif value in ("grab", "hold", "pick") or named:
             clause.use(verb, thing, *clause.free("move", "up"), *clause.free("at"))
@@ -134,6 +136,9 @@ def grips(clause: Clause) -> None:
 
 def verdicts(clause: Clause) -> None:
     for at in clause.free("verdict"):
+        if clause.has("word", "nothing"):  # about something else
+            clause.vague.append(Meaning(clause.signs[at].value))
+            continue
         flip = clause.is_denied or clause.has("negate", "less", "too")
         said = clause.signs[at].value
         clause.add(at, Meaning(OPPOSITE[said] if flip else said))
@@ -148,7 +153,8 @@ def verdicts(clause: Clause) -> None:
 
 def named_alone(clause: Clause) -> None:
     """'the red one'."""
-    if clause.found or clause.vague or clause.told or clause.unknown or clause.has("at", "of", "from"):
+    vague = clause.vague or clause.told or clause.unknown or clause.has("word", "nothing")
+    if clause.found or vague or clause.has("at", "of", "from"):
         return
     for at in clause.free("named"):
         meaning = Meaning("goal", thing=clause.signs[at].value)

@@ -10,7 +10,8 @@ from robot_rlhf.language.vocabulary import Sign, Vocabulary, is_break, renamed, 
 _FIRM = frozenset({"move", "negate", "order", "link", "is"})
 """Roles that a thing's name does not take from a word."""
 _SIDES = ("left", "right")
-_CONTENT = frozenset({"move", "turn", "grip", "pace", "state"})
+_MOST_ADJECTIVES = 5
+"""Articles and adjectives of one name: a bound, so that reading takes time linear in the text."""
 
 
 def signs_of(text: str, vocabulary: Vocabulary, things: Things) -> list[Sign]:
@@ -66,7 +67,7 @@ def _name_at(signs: list[Sign], start: int, things: Things) -> tuple[Sign, int]:
     at = start
     article = False
     adjectives: list[str] = []
-    while at < len(signs) and (signs[at].role == "adjective" or _is(signs[at], "thing", "the")):
+    while at < min(len(signs), start + _MOST_ADJECTIVES) and _qualifies(signs[at]):
         article |= signs[at].role == "thing"
         adjectives += [signs[at].value] if signs[at].role == "adjective" else []
         at += 1
@@ -111,6 +112,10 @@ def _measured(signs: list[Sign]) -> list[Sign]:
         elif sign.role != "unit":
             found.append(sign)
     return [renamed(sign, "amount", "") if sign.role == "number" else sign for sign in found]
+
+
+def _qualifies(sign: Sign) -> bool:
+    return sign.role == "adjective" or _is(sign, "thing", "the")
 
 
 def _noun(sign: Sign) -> tuple[str, str]:

@@ -32,7 +32,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "is": ("is", "need"),
     "thing": ("it", "one", "the"),
     "link": ("and", "then", "fix", "instead", "if"),
-    "word": ("more", "filler", "question", "nothing"),
+    "word": ("more", "yes", "filler", "question", "nothing"),
 }
 """Role to the values that words of that role can have: every language fills in all of them.
 

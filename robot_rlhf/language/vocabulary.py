@@ -15,9 +15,10 @@ SHORTEST_TYPO = 4
 LONGEST_WORD = 24
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"'})
-_MARKUP = re.compile(r"<[^<>]{0,200}>")
+_MARKUP = re.compile(r"<[^<>]{0,200}>|\x1b\[[\d;]{0,20}[A-Za-z]")
 _TOKENS = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*'?|[°%]|[.,;:!?…—–\n]|(?<=\s)-(?=\s)")
 _STRETCHED = re.compile(r"(.)\1{2,}")
+_DOUBLED = re.compile(r"(.)\1$")
 _BREAKS = frozenset(".,;:!?…—–\n-")
 
 
@@ -91,8 +92,9 @@ class Vocabulary:
                     found.setdefault(shorter, set()).add(phrase)
         return {shorter: frozenset(words) for shorter, words in found.items()}
 
-    def knows(self, word: str) -> bool:
-        return word in self._phrases
+    def knows(self, text: str) -> bool:
+        """Whether it is a phrase of the tables, or a word of one."""
+        return text in self._phrases or text in self._words
 
     def is_filler(self, word: str) -> bool:
         return self._phrases.get(word) == ("word", "filler")
@@ -126,21 +128,21 @@ class Vocabulary:
 
     def _corrected(self, word: str) -> str:
         """The known word that was meant by one with an error of typing; the word itself where that is not sure."""
-        for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word)):
-            if shorter != word and self.knows(shorter):
+        for shorter in (_STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word), _DOUBLED.sub(r"\1", word)):
+            if shorter != word and shorter in self._phrases:
                 return shorter
         if not SHORTEST_TYPO <= len(word) <= LONGEST_WORD or word in self._ordinary:
             return word
         near = {known for shorter in (word, *_shortened(word)) for known in self._nearby.get(shorter, ())}
-        near |= {shorter for shorter in _shortened(word) if len(shorter) >= SHORTEST_TYPO and self.knows(shorter)}
+        near |= {shorter for shorter in _shortened(word) if len(shorter) >= SHORTEST_TYPO and shorter in self._phrases}
         near = {known for known in near if _is_slip(word, known)}
         meant = {self._phrases[known] for known in near}
         return min(near) if len(meant) == 1 else word
 
 
 def entries(language: Language) -> Iterator[tuple[str, str, str]]:
-    """(role, value, phrase) of everything in a table but numbers; a phrase given twice counts as the first time."""
-    for role, values in language.signs.items():
+    """(role, value, phrase) of everything in a table but numbers; of a phrase given twice the first comes first."""
+    for role, values in sorted(language.signs.items(), key=lambda each: each[0] != "order"):
         for value, words in values.items():
             yield from ((role, value, phrase) for phrase in split(words))
     for role, words in (("noun", language.nouns), ("adjective", language.adjectives), ("unit", language.units)):

@@ -1,204 +1,114 @@
-"""The grammar of sentences: polarity, order, and what it does not understand."""
+"""The grammars' own sentences, language by language, and the meanings behind some readings."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from robot_rlhf.language.choice import grammar_of
+from benchmarks.sentences import read_cases, score
+from robot_rlhf.facts import FactBook, Thing
+from robot_rlhf.language.choice import LANGUAGES, grammar_of, make_interpreter
 from robot_rlhf.language.things import usual_facts
+from robot_rlhf.meaning import Heard, Meaning
 
 FACTS = usual_facts()
-SENTENCES = """
-left: left
-left: go left
-left: a bit to the left
-left: move a little to the left please
-right: too far left
-right: not so far left
-right: don't go left
-right: stop going left
-right: less left
-right: you're drifting left
-right: you're drifting left too much
-left: more to the left
-up: too low
-down: too high
-slower: too fast
-forward: too close to me
-right: not left, right
-right: left, no, right
-back: back up
-back: back off
-up: go back up
-retry: go back to the start
-turn_left: turn left
-turn_left: rotate the gripper a bit to the left
-turn_left: turn left 30 degrees
-turn_right: twist clockwise
-goal: too close to the glass
-goal: open the drawer
-goal: close the drawer
-stop: stop
-stop: stop!
-stop: whoa
-stop: no no no stop
-stop: STOP going left, stop!
-unknown: don't stop
-left,down: left and down
-goal: the red one
-goal: red block
-goal: above the cube
-goal: move over the cube
-down: down on it
-down: lower onto the cube
-up: lift it
-up: pick it up
-close: pick up the cube
-close: grab the cube
-close: pick the cube up
-open: let go
-open: release
-open: drop it
-close: grip
-close: squeeze
-close: close the gripper
-goal: go to the ring
-goal: towards the cube
-goal: away from the glass
-rule: keep away from the lamp
-rule: stay clear of the glass
-rule: never touch the glass
-rule: avoid the lamp
-goal: put it in the left bowl
-goal: push the puck to the ring
-goal: get behind the puck
-stop: wait
-rule: slower near the glass
-rule: always slower
-rule: when you are near the glass, slow down
-rule: always come from above
-unknown: no
-unknown: more
-unknown: there
-unknown: the other way
-unknown: what are you doing?
-right: no, right
-left: don't not go left
-left: not right
-right: no more left
-bad: that's not right
-good: that's right
-good: that is good
-bad: not good
-good: not bad
-retry: try again
-undo: undo that
-undo: scratch that
-right: you went too far to the left
-right: you're 2 cm left of the cube
-left: it's more to the left
-left: you should go left
-right: you overshot to the left
-right: left too much
-slower: not so fast
-slower: don't go so fast
-slower: slow down
-faster: too slow
-faster: you're so slow
-faster: hurry up
-close: don't let go
-open: don't squeeze so hard
-open: not so tight
-open: too tight
-close: hold it tighter
-close: tighter
-up: up 5 cm
-down: go down two centimeters
-down: lower the arm
-down: lower
-up: raise the gripper
-down: not low enough, I mean go down
-left: not far enough left
-up: a bit low
-down: a bit too high
-down: you are a bit high
-up,left: up and to the left
-left: can you go left?
-left: could you please move slightly to the left
-unknown: left right
-unknown: go left and right
-right: stop drifting left
-right: stop moving to the left
-stop: stop moving
-stop: stop right now
-left: a litle to the lfet
-right: rigth
-left: left left left
-open: open the gripper
-open: open your hand
-goal: put the red block in the right bowl
-goal: drop it into the bowl
-goal: pull the handle
-goal: push the drawer shut
-back: towards me
-back: come closer to me
-forward: away from me
-slower: carefully
-slower: gently
-slower: reduce the speed
-faster: increase your speed
-goal: the blue one, not the red one
-goal: I meant the green block
-unknown: the weather is nice today, isn't it, my dear old friend from school
-unknown: I left my keys at home
-unknown: blah blah
-unknown: the robot fell over yesterday in the kitchen
-left: left!!!
-up: get up a bit higher
-right: I said right
-left: no, not right, left
-left: left instead of right
-left: go left rather than right
-up: more height
-left: keep going left
-left: just a hair left
-left: left a hair
-forward: go forward
-forward: forwards a touch
-back: move back
-rule: don't go near the lamp
-rule: be careful near the glass
-rule: from now on move slower
-left: your left
-slower: take it easy
-goal: insert the peg in the hole
-goal: put the peg into the hole
-goal: line up with the hole
-goal: hover above the hole
-good: well done
-good: perfect
-good: yes, like that
-bad: wrong
-bad: bad
-retry: start over
-retry: once more
-retry: again
-undo: forget that
-stop: freeze
-stop: halt
-stop: hold on
-unknown: too close
-unknown: you're close
-left: 1 inch left
-left: move left one inch
-goal: close to the glass
-down: not low enough
-down,open: put it down
-"""
-PAIRS = [tuple(line.split(": ", 1)) for line in SENTENCES.strip().splitlines()]
+CASES = read_cases(Path(__file__).parent / "templates")
 
 
-@pytest.mark.parametrize(("wanted", "sentence"), PAIRS, ids=[sentence for _, sentence in PAIRS])
-def test_reads(wanted: str, sentence: str) -> None:
-    heard = grammar_of("en").read(sentence, FACTS)
-    assert ",".join(heard.readings) == wanted, heard.why
+def read(sentence: str, facts: FactBook = FACTS) -> Heard:
+    return grammar_of("en").read(sentence, facts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_own_sentences_are_read_as_meant(language: str) -> None:
+    cases = [case for case in CASES if case.language == language]
+    assert len(cases) > {"en": 900}.get(language, 40)
+    scored = score(cases, lambda name: make_interpreter((name,)), FACTS)
+    assert [(each.case.sentence, each.case.wanted, each.got) for each in scored if each.verdict != "right"] == []
+
+
+def test_several_languages_understand_each_their_own_and_none_is_opposite() -> None:
+    everyone = make_interpreter(tuple(LANGUAGES))
+    scored = list(score(CASES, lambda _: everyone, FACTS))
+    assert not [each.case.sentence for each in scored if each.verdict == "opposite"]
+    assert sum(each.verdict == "right" for each in scored) > 0.97 * len(scored)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "meaning"),
+    [
+        ("above the cube", Meaning("goal", skill="above", thing="cube")),
+        ("down on it", Meaning("down", skill="down_on")),
+        ("lower onto the cube", Meaning("down", skill="down_on", thing="cube")),
+        ("lift it", Meaning("up", skill="lift")),
+        ("lift the arm", Meaning("up")),
+        ("pick it up", Meaning("up", skill="lift")),
+        ("pick up the peg", Meaning("close", skill="grasp", thing="peg")),
+        ("close", Meaning("close", skill="close")),
+        ("let go", Meaning("open", skill="open")),
+        ("don't let go", Meaning("close", skill="close")),
+        ("to the red one", Meaning("goal", skill="to", thing="red_block")),
+        ("the red one", Meaning("goal", thing="red_block")),
+        ("too close to the glass", Meaning("goal", skill="away_from", thing="glass")),
+        ("keep away from the lamp", Meaning("rule", rule="keep_away", thing="lamp")),
+        ("never touch the glass", Meaning("rule", rule="keep_away", thing="glass")),
+        ("slower near the glass", Meaning("rule", rule="slower", thing="glass")),
+        ("when you are near the glass, slow down", Meaning("rule", rule="slower", thing="glass")),
+        ("always slower", Meaning("rule", rule="slower")),
+        ("not so fast near the lamp", Meaning("rule", rule="slower", thing="lamp")),
+        ("always from above", Meaning("rule", rule="from_above")),
+        ("put it in the left bowl", Meaning("goal", skill="put_in", place="left_bowl")),
+        (
+            "put the blue block in the right bowl",
+            Meaning("goal", skill="put_in", thing="blue_block", place="right_bowl"),
+        ),
+        ("push the puck to the ring", Meaning("goal", skill="push_to", thing="puck", place="ring")),
+        ("get behind the puck", Meaning("goal", skill="behind", thing="puck")),
+        ("behind the puck as seen from the ring", Meaning("goal", skill="behind", thing="puck", place="ring")),
+        ("open the drawer", Meaning("goal", skill="pull", thing="drawer")),
+        ("close the drawer", Meaning("goal", skill="shut", thing="drawer")),
+        ("wait", Meaning("stop", skill="wait")),
+        ("stop", Meaning("stop")),
+        ("2 cm to the robot's left", Meaning("left", 0.02, "base")),
+        ("a bit to my left", Meaning("left", 0.02)),
+        ("half speed", Meaning("slower")),
+        ("50 percent slower", Meaning("slower", 0.5)),
+        ("towards me", Meaning("back")),
+    ],
+)
+def test_what_is_behind_a_reading(sentence: str, meaning: Meaning) -> None:
+    assert read(sentence).meanings == (meaning,)
+
+
+def test_things_are_those_of_the_place() -> None:
+    facts = FactBook([], things=[Thing("goal", ("the ring", "the goal")), Thing("big_gear", ("the big gear",), True)])
+    assert read("to the ring", facts).meanings == (Meaning("goal", skill="to", thing="goal"),)
+    assert read("grab the gear", facts).meanings == (Meaning("close", skill="grasp", thing="big_gear"),)
+    assert read("to the hoop", facts).meanings == (Meaning("goal", skill="to", thing="goal"),)
+    handle = FactBook([], things=[Thing("handle", ("the handle",)), Thing("block", ("the block",), True)])
+    assert read("open the drawer", handle).meanings == (Meaning("goal", skill="pull", thing="handle"),)
+    assert grammar_of("de").read("öffne die Schublade", handle).meanings[0].thing == "handle"
+
+
+def test_nothing_is_done_with_a_thing_that_is_not_there() -> None:
+    facts = FactBook([], things=[Thing("cube", ("the cube",), True)])
+    for sentence in ("to the lamp", "above the lamp", "put it in the bowl", "away from the lamp"):
+        heard = read(sentence, facts)
+        assert heard.readings == ["goal"]
+        assert not heard.meanings[0].skill
+
+
+def test_of_several_that_fit_none_is_chosen() -> None:
+    blocks = [Thing(f"{colour}_block", (f"the {colour} block",), True) for colour in ("red", "green")]
+    facts = FactBook([], things=blocks)
+    assert read("grab the block", facts).meanings[0].thing == ""
+    assert read("grab the green one", facts).meanings[0].thing == "green_block"
+
+
+@pytest.mark.parametrize("sentence", ["no", "more", "there", "the other way", "left or right", "too close"])
+def test_what_is_not_clear_is_asked(sentence: str) -> None:
+    heard = read(sentence)
+    assert heard.readings == ["unknown"]
+    assert heard.why
+    assert len(heard.nearest) == 3
