@@ -29,7 +29,8 @@ TEMPLATES = """
 don't go {} | do not move {} | stop going {} | stop moving {} | not {} | not so far {} | less {}
 you should go {} | you need to be more {} | no, {} | no more {} | never go {} | please don't go any further {}
 you went too far {} | you're drifting {} | you keep drifting {} | too far {} | too much {} | {} too much
-way too far {} | don't not go {} | rather {} | I think you should go {} | {} and close | good, now {} | {}, then stop moving {}
+way too far {}
+don't not go {} | rather {} | I think you should go {} | {} and close | good, now {} | {}, then stop moving {}
 not so much {} | not far enough {} | you did not go far enough {} | maybe {} | okay, then {} | {}!
 {}, {}, {} | let's go {}
 try {} | you're veering off {} | I said {} | go on {} | a hair {} | quit going {} | avoid going {} | {} again
