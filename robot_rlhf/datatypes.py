@@ -614,6 +614,8 @@ class Situation:
     """The latched ones."""
     detail: str = ""
     """A sentence for people: why it waits, how the last episode ended."""
+    spoken: str = ""
+    """The sentence by which a person decided the last step, as Step.spoken; empty where their hands did, or nobody."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -211,6 +211,8 @@ class Present:
     gripper_target: float
     observed: float
     """Clock time, seconds, at which state and pictures were sensed."""
+    spoken: str = ""
+    """Situation.spoken."""
 
 
 def encode_situation(situation: Situation) -> bytes:
@@ -235,6 +237,7 @@ def encode_situation(situation: Situation) -> bytes:
             "gripper": 0.0 if seen is None else seen.gripper,
             "gripper_target": 1.0 if seen is None else seen.gripper_target,
             "observed": situation.stamp if seen is None else seen.stamp,
+            "spoken": situation.spoken,
         },
         separators=(",", ":"),
     ).encode()

@@ -62,6 +62,7 @@ from robot_rlhf.timing import MonotonicClock, Rate
 
 PERIOD = 0.05
 TIME_LIMIT = 200
+SPOKEN_STEPS = 20
 RESET_STEPS = 20
 POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)
 OUTCOMES = {
@@ -185,6 +186,8 @@ class FakeSession:
         self.uptake: dict[str, float] | None = None
         """Sentence to the part of it that is learned; None where nobody learns words."""
         self._said = 0
+        self._spoken = ""
+        self._spoken_steps = 0
         self.phase = Phase.RESETTING
         self.driver: Driver | None = None
         self.action: Action | None = None
@@ -339,6 +342,7 @@ class FakeSession:
             policy_version=120,
             faults=self._faults,
             detail=self._detail,
+            spoken=self._spoken if self.driver is Driver.HUMAN else "",
         )
 
     def status(self) -> Mapping[str, Any]:
@@ -436,6 +440,8 @@ class FakeSession:
         reading = MEANT.get(text.lower(), replace(NOT_MEANT, nearest=NEAREST))
         named = replace(reading, sentence=f"{span.episode_id}/{self._said}")
         self._said += 1
+        if named.doing in ("nudge", "skill"):
+            self._spoken, self._spoken_steps = named.sentence, SPOKEN_STEPS
         told = named.to_payload()
         self.journal.on_event(Feedback(FeedbackKind.MEANING, author, now, span, text=text, payload=told))
 
@@ -480,7 +486,11 @@ class FakeSession:
         proposed = Action(wish.astype(np.float32))
         self.driver, self.action = Driver.POLICY, proposed
         if human is not None and human.action is not None:
-            self.driver, self.action = Driver.HUMAN, human.action
+            self.driver, self.action, self._spoken = Driver.HUMAN, human.action, ""
+        elif self._spoken_steps:
+            self.driver, self._spoken_steps = Driver.HUMAN, self._spoken_steps - 1
+        else:
+            self._spoken = ""
         self.robot.move(self.action.values)
         if self.robot.position[2] <= 0.021 and self.action.values[2] < 0:
             self.journal.on_event(GuardEvent(now, "workspace", "z 0.01 m, allowed 0.02 m and more"))
@@ -499,6 +509,7 @@ class FakeSession:
             policy_version=120,
             instruction="lift the cube",
             next_observation=seen,
+            spoken=self._spoken,
         )
         for told in (self.journal, self.link):
             told.on_step(step)

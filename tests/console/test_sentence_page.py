@@ -94,6 +94,17 @@ def test_heard_then_done_then_learned(operator: Any, session: FakeSession) -> No
     session.uptake = None
 
 
+def test_the_banner_says_when_words_drive(operator: Any) -> None:
+    there = operator.evaluate("console_drive_state.count")
+    send(operator, "a bit to the left")
+    operator.wait_for_function("document.getElementById('d-words').textContent === 'YOUR WORDS DRIVE'")
+    operator.wait_for_function("document.getElementById('d-sub').textContent.startsWith('“a bit to the left”')")
+    assert operator.get_attribute("#drive", "data-look") == "you"
+    operator.evaluate("window.dispatchEvent(new Event('blur'))")  # nobody's hands are on: it is not paused for that
+    operator.wait_for_selector("#drive[data-look=policy]")
+    assert operator.evaluate("console_drive_state.count") == there + 1
+
+
 def test_not_understood_it_asks_and_a_click_answers(operator: Any, session: FakeSession) -> None:
     line = say(operator, EVIL)
     wait_state(line, "ask")

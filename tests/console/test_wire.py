@@ -175,6 +175,7 @@ def test_a_situation_is_told_in_full(
         7,
         (GuardEvent(1.0, "stop", words, latched=True),),
         words,
+        words,
     )
     present = decode_present(encode_situation(situation))
     assert (present.stamp, present.observed) == (4.5, 3.5 if seen else 4.5)
@@ -183,7 +184,7 @@ def test_a_situation_is_told_in_full(
     assert (present.action is None) == (action is None)
     if action is not None:
         np.testing.assert_array_equal(np.array(present.action, np.float32), np.array(action, np.float32))
-    assert (present.episode, present.instruction, present.detail) == (words, words, words)
+    assert (present.episode, present.instruction, present.detail, present.spoken) == (words, words, words, words)
     assert (present.kind, present.step, present.time_limit, present.policy_version) == ("evaluation", step, 200, 7)
     assert present.faults == (("stop", words),)
     assert (present.tool_pose is None) == (observation is None)

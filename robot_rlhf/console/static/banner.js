@@ -28,6 +28,11 @@ window.console_banner = (() => {
       case 'resetting': return look('resetting', 'restart_alt', 'RESETTING', p.detail || 'The next episode begins by itself', badge);
       case 'waiting': return look('waiting', 'hourglass_top', 'WAITING', collecting && !seat ? `${watches}. It begins when they drive` : p.detail || (collecting ? show : watches), badge);
     }
+    if (p.driver === 'human' && p.spoken) {
+      const whose = seat ? 'YOUR WORDS DRIVE' : who ? `${who.length > 14 ? who.slice(0, 13) + '…' : who}’s words drive`.toUpperCase() : 'WORDS DRIVE';
+      const said = (state.sentences || []).find((s) => s.name === p.spoken);
+      return look(seat ? 'you' : 'other', 'record_voice_over', whose, seat ? `${said ? `“${said.text.slice(0, 40)}” ` : ''}${touch ? 'Move a stick' : 'Hold a motion key'} to take over` : watches, badge);
+    }
     if (p.driver === 'human') {
       const back = state.mode === 'toggle' ? `Press ${touch ? 'Hold to lead' : 'Space'} to hand back` : 'Let go to hand back';
       return look(seat ? 'you' : 'other', seat ? 'pan_tool' : 'person', person, seat ? (collecting ? show : back) : watches, badge);

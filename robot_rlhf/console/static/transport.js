@@ -76,7 +76,7 @@
           if (result.status === 'fulfilled') paint(result.value); else stats.bad++;
         }
         stats.situations++;
-        leading = said.present.driver === 'human';
+        leading = said.present.driver === 'human' && !said.present.spoken;
         if (UNDER_WAY.has(said.present.phase) && said.present.episode) shown = said.present.episode;
         tell('present', said.present, said.number, said.guides, said.feels);
       } finally {
@@ -111,7 +111,7 @@
   const keys = new Set(), pressed = new Set(), sticks = {};
   let talking = false; // the talk key is held
   let pads = [], seat = false, ready = false, sequence = 0, sentAt = 0, later = 0;
-  let leading = false; // a person drives, as far as the last situation says
+  let leading = false; // a person's hands drive, as far as the last situation says
 
   const input = () => {
     const held = [...new Set([...keys, ...pressed])].slice(0, 32);
