@@ -198,6 +198,25 @@ class Director(Protocol):
 
 
 @runtime_checkable
+class GoalDirector(Director, Protocol):
+    """A Director that takes goals from people, in the middle of an episode too."""
+
+    def name_goal(self, thing: str | None = None, place: str | None = None) -> str:
+        """Ask for something else from the next period on; what is not named stays as it was.
+
+        Args:
+            thing, place: names of things of the scene.
+
+        Returns:
+            The new goal in words.
+
+        Raises:
+            UnknownNameError: there is no such thing, or it cannot be wanted in such a place; the goal stays.
+        """
+        ...
+
+
+@runtime_checkable
 class Interpreter(Protocol):
     """Understands sentences."""
 

@@ -306,7 +306,7 @@ class ConsoleLink:
 
     def on_step(self, step: Step) -> None:
         with self._lock:
-            self._by_hand += step.driver is Driver.HUMAN
+            self._by_hand += step.driver is Driver.HUMAN and not step.spoken
 
     def on_event(self, event: Event) -> None:
         """What was judged last, also by another page; what was taken back, or overruled, may be given again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,16 +22,30 @@ class Choice:
     """Set in the first period of a new driver."""
     authority: Array | None = None
     """The person's share of each entry, where the driver did not decide the whole action alone. Shape (m,)."""
+    spoken: str = ""
+    """The sentence by which the person decided; empty where their hands did, or nobody."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """What a sentence decides of the next action."""
+
+    action: Action
+    """The whole action; entries that the sentence does not name are the policy's."""
+    authority: Array | None
+    """1 for each entry that it names; None where it decides all of them. Shape (m,)."""
+    sentence: str
+    """Its name among the sentences of the session."""
 
 
 class Arbiter:
     """Chooses between a policy's wish and a person's.
 
-    A take-over is immediate. After it the person has the lead until their hands have been off for `give_back_after`;
-    meanwhile the tool rests and the gripper keeps its state (driver REFLEX: nobody chose to rest, so nobody is to be
-    imitated). When the device vanishes while the person has the lead,
-    the tool rests too (driver REFLEX), and the policy gets the lead back only after the device has come back and the
-    hands have been off it. That no switch jumps is the guard's work: it limits every change of velocity.
+    A take-over is immediate, by hands as by words; hands come before words. After one by hands the person has the lead
+    until their hands have been off for `give_back_after`; meanwhile the tool rests and the gripper keeps its state
+    (driver REFLEX: nobody chose to rest, so nobody is to be imitated). When the device vanishes while the person has
+    the lead, the tool rests too (driver REFLEX), and the policy gets the lead back only after the device has come back
+    and the hands have been off it. That no switch jumps is the guard's work: it limits every change of velocity.
     """
 
     def __init__(self, layout: ActionLayout, *, give_back_after: float) -> None:
@@ -63,19 +77,25 @@ class Arbiter:
         """No motion for one control period; the gripper as it was told last, and nobody's lead changes."""
         return self._rest(Driver.REFLEX)
 
-    def choose(self, proposed: Action | None, human: HumanInput | None, now: float) -> Choice:
+    def choose(
+        self, proposed: Action | None, human: HumanInput | None, now: float, spoken: Spoken | None = None
+    ) -> Choice:
         """Decide for one control period.
 
         Args:
             proposed: the policy's wish; None where no policy is asked, then the tool rests until a person drives.
             human: what the person does; None while there is no device.
             now: seconds of the session's clock.
+            spoken: what a sentence decides; nothing while there is no device, nor while hands are on.
         """
         if human is not None and human.action is not None:
             switch = None if self._human_leads else "takeover"
             self._human_leads = True
             self._hands_off_since = None
             return self._chosen(human.action, Driver.HUMAN, switch)
+        if human is not None and spoken is not None:
+            choice = self._chosen(spoken.action, Driver.HUMAN, None)
+            return replace(choice, authority=spoken.authority, spoken=spoken.sentence)
         switch = None
         if self._human_leads:
             if human is None:

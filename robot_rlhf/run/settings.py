@@ -16,11 +16,13 @@ from robot_rlhf.device import DeviceConfig
 from robot_rlhf.disk import replace_text
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.language.ears import SpeechConfig
+from robot_rlhf.language.settings import LanguageConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.learner.words import WordsConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
+from robot_rlhf.people.speaker import SPEAKERS, SpeakerConfig
 from robot_rlhf.place import PlaceConfig
 from robot_rlhf.policy.features import FeatureConfig
 from robot_rlhf.policy.learned import ExplorationConfig
@@ -176,6 +178,13 @@ class TrainConfig:
     director: str | None = None
     """module:class or file.py:class of your own that says in every step what is asked for, made for the place
     (ports.Director); None: the task in its own words."""
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    """Who understands what people say."""
+    speaker: str = "nobody"
+    """A simulated person who speaks to the robot while it practises, beside the operator's hands: nobody, clear, terse,
+    chatty, slow, stepwise, stranger, mixed_up, mumbling, helping, axes, or random, who says whatever."""
+    speech: SpeakerConfig | None = None
+    """A speaker of your own making instead of a preset."""
     shield: str | None = None
     """The same for what may replace an action before the guard (ports.Shield); None: nothing does."""
     prior: tuple[Path, ...] = ()
@@ -201,6 +210,9 @@ class TrainConfig:
             known(self.demonstrator, PEOPLE, "demonstrator")
         elif self.console is not None and self.mode != "asynchronous":
             raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
+        known(self.speaker, SPEAKERS, "speaker")
+        if self.speaking is not None and not self.place.simulated:
+            raise ConfigError(f"speaker: with place {self.place.kind} people speak who are there, allowed: nobody")
         check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT)
         check_ranges(self, "", checkpoint_every=AT_LEAST_ONE, image_size=PIXELS, threads=Range(1, 1_024), arms=ARMS)
         if self.features.cameras and not set(self.features.cameras) <= set(self.cameras):
@@ -241,6 +253,11 @@ class TrainConfig:
     def supervisor(self) -> PersonConfig | None:
         """The simulated person who watches practice; None for a real one."""
         return self.person or PEOPLE.get(self.operator)
+
+    @property
+    def speaking(self) -> SpeakerConfig | None:
+        """The simulated person who speaks in practice; None where nobody simulated does."""
+        return self.speech or (None if self.speaker == "nobody" else SPEAKERS[self.speaker])
 
 
 SIMULATED = "simulated"

@@ -32,6 +32,7 @@ from robot_rlhf.feedback.arbiter import Choice
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.runtime.directing import TaskDirector, asked_of
 from robot_rlhf.runtime.ending import Ending, StepCount
+from robot_rlhf.runtime.hearing import attended, heard, judged, understood_late
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
 from robot_rlhf.runtime.shielding import shielded
@@ -95,8 +96,10 @@ def hear_last_words(station: Station) -> None:
     if human is None:
         return
     author, now = station.who() or station.operator, station.clock.now()
-    said = [station.recent.correction(sentence, author, now) for sentence in human.sentences]
-    for event in (*human.feedback, *filter(None, said)):
+    said = [(sentence, station.recent.correction(sentence, author, now)) for sentence in human.sentences]
+    events = [event for feedback in human.feedback for event in judged(station, feedback)]
+    events += [event for sentence, correction in said if correction for event in heard(station, sentence, correction)]
+    for event in events:
         station.audience.on_event(event)
 
 
@@ -192,6 +195,8 @@ class _RunningEpisode:
         self.station.recent.begin(self.meta.id)
         if self.station.success_watch is not None:
             self.station.success_watch.begin()
+        if self.station.listening is not None:
+            self.station.listening.begin()
         with interrupts_held():  # told, it is open: an interruption has something to close
             self._started = True
             self.station.audience.on_episode_start(self.meta, observation)
@@ -223,7 +228,8 @@ class _RunningEpisode:
             if asked is not None and asked.action is None and Button.RESUME not in buttons:
                 choice = station.arbiter.rest()  # judged while paused: nobody moves any more
             else:
-                choice = station.arbiter.choose(proposed, human, station.clock.now())
+                spoken = attended(station, self.meta, human, observation, proposed)
+                choice = station.arbiter.choose(proposed, human, station.clock.now(), spoken)
             acting = "shield"
             action, changes = shielded(station, observation, choice)
             executed = station.guard.act(action).executed
@@ -259,8 +265,9 @@ class _RunningEpisode:
             station.inputs.keep(replace(verdict, buttons=verdict.buttons - ABOUT_AN_EPISODE))
         if human is not None:
             self._hear(human)
+        self._tell(understood_late(station))
         self._tell_untold()
-        self._follow_takeover(choice.driver, next_observation.stamp)
+        self._follow_takeover(choice, next_observation.stamp)
         self._show(Phase.RUNNING, next_observation, executed)
         return step, outcome, detail
 
@@ -320,6 +327,7 @@ class _RunningEpisode:
             next_observation=next_observation,
             context=assignment.context,
             authority=choice.authority,
+            spoken=choice.spoken,
         )
         with interrupts_held():
             self._count.add(choice.driver)  # first: the journal has the step even when a later subscriber fails
@@ -372,17 +380,18 @@ class _RunningEpisode:
             if correction is None:  # before the very first step: it waits for one
                 station.inputs.keep(HumanInput(sentences=(sentence,)))
             else:
-                self._tell([correction])
-        self._tell(human.feedback)
+                self._tell(heard(station, sentence, correction))
+        for feedback in human.feedback:
+            self._tell(judged(self.station, feedback))
 
     def _judgements(self, buttons: frozenset[Button], stamp: float, steps: int) -> list[Event]:
         whole = Segment(self.meta.id, 0, steps)
         pairs = ((Button.SUCCESS, FeedbackKind.SUCCESS), (Button.FAILURE, FeedbackKind.FAILURE))
         return [Feedback(kind, self.meta.operator, stamp, whole) for button, kind in pairs if button in buttons]
 
-    def _follow_takeover(self, driver: Driver, stamp: float) -> None:
-        """One intervention event per span of steps that a person drove, told when it ends."""
-        driving = driver is Driver.HUMAN
+    def _follow_takeover(self, choice: Choice, stamp: float) -> None:
+        """One intervention event per span of steps that a person's hands drove, told when it ends."""
+        driving = choice.driver is Driver.HUMAN and not choice.spoken
         if driving and self._takeover_at is None:
             self._takeover_at = self._count.here - 1
         elif not driving and self._takeover_at is not None:

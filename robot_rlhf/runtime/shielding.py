@@ -15,9 +15,20 @@ from robot_rlhf.runtime.station import Station
 def shielded(station: Station, observation: Observation, choice: Choice) -> tuple[Action, tuple[GuardEvent, ...]]:
     """What the station's shield makes of a choice, with the event that tells it; no event where it lets it pass.
 
+    Rules that people said come last: they are shown where they stand, and told by the sentence that made them.
+
     Raises:
         InvalidValueError: what the shield gives is no action of this robot.
     """
+    action, changes = _through_shield(station, observation, choice)
+    if station.listening is None:
+        return action, changes
+    return station.listening.ruled(observation, action, choice), changes
+
+
+def _through_shield(
+    station: Station, observation: Observation, choice: Choice
+) -> tuple[Action, tuple[GuardEvent, ...]]:
     wished, layout = choice.action, station.guard.spec.action
     if station.shield is None:
         return wished, ()

@@ -10,6 +10,7 @@ from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.ports import Director, Monitor, Policy, Restorable, Shield, Subscriber, Task, Teleop
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.inputs import Inputs
+from robot_rlhf.runtime.listening import Listening
 from robot_rlhf.runtime.recent import RecentSteps
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.success_watch import SuccessWatch
@@ -32,6 +33,8 @@ class Station:
     """Says what is asked for in each step; None: the task, in its own words."""
     shield: Shield | None = None
     """Stands between arbiter and guard; None lets everything pass."""
+    listening: Listening | None = None
+    """Understands what people say, and does it; None: sentences are recorded, and nothing else."""
     teleop: Teleop | None = None
     operator: str = "none"
     who: Callable[[], str] = field(default=lambda: "")
@@ -74,7 +77,8 @@ class Station:
 
     def read(self) -> HumanInput | None:
         """What the person does now."""
-        return self.inputs.read(self.teleop)
+        human = self.inputs.read(self.teleop)
+        return human if self.listening is None else self.listening.understand(human)
 
 
 class StopRequestedError(Exception):

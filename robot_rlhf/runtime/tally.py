@@ -20,6 +20,9 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.journal.labels import TAKEN_BACK
 
+THINKING, PER_WORD = 1.0, 0.3
+"""Seconds that a sentence takes before it is begun, and for each of its words."""
+
 
 @dataclass
 class EpisodeCount:
@@ -36,7 +39,10 @@ class Tally:
     """A Subscriber that counts, also what the skill costs the person, in seconds of robot time.
 
     *Hands on* is what hands did: steps whose executed action a person gave (driver HUMAN), in demonstrations and in
-    practice. Steps of a demonstration in which the robot rested because no hand was on are not.
+    practice. Steps of a demonstration in which the robot rested because no hand was on are not, nor those that a
+    sentence decided.
+
+    *Speaking* is what sentences took to be said: a second to think of each, and 0.3 s for each of its words.
 
     *At the machine* is what the person had to be there for: every step of every demonstration, and every step of
     practice that somebody watched and could take over (EpisodeMeta.attended). What leaves no step is in neither:
@@ -52,7 +58,13 @@ class Tally:
     steps: int = 0
     """Practice steps, the person's included."""
     human_steps: int = 0
-    """Practice steps that a person drove."""
+    """Practice steps that a person drove, by hands or by words."""
+    spoken_steps: int = 0
+    """Steps of demonstrations and practice that a sentence decided."""
+    sentences: int = 0
+    """That a person said, whatever they meant."""
+    words: int = 0
+    """In all of them."""
     attended_steps: int = 0
     """Steps of demonstrations and practice for which a person was there."""
     episodes: int = 0
@@ -85,6 +97,7 @@ class Tally:
         self._episode.human_steps += by_human
         self._episode.reward += step.reward
         self.attended_steps += self._attended
+        self.spoken_steps += bool(step.spoken) and self._kind is not EpisodeKind.EVALUATION
         if self._kind is EpisodeKind.DEMONSTRATION:
             self.demonstration_steps += 1
             self.demonstration_human_steps += by_human
@@ -95,6 +108,9 @@ class Tally:
     def on_event(self, event: Event) -> None:
         if isinstance(event, GuardEvent):
             self.guard_events += 1
+        elif event.kind is FeedbackKind.CORRECTION:
+            self.sentences += 1
+            self.words += len(event.text.split())
         elif event.kind is FeedbackKind.DISCARD and (whole := whole_episode(event.span.episode_id)) in self._shown:
             self._shown[whole] = event.value == TAKEN_BACK
             self.demonstrations = sum(self._shown.values())
@@ -118,7 +134,12 @@ class Tally:
     @property
     def hands_on_seconds(self) -> float:
         """Robot time that a person's hands drove, demonstrations included."""
-        return (self.demonstration_human_steps + self.human_steps) * self.control_period
+        return (self.demonstration_human_steps + self.human_steps - self.spoken_steps) * self.control_period
+
+    @property
+    def speaking_seconds(self) -> float:
+        """What it took to say all sentences, by the usual pace of speech."""
+        return THINKING * self.sentences + PER_WORD * self.words
 
     @property
     def at_machine_seconds(self) -> float:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.journal.reader import ReplayCounts, replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.people.person import PEOPLE
@@ -15,6 +16,7 @@ from robot_rlhf.ports import Subscriber, Teleop
 from robot_rlhf.run.build import build_station, software_versions
 from robot_rlhf.run.rewarded import success_watch
 from robot_rlhf.run.settings import TrainConfig, known
+from robot_rlhf.run.words import open_listening
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.session import TRIES_PER_DEMONSTRATION, Session
 from robot_rlhf.runtime.station import Station
@@ -44,12 +46,16 @@ class Actor:
         supervisor = config.supervisor if place.hands is None else None
         self.person = None if supervisor is None else place.person(supervisor)
         """Watches practice; None where nobody simulated does."""
+        self.speaker = None if config.speaking is None else place.speaker(config.speaking)
+        """Speaks in practice; None where nobody simulated does."""
+        self.listening = open_listening(config.language, place)
         self.versions = software_versions()
 
     @property
     def listeners(self) -> list[Subscriber]:
         """Those who hear what happens here because they are here."""
-        return [*([self.person] if self.person else []), *self.place.subscribers]
+        simulated = (self.person, self.speaker)
+        return [*(person for person in simulated if person), self.listening, *self.place.subscribers]
 
     def recover(self, recorded: Path, listeners: Sequence[Subscriber], *, pictures: bool) -> ReplayCounts:
         """Tell what was recorded before, and set the clock to its end.
@@ -90,13 +96,24 @@ class Actor:
             epoch_offset_ns=epoch_offset_ns,
             shared=shared,
         )
+        station = build_station(config, place)
+        stack.callback(self.listening.close)
+        self.listening.steer(station.director)
         return replace(
-            build_station(config, place),
-            teleop=self.person or place.hands,
+            station,
+            listening=self.listening,
+            teleop=self._teleop,
             operator=config.operator if config.person is None else "custom",
             subscribers=(stack.enter_context(writer), *listeners),
             success_watch=success_watch(config, place.spec, stack),
         )
+
+    @property
+    def _teleop(self) -> Teleop | None:
+        """Whoever is simulated, by hands and by words, else who stands beside the robot."""
+        if self.speaker is None:
+            return self.person or self.place.hands
+        return FirstOf([self.person, self.speaker]) if self.person else self.speaker
 
     def session(self, station: Station) -> Session:
         """Numbers this actor's episodes, going on where it was."""

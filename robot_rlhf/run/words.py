@@ -1,0 +1,48 @@
+"""Who listens at a robot, by a run's settings."""
+
+from __future__ import annotations
+
+from robot_rlhf.facts import FactBook, book_of
+from robot_rlhf.language.choice import make_interpreter
+from robot_rlhf.language.endpoint import ModelInterpreter
+from robot_rlhf.language.interpreter import Deaf, FirstToUnderstand
+from robot_rlhf.language.lexicon import Lexicon
+from robot_rlhf.language.likeness import likeness_of
+from robot_rlhf.language.rules import Rules
+from robot_rlhf.language.settings import LanguageConfig
+from robot_rlhf.models.endpoint import ChatEndpoint
+from robot_rlhf.naming import make_part
+from robot_rlhf.place import Place
+from robot_rlhf.ports import Interpreter
+from robot_rlhf.runtime.listening import Listening
+
+
+def open_interpreter(config: LanguageConfig, lexicon: Lexicon, facts: FactBook) -> Interpreter:
+    """Who understands sentences.
+
+    Args:
+        lexicon: words that the operator explained, which come first.
+        facts: of the place, whose names are looked at before anything is said.
+
+    Raises:
+        ConfigError: one of one's own that cannot be made; a package or file that is not there.
+    """
+    if config.interpreter == "deaf":
+        return Deaf()
+    if config.interpreter == "grammar":
+        likeness = likeness_of(config.names) if config.names else None
+        if likeness is not None:
+            likeness.prepare(facts.things.values())
+        return make_interpreter(config.languages, lexicon, likeness=likeness)
+    return FirstToUnderstand([lexicon, make_part(config.interpreter, "language.interpreter", Interpreter)])
+
+
+def open_listening(config: LanguageConfig, place: Place) -> Listening:
+    """What does what people say to the robot of a place.
+
+    Raises: as open_interpreter.
+    """
+    lexicon, facts = Lexicon(), book_of(place.task, place.spec)
+    interpreter = open_interpreter(config, lexicon, facts)
+    second = ModelInterpreter(ChatEndpoint(config.endpoint)) if config.endpoint.model else None
+    return Listening(interpreter, facts, place.spec, Rules(place.spec), lexicon, second)

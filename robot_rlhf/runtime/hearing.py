@@ -1,0 +1,57 @@
+"""What a person says and judges, on its way from a station to those who are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robot_rlhf.datatypes import (
+    Action,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    HumanInput,
+    Observation,
+    Sentence,
+)
+from robot_rlhf.feedback.arbiter import Spoken
+from robot_rlhf.runtime.listening import Moment
+from robot_rlhf.runtime.station import Station
+
+
+def attended(
+    station: Station, meta: EpisodeMeta, human: HumanInput | None, observation: Observation, proposed: Action | None
+) -> Spoken | None:
+    """What sentences decide of the next action, those of this very period included; None where nothing is under way.
+
+    A policy that is measured is not helped: what is said meanwhile is recorded, and a word that stops does.
+    """
+    listening = station.listening
+    if listening is None or human is None or meta.kind is EpisodeKind.EVALUATION:
+        return None
+    hands = human.action is not None
+    moment = Moment(meta.id, observation, hands)
+    listening.attend_late(moment)
+    if hands or human.sentences or human.feedback:
+        listening.attend(human, moment, station.recent.about)
+    return None if hands else listening.act(observation, proposed)
+
+
+def heard(station: Station, sentence: Sentence, correction: Feedback) -> Sequence[Event]:
+    """A sentence as it is recorded: what was said, what it means, and what is done about it."""
+    if station.listening is None:
+        return [correction]
+    return [correction, *station.listening.about(sentence, correction)]
+
+
+def judged(station: Station, feedback: Feedback) -> Sequence[Event]:
+    """A judgement as it is recorded; an answer about a sentence with what is done about it."""
+    if feedback.kind is not FeedbackKind.MEANING:
+        return [feedback]
+    return [] if station.listening is None else station.listening.answered(feedback)
+
+
+def understood_late(station: Station) -> Sequence[Event]:
+    """What became of sentences that somebody else was asked about."""
+    return [] if station.listening is None else station.listening.late()

@@ -1,0 +1,403 @@
+"""The loop's side of sentences: what was understood is done with the next action, told, and taken back on a word.
+
+Only what moves now is begun here at once. Rules, the operator's own words and what stands are taken from events, so
+that a run which goes on, or reads a recording, knows the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from robot_rlhf.datatypes import (
+    Action,
+    Button,
+    EpisodeEnd,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    HumanInput,
+    Observation,
+    RobotSpec,
+    Segment,
+    Sentence,
+    Step,
+)
+from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
+from robot_rlhf.facts import FactBook
+from robot_rlhf.feedback.arbiter import Choice, Spoken
+from robot_rlhf.language.endpoint import ModelInterpreter
+from robot_rlhf.language.lexicon import Lexicon
+from robot_rlhf.language.rules import Rules, cannot_hold
+from robot_rlhf.meaning import GRIPS, MOVES, OPPOSITE, SPEEDS, TURNS, UNKNOWN, Heard, Meaning
+from robot_rlhf.ports import Director, GoalDirector, Interpreter
+from robot_rlhf.runtime.overrides import Overrides
+
+log = logging.getLogger(__name__)
+
+CONTRADICTS_WITHIN = 2.0
+"""Seconds within which the opposite of a motion means that the first was said, or heard, wrongly."""
+REMEMBERED = 256
+"""Sentences that can still be taken back."""
+BUTTONS: Mapping[str, Button] = {"stop": Button.STOP, "retry": Button.RESET}
+"""Readings that press a button."""
+JUDGEMENTS: Mapping[str, str] = {"good": "praise", "bad": "blame"}
+"""Readings that judge what was just done, and what is done about them."""
+LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
+"""What was done about a sentence that there is nothing to take back of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """In which a sentence reaches a running episode."""
+
+    episode: str
+    observation: Observation
+    driven: bool
+    """A person's hands are at it."""
+
+
+@dataclass
+class _Said:
+    """A sentence, and what is done about it."""
+
+    id: str
+    heard: Heard
+    doing: str
+    why: str = ""
+    undoes: str = ""
+    by: str = ""
+
+
+@dataclass
+class _Standing:
+    """What is known of a sentence that was told."""
+
+    feedback: Feedback
+    doing: str
+    meanings: tuple[Meaning, ...] = ()
+
+
+@dataclass(eq=False)
+class Listening:
+    """Understands sentences, begins what they ask for, and says what it did; a Subscriber of its own events."""
+
+    interpreter: Interpreter
+    facts: FactBook
+    spec: RobotSpec
+    rules: Rules
+    lexicon: Lexicon
+    second: ModelInterpreter | None = None
+    """Reads what was not understood, beside the loop; its answers come late."""
+    _goals: GoalDirector | None = field(default=None, init=False)
+    _overrides: Overrides = field(init=False)
+    _numbers: dict[str, int] = field(default_factory=dict[str, int], init=False)
+    _read: dict[Sentence, Heard] = field(default_factory=dict[Sentence, Heard], init=False)
+    _said: dict[Sentence, _Said] = field(default_factory=dict[Sentence, _Said], init=False)
+    _standing: dict[str, _Standing] = field(default_factory=dict[str, _Standing], init=False)
+    _newest: deque[tuple[float, str, Meaning]] = field(default_factory=lambda: deque[Any](maxlen=8), init=False)
+    """Motions said last: when they were begun to be said, their sentence, and what they mean."""
+    _contradicted: list[str] = field(default_factory=list[str], init=False)
+    _answers: dict[int, _Said] = field(default_factory=dict[int, _Said], init=False)
+    _late: list[Feedback] = field(default_factory=list[Feedback], init=False)
+
+    def __post_init__(self) -> None:
+        self._overrides = Overrides(self.spec, self.facts)
+
+    def steer(self, director: Director | None) -> None:
+        """Goals are told to this director, where it takes any."""
+        self._goals = director if isinstance(director, GoalDirector) else None
+
+    # -- hearing -------------------------------------------------------------------------------------------------
+
+    def understand(self, human: HumanInput | None) -> HumanInput | None:
+        """The same, with the buttons that its sentences press: stopping comes before everything."""
+        if human is None or not human.sentences:
+            return human
+        fresh = [sentence for sentence in human.sentences if sentence not in self._read]
+        meanings = [meaning for sentence in fresh for meaning in self._heard(sentence).meanings]
+        pressed = {BUTTONS[meaning.reading] for meaning in meanings if _presses(meaning)}
+        return replace(human, buttons=human.buttons | pressed) if pressed else human
+
+    def attend(self, human: HumanInput, moment: Moment, about: Callable[[float], Segment | None]) -> None:
+        """Begin at once what sentences and answers ask for.
+
+        Args:
+            about: when a sentence was begun, in seconds of the clock, to the steps that it is about.
+        """
+        if moment.driven:
+            self._overrides.clear()
+        for sentence in human.sentences:
+            span = about(sentence.began)
+            earlier = span is not None and span.episode_id != moment.episode
+            self._consider(sentence, None if earlier else moment, "about an episode that is over" if earlier else "")
+        for feedback in human.feedback:
+            if feedback.kind is FeedbackKind.MEANING:
+                self._answer(feedback, moment)
+
+    def attend_late(self, moment: Moment) -> None:
+        """Take up what the model has answered since; only what it says at once may still move anything."""
+        for answer in self.second.answers() if self.second else ():
+            standing = self._standing.get(answer.sentence)
+            if standing is None or standing.doing != "ask":
+                continue  # taken back, or explained by the operator meanwhile
+            said = _Said(answer.sentence, answer.heard, "ask", answer.heard.why, by=answer.heard.by)
+            if answer.heard.understood:
+                may_move = answer.may_move and not moment.driven
+                said.why = "" if may_move else "understood too late to move"
+                self._decide(said, moment if may_move else None, standing.feedback.stamp)
+            self._late.append(replace(_event(said, standing.feedback), stamp=moment.observation.stamp))
+
+    def late(self) -> list[Feedback]:
+        """What the model's answers have changed, to be told."""
+        late, self._late = self._late, []
+        return late
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        if self.second is not None:
+            self.second.close()
+
+    def act(self, observation: Observation, proposed: Action | None) -> Spoken | None:
+        """What sentences decide of the next action; None where nothing is under way."""
+        return self._overrides.act(observation, proposed)
+
+    def ruled(self, observation: Observation, action: Action, choice: Choice) -> Action:
+        """What standing rules leave of an action that is about to be done; a person's hands are free."""
+        return self.rules.filter(observation, action, choice.driver, spoken=bool(choice.spoken))
+
+    def begin(self) -> None:
+        """An episode, or a part of one, begins: what was under way is over."""
+        self._overrides.clear()
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def about(self, sentence: Sentence, correction: Feedback) -> list[Feedback]:
+        """What was understood of a sentence, and what is done, as the events that are recorded with it."""
+        said = self._said.pop(sentence, None) or self._consider(sentence, None, "")
+        self._said.pop(sentence, None)
+        said = self._named(said, correction.span.episode_id)
+        if said.doing == "ask" and self.second is not None:
+            refused = self.second.submit(said.id, sentence.text, self.facts)
+            said.why = f"{said.why}; {refused or 'the model is asked'}" if said.why else refused
+        events = [_event(said, correction)]
+        if said.undoes in self._standing:
+            events.append(self._undone(said.undoes, correction.author, correction.stamp))
+        return events + self._withdrawn(correction)
+
+    def answered(self, feedback: Feedback) -> list[Feedback]:
+        """An operator's answer, or what they take back, as the event that stands; nothing where it is no answer."""
+        said = self._answers.pop(id(feedback), None) or self._answer(feedback, None)
+        self._answers.pop(id(feedback), None)
+        if said is None:
+            return []
+        return [_event(said, feedback), *self._withdrawn(feedback)]
+
+    def _withdrawn(self, of: Feedback) -> list[Feedback]:
+        contradicted, self._contradicted = self._contradicted, []
+        found: list[Feedback] = []
+        for sentence in contradicted:
+            standing = self._standing.get(sentence)
+            if standing is not None:
+                said = _Said(
+                    sentence,
+                    Heard(standing.feedback.text, (UNKNOWN,), "grammar", standing.meanings, "the opposite was said"),
+                    "ask",
+                    "the opposite was said right after it",
+                )
+                found.append(replace(_event(said, standing.feedback), stamp=of.stamp))
+        return found
+
+    def _undone(self, sentence: str, by: str, stamp: float) -> Feedback:
+        standing = self._standing[sentence]
+        self._overrides.cancel(sentence)
+        payload: dict[str, Any] = {"sentence": sentence, "by": by, "meanings": [], "doing": "undone"}
+        return replace(standing.feedback, stamp=stamp, payload=payload)
+
+    # -- deciding ------------------------------------------------------------------------------------------------
+
+    def _heard(self, sentence: Sentence) -> Heard:
+        if sentence not in self._read:
+            while len(self._read) >= REMEMBERED:
+                del self._read[next(iter(self._read))]
+            self._read[sentence] = self.interpreter.read(sentence.text, self.facts)
+        return self._read[sentence]
+
+    def _consider(self, sentence: Sentence, moment: Moment | None, why: str) -> _Said:
+        """Decide once what is done about a sentence, and begin it."""
+        if sentence in self._said:
+            return self._said[sentence]
+        heard = self._heard(sentence)
+        said = _Said("", heard, "label", why, by=heard.by)
+        if moment is not None:
+            self._named(said, moment.episode)
+        self._decide(said, moment, sentence.began)
+        while len(self._said) >= REMEMBERED:
+            del self._said[next(iter(self._said))]
+        self._said[sentence] = said
+        return said
+
+    def _named(self, said: _Said, episode: str) -> _Said:
+        if not said.id:
+            number = self._numbers.get(episode, 0)
+            self._numbers[episode] = number + 1
+            said.id = f"{episode}/{number}"
+        return said
+
+    def _decide(self, said: _Said, moment: Moment | None, began: float) -> None:
+        heard = said.heard
+        asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]
+        main = (asked or heard.meanings)[0]  # "no, left": what is to be done counts before what was not good
+        if not heard.understood:
+            said.doing, said.why = "ask", heard.why
+        elif _presses(main):
+            said.doing = "button"
+        elif main.reading in JUDGEMENTS:
+            said.doing = JUDGEMENTS[main.reading]
+        elif main.reading == "undo":
+            said.undoes = self._last()
+            said.doing, said.why = ("undo", "") if said.undoes else ("nothing", "there is nothing to take back")
+            if said.undoes:
+                self._overrides.cancel(said.undoes)
+        elif main.reading == "rule":
+            said.why = self._missing(main) or cannot_hold(main, self.spec.action)
+            said.doing = "nothing" if said.why else "rule"
+        elif main.reading == "goal" and self._takes_goal(main):
+            self._name_goal(said, main, moment)
+        elif moment is None or moment.driven:
+            said.doing = "label"
+            said.why = said.why or ("" if moment is not None else "the robot stood still")
+        else:
+            self._contradict(asked, began)
+            said.doing, said.why = self._overrides.begin(said.id, asked, moment.observation)
+            for meaning in asked:
+                if meaning.reading in (*MOVES, *TURNS, *GRIPS, *SPEEDS):
+                    self._newest.append((began, said.id, meaning))
+
+    def _missing(self, meaning: Meaning) -> str:
+        """Why a meaning has nothing to be about, in words; empty where it has."""
+        wanted = [name for name in (meaning.thing, meaning.place) if name and name not in self.facts.things]
+        return f"there is no {wanted[0].replace('_', ' ')} here" if wanted else ""
+
+    def _takes_goal(self, meaning: Meaning) -> bool:
+        """A goal is the director's where there is one who takes goals, and no motion is asked for."""
+        return self._goals is not None and meaning.skill in ("", "put_in", "push_to", "grasp")
+
+    def _name_goal(self, said: _Said, meaning: Meaning, moment: Moment | None) -> None:
+        assert self._goals is not None
+        if moment is None:
+            said.doing, said.why = "label", said.why or "the robot stood still"
+            return
+        try:
+            self._goals.name_goal(meaning.thing or None, meaning.place or None)
+        except (InvalidValueError, UnknownNameError) as error:
+            said.doing, said.why = "nothing", str(error)
+        else:
+            said.doing = "goal"
+
+    def _contradict(self, meanings: Sequence[Meaning], began: float) -> None:
+        """What is the opposite of what was just said takes that back: one of the two was a slip."""
+        now = {meaning.reading for meaning in meanings}
+        for at, sentence, meaning in self._newest:
+            if began - at < CONTRADICTS_WITHIN and OPPOSITE.get(meaning.reading) in now:
+                self._overrides.cancel(sentence)
+                if sentence in self._standing and sentence not in self._contradicted:
+                    self._contradicted.append(sentence)
+
+    def _answer(self, feedback: Feedback, moment: Moment | None) -> _Said | None:
+        """What an operator chose, or took back, on the page; None where it is neither."""
+        if id(feedback) in self._answers:
+            return self._answers[id(feedback)]
+        payload = feedback.payload
+        sentence = str(payload.get("sentence", ""))
+        try:
+            meanings = tuple(Meaning.of_json(told) for told in payload.get("meanings", ()))
+        except (RobotRlhfError, TypeError) as error:
+            log.warning("an answer about sentence %r is passed over: %s", sentence[:80], error)
+            return None
+        by = str(payload.get("by") or feedback.author)
+        self._overrides.cancel(sentence)
+        if payload.get("doing") == "undone" or not meanings:
+            said = _Said(sentence, Heard(feedback.text, (), by), "undone", by=by)
+        else:
+            said = _Said(sentence, Heard(feedback.text, meanings, by), "label", by=by)
+            self._decide(said, moment, feedback.stamp)
+        if moment is not None:
+            self._answers[id(feedback)] = said
+        return said
+
+    def _last(self) -> str:
+        """The newest sentence that left a trace; empty where there is none."""
+        told = (name for name, standing in reversed(self._standing.items()) if standing.doing not in LEAVES_NO_TRACE)
+        untold = (s.id for s in reversed(self._said.values()) if s.id and s.doing not in LEAVES_NO_TRACE)
+        return next(untold, next(told, ""))
+
+    # -- what was told -------------------------------------------------------------------------------------------
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        """Sentences are numbered within their episode."""
+
+    def on_step(self, step: Step) -> None:
+        """Of a recording, so that numbers go on."""
+
+    def on_event(self, event: Event) -> None:
+        """What stands of each sentence, the rules among them, and words that the operator explained."""
+        if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
+            return
+        payload = event.payload
+        sentence, doing = str(payload.get("sentence", "")), str(payload.get("doing", ""))
+        try:
+            meanings = tuple(Meaning.of_json(told) for told in payload.get("meanings", ()))
+        except (RobotRlhfError, TypeError) as error:
+            log.warning("what is recorded of sentence %r is passed over: %s", sentence[:80], error)
+            return
+        before = self._standing.pop(sentence, None)
+        episode, _, number = sentence.rpartition("/")
+        if number.isdigit():
+            self._numbers[episode] = max(self._numbers.get(episode, 0), int(number) + 1)
+        self.rules.remove(sentence)
+        if doing == "rule" and meanings and not cannot_hold(meanings[0], self.spec.action):
+            self.rules.add(sentence, meanings[0])
+        self._learn_words(event, before, meanings, doing)
+        while len(self._standing) >= REMEMBERED:
+            del self._standing[next(iter(self._standing))]
+        self._standing[sentence] = _Standing(event, doing, meanings)
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """What was said stands."""
+
+    def _learn_words(
+        self, event: Feedback, before: _Standing | None, meanings: tuple[Meaning, ...], doing: str
+    ) -> None:
+        """Words that an operator explained are theirs from now on; what is taken back is forgotten."""
+        explained = before is not None and before.doing == "ask" and event.payload.get("by") == event.author
+        if explained and meanings and doing not in ("ask", "undone"):
+            self.lexicon.add(event.text, meanings)
+        elif before is not None and doing == "undone":
+            self.lexicon.remove(event.text)
+
+
+def _presses(meaning: Meaning) -> bool:
+    """Whether it presses a button; to wait is a skill, and no stop that somebody has to release."""
+    return meaning.reading in BUTTONS and not meaning.skill
+
+
+def _event(said: _Said, about: Feedback) -> Feedback:
+    """The event that tells what is done about a sentence. Args: about: the sentence, or an earlier such event."""
+    payload: dict[str, Any] = {
+        "sentence": said.id,
+        "by": said.by or said.heard.by,
+        "meanings": [meaning.to_json() for meaning in said.heard.meanings if meaning.reading != "unknown"],
+        "doing": said.doing,
+    }
+    if said.why:
+        payload["why"] = said.why
+    if said.undoes:
+        payload["undoes"] = said.undoes
+    if said.doing == "ask":
+        payload["nearest"] = [meaning.to_json() for meaning in said.heard.nearest]
+    return Feedback(FeedbackKind.MEANING, about.author, about.stamp, about.span, text=about.text, payload=payload)

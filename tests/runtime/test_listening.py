@@ -1,0 +1,394 @@
+"""What a sentence does in the loop: at once, to what it names, told, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+import pytest
+
+from robot_rlhf.datatypes import (
+    Action,
+    Driver,
+    EpisodeKind,
+    Feedback,
+    FeedbackKind,
+    HumanInput,
+    Outcome,
+    Sentence,
+    Step,
+)
+from robot_rlhf.facts import FactBook, book_of
+from robot_rlhf.feedback.arbiter import Arbiter
+from robot_rlhf.language.endpoint import Answer, ModelInterpreter
+from robot_rlhf.language.interpreter import FirstToUnderstand
+from robot_rlhf.language.lexicon import Lexicon
+from robot_rlhf.language.rules import Rules
+from robot_rlhf.meaning import Heard, Meaning, not_understood
+from robot_rlhf.runtime.listening import Listening
+from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.station import Station, StopRequestedError
+from robot_rlhf.timing import FakeClock
+from robot_rlhf_sim.place import SimConfig
+from tests.runtime.stations import Listener, Script, run_station
+
+LEFT, RIGHT = Meaning("left", 0.03), Meaning("right", 0.03)
+KNOWN: Mapping[str, tuple[Meaning, ...]] = {
+    "left": (LEFT,),
+    "right": (RIGHT,),
+    "left and up": (LEFT, Meaning("up", 0.03)),
+    "grab it, then lift": (Meaning("close", skill="grasp", thing="cube"), Meaning("up", skill="lift")),
+    "grab the lamp": (Meaning("close", skill="grasp", thing="lamp"),),
+    "slower": (Meaning("slower"),),
+    "slowly near the cube": (Meaning("rule", rule="slower", thing="cube"),),
+    "slowly near the lamp": (Meaning("rule", rule="slower", thing="lamp"),),
+    "stop": (Meaning("stop"),),
+    "again": (Meaning("retry"),),
+    "well done": (Meaning("good"),),
+    "that was wrong": (Meaning("bad"),),
+    "scratch that": (Meaning("undo"),),
+    "no, left": (Meaning("bad"), LEFT),
+    "wait": (Meaning("stop", skill="wait"),),
+}
+
+
+class Table:
+    """An Interpreter of a few sentences."""
+
+    def read(self, text: str, facts: FactBook) -> Heard:
+        found = KNOWN.get(text)
+        return Heard(text, found, "grammar") if found else not_understood(text, "no such words", [LEFT, RIGHT])
+
+
+@dataclass
+class Mouth:
+    """A Teleop: what is said, pressed, answered or driven, by number of the reading."""
+
+    says: Mapping[int, HumanInput | Callable[[], HumanInput]] = field(default_factory=dict)
+    reads: int = 0
+
+    def read(self) -> HumanInput:
+        entry = self.says.get(self.reads, HumanInput())
+        self.reads += 1
+        return entry() if callable(entry) else entry
+
+
+class Rig:
+    """The arm above a cube, a policy that wishes for the same always, and somebody who speaks."""
+
+    def __init__(self, says: Mapping[int, str | HumanInput | Callable[[], HumanInput]], *, steps: int = 30) -> None:
+        self.clock = FakeClock()
+        self.place = SimConfig().open("pick_cube", clock=self.clock, cameras={})
+        spec = self.place.spec
+        self.wish = Action(np.array([0.1, 0.0, 0.0, 0.2, 1.0], np.float32))
+        self.listener = Listener()
+        facts = self.facts = book_of(self.place.task, spec)
+        self.lexicon = Lexicon()
+        self.listening = Listening(FirstToUnderstand([self.lexicon, Table()]), facts, spec, Rules(spec), self.lexicon)
+        self.teleop = Mouth({n: self._said(said) for n, said in says.items()})
+
+        @dataclass
+        class Short:
+            """The task, cut after so many steps."""
+
+            of: object = self.place.task
+            name: str = "pick_cube"
+            instruction: str = "pick up the cube"
+            time_limit: int = steps
+
+            def reset(self, rng: np.random.Generator) -> None:
+                self.of.reset(rng)  # type: ignore[attr-defined]  of is the task
+
+            def success(self, observation: object) -> bool:
+                return False
+
+        self.station = Station(
+            guard=self.place.guard,
+            task=Short(),
+            policy=Script([self.wish]),
+            arbiter=Arbiter(spec.action, give_back_after=0.1),
+            reward=SparseReward(),
+            clock=self.clock,
+            teleop=self.teleop,
+            operator="Ada",
+            subscribers=(self.listener, self.listening),
+            listening=self.listening,
+            release_faults=True,
+        )
+
+    def _said(self, said: str | HumanInput | Callable[[], HumanInput]) -> HumanInput | Callable[[], HumanInput]:
+        if isinstance(said, str):
+            return lambda: HumanInput(sentences=(Sentence(said, self.clock.now()),))
+        return said
+
+    def run(self, kind: EpisodeKind = EpisodeKind.PRACTICE, seed: int = 0) -> list[Step]:
+        before = len(self.listener.steps)
+        with suppress(StopRequestedError):
+            run_station(self.station, kind, seed)
+        return self.listener.steps[before:]
+
+    @property
+    def meanings(self) -> list[Feedback]:
+        return [each for each in self.listener.feedback if each.kind is FeedbackKind.MEANING]
+
+    @property
+    def doings(self) -> list[str]:
+        return [each.payload["doing"] for each in self.meanings]
+
+
+def test_a_nudge_moves_what_it_names_in_the_very_period_it_is_heard() -> None:
+    rig = Rig({5: "left"})
+    steps = rig.run()
+    spoken = [step for step in steps if step.spoken]
+    assert steps[4].spoken == ""
+    assert spoken[0] is steps[5]
+    assert {step.spoken for step in spoken} == {"practice-0/0"}
+    names = rig.place.spec.action.names
+    named = np.array([name in ("x", "y") for name in names])
+    for step in spoken:
+        assert step.driver is Driver.HUMAN
+        assert step.authority is not None
+        assert step.proposed is not None
+        assert not step.authority[~named].any()
+        free = step.authority == 0.0
+        np.testing.assert_allclose(step.action.values[free], step.proposed.values[free], atol=1e-6)
+    assert all(step.driver is Driver.POLICY and step.authority is None for step in steps if not step.spoken)
+    left = -np.array(rig.facts.view.right)
+    gone = (spoken[-1].next_observation.tool_pose_in_base - spoken[0].observation.tool_pose_in_base)[:2]
+    assert 0.015 < float(gone @ left) < 0.045
+
+
+def test_what_is_said_in_one_breath_is_done_together() -> None:
+    rig = Rig({5: "left and up"})
+    first = next(step for step in rig.run() if step.spoken)
+    assert first.authority is not None
+    assert first.authority[2] == 1.0
+    assert first.authority[:2].any()
+
+
+def test_a_skill_decides_everything_and_the_next_one_follows() -> None:
+    rig = Rig({2: "grab it, then lift"}, steps=90)
+    steps = rig.run()
+    spoken = [step for step in steps if step.spoken]
+    assert all(step.authority is None and step.driver is Driver.HUMAN for step in spoken)
+    height = float(steps[-1].next_observation.privileged["cube"][2])
+    assert max(float(step.next_observation.privileged["cube"][2]) for step in steps) > 0.06, height
+    assert rig.doings == ["skill"]
+    assert [e.kind for e in rig.listener.feedback] == [FeedbackKind.CORRECTION, FeedbackKind.MEANING]
+
+
+def test_every_sentence_is_told_with_what_it_means() -> None:
+    rig = Rig({3: "left", 25: "mumble", 27: "well done", 28: "that was wrong", 29: "grab the lamp"})
+    rig.run()
+    assert rig.doings == ["nudge", "ask", "praise", "blame", "nothing"]
+    asked = rig.meanings[1].payload
+    assert [Meaning.of_json(told) for told in asked["nearest"]] == [LEFT, RIGHT]
+    assert "lamp" in rig.meanings[4].payload["why"]
+    assert [each.payload["sentence"] for each in rig.meanings] == [f"practice-0/{n}" for n in range(5)]
+    corrections = [each for each in rig.listener.feedback if each.kind is FeedbackKind.CORRECTION]
+    assert [each.span for each in corrections] == [each.span for each in rig.meanings]
+
+
+def test_stopping_comes_before_everything() -> None:
+    rig = Rig({5: "stop"})
+    steps = rig.run()
+    assert len(steps) == 5
+    assert rig.listener.told("end")[0].outcome is Outcome.STOPPED
+    assert rig.doings == ["button"]
+
+
+def test_waiting_is_no_stop() -> None:
+    rig = Rig({5: "wait"})
+    steps = rig.run()
+    assert len(steps) == 30
+    assert steps[5].spoken
+    assert not np.any(steps[5].action.values[:4])
+
+
+def test_what_is_to_be_done_counts_before_what_was_not_good() -> None:
+    rig = Rig({5: "no, left"})
+    assert rig.run()[5].spoken
+    assert rig.doings == ["nudge"]
+    assert [told["reading"] for told in rig.meanings[0].payload["meanings"]] == ["bad", "left"]
+
+
+def test_doing_it_over_ends_the_episode_once() -> None:
+    rig = Rig({5: "again"})
+    assert len(rig.run()) == 5
+    assert len(rig.run(seed=1)) == 30
+
+
+def test_again_before_the_first_step_ends_only_that_episode() -> None:
+    rig = Rig({0: "again"})
+    assert rig.run() == []
+    assert len(rig.run(seed=1)) == 30
+
+
+def test_hands_come_before_words() -> None:
+    drive = HumanInput(Action(np.array([0.0, 0.5, 0.0, 0.0, 1.0], np.float32)))
+    rig = Rig({5: "left", 6: drive, 7: drive})
+    steps = rig.run()
+    assert steps[5].spoken
+    assert not any(step.spoken for step in steps[6:])
+    assert steps[6].driver is Driver.HUMAN
+
+
+def test_said_while_driving_it_is_about_what_was_driven() -> None:
+    drive = HumanInput(Action(np.array([0.0, 0.5, 0.0, 0.0, 1.0], np.float32)))
+    said = replace(drive, sentences=(Sentence("left", 0.2),))
+    rig = Rig({4: drive, 5: said, 6: drive})
+    assert not any(step.spoken for step in rig.run())
+    assert rig.doings == ["label"]
+
+
+def test_the_opposite_within_two_seconds_takes_it_back() -> None:
+    rig = Rig({5: "left", 7: "right"})
+    steps = rig.run()
+    assert rig.doings == ["nudge", "nudge", "ask"]
+    assert [each.payload["sentence"] for each in rig.meanings] == ["practice-0/0", "practice-0/1", "practice-0/0"]
+    assert {step.spoken for step in steps[5:7]} == {"practice-0/0"}
+    assert steps[7].spoken == "practice-0/1"
+
+
+def test_a_word_takes_the_last_sentence_back() -> None:
+    rig = Rig({5: "left", 6: "scratch that", 20: "scratch that"})
+    steps = rig.run()
+    assert rig.doings == ["nudge", "undo", "undone", "nothing"]
+    assert rig.meanings[1].payload["undoes"] == rig.meanings[2].payload["sentence"] == "practice-0/0"
+    assert rig.meanings[2].payload["meanings"] == []
+    assert steps[5].spoken
+    assert not any(step.spoken for step in steps[6:])
+
+
+def test_a_rule_holds_until_it_is_switched_off() -> None:
+    rig = Rig({2: "slowly near the cube", 3: "slowly near the lamp"})
+    rig.run()
+    assert rig.doings == ["rule", "nothing"]
+    (standing,) = rig.listening.rules.standing
+    assert standing.sentence == "practice-0/0"
+    off = replace(rig.meanings[0], payload={"sentence": "practice-0/0", "meanings": [], "doing": "undone", "by": "Ada"})
+    rig.teleop.says = {rig.teleop.reads + 3: HumanInput(feedback=(off,))}
+    rig.run(seed=1)
+    assert rig.listening.rules.standing == ()
+    assert rig.doings[-1] == "undone"
+
+
+def test_what_the_operator_explains_is_done_and_known_from_then_on() -> None:
+    rig = Rig({2: "mumble"})
+    rig.run()
+    asked = rig.meanings[0]
+    chosen = replace(asked, payload={**asked.payload, "by": "Ada", "meanings": [LEFT.to_json()], "doing": "ask"})
+    rig.teleop.says = {
+        rig.teleop.reads + 3: HumanInput(feedback=(chosen,)),
+        rig.teleop.reads + 20: rig._said("mumble"),
+    }
+    steps = rig.run(seed=1)
+    assert rig.doings == ["ask", "nudge", "nudge"]
+    assert steps[3].spoken == "practice-0/0"
+    assert steps[20].spoken == "practice-1/0"
+    assert rig.meanings[2].payload["by"] == "lexicon"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"sentence": "x", "meanings": "left"},
+        {"sentence": "x", "meanings": [{"reading": "sideways"}]},
+        {"sentence": "x", "meanings": [{"reading": "left", "amount": 1e9}]},
+        {"sentence": 7, "meanings": [[["left"]]], "doing": "nudge"},
+        {"sentence": "x", "meanings": 3},
+    ],
+)
+def test_what_is_no_answer_moves_nothing(payload: dict[str, object]) -> None:
+    rig = Rig({2: "left"})
+    rig.run()
+    bad = replace(rig.meanings[0], payload=payload)
+    rig.teleop.says = {rig.teleop.reads + 3: HumanInput(feedback=(bad,))}
+    steps = rig.run(seed=1)
+    assert len(steps) == 30
+    assert not any(step.spoken for step in steps)
+
+
+def test_a_measured_policy_is_not_helped() -> None:
+    rig = Rig({5: "left"})
+    assert not any(step.spoken for step in rig.run(EpisodeKind.EVALUATION))
+    assert rig.doings == ["label"]
+
+
+def test_said_about_the_episode_before_it_moves_nothing_now() -> None:
+    rig = Rig({})
+    rig.run()
+    at = rig.clock.now()
+    rig.teleop.says = {rig.teleop.reads: lambda: HumanInput(sentences=(Sentence("left", at),))}
+    steps = rig.run(seed=1)
+    assert not any(step.spoken for step in steps)
+    assert rig.doings == ["label"]
+    assert rig.meanings[0].span.episode_id == "practice-0"
+
+
+def test_slower_slows_the_policy_for_a_while() -> None:
+    rig = Rig({5: "slower"}, steps=60)
+    steps = rig.run()
+    spoken = [step for step in steps if step.spoken]
+    assert len(spoken) == round(2.0 / rig.place.spec.control_period)
+    assert float(spoken[10].action.values[0]) == pytest.approx(0.05, abs=1e-3)
+    assert steps[-1].spoken == ""
+
+
+def test_what_was_told_is_known_again_from_a_recording() -> None:
+    rig = Rig({2: "slowly near the cube", 3: "left"})
+    rig.run()
+    again = Rig({0: "left"})
+    for event in rig.listener.feedback:
+        again.listening.on_event(event)
+    assert [one.sentence for one in again.listening.rules.standing] == ["practice-0/0"]
+    again.run()
+    assert again.meanings[0].payload["sentence"] == "practice-0/2"  # numbers go on
+
+
+class Late:
+    """A model that has answered when it is asked, so many seconds after it was."""
+
+    def __init__(self, meanings: tuple[Meaning, ...], age: float) -> None:
+        self.meanings, self.age = meanings, age
+        self.asked: list[str] = []
+
+    def submit(self, sentence: str, text: str, facts: FactBook) -> str:
+        self.asked.append(sentence)
+        return ""
+
+    def answers(self) -> list[Answer]:
+        asked, self.asked = self.asked, []
+        return [Answer(sentence, Heard("", self.meanings, "model"), self.age) for sentence in asked]
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@pytest.mark.parametrize(("age", "doing"), [(0.5, "nudge"), (5.0, "label")])
+def test_what_a_model_says_moves_only_while_it_is_fresh(age: float, doing: str) -> None:
+    rig = Rig({5: "mumble"})
+    rig.listening.second = cast("ModelInterpreter", Late((LEFT,), age))
+    steps = rig.run()
+    assert rig.doings == ["ask", doing]
+    assert rig.meanings[1].payload["by"] == "model"
+    assert any(step.spoken for step in steps) == (doing == "nudge")
+
+
+def test_what_was_explained_meanwhile_is_not_changed_by_a_model() -> None:
+    rig = Rig({5: "mumble"})
+    late = Late((RIGHT,), 0.5)
+    rig.listening.second = cast("ModelInterpreter", late)
+    answers, late.answers = late.answers, lambda: []
+    rig.run()
+    asked = rig.meanings[0]
+    chosen = replace(asked, payload={**asked.payload, "by": "Ada", "meanings": [LEFT.to_json()], "doing": "ask"})
+    rig.teleop.says = {rig.teleop.reads + 2: HumanInput(feedback=(chosen,))}
+    rig.run(seed=1)
+    late.answers = answers
+    rig.run(seed=2)
+    assert rig.doings == ["ask", "nudge"]
