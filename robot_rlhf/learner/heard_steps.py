@@ -63,6 +63,10 @@ class HeardSteps:
         self._episodes.setdefault(self._open, []).append(seen)
         return seen
 
+    def recent(self) -> list[HeardStep]:
+        """What the policy did in the episodes that are remembered."""
+        return [step for steps in self._episodes.values() for step in steps if step.by_policy and step.row != NO_ROW]
+
     def of(self, span: Segment) -> list[HeardStep]:
         """The steps of a span, as far as they are remembered."""
         return self._episodes.get(span.episode_id, [])[span.start : span.start + span.length]

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,21 +26,20 @@ from robot_rlhf.datatypes import (
     Segment,
     Step,
 )
-from robot_rlhf.errors import CheckpointError, RobotRlhfError
+from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.heard_steps import NO_ROW, HeardStep, HeardSteps, shortly_before
+from robot_rlhf.learner.meant import Grounding, meanings_of, motion_of, should_have_done
+from robot_rlhf.learner.rule_lessons import RuleLessons
 from robot_rlhf.learner.uptake import AFTER, Uptake
-from robot_rlhf.meaning import GRIPS, MOVES, SPEEDS, TURNS, Meaning
+from robot_rlhf.learner.words_config import WordsConfig
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.ports import AdvisedLearner, Learner, ValueLearner
-from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SECONDS, SHARE, WEIGHT, Range, check_ranges
 from robot_rlhf.replay.advice import Advice, AdvisedRows
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.ledger import Mark
 
 log = logging.getLogger(__name__)
 
-MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
-PACE: Mapping[str, float] = {"slower": 0.5, "faster": 1.5}
-"""Factors of speed where none is said."""
 ADVISES = frozenset({"nudge", "label", "skill"})
 """What may be done about a sentence that advises: by what it means, whether or not the robot did it at once."""
 JUDGES: Mapping[str, Mark] = {"praise": Mark.PRAISED, "blame": Mark.BLAMED}
@@ -54,50 +53,6 @@ AT_ONCE = 256
 """Steps of advice between two batches of updates at most."""
 SAID, GENERATOR = "words.said", "words.generator"
 """Names of what a checkpoint holds."""
-
-
-@dataclass(frozen=True)
-class WordsConfig:
-    """What sentences teach. Nothing is changed by any of it while nobody speaks."""
-
-    teaches: bool = True
-    """Learn from sentences; otherwise they move the robot, and no more."""
-    weight: float = 0.3
-    """Of what was advised, beside what the policy learns otherwise; 0 takes no advice."""
-    lasts: int = 6_000
-    """Updates after which advice has faded, linearly."""
-    batch_size: int = 64
-    """Rows of advice in one step."""
-    per_update: int = 1
-    """Steps of advice per update of the policy."""
-    since: float = 1.5
-    """Seconds before a sentence began from which on it is about what the policy did."""
-    until: float = 0.3
-    """Seconds before a sentence began at which that ends: a person needs so long to react."""
-    reach: float = 1.0
-    """How far the advised action lies from what was done, in full actions, for 4 cm or more (lambda)."""
-    q_filter_after: int = 2_000
-    """Updates after which a learner that knows values may overrule advice."""
-    q_slack: float = 0.02
-    """Advice is kept as long as its value is not less by more than this than that of what the policy would do."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, "words", weight=SHARE, reach=Range(0.0, 2.0), q_slack=WEIGHT, since=SECONDS)
-        check_ranges(self, "words", lasts=AT_LEAST_ONE, batch_size=Range(1, 65_536), per_update=COUNT)
-        check_ranges(self, "words", until=Range(0.0, self.since), q_filter_after=COUNT)
-
-
-class Grounding(Protocol):
-    """What meanings ask of a robot, in its actions."""
-
-    def nudge(self, meaning: Meaning, observation: Observation) -> tuple[Array, NDArray[np.bool_]] | None:
-        """Direction of a mere motion, at full speed for the usual way and less for a shorter one, and the entries that
-        it names. Shapes (m,). None where the robot cannot move so."""
-        ...
-
-    def skill(self, meaning: Meaning, observation: Observation) -> Array | None:
-        """What the skill would do if it began there. Shape (m,). None where it cannot."""
-        ...
 
 
 @dataclass
@@ -129,6 +84,7 @@ class _Figures:
 
     loss: list[Tensor] = field(default_factory=list[Tensor])
     kept: list[Tensor] = field(default_factory=list[Tensor])
+    rules: list[Tensor] = field(default_factory=list[Tensor])
 
 
 class Words:
@@ -158,8 +114,10 @@ class Words:
         self._kind = type(learner).__name__
         self._buffer = buffer
         self._grounding = grounding
-        self._motion = np.array([name in MOTION for name in layout.names])
+        self._motion = motion_of(layout)
         self._steps = HeardSteps(buffer)
+        lasts, speeds = self.config.lasts, self.config.rule_speeds
+        self.rules = RuleLessons(buffer, grounding, self._motion, lasts=lasts, speeds=speeds)
         self._said: dict[str, _Said] = {}
         self._done: dict[str, list[_Done]] = {}
         self._uptake = Uptake()
@@ -180,6 +138,8 @@ class Words:
 
     def on_step(self, step: Step) -> None:
         seen = self._steps.add(step)
+        if self.rules:
+            self.rules.add(seen)
         if step.spoken and step.authority is None and seen.row != NO_ROW and seen.executed is not None:
             said = self._said.get(step.spoken)
             done = self._done.setdefault(step.spoken, [])
@@ -195,7 +155,7 @@ class Words:
             return
         said = self._said.pop(sentence, None) or self._heard(event.span)
         self._said[sentence] = said
-        meanings = _meanings(event)
+        meanings = meanings_of(event)
         said.times += 1
         said.doing, said.meanings = doing, meanings
         done = self._done.get(sentence, [])
@@ -217,6 +177,9 @@ class Words:
         """Advice, marks and uptake of a sentence, in the place of what there was."""
         self.advice.remove(sentence)
         self._uptake.remove(sentence)
+        self.rules.remove(sentence)
+        if said.doing == "rule" and said.meanings and self._learner is not None:
+            self.rules.put(sentence, said.meanings[0], self._steps.recent(), said.times, self._updates)
         if said.doing in ADVISES:
             self._uptake.put(sentence, self._updates)
             self._advise_about(sentence, said)
@@ -225,7 +188,7 @@ class Words:
             self._note_done(sentence, said, number)
 
     def _advise_about(self, sentence: str, said: _Said) -> None:
-        told = [(step.row, *found) for step in said.before if (found := self._advised(said.meanings, step)) is not None]
+        told = [(step.row, *found) for step in said.before if (found := self._should(said.meanings, step)) is not None]
         if not told:
             return
         if self._learner is None:
@@ -242,33 +205,11 @@ class Words:
         for row, target, mask in told:
             self._uptake.add(sentence, row, target, mask)
 
-    def _advised(self, meanings: Sequence[Meaning], step: HeardStep) -> tuple[Array, NDArray[np.bool_]] | None:
-        """What should have been done in a step, and the entries that this says something about; None: nothing.
-
-        a* = clip(a + reach * direction) in the entries that a motion names, clip(f * a) in those of motion for a
-        speed, the bit for fingers; all that a skill would do.
-        """
+    def _should(self, meanings: Sequence[Meaning], step: HeardStep) -> tuple[Array, NDArray[np.bool_]] | None:
         assert step.executed is not None
-        target, mask = step.executed.astype(np.float64), np.zeros(len(step.executed), np.bool_)
-        for meaning in meanings:
-            if meaning.skill:
-                whole = self._grounding.skill(meaning, step.observation)
-                if whole is not None:
-                    return whole, np.ones_like(mask)
-            elif meaning.reading in SPEEDS:
-                target[self._motion] *= meaning.amount or PACE[meaning.reading]
-                mask |= self._motion
-            elif meaning.reading in (*MOVES, *TURNS, *GRIPS):
-                found = self._grounding.nudge(meaning, step.observation)
-                if found is None:
-                    continue
-                direction, named = found
-                if meaning.reading in GRIPS:
-                    target[named] = direction[named]
-                else:
-                    target[named] += self.config.reach * direction[named]
-                mask |= named
-        return (np.clip(target, -1.0, 1.0).astype(np.float32), mask) if mask.any() else None
+        return should_have_done(
+            meanings, step.observation, step.executed, self._grounding, self._motion, self.config.reach
+        )
 
     def _note_done(self, sentence: str, said: _Said, number: int) -> None:
         """Mark a step that was done on a sentence, where it does not stand so any more; else look at its uptake."""
@@ -311,10 +252,11 @@ class Words:
         if not self._said:
             return None
         self._uptake.begin(self._mode, self._buffer.can_be_drawn)
-        for number in range(min(due, AT_ONCE)):
+        self.rules.begin(self._mode)
+        for number in range(min(due, AT_ONCE) if self.config.weight else 0):
             if number % 8 == 0:
                 heartbeat()
-            if not self.config.weight or not self._advise(learner):
+            if not (self._advise(learner) | self._keep_rules(learner)):
                 break
         if 0 <= learner.updates - self._measured_at < MEASURED_EVERY:
             return None
@@ -333,6 +275,17 @@ class Words:
             self._figures.kept.append(kept.mean())
             weight = weight * kept
         self._figures.loss.append(learner.advise(batch.observation, batch.target, batch.mask, weight)["advice_loss"])
+        return True
+
+    def _keep_rules(self, learner: AdvisedLearner) -> bool:
+        """The same for standing rules, which no critic may overrule."""
+        if not self.rules:
+            return False
+        batch = self.rules.sample(self.config.batch_size, learner.updates, self._generator)
+        if batch is None:
+            return False
+        weight = batch.weight * self.config.weight
+        self._figures.rules.append(learner.advise(batch.observation, batch.target, batch.mask, weight)["advice_loss"])
         return True
 
     def _worthwhile(
@@ -356,7 +309,11 @@ class Words:
     def _report(self) -> dict[str, float]:
         figures, self._figures = self._figures, _Figures()
         told: dict[str, float] = {"advice_rows": float(len(self.advice))}
-        for name, column in (("advice_loss", figures.loss), ("advice_kept", figures.kept)):
+        for name, column in (
+            ("advice_loss", figures.loss),
+            ("advice_kept", figures.kept),
+            ("rule_loss", figures.rules),
+        ):
             if column:
                 told[name] = float(torch.stack(column).mean())
         if self.uptake:
@@ -380,7 +337,7 @@ class Words:
             "uptake": self._uptake.state(self._said),
         }
         text = torch.tensor(list(json.dumps(told).encode()), dtype=torch.uint8)
-        return {SAID: text, GENERATOR: self._generator.get_state()}
+        return {SAID: text, GENERATOR: self._generator.get_state(), **self.rules.state()}
 
     def load(self, kept: Mapping[str, Tensor]) -> None:
         """Take up what was kept; a sentence that was said, or corrected, after that counts as said now.
@@ -390,6 +347,7 @@ class Words:
         """
         if self._learner is not None and self._said:
             self._advised_at = self._learner.policy_updates
+            self.rules.load(kept, self._updates)
         told = _told(kept)
         for sentence, said in self._said.items():
             same = told is not None and told["times"].get(sentence) == said.times
@@ -407,15 +365,6 @@ class Words:
 
 def _meant(done: _Done, said: _Said) -> bool:
     return said.doing != "undone" and (done.meanings is None or done.meanings == said.meanings)
-
-
-def _meanings(event: Feedback) -> tuple[Meaning, ...]:
-    told: Any = event.payload.get("meanings", ())
-    try:
-        return tuple(Meaning.of_json(meaning) for meaning in told)
-    except (RobotRlhfError, TypeError) as error:
-        log.warning("what is recorded of sentence %.80r is passed over: %s", event.payload.get("sentence"), error)
-        return ()
 
 
 def _told(kept: Mapping[str, Tensor]) -> dict[str, Any] | None:

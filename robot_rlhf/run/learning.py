@@ -11,7 +11,7 @@ import torch
 from robot_rlhf.datatypes import RobotSpec
 from robot_rlhf.learner.recipe import Bounds, LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
-from robot_rlhf.learner.words import WordsConfig
+from robot_rlhf.learner.words_config import WordsConfig
 from robot_rlhf.place import PlaceConfig
 from robot_rlhf.policy.encoders import FrozenEncoder
 from robot_rlhf.policy.features import FeatureConfig, Features

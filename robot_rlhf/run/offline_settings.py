@@ -14,7 +14,7 @@ from robot_rlhf.journal.summary import JournalSummary
 from robot_rlhf.learner.iql import IqlConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
-from robot_rlhf.learner.words import WordsConfig
+from robot_rlhf.learner.words_config import WordsConfig
 from robot_rlhf.naming import OWN, is_own, label_of
 from robot_rlhf.ranges import AT_LEAST_ONE, COUNT, SEED, Range, check_ranges
 from robot_rlhf.rewards.clip_reward import ClipConfig

@@ -20,7 +20,7 @@ from robot_rlhf.language.settings import LanguageConfig
 from robot_rlhf.learner.recipe import LearnerConfig
 from robot_rlhf.learner.rewarding import RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig
-from robot_rlhf.learner.words import WordsConfig
+from robot_rlhf.learner.words_config import WordsConfig
 from robot_rlhf.people.person import PEOPLE, PersonConfig
 from robot_rlhf.people.speaker import SPEAKERS, SpeakerConfig
 from robot_rlhf.place import PlaceConfig

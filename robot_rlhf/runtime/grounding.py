@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, Observation, RobotSpec
-from robot_rlhf.facts import FactBook
+from robot_rlhf.facts import FactBook, columns_of
+from robot_rlhf.language.rules import cannot_hold, filtered, in_scope, near_scope
+from robot_rlhf.learner.meant import Ruled
 from robot_rlhf.meaning import GRIPS, TURNS, Meaning
 from robot_rlhf.skills.nudges import USUAL_TURN, USUAL_WAY, grounded
 from robot_rlhf.skills.primitives import make_skill
 
 
 class SpokenOf:
-    """Implements Grounding (learner/words.py) by the skills and nudges that sentences set going."""
+    """Implements Grounding (learner/meant.py) by the skills, nudges and rules that sentences set going."""
 
     def __init__(self, spec: RobotSpec, facts: Callable[[], FactBook]) -> None:
         """Args: facts: gives those of the place, names of things and whose left is meant; asked once, and not before
@@ -41,3 +43,11 @@ class SpokenOf:
         made = make_skill(meaning, observation, self._spec, self._facts)
         action = None if isinstance(made, str) else made.act(observation)
         return None if action is None else action.values
+
+    def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
+        if cannot_hold(meaning, self._spec.action):
+            return None
+        columns = columns_of(seen)
+        return Ruled(
+            filtered(meaning, columns, actions, self._spec), in_scope(meaning, columns), near_scope(meaning, columns)
+        )

@@ -6,9 +6,11 @@ import numpy as np
 
 from robot_rlhf.conformance import LastingTutorConformance, TutorConformance
 from robot_rlhf.datatypes import RobotSpec
+from robot_rlhf.facts import FactBook
 from robot_rlhf.learner.lead import Lead
 from robot_rlhf.learner.rewarding import Rewarding, RewardKeeper, RewardModelConfig
 from robot_rlhf.learner.sac import SacConfig, SacLearner
+from robot_rlhf.learner.words import Words
 from robot_rlhf.policy.imitators import TAUGHT
 from robot_rlhf.ports import LastingTutor, Tutor
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -16,6 +18,7 @@ from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.rewards.gates import GateConfig, Gates
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.gate_feed import GateFeed
+from robot_rlhf.runtime.grounding import SpokenOf
 from tests.journal.sessions import make_spec
 from tests.learner.test_sac import SHAPES, SMALL
 from tests.runtime.test_episode_scores import brightness
@@ -57,6 +60,13 @@ class TestRewardKeeper(Plain, TutorConformance):
 class TestPreferenceLearner(Plain, LastingTutorConformance):
     def make_tutor(self, spec: RobotSpec) -> LastingTutor:
         return a_learner()
+
+
+class TestWords(Plain, LastingTutorConformance):
+    def make_tutor(self, spec: RobotSpec) -> LastingTutor:
+        feed = a_feed(spec)
+        learner = SacLearner(SHAPES, SMALL, SacConfig(), seed=0)
+        return Words(learner, feed.buffer, SpokenOf(spec, lambda: FactBook.of_robot(spec)), spec.action)
 
 
 class TestLead(Plain, LastingTutorConformance):

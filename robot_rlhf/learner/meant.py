@@ -1,0 +1,100 @@
+"""What should have been done, as a sentence means it: from meanings to actions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robot_rlhf.datatypes import ActionLayout, Array, Feedback, Observation
+from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.meaning import GRIPS, MOVES, SPEEDS, TURNS, Meaning
+
+log = logging.getLogger(__name__)
+
+MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
+PACE: Mapping[str, float] = {"slower": 0.5, "faster": 1.5}
+"""Factors of speed where none is said."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ruled:
+    """What a standing rule makes of what a policy would do in T steps."""
+
+    actions: Array
+    """The same out of scope. Shape (T, m)."""
+    in_scope: NDArray[np.bool_]
+    """Shape (T,)."""
+    near: NDArray[np.bool_]
+    """Nearly in scope, and not in it. Shape (T,)."""
+
+
+class Grounding(Protocol):
+    """What meanings ask of a robot, in its actions."""
+
+    def nudge(self, meaning: Meaning, observation: Observation) -> tuple[Array, NDArray[np.bool_]] | None:
+        """Direction of a mere motion, at full speed for the usual way and less for a shorter one, and the entries that
+        it names. Shapes (m,). None where the robot cannot move so."""
+        ...
+
+    def skill(self, meaning: Meaning, observation: Observation) -> Array | None:
+        """What the skill would do if it began there. Shape (m,). None where it cannot."""
+        ...
+
+    def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
+        """What a rule makes of actions after these T observations. Shape (T, m). None where it cannot hold."""
+        ...
+
+
+def motion_of(layout: ActionLayout) -> NDArray[np.bool_]:
+    """Which entries of an action move the tool. Shape (m,)."""
+    return np.array([name in MOTION for name in layout.names])
+
+
+def should_have_done(
+    meanings: Sequence[Meaning],
+    observation: Observation,
+    executed: Array,
+    grounding: Grounding,
+    motion: NDArray[np.bool_],
+    reach: float,
+) -> tuple[Array, NDArray[np.bool_]] | None:
+    """What should have been done in a step, and the entries that this says something about; None: nothing.
+
+    a* = clip(a + reach * direction) in the entries that a motion names, clip(f * a) in those of motion for a
+    speed, the bit for fingers; all that a skill would do.
+    """
+    target, mask = executed.astype(np.float64), np.zeros(len(executed), np.bool_)
+    for meaning in meanings:
+        if meaning.skill:
+            whole = grounding.skill(meaning, observation)
+            if whole is not None:
+                return whole, np.ones_like(mask)
+        elif meaning.reading in SPEEDS:
+            target[motion] *= meaning.amount or PACE[meaning.reading]
+            mask |= motion
+        elif meaning.reading in (*MOVES, *TURNS, *GRIPS):
+            found = grounding.nudge(meaning, observation)
+            if found is None:
+                continue
+            direction, named = found
+            if meaning.reading in GRIPS:
+                target[named] = direction[named]
+            else:
+                target[named] += reach * direction[named]
+            mask |= named
+    return (np.clip(target, -1.0, 1.0).astype(np.float32), mask) if mask.any() else None
+
+
+def meanings_of(event: Feedback) -> tuple[Meaning, ...]:
+    """What a sentence is recorded to mean; nothing where that is no meaning, which the log says."""
+    told: Any = event.payload.get("meanings", ())
+    try:
+        return tuple(Meaning.of_json(meaning) for meaning in told)
+    except (RobotRlhfError, TypeError) as error:
+        log.warning("what is recorded of sentence %.80r is passed over: %s", event.payload.get("sentence"), error)
+        return ()

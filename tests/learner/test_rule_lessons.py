@@ -1,0 +1,203 @@
+"""Rules that stand, taught: kept to where they hold, and nothing else changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from robot_rlhf.datatypes import Action, Array, Driver, EpisodeKind, EpisodeMeta, Observation, Step
+from robot_rlhf.errors import CheckpointError
+from robot_rlhf.learner.cloning import CloningLearner, DaggerConfig
+from robot_rlhf.learner.meant import Ruled
+from robot_rlhf.learner.words import Words, WordsConfig
+from robot_rlhf.meaning import Meaning
+from robot_rlhf.policy.networks import NetworkConfig, Shapes
+from robot_rlhf.replay.buffer import ReplayBuffer
+from robot_rlhf.replay.feed import ReplayFeed
+from tests.journal.sessions import ACTIONS, make_spec
+from tests.learner.test_words import SPEC, Hands, means, undone
+from tests.replay.test_feed import see
+
+ENTRIES = len(ACTIONS)
+BORDER = 0.5
+AWAY = Meaning("rule", rule="keep_away", thing="glass")
+SLOWER = Meaning("rule", rule="slower", thing="glass")
+
+
+class RuledHands(Hands):
+    """A glass stands where the joint is beyond BORDER: keep away wants x to be -0.8 there, slower halves motion."""
+
+    def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
+        if meaning.thing != "glass":
+            return None
+        where = np.array([observation.joint_position[0] for observation in seen])
+        scope = where > BORDER
+        given = actions.copy()
+        if meaning.rule == "slower":
+            given[scope, :4] *= 0.5
+        else:
+            given[scope, 0] = -0.8
+        return Ruled(given, scope, (where > BORDER - 0.15) & ~scope)
+
+
+class Room:
+    """A policy that moves along +x everywhere, and what it did along one joint, there and back."""
+
+    def __init__(self, config: WordsConfig | None = None) -> None:
+        shapes = Shapes(state=2, action=ENTRIES, gripper=4)
+        self.learner = CloningLearner(shapes, NetworkConfig(hidden=(32, 32)), DaggerConfig(), seed=0)
+        self.buffer = ReplayBuffer(2_000, state_size=2, action_size=ENTRIES, discount=0.9)
+        self.feed = ReplayFeed(self.buffer, lambda seen: {"state": seen.joint_position})
+        self.words = Words(self.learner, self.buffer, RuledHands(), make_spec().action, config)
+        self.told = 0
+
+    def tell(self, *events: Any) -> None:
+        for event in events:
+            self.feed.on_event(event)
+            self.words.on_event(event)
+
+    def drive(self, steps: int = 200) -> None:
+        name = f"practice-{self.told:06d}"
+        self.told += 1
+        where = np.sin(np.linspace(0.0, 20.0, steps + 1))
+        seen = [place(stamp=self.told * 100 + 0.05 * i, at=float(at)) for i, at in enumerate(where)]
+        meta = EpisodeMeta(name, "task", EpisodeKind.PRACTICE, 0, "someone", "task_success@1")
+        for tutor in (self.feed, self.words):
+            tutor.on_episode_start(meta, seen[0])
+        action = Action(np.array([0.6, 0.1, -0.2, 0.0, 1.0], np.float32))
+        for i in range(steps):
+            step = Step(i, seen[i], action, action, Driver.POLICY, 0.0, False, False, 1, "", seen[i + 1])
+            for tutor in (self.feed, self.words):
+                tutor.on_step(step)
+
+    def behave(self) -> None:
+        """The policy becomes what moves along +x."""
+        from robot_rlhf.datatypes import Source
+
+        for _ in range(200):
+            batch = self.buffer.sample(64)
+            batch.source.fill_(int(Source.DEMO))
+            self.learner.update(batch)
+        self.words.work()  # nobody spoke: no advice is due for that
+
+    def advise(self, count: int) -> None:
+        """So many updates' worth of advice, with a policy that otherwise stays."""
+        for _ in range(count):
+            self.learner.updates += 1
+            self.words.work()
+
+    def does(self) -> tuple[Array, Array]:
+        """Places (N,), and actions there (N, m)."""
+        at = np.linspace(-1.0, 1.0, 81).astype(np.float32)
+        state = torch.tensor(np.stack([at, at], axis=1))
+        return at, self.learner.mode({"state": state}).numpy()
+
+
+def place(stamp: float, at: float) -> Observation:
+    observation = see(stamp)
+    object.__setattr__(observation, "joint_position", np.full(2, at, np.float32))
+    return observation
+
+
+def taught(config: WordsConfig | None = None, rule: Meaning = AWAY) -> tuple[Array, Array, Array]:
+    """Places, and what is done there before and after."""
+    room = Room(config)
+    room.drive()
+    room.behave()
+    at, before = room.does()
+    room.tell(means("s/0", "rule", rule))
+    room.advise(500)
+    return at, before, room.does()[1]
+
+
+def test_it_is_kept_to_in_scope_and_nothing_else_is_changed() -> None:
+    at, before, after = taught()
+    inside, outside = at > BORDER + 0.1, at < BORDER - 0.3
+    obeyed = np.abs(after[inside, 0] + 0.8) < 0.2
+    assert obeyed.mean() >= 0.9
+    assert np.abs(after[outside] - before[outside]).mean() <= 0.02
+    assert np.abs(after[inside, 1:3] - before[inside, 1:3]).max() < 0.15
+
+
+def test_a_rule_of_speed_is_taught_where_that_is_asked_for_and_once() -> None:
+    """Of what the policy did then: it does not get slower and slower."""
+    at, before, after = taught(rule=SLOWER)
+    assert (before == after).all()
+    at, before, after = taught(WordsConfig(rule_speeds=True), SLOWER)
+    inside = at > BORDER + 0.1
+    assert np.abs(after[inside, 0] / before[inside, 0]).mean() == pytest.approx(0.5, abs=0.12)
+
+
+def test_taken_back_it_is_taught_no_more_and_unknown_ones_never() -> None:
+    room = Room()
+    room.drive()
+    room.tell(means("s/0", "rule", AWAY), means("s/1", "rule", Meaning("rule", rule="keep_away", thing="moon")))
+    room.words.work()
+    assert len(room.words.rules.advice) > 100
+    assert "s/1" not in room.words.rules.advice
+    room.tell(undone("s/0"))
+    assert not len(room.words.rules.advice)
+    room.tell(undone("s/1"))
+    assert not room.words.rules
+
+
+def test_steps_to_come_are_looked_at_too_and_no_more_than_may_be_held() -> None:
+    room = Room()
+    room.tell(means("s/0", "rule", AWAY))
+    room.words.work()
+    assert not len(room.words.rules.advice)
+    for _ in range(4):
+        room.drive(500)
+        room.words.work()
+    rows = room.words.rules.advice.of("s/0")
+    assert rows is not None
+    weights, counts = np.unique(rows.weight.round(3), return_counts=True)
+    assert weights.tolist() == pytest.approx([0.1, 0.2, 1.0])
+    assert (counts <= [128, 256, 256]).all()
+    assert (rows.numbers % 1 == 0).all()
+
+
+def test_scopes_of_other_rules_are_no_anchors() -> None:
+    """Where one rule holds, another does not hold the policy back."""
+
+    class Two(RuledHands):
+        def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
+            where = np.array([observation.joint_position[0] for observation in seen])
+            scope = where >= 0.0 if meaning.thing == "glass" else where < 0.0
+            return Ruled(actions, scope, np.zeros_like(scope))
+
+    room = Room()
+    room.words = Words(room.learner, room.buffer, Two(), SPEC.action)
+    room.drive()
+    room.tell(means("s/0", "rule", AWAY), means("s/1", "rule", Meaning("rule", rule="keep_away", thing="lamp")))
+    room.words.work()
+    for sentence in ("s/0", "s/1"):
+        rows = room.words.rules.advice.of(sentence)
+        assert rows is not None
+        assert set(rows.weight.tolist()) == {1.0}
+
+
+def test_what_the_policy_did_then_outlasts_the_process(tmp_path: Path) -> None:
+    config = WordsConfig(rule_speeds=True)
+    live, resumed = Room(config), Room(config)
+    for room in (live, resumed):
+        room.drive()
+    live.behave()
+    for room in (live, resumed):
+        room.tell(means("s/0", "rule", SLOWER))
+    live.advise(100)
+    kept = dict(live.words.save(tmp_path))
+    resumed.learner.load_state(live.learner.state())
+    resumed.words.load(kept)
+    for room in (live, resumed):
+        room.advise(50)
+    ours, theirs = live.learner.state(), resumed.learner.state()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    damaged = {name: value for name, value in kept.items() if ".mask." not in name}
+    with pytest.raises(CheckpointError, match="rule 's/0'"):
+        resumed.words.load(damaged)
