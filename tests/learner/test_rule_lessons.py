@@ -116,7 +116,7 @@ def taught(config: WordsConfig | None = None, rule: Meaning = AWAY) -> tuple[Arr
 
 
 def test_it_is_kept_to_in_scope_and_nothing_else_is_changed() -> None:
-    at, before, after = taught()
+    at, before, after = taught(WordsConfig(weight=1.0))
     inside, outside = at > BORDER + 0.1, at < BORDER - 0.3
     obeyed = np.abs(after[inside, 0] + 0.8) < 0.2
     assert obeyed.mean() >= 0.9
@@ -128,7 +128,7 @@ def test_a_rule_of_speed_is_taught_where_that_is_asked_for_and_once() -> None:
     """Of what the policy did then: it does not get slower and slower."""
     at, before, after = taught(rule=SLOWER)
     assert (before == after).all()
-    at, before, after = taught(WordsConfig(rule_speeds=True), SLOWER)
+    at, before, after = taught(WordsConfig(rule_speeds=True, weight=1.0), SLOWER)
     inside = at > BORDER + 0.1
     assert np.abs(after[inside, 0] / before[inside, 0]).mean() == pytest.approx(0.5, abs=0.12)
 

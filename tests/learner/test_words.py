@@ -62,6 +62,9 @@ class Hands:
     def skill(self, meaning: Meaning, observation: Observation) -> Any:
         return None if meaning.thing == "moon" else WHOLE
 
+    def rule(self, meaning: Meaning, seen: Any, actions: Any) -> Any:
+        return None
+
 
 @dataclass
 class Room:
