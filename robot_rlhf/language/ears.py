@@ -55,7 +55,7 @@ class SpeechConfig:
     """Language code, for example en. The models of the extra know English alone."""
     model: Path | None = None
     """Folder with another Whisper model in CTranslate2's format, for example of another language."""
-    sure: float = 0.45
+    sure: float = 0.6
     """Confidence from which words are sent at once; others are put into the field, to be corrected and sent."""
 
     def __post_init__(self) -> None:

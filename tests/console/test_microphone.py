@@ -223,7 +223,7 @@ def whisper() -> SpeechConfig:
     """Skips without the extra, or without a voice."""
     if not has_speech():
         pytest.skip("espeak-ng is not installed")
-    config = SpeechConfig("whisper")
+    config = SpeechConfig("whisper", sure=0.3)
     try:
         check_speech(config)
     except ConfigError as missing:
