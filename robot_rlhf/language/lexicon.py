@@ -40,7 +40,7 @@ class Lexicon:
     def read(self, text: str, facts: FactBook) -> Heard:
         meanings = self._meanings.get(_key(text))
         if meanings is None:
-            return not_understood(text, "it was never explained")
+            return not_understood(text, "")  # whoever is asked next says why it is not understood
         return Heard(text, meanings, "lexicon")
 
 

@@ -324,8 +324,9 @@ class Listening:
         if payload.get("doing") == "undone" or not meanings:
             said = _Said(sentence, Heard(feedback.text, (), by), "undone", by=by)
         else:
-            said = _Said(sentence, Heard(feedback.text, meanings, by), "label", by=by)
-            self._decide(said, moment, feedback.stamp)
+            asked = payload.get("doing") == "ask"  # else somebody corrects what was, and nothing moves for that now
+            said = _Said(sentence, Heard(feedback.text, meanings, by), "label", "" if asked else "corrected", by=by)
+            self._decide(said, moment if asked else None, feedback.stamp)
         if moment is not None:
             self._answers[id(feedback)] = said
         return said

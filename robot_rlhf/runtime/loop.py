@@ -117,6 +117,7 @@ class _RunningEpisode:
         self._started = False
         self._takeover_at: int | None = None
         self._driver: Driver | None = None
+        self._spoken = ""
         self._director = station.director or TaskDirector(station.task)
         self._assignment: Assignment | None = None
         self._gold = station.task.gold_reward if isinstance(station.task, GoldTask) else None
@@ -246,7 +247,7 @@ class _RunningEpisode:
             if stop_pressed(station):
                 return None, Outcome.STOPPED, "stop pressed"
             return None, Outcome.FAULT, str(error)
-        self._driver = choice.driver
+        self._driver, self._spoken = choice.driver, choice.spoken
         events = (*changes, *station.guard.take_events())
         self._count.see(choice.driver)
         outcome, detail = self._ending.of(self._count, choice.driver, next_observation, buttons, events, last)
@@ -465,5 +466,6 @@ class _RunningEpisode:
                 policy_version=station.policy.version if station.policy else -1,
                 faults=station.guard.faults,
                 detail=detail,
+                spoken=self._spoken if phase is Phase.RUNNING and self._driver is Driver.HUMAN else "",
             )
         )

@@ -19,6 +19,7 @@ from robot_rlhf.datatypes import (
     HumanInput,
     Outcome,
     Sentence,
+    Situation,
     Step,
 )
 from robot_rlhf.facts import FactBook, book_of
@@ -290,6 +291,33 @@ def test_what_the_operator_explains_is_done_and_known_from_then_on() -> None:
     assert steps[3].spoken == "practice-0/0"
     assert steps[20].spoken == "practice-1/0"
     assert rig.meanings[2].payload["by"] == "lexicon"
+
+
+def test_what_is_corrected_afterwards_is_told_and_moves_nothing_now() -> None:
+    rig = Rig({2: "mumble"})
+    rig.run()
+    asked = rig.meanings[0]
+    meant = replace(asked, payload={**asked.payload, "by": "Ada", "meanings": [LEFT.to_json()], "doing": "label"})
+    rig.teleop.says = {rig.teleop.reads + 3: HumanInput(feedback=(meant,))}
+    steps = rig.run(seed=1)
+    assert rig.doings == ["ask", "label"]
+    assert rig.meanings[1].payload["meanings"] == [LEFT.to_json()]
+    assert not any(step.spoken for step in steps)
+
+
+def test_who_looks_on_is_told_which_sentence_drives() -> None:
+    rig, shown = Rig({5: "left"}), list[Situation]()
+
+    class Screen:
+        def show(self, situation: Situation) -> None:
+            shown.append(situation)
+
+    rig.station = replace(rig.station, monitor=Screen())
+    steps = rig.run()
+    spoken = [situation.spoken for situation in shown if situation.spoken]
+    assert set(spoken) == {"practice-0/0"}
+    assert len(spoken) == sum(bool(step.spoken) for step in steps)
+    assert all(s.driver is Driver.HUMAN for s in shown if s.spoken)
 
 
 @pytest.mark.parametrize(

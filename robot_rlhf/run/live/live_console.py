@@ -97,7 +97,8 @@ def words_of(config: TrainConfig, uptake: Mapping[str, float] | None) -> dict[st
     """
     learns = uptake is not None and config.words.teaches
     shown = list((uptake or {}).items())[-UPTAKES:]
-    return {"learns_words": learns, "uptake": {name: round(share, 3) for name, share in shown}}
+    listens = config.language.interpreter != "deaf"
+    return {"listens": listens, "learns_words": learns, "uptake": {name: round(share, 3) for name, share in shown}}
 
 
 class LiveConsole:
