@@ -7,7 +7,8 @@
         --variant lr --set learner.learning_rate=1e-3                        # to choose a setting
 
 Suites: pick and peg (the comparison over people), long (15,000 steps), short (what sessions of 500 to 2,000 steps
-deploy), ablations, controls, worlds (push and drawer_store), hard (pegs), pixels, precision. Each run is a process
+deploy), ablations, controls, worlds (push and drawer_store), words (sentences alone), hard (pegs), pixels, precision.
+Each run is a process
 with one thread; its row is a file in benchmarks/results/learning/ERA, whole or not there, and what has its row is not
 run again. Success is measured unaided, at one seed on the same starts for all methods.
 """

@@ -53,8 +53,14 @@ class Method:
     unlearned: measured as it is."""
     corrects: bool = True
     """A person corrects during practice."""
+    speaks: bool = False
+    """They do so by words alone: a speaker's name stands for the person's, and says SENTENCES at most."""
 
 
+TWO = ("demonstrations=2",)
+SENTENCES = 60
+SECONDS = 130
+"""What it takes to say that many, in seconds of robot time: what hands may drive beside them."""
 CLONED = "trainer.warm_start_updates=10000"
 """As many updates for five demonstrations as for all that the person did."""
 METHODS: Mapping[str, Method] = {
@@ -79,6 +85,14 @@ METHODS: Mapping[str, Method] = {
         ("learner=cloning", "learner.weighting=sirius", "replay.pre_intervention=15"),
         kind="cloning",
     ),
+    "words": Method("ours, by words after 2 demonstrations", TWO, speaks=True),
+    "words_alone": Method("HG-DAgger, by words after 2 demonstrations", (*TWO, "learner=dagger"), speaks=True),
+    "deaf": Method("ours, deaf to words", (*TWO, "language.interpreter=deaf"), speaks=True),
+    "deaf_alone": Method(
+        "HG-DAgger, deaf to words", (*TWO, "learner=dagger", "language.interpreter=deaf"), speaks=True
+    ),
+    "hands": Method("ours, by hands as long", (*TWO, f"person.budget={SECONDS}")),
+    "hands_alone": Method("HG-DAgger, by hands as long", (*TWO, "learner=dagger", f"person.budget={SECONDS}")),
     "session": Method("a session without evaluation", ("evaluation.every=0",), kind="session"),
     "scripted": Method("scripted expert, sees the truth", kind="unlearned", corrects=False),
     "random": Method("random actions", kind="unlearned", corrects=False),

@@ -182,6 +182,8 @@ def _alone(config: TrainConfig, policy: Policy, *, steps: int, seconds: float) -
 
 def _spent(summary: Mapping[str, Any]) -> Row:
     names = ("env_steps", "demonstrations", "hands_on_seconds", "at_machine_seconds")
+    if summary["sentences"]:
+        names = (*names, "sentences", "speaking_seconds", "spoken_steps")
     return {name: summary[name] for name in names}
 
 

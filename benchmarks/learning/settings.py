@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.learning.cases import METHODS, NOBODY, TASKS, Case
+from benchmarks.learning.cases import METHODS, NOBODY, SENTENCES, TASKS, Case
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.learner.recipe import LearnerConfig
+from robot_rlhf.people.person import PEOPLE
+from robot_rlhf.people.speaker import SPEAKERS
 from robot_rlhf.run.setting_values import build, plain
-from robot_rlhf.run.settings import TrainConfig, defaults_for, named_settings, pixel_defaults_for
+from robot_rlhf.run.settings import TrainConfig, defaults_for, known, named_settings, pixel_defaults_for
 
 
 def config_of(case: Case, runs: Path) -> TrainConfig:
@@ -28,8 +30,13 @@ def config_of(case: Case, runs: Path) -> TrainConfig:
     """
     task, method = TASKS[case.task], METHODS[case.method]
     base = pixel_defaults_for(task.task) if task.pictures else defaults_for(task.task)
-    if case.person != NOBODY:
+    if method.speaks:
+        speech = None if case.person == NOBODY else replace(known(case.person, SPEAKERS, "speaker"), budget=SENTENCES)
+        base = replace(base, operator="absent", speech=speech)
+    elif case.person != NOBODY:
         base = replace(base, operator=case.person, demonstrator=case.person)
+        if any(text.startswith("person.") for text in method.settings):
+            base = replace(base, person=PEOPLE[case.person])
     base = replace(base, evaluation=replace(base.evaluation, stop_at=None))
     config = with_settings(base, (*task.settings, *method.settings, *case.settings))
     return replace(config, seed=case.seed, out=runs, name=case.name, video_episodes=0)

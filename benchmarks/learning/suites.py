@@ -95,6 +95,16 @@ def _world(task: str) -> tuple[Case, ...]:
     )
 
 
+def _spoken(task: str, steps: str) -> tuple[Case, ...]:
+    """Words beside nobody, beside other words at the same times, beside a deaf robot, and beside hands."""
+    spoken = ("words", "words_alone"), ("clear", "random", NOBODY)
+    return (
+        *cases(*spoken, THREE, task=task, variants=(steps,)),
+        *cases(("deaf", "deaf_alone"), ("clear",), THREE, task=task, variants=(steps,)),
+        *cases(("hands", "hands_alone"), ("attentive",), THREE, task=task, variants=(steps,)),
+    )
+
+
 SUITES: Mapping[str, tuple[Case, ...]] = {
     "pick": _compared("pick_cube", CAST, FIVE, THREE),
     "peg": _compared("peg_insert", PEG_PEOPLE, THREE, THREE),
@@ -110,6 +120,7 @@ SUITES: Mapping[str, tuple[Case, ...]] = {
         THREE,
     ),
     "worlds": (*_world("push"), *_world("drawer_store")),
+    "words": (*_spoken("pick_cube", "1000_steps"), *_spoken("push", "2000_steps")),
     "hard": cases(("ours",), ("attentive",), THREE, task="peg_insert", variants=tuple(HARD)),
     "pixels": cases(("ours", "demonstrations"), ("attentive",), THREE, task="pick_pixels"),
     "precision": (
