@@ -46,7 +46,8 @@ ENGLISH = Language(
                 open, opening, release, releasing, let go, let go of, let it go, let loose, ungrip, unclench, unclamp,
                 open up, loosen, loosen up, looser, loosening, wider, widen, spread, ungrasp, open wide, letting go,
                 relax, spread your fingers, give it up, letting go of, set it free, free it, let the cube go, let the
-                block go, let the puck go, let the peg go, let the object go, let that go
+                block go, let the puck go, let the peg go, let the object go, let that go, let it fall, unhand it,
+                unhand
             """,
             "close": """
                 close, closing, grip, gripping, squeeze, squeezing, clamp, clamping, clench, clenching, tighten,
@@ -109,7 +110,9 @@ ENGLISH = Language(
                 you are doing well, doing great, good choice, couldn't be better, could not be better, not bad, not
                 too bad, neat, yes exactly, exactly right, exactly like that, right on, precisely, outstanding, as i
                 wanted, what i wanted, just right, quite right, do that again, more of that, well, keep doing that,
-                keep doing this, keep doing it, that is better, this is better, it is better, that was better
+                keep doing this, keep doing it, that is better, this is better, it is better, that was better, nicely
+                done, that is the right way, this is the right way, that is the right direction, this is the right
+                direction, you got it right, i am happy with that, happy with that, that is good
             """,
             "bad": """
                 bad, wrong, terrible, awful, horrible, poor, poorly, worse, incorrect, mistake, a mistake, no good,
@@ -124,7 +127,8 @@ ENGLISH = Language(
                 missed, you missed it, missed it, missed, oh dear, ouch, you dropped it, you lost it, ugh, that is it
                 not, not quite right, is not right, was not right, not well done, could be better, not helpful,
                 sloppy, clumsy, i hate that, i hate it, dreadful, did not work, does not work, it did not work, that
-                did not work, not working, that does not work, you broke it, you knocked it over
+                did not work, not working, that does not work, you broke it, you knocked it over, what a mess, that is
+                the wrong one, this is the wrong one, you got it wrong
             """,
         },
         "order": {
@@ -180,10 +184,11 @@ ENGLISH = Language(
             """,
         },
         "negate": {
-            "not": "not, nor, neither, minus, hardly",
+            "not": "not, nor, neither, minus, hardly, opposite of, the opposite of, anything but",
             "dont": """
                 do not, dont, never ever, without, not any more, no need to, no need for, cannot, can not, must not,
-                should not, shouldnt, mustnt, refrain from, resist, let us not, rather not, not anymore, not any
+                should not, shouldnt, mustnt, refrain from, resist, let us not, rather not, not anymore, not any, no
+                further, no farther
             """,
             "no": "no, nope, nah, noo, no no, no no no no no, uh uh",
             "too": """
@@ -195,7 +200,9 @@ ENGLISH = Language(
                 drifting, drifted, drifts, veering, veered, veers, leaning, sliding, slipping, straying, strayed,
                 wandering, creeping, deviating, deviated, off to, off to the, off a bit to, tending, biased, swerving,
                 swerved, skewed, off by, slid, wandered, leaned, slipped, off course to, shifted too, out to, missed
-                it to, missed to, you missed it to, missed it by, you missed to, missed by
+                it to, missed to, you missed it to, missed it by, you missed to, missed by, you keep, you keep going,
+                you keep moving, you always go, you keep on going, you are always going, you always drift, you always
+                move, you tend to go, you tend to
             """,
             "less": """
                 less, not so, not as, not that, not so far, not so much, not as far, not as much, not that far, not
@@ -203,7 +210,7 @@ ENGLISH = Language(
                 diminish, not this, not this far, a bit less, a little less, not quite as, not so very, not all that,
                 not nearly so, much less, not so far to the, less far, less to
             """,
-            "enough": "enough, sufficiently",
+            "enough": "enough, sufficiently, far enough",
             "short": """
                 too little, not enough, not far enough, not nearly enough, not nearly far enough, undershot,
                 undershooting, fell short, not much, insufficiently, too short
@@ -216,9 +223,8 @@ ENGLISH = Language(
                 tiny bit, tiny, just a bit, just a little, just a touch, just a tad, a teensy bit, marginally, a
                 whisker, a wee bit, wee, a notch, a little more, a bit more, a touch more, a tad more, a hair more, a
                 small amount, a small step, small, tiny step, a step, ever so slightly, a trifle, an inch or so,
-                minimally, a smidge more, barely, a shade, a bit further, just slightly, a couple millimeters, a tiny
-                amount, kinda, kind of, sort of, sorta, by a bit, by a little, by a hair, a dash, a pinch more, a baby
-                step
+                minimally, a smidge more, barely, a shade, just slightly, a couple millimeters, a tiny amount, kinda,
+                kind of, sort of, sorta, by a bit, by a little, by a hair, a dash, a pinch more, a baby step
             """,
             "large": """
                 a lot, lots, much, way, far, a lot more, much more, way more, much further, far more, a great deal,
@@ -279,7 +285,7 @@ ENGLISH = Language(
                 touch, touching, hit, hitting, bump, bump into, bumping into, collide with, colliding with, knock,
                 knock over, knocking over, crash into, crashing into, run into, scrape, brush against, brush, contact,
                 make contact with, disturb, disturbing, tip over, strike, striking, knock into, come into contact
-                with, tap, graze, mess with
+                with, tap, graze, mess with, break, breaking, damage, topple, tip, smash
             """,
             "approach": """
                 approach, approaching, come in, come at it, approach it, when approaching, when you approach, as you
@@ -443,17 +449,18 @@ ENGLISH = Language(
                 literally, kindly, buddy, mate, dude, man, friend, sir, honey, dear, oh, ah, aha, ha, there we go,
                 come on, go on, onwards then, way over, in a, your way, bit by bit, at once, immediately, instantly,
                 quite simply, in order to, in order, as, like, such, right after, right before, i need, i wish, it
-                would be, that would be, would be nice, the way, on your own, at the moment, currently, today, again
-                please, would like, side please, table, the table, floor, the floor, surface, ground, the ground,
-                desk, the desk, workspace, axis, motion, movement, movements, position please, centimeters away, be so
-                kind, if you please, if you can, if possible, if you could, if you would, if you do not mind, do me a
-                favor, do me a favour, do, does, did, done, would be better, it is better to, better if you, spot,
-                location, point, bit please, alright then, o, lets see, for, same, more time, as before, ready,
-                absolutely, definitely, certainly, really, need you, straight, gonna, going to, directly, here please,
-                onto there, my dear, bro, pal, quite a, both, all, of the way, while you are at it, sec, second,
-                seconds, moment, time, have, s, d, ll, re, ve, t, amount, range, distance, level, way down here, end,
-                robot please, with it, from it, a the, of course, at all, ever, i would, i want, i'd say, is better,
-                are better, better be, i would rather, i'd rather
+                would be, that would be, would be nice, the way, on your own, at the moment, currently, today, would
+                like, side please, table, the table, floor, the floor, surface, ground, the ground, desk, the desk,
+                workspace, axis, motion, movement, movements, position please, centimeters away, be so kind, if you
+                please, if you can, if possible, if you could, if you would, if you do not mind, do me a favor, do me
+                a favour, do, does, did, done, would be better, it is better to, better if you, spot, location, point,
+                bit please, alright then, o, lets see, for, same, more time, as before, ready, absolutely, definitely,
+                certainly, really, need you, straight, gonna, going to, directly, here please, onto there, my dear,
+                bro, pal, quite a, both, all, of the way, while you are at it, sec, second, seconds, moment, time,
+                have, s, d, ll, re, ve, t, amount, range, distance, level, way down here, end, robot please, with it,
+                from it, a the, of course, at all, ever, i would, i want, i'd say, is better, are better, better be, i
+                would rather, i'd rather, i wanted you to, i wanted, i asked you to, i asked for, i want to see, i was
+                hoping for, i would prefer, i prefer, instead, at least
             """,
             "question": """
                 what, where, why, who, whose, which, how, how much, how far, is it, is that, is this, is the, are you,
@@ -489,8 +496,8 @@ ENGLISH = Language(
                 raise a question, lower price, lower prices, raise the price, right to vote, forward the email, look
                 forward, looking forward, looking forward to, high school, high score, low battery, i see, you see,
                 said, told, tell, say, it left us, you left it, you left the, you left me, wrong one, the wrong one,
-                nice weather, nice day, fell down, fell over, fell, fallen, fall over, fell off, nice to meet you,
-                good to see you, great question, great idea
+                nice weather, fell down, fell over, fell, fallen, fall over, fell off, nice to meet you, good to see
+                you, great question, great idea, a nice day, nice day today
             """,
         },
     },
@@ -566,9 +573,9 @@ ENGLISH = Language(
         **{"tooo": "too", "lefter": "more left", "righter": "more right", "'til": "until", "how's": "how is"},
     },
     ordinary="""
-        arise, bake, clone, dive, driver, droop, drown, fasten, father, feast, foster, freezer, gloss, goals, goods,
-        grape, grate, greed, lefty, lest, lively, loner, lover, niece, paste, read, rinse, risen, sack, shower, sight,
-        sport, steps, stomp, story, world
+        arise, bake, cold, dine, dome, dose, drip, driver, droop, drown, fasten, father, feast, foster, freezer,
+        goals, gold, goods, goof, hear, heaven, hood, lefty, lest, lively, mine, niece, paste, pill, read, rinse,
+        risen, sack, shoe, shower, sight, sing, slop, sower, sport, stat, steps, stomp, tome, wife, wring
     """,
     gerund="ing",
     hints={

@@ -225,10 +225,10 @@ GERMAN = Language(
             "yes": "ja, jawohl, jo",
             "filler": """
                 bitte, mal, jetzt, nun, okay, ok, hallo, hey, kannst du, könntest du, würdest du, doch mal, eben,
-                einfach, sofort, also, na, äh, ähm, danke, vielleicht, gerade, ich glaube, ich denke, ein kleines,
-                nochmal bitte, so bitte, ungefähr, etwa, lass uns, versuch, versuche, ganz einfach, dort drüben, hier,
-                rüber, hinüber, herüber, um, seite, richtung bitte, ein mal, nur, schon, ja bitte, kannst, mehr so,
-                gleich, wohl, dabei, dorthin, her, hin, wenn, du bist, sein
+                einfach, sofort, also, na, äh, ähm, danke, vielleicht, gerade, ich glaube, ich denke, ein kleines, so
+                bitte, ungefähr, etwa, lass uns, versuch, versuche, ganz einfach, dort drüben, hier, rüber, hinüber,
+                herüber, um, seite, richtung bitte, ein mal, nur, schon, ja bitte, kannst, mehr so, gleich, wohl,
+                dabei, dorthin, her, hin, wenn, du bist, sein
             """,
             "question": """
                 was, wo, warum, wer, wie, welche, welcher, welches, wieso, weshalb, wohin, bist du, ist das, hast du,
@@ -289,7 +289,7 @@ GERMAN = Language(
     expanded={
         **{"gehs": "geh es", "machs": "mach es", "nich": "nicht", "biste": "bist du", "nochn": "noch ein"},
     },
-    ordinary="link, linse, rechne, rechnen",
+    ordinary="link, rechne, rechnen",
     gerund="",
     hints={
         "nein": "bad, undo, stop",

@@ -243,8 +243,11 @@ def _settled(found: Sequence[Found]) -> list[Meaning]:
     positive = any(
         not each.denied and each.meaning.reading in (*MOVES, *TURNS, "open", "close", "goal") for each in found
     )
+    again = any(each.meaning.reading == "retry" for each in found)  # "go back and try again"
     meanings: list[Meaning] = []
     for meaning in (each.meaning for each in found if not (each.denied and positive)):
+        if again and meaning.reading == "back":
+            continue
         like = next((i for i, other in enumerate(meanings) if _same(meaning, other)), None)
         if like is None:
             meanings.append(meaning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robot_rlhf.language.clause import Clause
 from robot_rlhf.language.vocabulary import renamed
-from robot_rlhf.meaning import OPPOSITE, SPEEDS, Meaning
+from robot_rlhf.meaning import MOVES, OPPOSITE, SPEEDS, Meaning
 
 _BETWEEN = frozenset({"amount", "it", "who", "word", "verb", "move", "at", "is"})
 
@@ -61,9 +61,10 @@ def from_above(clause: Clause) -> None:
     above = clause.first("rule", "from_above")
     if above is None:
         return
-    others = ("move", "turn", "pace", "state") if clause.always else ("move", "turn", "grip", "pace", "state")
+    others = ("turn", "pace", "state") if clause.always else ("turn", "grip", "pace", "state")
     busy = not clause.always and clause.has("verb", "grab", "pick", "hold", "put", "push", "lift")
-    if busy or clause.is_denied or any(clause.has(role) for role in others):
+    moves = clause.has("move", *(value for value in MOVES if not clause.always or value != "down"))
+    if busy or moves or clause.is_denied or any(clause.has(role) for role in others):
         return
     thing = clause.first("named")
     clause.use(*range(len(clause.signs)))

@@ -53,7 +53,9 @@ def put_down(clause: Clause) -> None:
             clause.add(at, gripping(Meaning("open")))
     for at in list(clause.free("verb", "drop")):
         clause.use(at)
-        if clause.has("amount") and clause.thing_after(at) is None:
+        after = clause.signs[at + 1] if at + 1 < len(clause.signs) else None
+        lowers = clause.has("amount") or (after is not None and after.role == "who" and after.value == "robot")
+        if lowers and clause.thing_after(at) is None:
             clause.plain(at, "down", "move")
         else:
             clause.use(clause.thing_after(at))

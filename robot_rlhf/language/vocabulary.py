@@ -12,7 +12,11 @@ from robot_rlhf.language.table import Language, split
 
 SHORTEST_TYPO = 4
 """Letters of words in which an error of typing is looked for."""
+LONGEST_SHORT = 5
+"""Letters of words that are other words with one letter changed."""
 LONGEST_WORD = 24
+_KEYS = (("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75))
+"""Rows of a keyboard, and how far each is shifted, in keys."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"'})
 _MARKUP = re.compile(r"<[^<>]{0,200}>|\x1b\[[\d;]{0,20}[A-Za-z]")
@@ -170,10 +174,23 @@ def _is_slip(typed: str, known: str) -> bool:
         return True
     if first == 0:
         return False
-    if len(typed) == len(known):  # in short words another letter makes another word
-        return len(known) > SHORTEST_TYPO and typed[first + 1 :] == known[first + 1 :]
+    if len(typed) == len(
+        known
+    ):  # in short words another letter makes another word, but for the key beside the right one
+        likely = len(known) > LONGEST_SHORT or _are_neighbours(typed[first], known[first])
+        return likely and typed[first + 1 :] == known[first + 1 :]
     longer, shorter = (typed, known) if len(typed) > len(known) else (known, typed)
     return len(shorter) >= SHORTEST_TYPO - (typed == shorter) and longer[first + 1 :] == shorter[first:]
+
+
+def _are_neighbours(one: str, other: str) -> bool:
+    """Whether two keys touch."""
+    places = [(row, keys.index(key) + shift) for key in (one, other) for row, (keys, shift) in _rows_of(key)]
+    return len(places) == 2 and all(abs(a - b) <= 1.0 for a, b in zip(*places, strict=True))
+
+
+def _rows_of(key: str) -> list[tuple[int, tuple[str, float]]]:
+    return [(number, row) for number, row in enumerate(_KEYS) if key in row[0]]
 
 
 def renamed(sign: Sign, role: str, value: str) -> Sign:
