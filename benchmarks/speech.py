@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -56,7 +57,7 @@ def errors(said: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
-def measure(ear: Ear, voice: str, commands: list[str], sure: float) -> str:
+def measure(ear: Ear, voice: str, commands: Sequence[str], sure: float) -> str:
     """One row of the table."""
     wrong = total = right = sent = sent_wrong = 0
     seconds: list[float] = []
