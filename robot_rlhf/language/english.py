@@ -47,14 +47,14 @@ ENGLISH = Language(
                 open up, loosen, loosen up, looser, loosening, wider, widen, spread, ungrasp, open wide, letting go,
                 relax, spread your fingers, give it up, letting go of, set it free, free it, let the cube go, let the
                 block go, let the puck go, let the peg go, let the object go, let that go, let it fall, unhand it,
-                unhand
+                unhand, fingers apart, less pressure, ease your grip, let it slip, less force
             """,
             "close": """
                 close, closing, grip, gripping, squeeze, squeezing, clamp, clamping, clench, clenching, tighten,
                 tighten up, tighter, close up, pinch, pinching, grip it, hold tight, hold tighter, hold it tight, hold
                 it tighter, hold on tight, hold on to it, hold onto it, hold it firmly, firmer, more firmly, shut,
                 shutting, shut the gripper, narrower, clamp down, clamp down on it, clamp it, more grip, grip more,
-                hold more firmly, take hold
+                hold more firmly, take hold, more pressure, keep it closed, keep closed, stay closed, more force
             """,
         },
         "pace": {
@@ -68,7 +68,7 @@ ENGLISH = Language(
                 steady, dial it down, soft, softer, delicately, do not hurry, slow up, slacken, be more careful, with
                 care, low speed, lower gear, slow your roll, crawl, not so hasty, less hasty, slow motion, less haste,
                 take more time, go easy, stop speeding, stop racing, twice as slow, slow your movements, slow your
-                motion, slow your motions, slower than that
+                motion, slow your motions, slower than that, slow it, don't speed, watch your speed, mind your speed
             """,
             "faster": """
                 faster, speed up, speed it up, quicker, quickly, more quickly, hurry, hurry up, rush, accelerate, pick
@@ -188,7 +188,7 @@ ENGLISH = Language(
             "dont": """
                 do not, dont, never ever, without, not any more, no need to, no need for, cannot, can not, must not,
                 should not, shouldnt, mustnt, refrain from, resist, let us not, rather not, not anymore, not any, no
-                further, no farther
+                further, no farther, forget going, forget about going
             """,
             "no": "no, nope, nah, noo, no no, no no no no no, uh uh",
             "too": """
@@ -224,7 +224,8 @@ ENGLISH = Language(
                 whisker, a wee bit, wee, a notch, a little more, a bit more, a touch more, a tad more, a hair more, a
                 small amount, a small step, small, tiny step, a step, ever so slightly, a trifle, an inch or so,
                 minimally, a smidge more, barely, a shade, just slightly, a couple millimeters, a tiny amount, kinda,
-                kind of, sort of, sorta, by a bit, by a little, by a hair, a dash, a pinch more, a baby step
+                kind of, sort of, sorta, by a bit, by a little, by a hair, a dash, a pinch more, a baby step, a hair's
+                breadth, hair's breadth, a fraction more
             """,
             "large": """
                 a lot, lots, much, way, far, a lot more, much more, way more, much further, far more, a great deal,
@@ -243,7 +244,8 @@ ENGLISH = Language(
                 relocate, walk, be, being, fly, float, bear, lean, veer off, stretch, reach out, extend, extending,
                 pan, pass, send, carry on, keep on, keep on going, put yourself, place yourself, position yourself,
                 hop, lurch, trend, goes, moves, pointing, aim, work your way, make your way, yank, scooch, slip,
-                transport, favor, favour, using, better go, better to go, better move
+                transport, favor, favour, using, better go, better to go, better move, take a step, correct to, have
+                to correct, correct a bit, correct it to, correct yourself, correct your course
             """,
             "turn": """
                 turn, turning, turns, rotate, rotating, rotates, rotation, twist, twisting, twists, spin, spinning,
@@ -293,7 +295,7 @@ ENGLISH = Language(
             """,
             "get": """
                 get, getting, find, seek, go for, go get, i want, choose, select, use, pick out, pick me, work on,
-                focus on, look for, give me, hand me, bring me, switch to, get me
+                focus on, look for, give me, hand me, bring me, get me, switch to
             """,
             "speed": """
                 speed, the speed, your speed, pace, the pace, your pace, velocity, the velocity, tempo, the tempo
@@ -460,14 +462,15 @@ ENGLISH = Language(
                 have, s, d, ll, re, ve, t, amount, range, distance, level, way down here, end, robot please, with it,
                 from it, a the, of course, at all, ever, i would, i want, i'd say, is better, are better, better be, i
                 would rather, i'd rather, i wanted you to, i wanted, i asked you to, i asked for, i want to see, i was
-                hoping for, i would prefer, i prefer, instead, at least
+                hoping for, i would prefer, i prefer, instead, at least, can we, could we, can it, stopped short, you
+                stopped short, hand side
             """,
             "question": """
                 what, where, why, who, whose, which, how, how much, how far, is it, is that, is this, is the, are you,
                 did you, do you, does it, does the, am i, was it, was that, have you, has it, should i, shall i, may
-                i, can i, could i, were you, will it, would it, can it, are we, is there, are there, what if, tell me,
-                do we, are they, did it, did i, have i, do i, will we, should we, can we, could we, when will, when
-                did, when do, when is, when are, isn't it
+                i, can i, could i, were you, will it, would it, are we, is there, are there, what if, tell me, do we,
+                are they, did it, did i, have i, do i, will we, should we, when will, when did, when do, when is, when
+                are, isn't it
             """,
             "nothing": """
                 right way, the right way, right direction, the right direction, right place, right spot, right height,
@@ -497,7 +500,7 @@ ENGLISH = Language(
                 forward, looking forward, looking forward to, high school, high score, low battery, i see, you see,
                 said, told, tell, say, it left us, you left it, you left the, you left me, wrong one, the wrong one,
                 nice weather, fell down, fell over, fell, fallen, fall over, fell off, nice to meet you, good to see
-                you, great question, great idea, a nice day, nice day today
+                you, great question, great idea, a nice day, nice day today, way too long
             """,
         },
     },

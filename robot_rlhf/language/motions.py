@@ -14,7 +14,7 @@ def grasped(clause: Clause) -> None:
         if clause.used[verb]:
             continue
         value = clause.signs[verb].value
-        thing = clause.thing_after(verb, frozenset({"amount", "word", "at"}))
+        thing = clause.thing_after(verb, frozenset({"amount", "word", "at", "who"}))
         named = thing is not None and clause.signs[thing].role == "named"
         if clause.is_denied and (value != "lift" or named):
             if value != "close" or named:
@@ -25,7 +25,7 @@ def grasped(clause: Clause) -> None:
             clause.use(verb, thing)
         elif value == "lift" or (value == "pick" and not named):
             _lifted(clause, verb, thing)
-        elif value in ("grab", "hold", "pick") or named:
+        elif value in ("grab", "hold", "pick") or named or (thing is not None and clause.has("at")):
             clause.use(verb, thing, *clause.free("move", "up"), *clause.free("at"))
             if value == "pick" or value == "grab":
                 clause.use(*clause.free("rule", "from_above"))
