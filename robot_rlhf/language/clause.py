@@ -110,7 +110,8 @@ class Clause:
 
     def _statement(self) -> str:
         """Of what the clause says how it is: 'you' for the robot, 'it', 'named'; empty where it tells what to do."""
-        if self.has("is", "need"):
+        first = next((at for at, sign in enumerate(self.signs) if sign.role in CONTENT), len(self.signs))
+        if any((sign.role, sign.value) == ("is", "need") for sign in self.signs[:first]):
             return ""
         for before, sign, after in zip(self.signs, self.signs[1:], [*self.signs[2:], None], strict=False):
             if before.role in CONTENT:
@@ -132,6 +133,13 @@ class Clause:
         return self._nots % 2 == 1
 
     @property
+    def is_called_wrong(self) -> bool:
+        """Whether a direction is: 'left is wrong'."""
+        roles = [(sign.role, sign.value) if sign.role in ("is", "verdict") else (sign.role, "") for sign in self.signs]
+        wrong = ("verdict", "bad")
+        return ("move", "") in roles and wrong in roles and roles.index(("move", "")) < roles.index(wrong)
+
+    @property
     def leaves_flip(self) -> bool:
         """Whether a bare clause joined by 'and' shares its polarity."""
         return self._carried_flip or self.flips("move") is True
@@ -148,6 +156,7 @@ class Clause:
             return True if self._forbids or role in ("state", "pace", "grip") else None
         told = self.told == "you" and role in ("move", "state", "pace", "turn")
         times = self._nots + self.has("negate", "less") + (too or told or (drift and not self._nots))
+        times += self.is_called_wrong and role in ("move", "turn", "state")
         return bool((times + self._carried_flip) % 2)
 
     # -- amounts and frames ----------------------------------------------------------------------------------------

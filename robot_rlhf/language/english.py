@@ -22,7 +22,8 @@ ENGLISH = Language(
             "back": """
                 back, backward, backwards, backing, backup, reverse, retreat, rearward, rearwards, pull back, go back
                 to me, back away, back off, back up, backing up, withdraw, rewind a bit, to the rear, to the back,
-                toward the back, towards the back, back it up, retract, bck, bwd, outwards, draw back, come back
+                toward the back, towards the back, back it up, retract, bck, bwd, outwards, draw back, come back,
+                backed up, backed, backed off, came back
             """,
             "up": """
                 up, upward, upwards, higher, raise, raising, raised, rise, rising, ascend, ascending, climb, climbing,
@@ -112,7 +113,8 @@ ENGLISH = Language(
                 wanted, what i wanted, just right, quite right, do that again, more of that, well, keep doing that,
                 keep doing this, keep doing it, that is better, this is better, it is better, that was better, nicely
                 done, that is the right way, this is the right way, that is the right direction, this is the right
-                direction, you got it right, i am happy with that, happy with that, that is good
+                direction, you got it right, i am happy with that, happy with that, that is good, nothing wrong,
+                nothing wrong with that
             """,
             "bad": """
                 bad, wrong, terrible, awful, horrible, poor, poorly, worse, incorrect, mistake, a mistake, no good,
@@ -128,7 +130,8 @@ ENGLISH = Language(
                 not, not quite right, is not right, was not right, not well done, could be better, not helpful,
                 sloppy, clumsy, i hate that, i hate it, dreadful, did not work, does not work, it did not work, that
                 did not work, not working, that does not work, you broke it, you knocked it over, what a mess, that is
-                the wrong one, this is the wrong one, you got it wrong
+                the wrong one, this is the wrong one, you got it wrong, could have been better, that could have been
+                better, would not say that was good
             """,
         },
         "order": {
@@ -188,7 +191,8 @@ ENGLISH = Language(
             "dont": """
                 do not, dont, never ever, without, not any more, no need to, no need for, cannot, can not, must not,
                 should not, shouldnt, mustnt, refrain from, resist, let us not, rather not, not anymore, not any, no
-                further, no farther, forget going, forget about going
+                further, no farther, forget going, forget about going, i do not want you to, i did not want you to, i
+                did not tell you to, i did not say, i never said, i do not want, i told you not to, i said not
             """,
             "no": "no, nope, nah, noo, no no, no no no no no, uh uh",
             "too": """
@@ -397,7 +401,8 @@ ENGLISH = Language(
                 are, is, was, were, am, been, went, moved, has gone, have gone, have moved, has moved, had, keep
                 drifting, keeps, sits, stands, gets, got, seems, looks, look, seem, feels, feel, ended up, ended, ends
                 up, kept, goes too, have been, has been, became, gone, turned out, still, stayed, came, appears,
-                appear, hangs
+                appear, hangs, end up, ending up, stopped, landed, aimed, arrived, finished, end, keep ending up, keep
+                landing
             """,
             "need": """
                 need, needs, need to, needs to, should, must, have to, has to, ought to, supposed to, want to, wants

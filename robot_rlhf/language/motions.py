@@ -117,13 +117,19 @@ def moved(clause: Clause) -> None:
             clause.vague.append(Meaning("goal"))
         elif sign.value == "back" and after is not None and clause.signs[after].value not in ("back", "forward"):
             clause.use(at)  # "back up", "back to the left"
-        elif clause.told == "it" and clause.has("at", "of") and clause.first("named") is not None:
-            clause.use(at)  # "it is left of the cube": who is?
+        elif clause.told == "it" and not clause.flips("move") and _is_unclear(clause):
+            clause.use(at)  # "it is left of the cube", "that is left": who is, or what?
             clause.vague += [Meaning(sign.value), Meaning(OPPOSITE[sign.value])]
         else:
             clause.plain(at, sign.value, "move")
     for at in clause.free("pace"):
         clause.plain(at, clause.signs[at].value, "pace")
+
+
+def _is_unclear(clause: Clause) -> bool:
+    """Whether 'it is left' may be said of the robot."""
+    of_a_thing = clause.has("at", "of") and clause.first("named") is not None
+    return of_a_thing or not (clause.has("word", "more") or clause.has("at", "to", "onto", "of"))
 
 
 def grips(clause: Clause) -> None:
@@ -138,6 +144,8 @@ def grips(clause: Clause) -> None:
 
 def verdicts(clause: Clause) -> None:
     for at in clause.free("verdict"):
+        if clause.is_called_wrong:
+            continue
         if clause.has("word", "nothing"):  # about something else
             clause.vague.append(Meaning(clause.signs[at].value))
             continue
