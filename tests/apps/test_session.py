@@ -191,10 +191,30 @@ def _story(browser: Any, session: LiveSession) -> None:
     page.evaluate(PAD, None)
     wait(page, "the gamepad's hand-back", lambda: not watch.look().driven_last())
 
+    _moves_by_a_sentence(page, watch)
     _pauses_and_goes_back(page, watch)
     page = _vanishes_while_driving(page, session, watch)
     _compares_clips(page, session, watch)
     _stops_and_ends(page, watch)
+
+
+def _moves_by_a_sentence(page: Any, watch: Watch) -> None:
+    """It is understood and done, seen so on the page, and taken back by a key."""
+    wait(page, "an episode under way", lambda: len(watch.look().now) in range(3, 40))
+    there = len(watch.of(FeedbackKind.MEANING))
+    page.keyboard.press("KeyT")
+    page.keyboard.type("a bit to the left")
+    page.keyboard.press("Enter")
+    wait(page, "its meaning", lambda: len(watch.look().of(FeedbackKind.MEANING)) > there)
+    meaning = watch.of(FeedbackKind.MEANING)[there]
+    assert (meaning.text, meaning.payload["doing"]) == ("a bit to the left", "nudge")
+    name = meaning.payload["sentence"]
+    wait(page, "the motion", lambda: any(step.spoken == name for step in watch.look().now))
+    assert all(step.driver is Driver.HUMAN for step in watch.now if step.spoken)
+    page.wait_for_selector(f".d-sentence[data-name='{name}'] .d-does:has-text('nudging left 2 cm')")
+    page.keyboard.press("KeyZ")
+    page.wait_for_selector(f".d-sentence[data-name='{name}'][data-state=undone]")
+    assert watch.look().of(FeedbackKind.MEANING)[-1].payload["doing"] == "undone"
 
 
 def _pauses_and_goes_back(page: Any, watch: Watch) -> None:

@@ -51,6 +51,7 @@ from robot_rlhf.datatypes import (
     Phase,
     RobotSpec,
     Segment,
+    Sentence,
     Situation,
     Step,
 )
@@ -181,6 +182,9 @@ class FakeSession:
         self.token = secrets.token_urlsafe(24)
         self.port = port
         self.practice: dict[str, str] = {"verdict": "", "because": ""}
+        self.hears = True
+        """What is said is heard at once; else it waits."""
+        self._waiting: list[Sentence] = []
         self.listens = True
         """Sentences are read."""
         self.uptake: dict[str, float] | None = None
@@ -423,13 +427,13 @@ class FakeSession:
                 self._practise(human, now)
 
     def _record(self, human: HumanInput | None, now: float) -> None:
-        if human is None:
-            return
-        for event in human.feedback:
+        self._waiting += () if human is None else human.sentences
+        heard, self._waiting = (self._waiting, []) if self.hears else ([], self._waiting)
+        for event in () if human is None else human.feedback:
             self.journal.on_event(event)
             self.link.on_event(event)
             self._settle(event)
-        for sentence in human.sentences:
+        for sentence in heard:
             span = Segment(self._episode or "ep-0000", max(0, self.step - 1), 1)
             name = self.link.operator or "operator"
             self.journal.on_event(Feedback(FeedbackKind.CORRECTION, name, now, span, text=sentence.text))

@@ -73,7 +73,7 @@ def test_at_first_it_offers_what_fits_the_task(operator: Any) -> None:
     assert "does what it understands" in operator.inner_text("#d-note")
     assert operator.inner_text("#d-said") == "Nothing said yet."
     operator.click("#d-chips .d-chip >> text=above the cube")
-    line = operator.locator(".d-sentence", has_text="above the cube")
+    line = operator.locator(".d-sentence:not([data-state=sent])", has_text="above the cube")
     line.locator(".d-does").wait_for()
     assert "above the cube" in line.locator(".d-does").inner_text()
 
@@ -191,11 +191,24 @@ def test_a_rule_stands_over_reloads_until_it_is_switched_off(operator: Any, brow
     assert [f.payload["doing"] for f in meanings(session)[before:]] == ["undone"]
 
 
+def test_what_the_robot_has_not_heard_yet_is_on_its_way(operator: Any, session: FakeSession) -> None:
+    session.hears = False
+    try:
+        send(operator, "a bit to the left")
+        line = operator.locator(".d-sentence").first
+        until(lambda: line.get_attribute("data-state") == "sent")
+        assert "on its way" in line.inner_text()
+    finally:
+        session.hears = True
+    wait_state(line, "nudge")
+    assert operator.locator(".d-sentence[data-state=sent]").count() == 0
+
+
 def test_a_run_that_understands_nothing_promises_nothing(operator: Any, session: FakeSession) -> None:
     session.listens = False
     try:
         send(operator, "to nobody")
-        line = operator.locator(".d-sentence", has_text="to nobody")
+        line = operator.locator(".d-sentence:not([data-state=sent])", has_text="to nobody")
         line.wait_for()
         assert line.get_attribute("data-state") == "heard"
         assert line.locator(".d-take-back, .d-does").count() == 0

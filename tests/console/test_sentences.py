@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from robot_rlhf.console.pages.sentences import (
     CHIPS,
     DOES,
+    FEWER,
     LEARNS,
     NOT_READ,
     answer,
@@ -326,7 +327,8 @@ def test_chips_offer_what_was_said_and_then_what_fits() -> None:
     assert chips([]) == []
     assert chips(["slower", "left", "x" * 200, "slower"]) == ["slower", "left"]
     assert chips(["slower", "left"], ("above the cube", "slower")) == ["slower", "above the cube"]
-    assert len(chips([str(i) for i in range(20)])) == CHIPS
+    many = tuple(str(i) for i in range(20))
+    assert (len(chips([], many)), len(chips(["x"], many)), len(chips([*many]))) == (CHIPS, FEWER, FEWER)
 
 
 def test_the_page_promises_what_the_run_does() -> None:

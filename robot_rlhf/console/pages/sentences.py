@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """Sentences on the page."""
-CHIPS = 5
-"""Sentences offered to send by a click."""
+CHIPS, FEWER = 6, 4
+"""Sentences offered to send by a click: before anything was said, and beside what was."""
 AGAIN = 1
 """Of these, so many that were said before, where there are examples."""
 OFFERED = 3
@@ -125,7 +125,8 @@ def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> 
 def chips(said: list[str], examples: tuple[str, ...] = ()) -> list[str]:
     """What can be sent by one click: what was said last and is short, then what fits the task; without repeats."""
     short = [text for text in dict.fromkeys(said) if len(text) <= CHIP_LENGTH]
-    return list(dict.fromkeys((*short[: AGAIN if examples else CHIPS], *examples)))[:CHIPS]
+    offered = dict.fromkeys((*short[: AGAIN if examples else FEWER], *examples))
+    return list(offered)[: FEWER if said else CHIPS]
 
 
 def sentence_json(said: Said, status: Mapping[str, Any], things: Mapping[str, str]) -> dict[str, Any]:

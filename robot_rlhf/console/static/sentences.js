@@ -47,7 +47,7 @@ window.console_sentences = (() => {
     return e;
   }
 
-  const ICONS = {ask: 'help', undone: 'undo', nothing: 'block', praise: 'thumb_up', blame: 'thumb_down', rule: 'gavel'};
+  const ICONS = {sent: 'hourglass_top', ask: 'help', undone: 'undo', nothing: 'block', praise: 'thumb_up', blame: 'thumb_down', rule: 'gavel'};
   function row(s, able) {
     const made = node('div', 'd-sentence'), words = node('div', 'd-sentence-words');
     made.dataset.state = s.state;
@@ -102,8 +102,11 @@ window.console_sentences = (() => {
     if (changed('chips', [chips, seat])) {
       find('d-chips').replaceChildren(...chips.map((words) => press('d-chip', words, `Send: ${words}`, able, () => window.console_speech.send(words, 0))));
     }
-    if (changed('said', [sentences, seat])) {
-      find('d-said').replaceChildren(...(sentences.length ? sentences.map((s) => row(s, able)) : [node('div', 'c-dim', 'Nothing said yet.')]));
+    // Sent, and not yet heard: the robot waits for something, or goes to its start.
+    const sent = coming && state.count <= coming.after && (state.history || []).length ? [{text: state.history[0], state: 'sent', words: 'on its way', name: '', author: state.you || ''}] : [];
+    const shown = [...sent, ...sentences];
+    if (changed('said', [shown, seat])) {
+      find('d-said').replaceChildren(...(shown.length ? shown.map((s) => row(s, able)) : [node('div', 'c-dim', 'Nothing said yet.')]));
     }
   }
 
