@@ -250,6 +250,7 @@ class Words:
         due = (learner.policy_updates - self._advised_at) * self.config.per_update
         self._advised_at = learner.policy_updates
         if not self._said:
+            self._measured_at = learner.updates
             return None
         self._uptake.begin(self._mode, self._buffer.can_be_drawn)
         self.rules.begin(self._mode)
@@ -345,8 +346,8 @@ class Words:
         Raises:
             CheckpointError: not what save() gives.
         """
-        if self._learner is not None and self._said:
-            self._advised_at = self._learner.policy_updates
+        if self._learner is not None:
+            self._advised_at, self._measured_at = self._learner.policy_updates, self._learner.updates
             self.rules.load(kept, self._updates)
         told = _told(kept)
         for sentence, said in self._said.items():

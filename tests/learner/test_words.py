@@ -507,6 +507,18 @@ def test_what_was_said_after_the_checkpoint_counts_as_said_now(tmp_path: Path) -
     assert [rows.born for s in ("s/0", "s/1") if (rows := resumed.words.advice.of(s))] == [50, 50]
 
 
+def test_nothing_is_made_up_for_of_what_was_learned_before_anybody_spoke() -> None:
+    learner = Knowing(torch.zeros(ENTRIES), 2_400)
+    room = Room(learner=learner)  # pyright: ignore[reportArgumentType]
+    room.words.load({})
+    room.tell([*episode(), means("s/0", "label", LEFT)])
+    assert room.words.work() is None
+    assert not learner.weights
+    learner.policy_updates += 3
+    room.words.work()
+    assert len(learner.weights) == 3
+
+
 def test_damaged_parts_of_a_checkpoint_are_refused(tmp_path: Path) -> None:
     room = Room()
     room.tell([*episode(), means("s/0", "nudge", LEFT)])
