@@ -75,11 +75,13 @@ SPEAKERS: dict[str, SpeakerConfig] = {
     "stranger": SpeakerConfig(held_out=True),
     "mixed_up": SpeakerConfig(wrong_side=0.2),
     "mumbling": SpeakerConfig(word_drop=0.15),
+    "guiding": SpeakerConfig(follows_up=True),
     "helping": SpeakerConfig(hands_after=2),
     "axes": SpeakerConfig(says="axes"),
     "random": SpeakerConfig(says="random"),
 }
-"""Presets. 'stranger' says everything in words that were not used in practice; 'helping' takes over after two sentences
+"""Presets. 'stranger' says everything in words that were not used in practice; 'guiding' goes on
+with the next sentence as soon as the robot has done what was said; 'helping' takes over after two sentences
 in vain. Controls: 'nobody' is silent, 'axes' says only left, right and the like, 'random' says whatever."""
 
 
