@@ -49,13 +49,14 @@ ABLATIONS: Mapping[str, Variant] = {
 SESSIONS: Mapping[str, Variant] = {
     f"{steps}_steps": Variant(f"{steps:,} steps", (f"steps={steps}",)) for steps in (500, 1_000, 2_000)
 }
+SPOKEN = {"4000_steps": Variant("4,000 steps", ("steps=4000", "evaluation.every=2000"))}
 LONG = {"long": Variant("15,000 steps", ("steps=15000", "evaluation.episodes=100"))}
 HARD: Mapping[str, Variant] = {
     "0.5mm": Variant("0.5 mm clearance", ("place.task_options.clearance=0.0005",)),
     "felt": Variant("hole reported up to 2 mm off", ("place.task_options.hole_error=0.002",)),
 }
 HALF = {"bfloat16": Variant("products in bfloat16", ("learner.precision=bfloat16",))}
-VARIANTS: Mapping[str, Variant] = {**ABLATIONS, **SESSIONS, **LONG, **HARD, **HALF}
+VARIANTS: Mapping[str, Variant] = {**ABLATIONS, **SESSIONS, **SPOKEN, **LONG, **HARD, **HALF}
 """Every variant by name; no two suites may mean different things by one."""
 
 
@@ -120,7 +121,7 @@ SUITES: Mapping[str, tuple[Case, ...]] = {
         THREE,
     ),
     "worlds": (*_world("push"), *_world("drawer_store")),
-    "words": (*_spoken("pick_cube", "1000_steps"), *_spoken("push", "2000_steps")),
+    "words": (*_spoken("pick_cube", "2000_steps"), *_spoken("push", "4000_steps")),
     "hard": cases(("ours",), ("attentive",), THREE, task="peg_insert", variants=tuple(HARD)),
     "pixels": cases(("ours", "demonstrations"), ("attentive",), THREE, task="pick_pixels"),
     "precision": (

@@ -9,7 +9,17 @@ from typing import Literal
 
 import numpy as np
 
-from robot_rlhf.datatypes import EpisodeMeta, HumanInput, Observation, RobotSpec, Sentence, Step
+from robot_rlhf.datatypes import (
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    HumanInput,
+    Observation,
+    Outcome,
+    RobotSpec,
+    Sentence,
+    Step,
+)
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import OVER, FactBook
 from robot_rlhf.meaning import Meaning
@@ -20,6 +30,7 @@ from robot_rlhf.people.sentences import FILLERS, everything, in_words, mistaken,
 Advice = Callable[[Observation], Meaning | None]
 """What somebody who watches would tell the robot to do now; None when nothing comes to mind."""
 _SLACK = 1e-6
+WENT_WRONG = frozenset({Outcome.FAILURE, Outcome.TIME_LIMIT})
 WATCHER = PersonConfig(reaction_delay=1.0)
 """Sees a reason as quickly as others, and takes a second to put it into words."""
 
@@ -46,6 +57,8 @@ class SpeakerConfig:
     """Chance of each word not to be heard."""
     follows_up: bool = False
     """Goes on with the next sentence as soon as the robot has done what was said."""
+    ahead: bool = False
+    """After an episode that did not succeed says at once, as the next one begins, what to do."""
     budget: int | None = None
     """Sentences after which they only watch; None: no end."""
     hands_after: int | None = None
@@ -67,18 +80,18 @@ class SpeakerConfig:
 
 SPEAKERS: dict[str, SpeakerConfig] = {
     "nobody": SpeakerConfig(person=replace(WATCHER, attention=0.0)),
-    "clear": SpeakerConfig(),
+    "clear": SpeakerConfig(ahead=True),
     "terse": SpeakerConfig(plainest=True, per_word=0.25),
     "chatty": SpeakerConfig(fillers=0.6, follows_up=True, person=replace(WATCHER, reaction_delay=0.6)),
     "slow": SpeakerConfig(per_word=0.5, person=replace(WATCHER, reaction_delay=2.0, patience=2.0)),
     "stepwise": SpeakerConfig(says="steps"),
     "stranger": SpeakerConfig(held_out=True),
-    "mixed_up": SpeakerConfig(wrong_side=0.2),
+    "mixed_up": SpeakerConfig(ahead=True, wrong_side=0.2),
     "mumbling": SpeakerConfig(word_drop=0.15),
     "guiding": SpeakerConfig(follows_up=True),
-    "helping": SpeakerConfig(hands_after=2),
+    "helping": SpeakerConfig(ahead=True, hands_after=2),
     "axes": SpeakerConfig(says="axes"),
-    "random": SpeakerConfig(says="random"),
+    "random": SpeakerConfig(ahead=True, says="random"),
 }
 """Presets. 'stranger' says everything in words that were not used in practice; 'guiding' goes on
 with the next sentence as soon as the robot has done what was said; 'helping' takes over after two sentences
@@ -124,6 +137,7 @@ class SimulatedSpeaker(SimulatedPerson):
         self._vocabulary = everything(spec.action, [name for name in facts.things if name in spec.scene])
         self._now = 0.0
         self._tongue = np.random.default_rng(0)
+        self._went_wrong = False
         super().__init__(config.person, spec, make_expert, remaining, succeeded)
 
     # -- seeing --------------------------------------------------------------------------------------------------
@@ -132,6 +146,10 @@ class SimulatedSpeaker(SimulatedPerson):
         self._tongue = np.random.default_rng([meta.seed, 5])
         self._now = observation.stamp
         super().on_episode_start(meta, observation)
+        practises = meta.kind is EpisodeKind.PRACTICE and not meta.continues
+        if practises and self._went_wrong and self.speech.ahead and self.config.attention:
+            self._speak_up(self.config.reaction_delay)
+            self._until_said = 0.0  # it was begun while the robot went to its start
 
     def on_step(self, step: Step) -> None:
         self._now = step.next_observation.stamp
@@ -144,6 +162,10 @@ class SimulatedSpeaker(SimulatedPerson):
             self._obeyed = False
             if self.speech.follows_up and self._looks and self._mode is Mode.WATCHING and self._saying is None:
                 self._speak_up(0.0)
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        self._went_wrong = end.outcome in WENT_WRONG
+        super().on_episode_end(end)
 
     def _begin(self, rng: np.random.Generator, demonstrating: bool) -> None:
         self._saying: Sentence | None = None

@@ -7,6 +7,7 @@ that a run which goes on, or reads a recording, knows the same.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,8 @@ class Listening:
     """Motions said last: when they were begun to be said, their sentence, and what they mean."""
     _contradicted: list[str] = field(default_factory=list[str], init=False)
     _answers: dict[int, _Said] = field(default_factory=dict[int, _Said], init=False)
+    _over_at: float = field(default=-math.inf, init=False)
+    """When the newest step ended, s of the clock."""
     _late: list[Feedback] = field(default_factory=list[Feedback], init=False)
 
     def __post_init__(self) -> None:
@@ -133,8 +136,8 @@ class Listening:
             self._overrides.clear()
         for sentence in human.sentences:
             span = about(sentence.began)
-            earlier = span is not None and span.episode_id != moment.episode
-            self._consider(sentence, None if earlier else moment, "about an episode that is over" if earlier else "")
+            late = span is not None and span.episode_id != moment.episode and not self._orders(sentence)
+            self._consider(sentence, None if late else moment, "about an episode that is over" if late else "")
         for feedback in human.feedback:
             if feedback.kind is FeedbackKind.MEANING:
                 self._answer(feedback, moment)
@@ -226,6 +229,12 @@ class Listening:
                 del self._read[next(iter(self._read))]
             self._read[sentence] = self.interpreter.read(sentence.text, self.facts)
         return self._read[sentence]
+
+    def _orders(self, sentence: Sentence) -> bool:
+        """Whether it was begun when the last episode was over, and says what to do with things: that is meant for this
+        one, however soon it comes, and no answer to what was seen."""
+        skills = all(meaning.skill for meaning in self._heard(sentence).meanings)
+        return skills and sentence.began >= self._over_at
 
     def _consider(self, sentence: Sentence, moment: Moment | None, why: str) -> _Said:
         """Decide once what is done about a sentence, and begin it."""
@@ -343,7 +352,8 @@ class Listening:
         """Sentences are numbered within their episode."""
 
     def on_step(self, step: Step) -> None:
-        """Of a recording, so that numbers go on."""
+        """When the last one ended."""
+        self._over_at = step.next_observation.stamp
 
     def on_event(self, event: Event) -> None:
         """What stands of each sentence, the rules among them, and words that the operator explained."""

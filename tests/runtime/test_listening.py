@@ -358,6 +358,24 @@ def test_said_about_the_episode_before_it_moves_nothing_now() -> None:
     assert rig.meanings[0].span.episode_id == "practice-0"
 
 
+def test_what_is_ordered_between_two_episodes_is_done_in_the_next() -> None:
+    rig = Rig({})
+    rig.run()
+    at = rig.clock.now()
+    rig.teleop.says = {rig.teleop.reads: lambda: HumanInput(sentences=(Sentence("grab it, then lift", at),))}
+    assert rig.run(seed=1)[0].spoken
+    assert rig.doings == ["skill"]
+
+
+def test_what_was_ordered_while_the_last_one_ran_is_not() -> None:
+    rig = Rig({})
+    rig.run()
+    at = rig.clock.now() - 0.2
+    rig.teleop.says = {rig.teleop.reads: lambda: HumanInput(sentences=(Sentence("grab it, then lift", at),))}
+    assert not any(step.spoken for step in rig.run(seed=1))
+    assert rig.doings == ["label"]
+
+
 def test_slower_slows_the_policy_for_a_while() -> None:
     rig = Rig({5: "slower"}, steps=60)
     steps = rig.run()
