@@ -64,6 +64,8 @@ LONGEST = 0.5
 """Of a motion, m."""
 WIDEST = math.pi
 """Of a turn, rad."""
+PACE: Mapping[str, float] = MappingProxyType({"slower": 0.5, "faster": 1.5})
+"""Factors of speed where none is said."""
 PACES = (0.1, 3.0)
 """Between which factors of speed there may be."""
 NAME_LENGTH = 80

@@ -201,6 +201,11 @@ class Director(Protocol):
 class GoalDirector(Director, Protocol):
     """A Director that takes goals from people, in the middle of an episode too."""
 
+    @property
+    def goal(self) -> tuple[str, str]:
+        """Names of the thing and of the place that are wanted now."""
+        ...
+
     def name_goal(self, thing: str | None = None, place: str | None = None) -> str:
         """Ask for something else from the next period on; what is not named stays as it was.
 

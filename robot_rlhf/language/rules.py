@@ -18,13 +18,13 @@ from robot_rlhf.datatypes import Action, ActionLayout, Driver, Observation, Robo
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import CLOSED, GAP, PLACES, Columns
 from robot_rlhf.facts import NEAR as HELD_WITHIN
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.meaning import PACE, Meaning
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
 
-SLOWER, FASTER = 0.5, 1.5
-"""Factors of speed where none is said; nothing makes it faster than the second."""
+FASTEST = PACE["faster"]
+"""No rule makes anything faster than by this factor."""
 NEAR = 0.12
 """How far around a thing a speed holds, m."""
 RADIUS = 0.07
@@ -103,10 +103,10 @@ def filtered(rule: Meaning, columns: Columns, actions: NDArray[np.float32], spec
 
 
 def pace(rule: Meaning) -> float:
-    """The factor of a rule of speed: at most 1 for slower, and from 1 to FASTER for faster."""
+    """The factor of a rule of speed: at most 1 for slower, and from 1 to FASTEST for faster."""
     if rule.rule == "slower":
-        return min(SLOWER if rule.amount is None else rule.amount, 1.0)
-    return min(max(FASTER if rule.amount is None else rule.amount, 1.0), FASTER)
+        return min(PACE["slower"] if rule.amount is None else rule.amount, 1.0)
+    return min(max(FASTEST if rule.amount is None else rule.amount, 1.0), FASTEST)
 
 
 def _within(rule: Meaning, columns: Columns, times: float) -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import ActionLayout, Array, Feedback, Observation
 from robot_rlhf.errors import RobotRlhfError
-from robot_rlhf.meaning import GRIPS, MOVES, SPEEDS, TURNS, Meaning
+from robot_rlhf.meaning import GRIPS, MOVES, PACE, SPEEDS, TURNS, Meaning
 
 log = logging.getLogger(__name__)
 
 MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
-PACE: Mapping[str, float] = {"slower": 0.5, "faster": 1.5}
-"""Factors of speed where none is said."""
 
 
 @dataclass(frozen=True, eq=False)

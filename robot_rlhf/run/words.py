@@ -8,13 +8,13 @@ from robot_rlhf.language.endpoint import ModelInterpreter
 from robot_rlhf.language.interpreter import Deaf, FirstToUnderstand
 from robot_rlhf.language.lexicon import Lexicon
 from robot_rlhf.language.likeness import likeness_of
-from robot_rlhf.language.rules import Rules
 from robot_rlhf.language.settings import LanguageConfig
 from robot_rlhf.models.endpoint import ChatEndpoint
 from robot_rlhf.naming import make_part
 from robot_rlhf.place import Place
 from robot_rlhf.ports import Interpreter
 from robot_rlhf.runtime.listening import Listening
+from robot_rlhf.runtime.standing import StandingSentences
 
 
 def open_interpreter(config: LanguageConfig, lexicon: Lexicon, facts: FactBook) -> Interpreter:
@@ -42,7 +42,7 @@ def open_listening(config: LanguageConfig, place: Place) -> Listening:
 
     Raises: as open_interpreter.
     """
-    lexicon, facts = Lexicon(), book_of(place.task, place.spec)
-    interpreter = open_interpreter(config, lexicon, facts)
+    facts, standing = book_of(place.task, place.spec), StandingSentences(place.spec)
+    interpreter = open_interpreter(config, standing.lexicon, facts)
     second = ModelInterpreter(ChatEndpoint(config.endpoint)) if config.endpoint.model else None
-    return Listening(interpreter, facts, place.spec, Rules(place.spec), lexicon, second)
+    return Listening(interpreter, facts, place.spec, standing, second)

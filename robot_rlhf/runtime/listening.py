@@ -1,24 +1,19 @@
 """The loop's side of sentences: what was understood is done with the next action, told, and taken back on a word.
 
-Only what moves now is begun here at once. Rules, the operator's own words and what stands are taken from events, so
-that a run which goes on, or reads a recording, knows the same.
+Only what moves now is begun here at once. What stands is taken from events (runtime/standing.py).
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robot_rlhf.datatypes import (
     Action,
     Button,
-    EpisodeEnd,
-    EpisodeMeta,
-    Event,
     Feedback,
     FeedbackKind,
     HumanInput,
@@ -26,30 +21,25 @@ from robot_rlhf.datatypes import (
     RobotSpec,
     Segment,
     Sentence,
-    Step,
 )
-from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
+from robot_rlhf.errors import InvalidValueError, UnknownNameError
 from robot_rlhf.facts import FactBook
 from robot_rlhf.feedback.arbiter import Choice, Spoken
 from robot_rlhf.language.endpoint import ModelInterpreter
-from robot_rlhf.language.lexicon import Lexicon
-from robot_rlhf.language.rules import Rules, cannot_hold
+from robot_rlhf.language.rules import cannot_hold
 from robot_rlhf.meaning import GRIPS, MOVES, OPPOSITE, SPEEDS, TURNS, UNKNOWN, Heard, Meaning
 from robot_rlhf.ports import Director, GoalDirector, Interpreter
 from robot_rlhf.runtime.overrides import Overrides
+from robot_rlhf.runtime.standing import LEAVES_NO_TRACE, REMEMBERED, StandingSentences, Told, meanings_of
 
 log = logging.getLogger(__name__)
 
 CONTRADICTS_WITHIN = 2.0
 """Seconds within which the opposite of a motion means that the first was said, or heard, wrongly."""
-REMEMBERED = 256
-"""Sentences that can still be taken back."""
 BUTTONS: Mapping[str, Button] = {"stop": Button.STOP, "retry": Button.RESET}
 """Readings that press a button."""
 JUDGEMENTS: Mapping[str, str] = {"good": "praise", "bad": "blame"}
 """Readings that judge what was just done, and what is done about them."""
-LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
-"""What was done about a sentence that there is nothing to take back of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,42 +64,39 @@ class _Said:
     by: str = ""
 
 
-@dataclass
-class _Standing:
-    """What is known of a sentence that was told."""
-
-    feedback: Feedback
-    doing: str
-    meanings: tuple[Meaning, ...] = ()
-
-
-@dataclass(eq=False)
 class Listening:
-    """Understands sentences, begins what they ask for, and says what it did; a Subscriber of its own events."""
+    """Understands sentences, begins at once what they ask for, and says what it did."""
 
-    interpreter: Interpreter
-    facts: FactBook
-    spec: RobotSpec
-    rules: Rules
-    lexicon: Lexicon
-    second: ModelInterpreter | None = None
-    """Reads what was not understood, beside the loop; its answers come late."""
-    _goals: GoalDirector | None = field(default=None, init=False)
-    _overrides: Overrides = field(init=False)
-    _numbers: dict[str, int] = field(default_factory=dict[str, int], init=False)
-    _read: dict[Sentence, Heard] = field(default_factory=dict[Sentence, Heard], init=False)
-    _said: dict[Sentence, _Said] = field(default_factory=dict[Sentence, _Said], init=False)
-    _standing: dict[str, _Standing] = field(default_factory=dict[str, _Standing], init=False)
-    _newest: deque[tuple[float, str, Meaning]] = field(default_factory=lambda: deque[Any](maxlen=8), init=False)
-    """Motions said last: when they were begun to be said, their sentence, and what they mean."""
-    _contradicted: list[str] = field(default_factory=list[str], init=False)
-    _answers: dict[int, _Said] = field(default_factory=dict[int, _Said], init=False)
-    _over_at: float = field(default=-math.inf, init=False)
-    """When the newest step ended, s of the clock."""
-    _late: list[Feedback] = field(default_factory=list[Feedback], init=False)
-
-    def __post_init__(self) -> None:
-        self._overrides = Overrides(self.spec, self.facts)
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        facts: FactBook,
+        spec: RobotSpec,
+        standing: StandingSentences,
+        second: ModelInterpreter | None = None,
+    ) -> None:
+        """
+        Args:
+            facts: of the place.
+            standing: to be told of everything that is told here, among the other subscribers.
+            second: reads what was not understood, beside the loop; its answers come late.
+        """
+        self.standing = standing
+        self.second = second
+        self._interpreter = interpreter
+        self._facts = facts
+        self._spec = spec
+        self._goals: GoalDirector | None = None
+        self._goals_before: dict[str, tuple[str, str]] = {}
+        """What was wanted before a sentence named another goal."""
+        self._overrides = Overrides(spec, facts)
+        self._read: dict[Sentence, Heard] = {}
+        self._said: dict[Sentence, _Said] = {}
+        self._newest: deque[tuple[float, str, Meaning]] = deque(maxlen=8)
+        """Motions said last: when they were begun to be said, their sentence, and what they mean."""
+        self._contradicted: list[str] = []
+        self._answers: dict[int, _Said] = {}
+        self._late: list[Feedback] = []
 
     def steer(self, director: Director | None) -> None:
         """Goals are told to this director, where it takes any."""
@@ -145,7 +132,7 @@ class Listening:
     def attend_late(self, moment: Moment) -> None:
         """Take up what the model has answered since; only what it says at once may still move anything."""
         for answer in self.second.answers() if self.second else ():
-            standing = self._standing.get(answer.sentence)
+            standing = self.standing.get(answer.sentence)
             if standing is None or standing.doing != "ask":
                 continue  # taken back, or explained by the operator meanwhile
             said = _Said(answer.sentence, answer.heard, "ask", answer.heard.why, by=answer.heard.by)
@@ -171,11 +158,12 @@ class Listening:
 
     def ruled(self, observation: Observation, action: Action, choice: Choice) -> Action:
         """What standing rules leave of an action that is about to be done; a person's hands are free."""
-        return self.rules.filter(observation, action, choice.driver, spoken=bool(choice.spoken))
+        return self.standing.rules.filter(observation, action, choice.driver, spoken=bool(choice.spoken))
 
     def begin(self) -> None:
         """An episode, or a part of one, begins: what was under way is over."""
         self._overrides.clear()
+        self._goals_before.clear()
 
     # -- telling -------------------------------------------------------------------------------------------------
 
@@ -185,11 +173,12 @@ class Listening:
         self._said.pop(sentence, None)
         said = self._named(said, correction.span.episode_id)
         if said.doing == "ask" and self.second is not None:
-            refused = self.second.submit(said.id, sentence.text, self.facts)
+            refused = self.second.submit(said.id, sentence.text, self._facts)
             said.why = f"{said.why}; {refused or 'the model is asked'}" if said.why else refused
         events = [_event(said, correction)]
-        if said.undoes in self._standing:
-            events.append(self._undone(said.undoes, correction.author, correction.stamp))
+        undone = self.standing.get(said.undoes)
+        if undone is not None:
+            events.append(self._undone(said.undoes, undone, correction.author, correction.stamp))
         return events + self._withdrawn(correction)
 
     def answered(self, feedback: Feedback) -> list[Feedback]:
@@ -204,7 +193,7 @@ class Listening:
         contradicted, self._contradicted = self._contradicted, []
         found: list[Feedback] = []
         for sentence in contradicted:
-            standing = self._standing.get(sentence)
+            standing = self.standing.get(sentence)
             if standing is not None:
                 said = _Said(
                     sentence,
@@ -215,11 +204,10 @@ class Listening:
                 found.append(replace(_event(said, standing.feedback), stamp=of.stamp))
         return found
 
-    def _undone(self, sentence: str, by: str, stamp: float) -> Feedback:
-        standing = self._standing[sentence]
-        self._overrides.cancel(sentence)
+    @staticmethod
+    def _undone(sentence: str, of: Told, by: str, stamp: float) -> Feedback:
         payload: dict[str, Any] = {"sentence": sentence, "by": by, "meanings": [], "doing": "undone"}
-        return replace(standing.feedback, stamp=stamp, payload=payload)
+        return replace(of.feedback, stamp=stamp, payload=payload)
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
@@ -227,14 +215,14 @@ class Listening:
         if sentence not in self._read:
             while len(self._read) >= REMEMBERED:
                 del self._read[next(iter(self._read))]
-            self._read[sentence] = self.interpreter.read(sentence.text, self.facts)
+            self._read[sentence] = self._interpreter.read(sentence.text, self._facts)
         return self._read[sentence]
 
     def _orders(self, sentence: Sentence) -> bool:
         """Whether it was begun when the last episode was over, and says what to do with things: that is meant for this
         one, however soon it comes, and no answer to what was seen."""
         skills = all(meaning.skill for meaning in self._heard(sentence).meanings)
-        return skills and sentence.began >= self._over_at
+        return skills and sentence.began >= self.standing.over_at
 
     def _consider(self, sentence: Sentence, moment: Moment | None, why: str) -> _Said:
         """Decide once what is done about a sentence, and begin it."""
@@ -251,10 +239,7 @@ class Listening:
         return said
 
     def _named(self, said: _Said, episode: str) -> _Said:
-        if not said.id:
-            number = self._numbers.get(episode, 0)
-            self._numbers[episode] = number + 1
-            said.id = f"{episode}/{number}"
+        said.id = said.id or self.standing.new_name(episode)
         return said
 
     def _decide(self, said: _Said, moment: Moment | None, began: float) -> None:
@@ -270,10 +255,9 @@ class Listening:
         elif main.reading == "undo":
             said.undoes = self._last()
             said.doing, said.why = ("undo", "") if said.undoes else ("nothing", "there is nothing to take back")
-            if said.undoes:
-                self._overrides.cancel(said.undoes)
+            self._take_back(said.undoes)
         elif main.reading == "rule":
-            said.why = self._missing(main) or cannot_hold(main, self.spec.action)
+            said.why = self._missing(main) or cannot_hold(main, self._spec.action)
             said.doing = "nothing" if said.why else "rule"
         elif main.reading == "goal" and self._takes_goal(main):
             self._name_goal(said, main, moment)
@@ -289,24 +273,33 @@ class Listening:
 
     def _missing(self, meaning: Meaning) -> str:
         """Why a meaning has nothing to be about, in words; empty where it has."""
-        wanted = [name for name in (meaning.thing, meaning.place) if name and name not in self.facts.things]
+        wanted = [name for name in (meaning.thing, meaning.place) if name and name not in self._facts.things]
         return f"there is no {wanted[0].replace('_', ' ')} here" if wanted else ""
 
     def _takes_goal(self, meaning: Meaning) -> bool:
         """A goal is the director's where there is one who takes goals, and no motion is asked for."""
         return self._goals is not None and meaning.skill in ("", "put_in", "push_to", "grasp")
 
+    def _take_back(self, sentence: str) -> None:
+        """What a sentence set going ends, and the goal that it named is what it was before."""
+        self._overrides.cancel(sentence)
+        before = self._goals_before.pop(sentence, None)
+        if before is not None and self._goals is not None:
+            self._goals.name_goal(*before)
+
     def _name_goal(self, said: _Said, meaning: Meaning, moment: Moment | None) -> None:
         assert self._goals is not None
         if moment is None:
             said.doing, said.why = "label", said.why or "the robot stood still"
             return
+        before = self._goals.goal
         try:
             self._goals.name_goal(meaning.thing or None, meaning.place or None)
         except (InvalidValueError, UnknownNameError) as error:
             said.doing, said.why = "nothing", str(error)
         else:
             said.doing = "goal"
+            self._goals_before[said.id] = before
 
     def _contradict(self, meanings: Sequence[Meaning], began: float) -> None:
         """What is the opposite of what was just said takes that back: one of the two was a slip."""
@@ -314,7 +307,7 @@ class Listening:
         for at, sentence, meaning in self._newest:
             if began - at < CONTRADICTS_WITHIN and OPPOSITE.get(meaning.reading) in now:
                 self._overrides.cancel(sentence)
-                if sentence in self._standing and sentence not in self._contradicted:
+                if sentence in self.standing and sentence not in self._contradicted:
                     self._contradicted.append(sentence)
 
     def _answer(self, feedback: Feedback, moment: Moment | None) -> _Said | None:
@@ -323,13 +316,11 @@ class Listening:
             return self._answers[id(feedback)]
         payload = feedback.payload
         sentence = str(payload.get("sentence", ""))
-        try:
-            meanings = tuple(Meaning.of_json(told) for told in payload.get("meanings", ()))
-        except (RobotRlhfError, TypeError) as error:
-            log.warning("an answer about sentence %r is passed over: %s", sentence[:80], error)
+        meanings = meanings_of(feedback)
+        if meanings is None:
             return None
         by = str(payload.get("by") or feedback.author)
-        self._overrides.cancel(sentence)
+        self._take_back(sentence)
         if payload.get("doing") == "undone" or not meanings:
             said = _Said(sentence, Heard(feedback.text, (), by), "undone", by=by)
         else:
@@ -342,54 +333,8 @@ class Listening:
 
     def _last(self) -> str:
         """The newest sentence that left a trace; empty where there is none."""
-        told = (name for name, standing in reversed(self._standing.items()) if standing.doing not in LEAVES_NO_TRACE)
         untold = (s.id for s in reversed(self._said.values()) if s.id and s.doing not in LEAVES_NO_TRACE)
-        return next(untold, next(told, ""))
-
-    # -- what was told -------------------------------------------------------------------------------------------
-
-    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        """Sentences are numbered within their episode."""
-
-    def on_step(self, step: Step) -> None:
-        """When the last one ended."""
-        self._over_at = step.next_observation.stamp
-
-    def on_event(self, event: Event) -> None:
-        """What stands of each sentence, the rules among them, and words that the operator explained."""
-        if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
-            return
-        payload = event.payload
-        sentence, doing = str(payload.get("sentence", "")), str(payload.get("doing", ""))
-        try:
-            meanings = tuple(Meaning.of_json(told) for told in payload.get("meanings", ()))
-        except (RobotRlhfError, TypeError) as error:
-            log.warning("what is recorded of sentence %r is passed over: %s", sentence[:80], error)
-            return
-        before = self._standing.pop(sentence, None)
-        episode, _, number = sentence.rpartition("/")
-        if number.isdigit():
-            self._numbers[episode] = max(self._numbers.get(episode, 0), int(number) + 1)
-        self.rules.remove(sentence)
-        if doing == "rule" and meanings and not cannot_hold(meanings[0], self.spec.action):
-            self.rules.add(sentence, meanings[0])
-        self._learn_words(event, before, meanings, doing)
-        while len(self._standing) >= REMEMBERED:
-            del self._standing[next(iter(self._standing))]
-        self._standing[sentence] = _Standing(event, doing, meanings)
-
-    def on_episode_end(self, end: EpisodeEnd) -> None:
-        """What was said stands."""
-
-    def _learn_words(
-        self, event: Feedback, before: _Standing | None, meanings: tuple[Meaning, ...], doing: str
-    ) -> None:
-        """Words that an operator explained are theirs from now on; what is taken back is forgotten."""
-        explained = before is not None and before.doing == "ask" and event.payload.get("by") == event.author
-        if explained and meanings and doing not in ("ask", "undone"):
-            self.lexicon.add(event.text, meanings)
-        elif before is not None and doing == "undone":
-            self.lexicon.remove(event.text)
+        return next(untold, next(self.standing.with_traces(), ""))
 
 
 def _presses(meaning: Meaning) -> bool:

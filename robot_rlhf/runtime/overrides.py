@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 from robot_rlhf.datatypes import Action, Array, Observation, RobotSpec
 from robot_rlhf.facts import FactBook
 from robot_rlhf.feedback.arbiter import Spoken
-from robot_rlhf.meaning import SPEEDS, Meaning
+from robot_rlhf.meaning import PACE, SPEEDS, Meaning
+from robot_rlhf.skills.hand import MOTIONS, TURNINGS
 from robot_rlhf.skills.nudges import Nudge, nudge_of
 from robot_rlhf.skills.primitives import make_skill
 from robot_rlhf.skills.skill import Skill
 
 PACE_FOR = 2.0
 """Seconds for which a bare 'slower' or 'faster' holds."""
-PACE = {"slower": 0.5, "faster": 1.5}
-"""Factors of speed where none is said."""
-MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
 
 
 @dataclass(eq=False)
@@ -152,7 +150,7 @@ class Overrides:
         if proposed is None or pace.periods <= 0:
             return None
         pace.periods -= 1
-        mask = np.array([name in MOTION for name in self._spec.action.names])
+        mask = np.array([name in (*MOTIONS, *TURNINGS) for name in self._spec.action.names])
         faster: Array = np.clip(pace.factor * proposed.values, -1.0, 1.0)
         return Spoken(Action(np.where(mask, faster, proposed.values)), mask.astype(np.float32), sentence)
 

@@ -12,6 +12,7 @@ import pytest
 
 from robot_rlhf.datatypes import (
     Action,
+    Assignment,
     Driver,
     EpisodeKind,
     Feedback,
@@ -22,15 +23,15 @@ from robot_rlhf.datatypes import (
     Situation,
     Step,
 )
+from robot_rlhf.errors import UnknownNameError
 from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.language.endpoint import Answer, ModelInterpreter
 from robot_rlhf.language.interpreter import FirstToUnderstand
-from robot_rlhf.language.lexicon import Lexicon
-from robot_rlhf.language.rules import Rules
 from robot_rlhf.meaning import Heard, Meaning, not_understood
 from robot_rlhf.runtime.listening import Listening
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.standing import StandingSentences
 from robot_rlhf.runtime.station import Station, StopRequestedError
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.place import SimConfig
@@ -52,6 +53,8 @@ KNOWN: Mapping[str, tuple[Meaning, ...]] = {
     "that was wrong": (Meaning("bad"),),
     "scratch that": (Meaning("undo"),),
     "no, left": (Meaning("bad"), LEFT),
+    "the lid": (Meaning("goal", thing="lid"),),
+    "the lamp": (Meaning("goal", thing="lamp"),),
     "wait": (Meaning("stop", skill="wait"),),
 }
 
@@ -87,8 +90,8 @@ class Rig:
         self.wish = Action(np.array([0.1, 0.0, 0.0, 0.2, 1.0], np.float32))
         self.listener = Listener()
         facts = self.facts = book_of(self.place.task, spec)
-        self.lexicon = Lexicon()
-        self.listening = Listening(FirstToUnderstand([self.lexicon, Table()]), facts, spec, Rules(spec), self.lexicon)
+        standing = StandingSentences(spec)
+        self.listening = Listening(FirstToUnderstand([standing.lexicon, Table()]), facts, spec, standing)
         self.teleop = Mouth({n: self._said(said) for n, said in says.items()})
 
         @dataclass
@@ -115,7 +118,7 @@ class Rig:
             clock=self.clock,
             teleop=self.teleop,
             operator="Ada",
-            subscribers=(self.listener, self.listening),
+            subscribers=(self.listener, standing),
             listening=self.listening,
             release_faults=True,
         )
@@ -268,12 +271,12 @@ def test_a_rule_holds_until_it_is_switched_off() -> None:
     rig = Rig({2: "slowly near the cube", 3: "slowly near the lamp"})
     rig.run()
     assert rig.doings == ["rule", "nothing"]
-    (standing,) = rig.listening.rules.standing
+    (standing,) = rig.listening.standing.rules.standing
     assert standing.sentence == "practice-0/0"
     off = replace(rig.meanings[0], payload={"sentence": "practice-0/0", "meanings": [], "doing": "undone", "by": "Ada"})
     rig.teleop.says = {rig.teleop.reads + 3: HumanInput(feedback=(off,))}
     rig.run(seed=1)
-    assert rig.listening.rules.standing == ()
+    assert rig.listening.standing.rules.standing == ()
     assert rig.doings[-1] == "undone"
 
 
@@ -390,8 +393,8 @@ def test_what_was_told_is_known_again_from_a_recording() -> None:
     rig.run()
     again = Rig({0: "left"})
     for event in rig.listener.feedback:
-        again.listening.on_event(event)
-    assert [one.sentence for one in again.listening.rules.standing] == ["practice-0/0"]
+        again.listening.standing.on_event(event)
+    assert [one.sentence for one in again.listening.standing.rules.standing] == ["practice-0/0"]
     again.run()
     assert again.meanings[0].payload["sentence"] == "practice-0/2"  # numbers go on
 
@@ -438,3 +441,34 @@ def test_what_was_explained_meanwhile_is_not_changed_by_a_model() -> None:
     late.answers = answers
     rig.run(seed=2)
     assert rig.doings == ["ask", "nudge"]
+
+
+class Goals:
+    """A GoalDirector that wants what it was told last."""
+
+    context_sizes: Mapping[str, int] = {}
+
+    def __init__(self) -> None:
+        self.goal = ("cube", "")
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self.goal = ("cube", "")
+
+    def asked(self, observation: object) -> Assignment:
+        return Assignment(f"fetch the {self.goal[0]}")
+
+    def name_goal(self, thing: str | None = None, place: str | None = None) -> str:
+        if thing == "lamp":
+            raise UnknownNameError("thing", "lamp", ["cube", "lid"])
+        self.goal = (thing or self.goal[0], place or self.goal[1])
+        return self.goal[0]
+
+
+def test_a_goal_is_asked_for_until_it_is_taken_back() -> None:
+    rig = Rig({5: "the lid", 10: "scratch that", 15: "the lamp"})
+    goals = Goals()
+    rig.station.director = goals
+    rig.listening.steer(goals)
+    asked = [step.instruction for step in rig.run()]
+    assert rig.doings == ["goal", "undo", "undone", "nothing"]
+    assert asked == ["fetch the cube"] * 6 + ["fetch the lid"] * 5 + ["fetch the cube"] * 19

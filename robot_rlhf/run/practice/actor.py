@@ -55,7 +55,7 @@ class Actor:
     def listeners(self) -> list[Subscriber]:
         """Those who hear what happens here because they are here."""
         simulated = (self.person, self.speaker)
-        return [*(person for person in simulated if person), self.listening, *self.place.subscribers]
+        return [*(person for person in simulated if person), self.listening.standing, *self.place.subscribers]
 
     def recover(self, recorded: Path, listeners: Sequence[Subscriber], *, pictures: bool) -> ReplayCounts:
         """Tell what was recorded before, and set the clock to its end.

@@ -1,0 +1,111 @@
+"""What stands of every sentence: what it means, what is done about it, and what that leaves to rules and to words."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Feedback, FeedbackKind, Observation, RobotSpec, Step
+from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.language.lexicon import Lexicon
+from robot_rlhf.language.rules import Rules, cannot_hold
+from robot_rlhf.meaning import Meaning
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 256
+"""Sentences that can still be taken back."""
+LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
+"""What was done about a sentence that there is nothing to take back of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A sentence as its newest event has it."""
+
+    feedback: Feedback
+    doing: str
+    meanings: tuple[Meaning, ...] = ()
+
+
+class StandingSentences:
+    """A Subscriber: takes rules, the operator's own words and the numbers of sentences from events alone, so that a run
+    which goes on, or reads a recording, knows the same."""
+
+    def __init__(self, spec: RobotSpec) -> None:
+        self.rules = Rules(spec)
+        """Those that stand."""
+        self.lexicon = Lexicon()
+        """What the operator explained."""
+        self.over_at = -math.inf
+        """When the newest step ended, s of the clock."""
+        self._spec = spec
+        self._told: dict[str, Told] = {}
+        self._numbers: dict[str, int] = {}
+
+    def __contains__(self, sentence: str) -> bool:
+        return sentence in self._told
+
+    def get(self, sentence: str) -> Told | None:
+        """What stands of a sentence, by its name; None where nothing was told of it, or too long ago."""
+        return self._told.get(sentence)
+
+    def with_traces(self) -> Iterator[str]:
+        """Names of sentences that there is something to take back of, the newest first."""
+        return (name for name, told in reversed(self._told.items()) if told.doing not in LEAVES_NO_TRACE)
+
+    def new_name(self, episode: str) -> str:
+        """For a sentence that is said in an episode, or about it."""
+        number = self._numbers.get(episode, 0)
+        self._numbers[episode] = number + 1
+        return f"{episode}/{number}"
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        """Sentences are numbered within their episode."""
+
+    def on_step(self, step: Step) -> None:
+        self.over_at = step.next_observation.stamp
+
+    def on_event(self, event: Event) -> None:
+        if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
+            return
+        sentence, doing = str(event.payload.get("sentence", "")), str(event.payload.get("doing", ""))
+        meanings = meanings_of(event)
+        if meanings is None:
+            return
+        before = self._told.pop(sentence, None)
+        episode, _, number = sentence.rpartition("/")
+        if number.isdecimal():
+            self._numbers[episode] = max(self._numbers.get(episode, 0), int(number) + 1)
+        self.rules.remove(sentence)
+        if doing == "rule":
+            for meaning in meanings:
+                if meaning.rule and not cannot_hold(meaning, self._spec.action):
+                    self.rules.add(sentence, meaning)
+        self._learn_words(event, before, meanings, doing)
+        while len(self._told) >= REMEMBERED:
+            del self._told[next(iter(self._told))]
+        self._told[sentence] = Told(event, doing, meanings)
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """What was said stands."""
+
+    def _learn_words(self, event: Feedback, before: Told | None, meanings: tuple[Meaning, ...], doing: str) -> None:
+        """Words that an operator explained are theirs from now on; what is taken back is forgotten."""
+        explained = before is not None and before.doing == "ask" and event.payload.get("by") == event.author
+        if explained and meanings and doing not in ("ask", "undone"):
+            self.lexicon.add(event.text, meanings)
+        elif before is not None and doing == "undone":
+            self.lexicon.remove(event.text)
+
+
+def meanings_of(event: Feedback) -> tuple[Meaning, ...] | None:
+    """What an event says that a sentence means; None, with a line in the log, where that cannot be."""
+    try:
+        return tuple(Meaning.of_json(told) for told in event.payload.get("meanings", ()))
+    except (RobotRlhfError, TypeError) as error:
+        name = str(event.payload.get("sentence", ""))[:80]
+        log.warning("what is said of sentence %r is passed over: %s", name, error)
+        return None
