@@ -43,7 +43,7 @@ GERMAN = Language(
         },
         "pace": {
             "slower": """
-                langsamer, vorsichtig, vorsichtiger, sachte, behutsam, sanfter, bremsen, brems, immer mit der ruhe,
+                langsamer, vorsichtiger, sanfter, bremsen, brems, immer mit der ruhe,
                 mit ruhe, gemächlich, nicht so hastig, behutsamer, sachter, tempo raus
             """,
             "faster": """
@@ -222,6 +222,7 @@ GERMAN = Language(
         },
         "word": {
             "more": "mehr, weiter nach, noch, noch mehr, noch weiter, noch etwas",
+            "manner": "sachte, behutsam, sanft, vorsichtig",
             "yes": "ja, jawohl, jo",
             "filler": """
                 bitte, mal, jetzt, nun, okay, ok, hallo, hey, kannst du, könntest du, würdest du, doch mal, eben,

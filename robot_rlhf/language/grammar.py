@@ -69,7 +69,7 @@ class Grammar:
             return Heard(text, (WAIT,), "grammar")
         if said[0].value == "question" or any((s.role, s.value) == ("link", "if") for s in said):
             return not_understood(text, "it asks, or says only what if", _met(said))
-        return self._understood(text, signs, said)
+        return self._understood(text, signs, said, tuple(facts.things))
 
     def stops(self, text: str, but: Sequence[Grammar] = ()) -> bool:
         """Whether a text says to stop. Args: but: of languages that are to judge about the words that they know."""
@@ -131,13 +131,17 @@ class Grammar:
 
     # -- clauses ----------------------------------------------------------------------------------------------------
 
-    def _understood(self, text: str, signs: list[Sign], said: list[Sign]) -> Heard:
+    def _understood(self, text: str, signs: list[Sign], said: list[Sign], things: tuple[str, ...]) -> Heard:
         unknown = [sign.text for sign in said if sign.role == "unknown"]
         found, vague = self._read_parts(_cut(signs))
         meanings = _settled(found)
         if not meanings and not vague and any((s.role, s.value) == ("order", "again") for s in said):
             meanings = [Meaning("retry")]
+        whose = [each for each in vague if each.reading == "rule"]
+        vague = [replace(each, thing=name) for each in whose for name in things] or vague
         nearest = _nearest([*meanings, *vague, *_met(said)])
+        if whose:
+            return not_understood(text, "it is not clear near which thing that is to hold", nearest)
         if len(unknown) >= 2 and 3 * len(unknown) > len(said):
             shown = ", ".join(repr(word[:20]) for word in unknown[:3])
             return not_understood(text, f"too many words of it are not known: {shown}", nearest)
@@ -160,13 +164,15 @@ class Grammar:
             if number + 1 < len(parts) and (place := _place_alone(part)) is not None:
                 near = place
                 continue
+            part.signs = _mannered(part.signs, always)
             clause = Clause(part.signs, Carried(flip and part.joined, near, always))
             read = [_honest(each, part.signs) for each in read_clause(clause)]
-            vague += clause.vague
+            vague += [*clause.vague, *(each.meaning for each in read if _lacks_thing(each.meaning, part.signs, near))]
+            read = [each for each in read if not _lacks_thing(each.meaning, part.signs, near)]
             if clause.has("who", "other") or clause.has("negate", "no"):  # about somebody else; "no left"
                 vague += [each.meaning for each in read]
                 read = []
-            if read and part.fixes:
+            if part.fixes and (read or clause.has("word", "nothing")):  # "left, no, the other way"
                 found = []
             found += read
             flip = clause.leaves_flip
@@ -202,6 +208,14 @@ def _cut(signs: list[Sign]) -> list[_Part]:
     return [part for part in parts if part.signs]
 
 
+def _mannered(signs: list[Sign], always: bool) -> list[Sign]:
+    """'gently' is how a motion is done that the clause orders; by itself, or as a rule, or denied, it is a pace."""
+    ordered = any(sign.role in ("move", "turn", "grip") or (sign.role, sign.value) in _DOES for sign in signs)
+    if ordered and not always and not any(s.role == "negate" or (s.role, s.value) == ("at", "near") for s in signs):
+        return signs
+    return [renamed(s, "pace", "slower") if (s.role, s.value) == ("word", "manner") else s for s in signs]
+
+
 def _says_what(signs: Sequence[Sign]) -> bool:
     """Whether there is a direction or such, or a thing."""
     return any(sign.role in (*CONTENT, "named") for sign in signs)
@@ -217,6 +231,10 @@ def _place_alone(part: _Part) -> Sign | None:
     return None
 
 
+_DOES = {
+    *(("verb", does) for does in ("lift", "grab", "pick", "drop", "put", "put_down", "push", "pull")),
+    *(("at", where) for where in ("above", "onto", "to", "in", "behind", "away")),
+}
 _WHERE = {"at", "verb", "named", "it", "who", "is", "word", "thing", "amount"}
 
 
@@ -236,6 +254,19 @@ def _honest(found: Found, signs: Sequence[Sign]) -> Found:
     if not missing or not meaning.skill or meaning.skill in ("open", "close", "lift", "wait"):
         return found
     return replace(found, meaning=replace(meaning, skill="close" if meaning.reading == "close" else ""))
+
+
+def _lacks_thing(meaning: Meaning, signs: Sequence[Sign], near: Sign | None) -> bool:
+    """Whether a rule is about something that is not there, or not said: that is not everywhere."""
+    if meaning.reading != "rule" or meaning.thing:
+        return False
+    places = [near] if near is not None else []
+    places += [s for at, s in enumerate(signs) if s.role == "named" or (s.role == "it" and _is_near(signs, at))]
+    return meaning.rule == "keep_away" or any(not place.value for place in places)
+
+
+def _is_near(signs: Sequence[Sign], at: int) -> bool:
+    return at > 0 and (signs[at - 1].role, signs[at - 1].value) == ("at", "near")
 
 
 def _settled(found: Sequence[Found]) -> list[Meaning]:

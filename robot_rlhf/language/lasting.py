@@ -71,6 +71,10 @@ def from_above(clause: Clause) -> None:
     clause.add(above, Meaning("rule", rule="from_above", thing=clause.signs[thing].value if thing is not None else ""))
 
 
+def _is_unknown(clause: Clause, at: int) -> bool:
+    return at < len(clause.signs) and clause.signs[at].role == "unknown"
+
+
 def pace_rule(clause: Clause) -> None:
     """'slower near the glass', 'always slower'."""
     place = next((at for at in clause.free("at", "near", "to") if clause.thing_after(at) is not None), None)
@@ -83,6 +87,10 @@ def pace_rule(clause: Clause) -> None:
     thing = clause.thing_after(place) if place is not None and near else None
     if thing is None and approached is not None:
         place, thing = approached, clause.thing_after(approached)
+    if at is not None and thing is None and any(_is_unknown(clause, near + 1) for near in clause.free("at", "near")):
+        clause.use(at)
+        clause.vague.append(Meaning("rule", rule=clause.signs[at].value))
+        return
     if at is None or not (thing is not None or clause.always or clause.near is not None):
         return
     flip = clause.flips("pace" if pace is not None else "state")
@@ -92,10 +100,6 @@ def pace_rule(clause: Clause) -> None:
     rule = OPPOSITE[said] if flip else said
     named = clause.near if thing is None else clause.signs[thing]
     name = named.value if named is not None else ""
-    if rule == "faster" and named is not None and not name:  # a place that is not known is not everywhere
-        clause.vague.append(Meaning("faster"))
-        clause.use(at)
-        return
     amount = clause.amount(rule)
     clause.use(at, place if thing is not None else None, thing)
     clause.add(min(at, place if place is not None else at), Meaning("rule", amount, rule=rule, thing=name))

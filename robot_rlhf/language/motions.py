@@ -17,7 +17,10 @@ def grasped(clause: Clause) -> None:
         thing = clause.thing_after(verb, frozenset({"amount", "word", "at", "who"}))
         named = thing is not None and clause.signs[thing].role == "named"
         if clause.is_denied and (value != "lift" or named):
-            if value != "close" or named:
+            if value == "hold" and not clause.has("move"):  # "don't hold on to it any more"
+                clause.use(verb, thing)
+                clause.add(verb, gripping(Meaning("open")))
+            elif value != "close" or named:
                 clause.use(verb, thing)
                 clause.vague += [Meaning("open", skill="open"), Meaning("close", skill="close")]
             continue

@@ -28,6 +28,7 @@ def tagged(text: str, vocabulary: Vocabulary, nouns: Collection[str] = ()) -> li
     for token in tokens(text):
         words += vocabulary.expanded.get(token, (token,))
     words = [word if word in nouns or not word.isalpha() else vocabulary.spelled(word) for word in words]
+    words = vocabulary.plain(words)
     found: list[Sign] = []
     at = 0
     while at < len(words):

@@ -50,9 +50,8 @@ SPANISH = Language(
         },
         "pace": {
             "slower": """
-                más despacio, despacio, más lento, más lenta, lento, con cuidado, con calma, frena, cuidado, suave,
-                suavemente, ve lento, más suave, más lentamente, lentamente, tranquilo, menos velocidad, menos rápido,
-                no tan rápido, con más cuidado
+                más despacio, despacio, más lento, más lenta, lento, con calma, frena, cuidado, ve lento, más suave,
+                más lentamente, lentamente, tranquilo, menos velocidad, menos rápido, no tan rápido, con más cuidado
             """,
             "faster": """
                 más rápido, rápido, más deprisa, deprisa, date prisa, acelera, más velocidad, más rápida, apúrate,
@@ -201,6 +200,7 @@ SPANISH = Language(
         },
         "word": {
             "more": "más, aún más, todavía más, más hacia, más a",
+            "manner": "suavemente, con cuidado, suave",
             "yes": "sí, claro, vale sí",
             "filler": """
                 por favor, ahora, ahora mismo, puedes, podrías, vale, ok, okay, hola, oye, eh, gracias, quizá, quizás,

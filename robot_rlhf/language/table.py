@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from robot_rlhf.errors import InvalidValueError
@@ -32,14 +32,15 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "is": ("is", "need"),
     "thing": ("it", "one", "the"),
     "link": ("and", "then", "fix", "instead", "if"),
-    "word": ("more", "yes", "filler", "question", "nothing"),
+    "word": ("more", "manner", "yes", "filler", "question", "nothing"),
 }
 """Role to the values that words of that role can have: every language fills in all of them.
 
 state: how something is ("too low"); order alone: stops, where nothing else is said in one breath; quit: stops, or turns
 what is said with it into its opposite; negate drift: what is complained of ("drifting left"); short: "not enough";
 verb turn: turns the wrist when it is said with left or right; at seen: "as seen from"; who other: neither the robot
-nor whoever speaks to it; link fix: takes back what was said before; word nothing: known, and about nothing here."""
+nor whoever speaks to it; link fix: takes back what was said before; word manner: how a motion is done, and slower where
+none is said; word nothing: known, and about nothing here."""
 
 UNITS = ("m", "cm", "mm", "inch", "degree", "percent")
 
@@ -67,6 +68,9 @@ class Language:
     """How verbs end that can follow a word for stopping without stopping anything; empty where there are none."""
     hints: Words
     """Phrases that are understood by themselves alone as a question back, to the readings to offer."""
+    manners: Sequence[tuple[str, str, str]] = ()
+    """Turns of phrase around an order: words of which one has to be there, a regular expression over the text's words
+    with single spaces between them, and the plain words that stand for it. In this order, each everywhere in it."""
 
     def __post_init__(self) -> None:
         for role, values in VALUES.items():

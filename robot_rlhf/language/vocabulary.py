@@ -23,6 +23,7 @@ _MARKUP = re.compile(r"<[^<>]{0,200}>|\x1b\[[\d;]{0,20}[A-Za-z]")
 _TOKENS = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*'?|[°%]|[.,;:!?…—–\n]|(?<=\s)-(?=\s)")
 _STRETCHED = re.compile(r"(.)\1{2,}")
 _DOUBLED = re.compile(r"(.)\1$")
+_LETTERS = re.compile(r"[^\W\d_]{4,}")
 _BREAKS = frozenset(".,;:!?…—–\n-")
 
 
@@ -68,7 +69,13 @@ class Vocabulary:
         self.expanded = {
             form: tuple(tokens(long)) for short, long in language.expanded.items() for form in forms(short)
         }
+        self._manners = [
+            (tuple(needs.split()), re.compile(rf"(?<!\S)(?:{pattern})(?!\S)"), plain)
+            for needs, pattern, plain in language.manners
+        ]
         self._ordinary = {form for word in split(language.ordinary) for form in forms(word)}
+        self._polite = {word for _, pattern, _ in language.manners for word in _LETTERS.findall(pattern)}
+        self._ordinary |= self._polite
         self._words = {word for phrase in (*self._phrases, *self._numbers) for word in phrase.split()}
         self._nearby = self._neighbours()
 
@@ -98,7 +105,7 @@ class Vocabulary:
 
     def knows(self, text: str) -> bool:
         """Whether it is a phrase of the tables, or a word of one."""
-        return text in self._phrases or text in self._words
+        return text in self._phrases or text in self._words or text in self._polite
 
     def is_filler(self, word: str) -> bool:
         return self._phrases.get(word) == ("word", "filler")
@@ -126,6 +133,14 @@ class Vocabulary:
                 return Sign("number", "", text, self._numbers[text]), length
         return None
 
+    def plain(self, words: list[str]) -> list[str]:
+        """The words without the turns of phrase around what they say."""
+        text = " ".join(words)
+        for needs, pattern, plain in self._manners:
+            if any(word in text for word in needs):
+                text = pattern.sub(plain, text)
+        return [word for word in text.split(" ") if word]
+
     def spelled(self, word: str) -> str:
         """The word, or the known one that was meant where it is not known."""
         return word if word in self._words else self._corrected(word)
@@ -141,6 +156,8 @@ class Vocabulary:
         near |= {shorter for shorter in _shortened(word) if len(shorter) >= SHORTEST_TYPO and shorter in self._phrases}
         near = {known for known in near if _is_slip(word, known)}
         meant = {self._phrases[known] for known in near}
+        if len({value for _, value in meant}) == 1 and {role for role, _ in meant} == {"move", "state"}:
+            return min(known for known in near if self._phrases[known][0] == "move")
         return min(near) if len(meant) == 1 else word
 
 
