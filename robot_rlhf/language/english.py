@@ -219,31 +219,32 @@ ENGLISH = Language(
                 even, still further, additional, yet more, even further
             """,
             "filler": """
-                please, pls, plz, make, making, ehm, ok, okay, okey, alright, all right, well then, so then, um, uh,
-                erm, er, hm, hmm, hey, hello, hi, just, now, right now, right away, right then, can you, could you,
-                would you, will you, can you please, could you please, would you please, would you mind, i think, i
-                guess, i believe, i suppose, maybe, perhaps, probably, let us, i want you to, i need you to, i would
-                like you to, i would like, i'd like you to, i would say, i say, you have to, you need to, try to, try
-                going, try moving, try and, attempt to, how about, what about, why do not you, why dont you, why not,
-                a moment, for now, for a moment, for me, thanks, thank you, thx, cheers, sure, fine, by, along, about,
-                approximately, roughly speaking, exactly by, another little, over here, over there, right there, right
-                here, here, as you can, possible, direction, the direction, side, position, some, any, only, simply,
-                basically, literally, kindly, buddy, mate, dude, man, friend, sir, honey, dear, oh, ah, aha, ha, there
-                we go, come on, go on, onwards then, way over, in a, your way, bit by bit, at once, immediately,
-                instantly, quite simply, in order to, in order, as, like, such, right after, right before, i need, i
-                wish, it would be, that would be, would be nice, the way, on your own, at the moment, currently,
-                today, would like, side please, table, the table, floor, the floor, surface, ground, the ground, desk,
-                the desk, workspace, axis, motion, movement, movements, position please, centimeters away, be so kind,
-                if you please, if you can, if possible, if you could, if you would, if you do not mind, do me a favor,
-                do me a favour, do, does, did, done, would be better, it is better to, better if you, spot, location,
-                point, bit please, alright then, o, lets see, for, same, more time, as before, ready, absolutely,
-                definitely, certainly, really, need you, straight, gonna, going to, directly, here please, onto there,
-                my dear, bro, pal, quite a, both, all, of the way, while you are at it, sec, second, seconds, moment,
-                time, have, s, d, ll, re, ve, t, amount, range, distance, level, way down here, end, robot please,
-                with it, from it, a the, of course, at all, ever, i would, i want, i'd say, is better, are better,
-                better be, i would rather, i'd rather, i wanted you to, i wanted, i asked you to, i asked for, i want
-                to see, i was hoping for, i would prefer, i prefer, instead, at least, can we, could we, can it,
-                stopped short, you stopped short, hand side
+                please, pls, plz, effort, recovery, progress, stuff, execution, improvement, make, making, ehm, ok,
+                okay, okey, alright, all right, well then, so then, um, uh, erm, er, hm, hmm, hey, hello, hi, just,
+                now, right now, right away, right then, can you, could you, would you, will you, can you please, could
+                you please, would you please, would you mind, i think, i guess, i believe, i suppose, maybe, perhaps,
+                probably, let us, i want you to, i need you to, i would like you to, i would like, i'd like you to, i
+                would say, i say, you have to, you need to, try to, try going, try moving, try and, attempt to, how
+                about, what about, why do not you, why dont you, why not, a moment, for now, for a moment, for me,
+                thanks, thank you, thx, cheers, sure, fine, by, along, about, approximately, roughly speaking, exactly
+                by, another little, over here, over there, right there, right here, here, as you can, possible,
+                direction, the direction, side, position, some, any, only, simply, basically, literally, kindly,
+                buddy, mate, dude, man, friend, sir, honey, dear, oh, ah, aha, ha, there we go, come on, go on,
+                onwards then, way over, in a, your way, bit by bit, at once, immediately, instantly, quite simply, in
+                order to, in order, as, like, such, right after, right before, i need, i wish, it would be, that would
+                be, would be nice, the way, on your own, at the moment, currently, today, would like, side please,
+                table, the table, floor, the floor, surface, ground, the ground, desk, the desk, workspace, axis,
+                motion, movement, movements, position please, centimeters away, be so kind, if you please, if you can,
+                if possible, if you could, if you would, if you do not mind, do me a favor, do me a favour, do, does,
+                did, done, would be better, it is better to, better if you, spot, location, point, bit please, alright
+                then, o, lets see, for, same, more time, as before, ready, absolutely, definitely, certainly, really,
+                need you, straight, gonna, going to, directly, here please, onto there, my dear, bro, pal, quite a,
+                both, all, of the way, while you are at it, sec, second, seconds, moment, time, have, s, d, ll, re,
+                ve, t, amount, range, distance, level, way down here, end, robot please, with it, from it, a the, of
+                course, at all, ever, i would, i want, i'd say, is better, are better, better be, i would rather, i'd
+                rather, i wanted you to, i wanted, i asked you to, i asked for, i want to see, i was hoping for, i
+                would prefer, i prefer, instead, at least, can we, could we, can it, stopped short, you stopped short,
+                hand side
             """,
             "question": """
                 what, where, why, who, whose, which, how, how much, how far, is it, is that, is this, is the, are you,

@@ -60,7 +60,8 @@ _LAST = (
     "(?:sentence|command|order|instruction|words?|remark|thing|one|message|input|bit)"
 )
 _TAKE_BACK = (
-    "(?:forget|ignore|disregard|scratch|never mind|cancel|strike|skip|drop|delete|undo|take back|withdraw|discard)"
+    "(?:forget|ignore|disregard|scratch|scrap|never mind|cancel|strike|skip|drop|delete|undo|take back|withdraw|"
+    "discard)"
 )
 _HAND = "(?:fingers?|jaws?|claws?|pincers)"
 _WANTED = (
@@ -73,6 +74,24 @@ _END = r"(?= [,.!?;]|$| and | but )"
 IDIOMS: Sequence[tuple[str, str, str]] = (
     ("back", rf"(?:i )?take back (?:(?:what|everything|all) )?{_SAID}", "undo that"),
     ("last latest previous", rf"{_TAKE_BACK}(?: about)? {_LAST}", "undo that"),
+    (
+        "better nicer smoother",
+        r"could have (?:gone|been|done|worked)(?: (?:it|that|a bit|a lot|much))* (?:better|nicer|smoother)",
+        "bad",
+    ),
+    (
+        "doing going coming",
+        r"(?:you are )?doing (?:an? )?(?:(?:really|very|quite) )?(?:great|good|fine|excellent|nice|brilliant) "
+        r"(?:job|work)|(?:you are|that is|it is) (?:going|doing|coming along) (?:(?:really|very|quite) )?"
+        r"(?:well|nicely|fine|great|good)",
+        "well done",
+    ),
+    (
+        "disappointed unhappy dissatisfied displeased annoyed frustrated",
+        rf"i (?:am|was) {ADVERBS}(?:disappointed|unhappy|dissatisfied|displeased|annoyed|frustrated) (?:with|by|about)"
+        r"(?: (?:that|it|this)(?: one)?)?(?= [,.!?]|$)",
+        "bad",
+    ),
     ("mistake fault", r"(?:that|it) was (?:my (?:mistake|fault)|a mistake of mine)", "sorry"),
     (
         "how",
@@ -128,8 +147,9 @@ IDIOMS: Sequence[tuple[str, str, str]] = (
     ),
     (
         "pleased happy satisfied delighted impressed thrilled",
-        rf"i am {ADVERBS}(not )?{ADVERBS}(?:pleased|happy|satisfied|delighted|impressed|thrilled) (?:with|by|about)"
-        r"(?: (?:how|what|the way))?(?: you (?:did|have done|do|handled|made))?(?: (?:that|it|this))?",
+        rf"i (?:am|was) {ADVERBS}(not )?{ADVERBS}(?:pleased|happy|satisfied|delighted|impressed|thrilled)"
+        r" (?:with|by|about)"
+        r"(?: (?:how|what|the way))?(?: you (?:did|have done|do|handled|made))?(?: (?:that|it|this)(?: one)?)?",
         r"\1well done",
     ),
     (
@@ -171,7 +191,7 @@ WAYS: Sequence[tuple[str, str, str]] = (
     ("me", r"(?:pull|drag) (?:it|that|this)(?= (?:back )?(?:closer |nearer )?(?:towards?|to) me)", "come"),
     ("clock", r"(?:with|like|as) the clock(?: goes)?", "clockwise"),
     ("clock", r"against the clock", "counterclockwise"),
-    ("deeper deep", r"(lower|down|downwards?|descend|sink|dip)((?: \w+){0,3}) (?:deeper|deep)", r"\1\2"),
+    ("deeper deep", r"(lower|down|downwards?|descend|sink|dip)((?: \w+| ,){0,3}) (?:deeper|deep)", r"\1\2"),
     ("deeper deep", r"(?:deeper|deep)((?: \w+){0,2}) (down|downwards?|lower)", r"\1 \2"),
     ("deeper deep", r"(deeper|deep) in(?:to)?(?: the)? (?:table|desk|workspace|picture|scene|screen)", r"\1"),
     ("together", rf"({_HAND})((?: \w+){{0,3}}) together", r"\1\2 close"),
@@ -196,6 +216,7 @@ WAYS: Sequence[tuple[str, str, str]] = (
         ("please", rf"(and|then) (?:{PAST[present]})(?! by)", rf"\1 {present}")
         for present in ("open", "close", "grab", "grip", "take", "release", "lift", "drop", "turn")
     ),
+    ("try", r"try (?:it|that|this)(?= (?:one more time|once more|over))", "try"),
     ("lined", r"(?:all )?lined (?:it |them |that )?up", "ready"),
     ("loose", r"(?:turn|set|cut) (?:it |them |that |the \w+ )?loose", "let go"),
     ("turn twist", r"give (?:it|the \w+|your \w+|yourself|that) (?:a|an)(?= (?:\w+ ){0,2}(?:turn|twist|rotation))", ""),

@@ -27,7 +27,7 @@ _ASIDES: Sequence[tuple[str, str, str]] = (
     ),
     (
         "say admit honest frank confess",
-        r"i (?:have to|must|should|hate to|want to|need to|ought to|will|can) "
+        r"i (?:have to|must|should|would|hate to|want to|need to|ought to|will|can) "
         r"(?:say|admit|confess|be (?:honest|frank))(?: that(?! was| is)| it)?(?: ,)?(?: but)?",
         "",
     ),
@@ -74,9 +74,14 @@ _ASIDES: Sequence[tuple[str, str, str]] = (
         "",
     ),
     ("kind good nice", r"if you would be so (?:kind|good|nice)(?: as)?(?: to)?", ""),
+    ("if", r"if i (?:were you|may|might)|if you are (?:ready|able|done|free)(?= [,.!?]|$)", ""),
+    ("back", r"(?:i will be |be )?back in a (?:sec|second|minute|moment)", ""),
+    ("repeat say", r"(?:repeat|say)(?: again)? what (?:you|i) (?:just )?said", ""),
+    ("want like", r"(?:do you want|would you like) to(?= (?:have|try|go|move|start|give) )", ""),
     ("ahead", r"go ahead and", ""),
     ("favor favour dear love", r"(?:could you |please )?(?:do me a favou?r|be a (?:dear|love))(?: and)?", ""),
     ("point happens", r"at this point|before anything else(?: happens)?|before you do anything else", ""),
+    ("asked ask", r"(?:would|do) you mind (?:if|me) i? ?(?:asked|ask|asking) you to", ""),
     (
         "mind able willing kind good care",
         r"(?:would|do|will|could) you (?:mind(?: terribly| awfully| very much)?|be (?:able|willing) to|care to|"
@@ -101,6 +106,8 @@ _WISHES: Sequence[tuple[str, str, str]] = (
         "§",
     ),
     ("not", r"(?:could|can|should|would|will|might) not (?:you|we)(?= \w)", "§"),
+    ("time", r"it is (?:about |high )?time (?:to|for you to|you)", "§"),
+    ("kill hurt", r"(?:would|will) it (?:kill|hurt) (?:you )?to", "§"),
     (
         "hate dislike",
         r"i would (?:really )?(?:hate|dislike)(?: (?:it|that))?(?: (?:for|if))? (?:you|to see you)(?: to)?"
@@ -138,9 +145,9 @@ _WISHES: Sequence[tuple[str, str, str]] = (
         "§",
     ),
     (
-        "want need prefer suggest recommend propose ask beg",
+        "want need wish prefer suggest recommend propose ask beg",
         r"(?:i|we) (?:(?:really|do|just|would|also|still) )*"
-        r"(?:want|need|prefer|suggest|recommend|propose|ask|beg)(?: it if| that)?(?= you )",
+        r"(?:want|need|wish|prefer|suggest|recommend|propose|ask|beg)(?: it if| that)?(?= you )",
         "§",
     ),
     (

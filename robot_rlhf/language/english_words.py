@@ -168,18 +168,18 @@ WORDS: dict[str, Words] = {
             again
         """,
         "undo": """
-            undo, undo that, undo it, undo this, scratch that, forget that, forget it, forget what i said, forget
-            this, take that back, take it back, i take that back, i take it back, never mind, nevermind, cancel,
-            cancel that, cancel it, ignore that, ignore it, ignore what i said, disregard that, disregard, strike
-            that, revert, revert that, revert it, i did not mean that, didn't mean that, i did not say that, not
-            what i said, unsay that, ignore me, forget i said that, forget about it, forget about that, delete
-            that, erase that, remove that, discard that, forget the last one, undo the last one, undo the last
+            undo, scrap that, scrap it, undo that, undo it, undo this, scratch that, forget that, forget it, forget
+            what i said, forget this, take that back, take it back, i take that back, i take it back, never mind,
+            nevermind, cancel, cancel that, cancel it, ignore that, ignore it, ignore what i said, disregard that,
+            disregard, strike that, revert, revert that, revert it, i did not mean that, didn't mean that, i did not
+            say that, not what i said, unsay that, ignore me, forget i said that, forget about it, forget about that,
+            delete that, erase that, remove that, discard that, forget the last one, undo the last one, undo the last
             thing, take back what i said, ignore the last one, ignore my last sentence, forget my last sentence,
-            unlearn that, ctrl z, undo last, cancel the last one, ignore that last one, forget that last one,
-            ignore the last command, undo the last command, never mind that, cancel the last command, disregard
-            the last command, disregard what i said, belay that, drop that idea, forget what i just said, ignore
-            what i just said, forget everything i said, forget my last word, forget the last command, i was wrong,
-            my mistake forget it, that was a slip
+            unlearn that, ctrl z, undo last, cancel the last one, ignore that last one, forget that last one, ignore
+            the last command, undo the last command, never mind that, cancel the last command, disregard the last
+            command, disregard what i said, belay that, drop that idea, forget what i just said, ignore what i just
+            said, forget everything i said, forget my last word, forget the last command, i was wrong, my mistake
+            forget it, that was a slip
         """,
     },
     "negate": {

@@ -4,6 +4,61 @@ from __future__ import annotations
 
 from robot_rlhf.language.table import Language
 
+_MANNERS = (
+    (
+        "ware fande",
+        r"(?:es|das) ware (?:\w+ )?(?:nett|schon|toll|super|gut|besser|klasse|lieb|prima)(?: von dir)? ,? ?wenn"
+        r"(?: du)?|"
+        r"ich fande es (?:\w+ )?(?:gut|schon|besser|toll) ,? ?wenn du",
+        "bitte",
+    ),
+    ("ware", r"(?:das|es) ware (?:\w+ )?(?:nett|schon|toll|super|perfekt|klasse|lieb|prima)(?: von dir)?", ""),
+    (
+        "hatte mochte wurde",
+        r"ich (?:hatte|mochte|wurde)(?: es)?(?: (?:gern|gerne|lieber|mogen|begrussen))* ,? ?(?:dass|wenn) du(?! nicht)",
+        "bitte",
+    ),
+    ("geht recht umstande", r"wenn (?:es|das) (?:\w+ )?(?:geht|recht ist|keine umstande macht|moglich ist)", ""),
+    ("so", r"(?:sei|wenn du) (?:bitte )?so (?:nett|gut|lieb|freundlich)(?: wars?t| bist)?(?: und)?", ""),
+    ("ich", r"ich (?:glaube|denke|finde|schatze|meine) ,(?: dass)?(?= du)", ""),
+    ("oder", r", (?:oder|nicht|gell|ne)(?: nicht)?(?= [?.]|$)", ""),
+    ("mir", r"nach hinten(?: ,)?(?: also)?(?= (?:weg von|von) mir)", ""),
+    (
+        "mir mich",
+        r"(?<!naher )(?<!naeher )zu mir(?! nach)(?: (?:her|ran|heran|hin))?|auf mich zu|richtung mir",
+        "zuruck",
+    ),
+    ("meine", r"in meine richtung", "zuruck"),
+    (
+        "zu",
+        r"mach(?:e|t)?(?: (?:mal|bitte|jetzt))* (?:den greifer|die (?:hand|finger|zange|klaue)|ihn|sie|es)"
+        r"(?: (?:bitte|jetzt|mal|wieder))* zu(?= [,.!?]|$| und )",
+        "schliesse",
+    ),
+    (
+        "langsam",
+        r"(?:(?:ganz|schon|nur) )+langsam|langsam(?= (?:jetzt|nach|runter|hoch|rechts|links|vor|zuruck))",
+        "langsamer",
+    ),
+    ("gas", r"gib (?:(?:mal|etwas|mehr|bisschen|ein|bitte|doch) )+gas", "gib gas"),
+    (
+        "gesagt sagte",
+        r"(?:vergiss|streich|streiche|ignorier|ignoriere|losch|losche)(?: (?:bitte|mal|wieder|einfach))*"
+        r"(?: (?:das|es|alles))?(?: ,)? was ich (?:dir )?(?:(?:eben|gerade|vorhin|vorher|zuletzt) )*"
+        r"(?:gesagt|sagte)(?: habe?)?",
+        "vergiss das",
+    ),
+    ("nehm nehme", r"ich nehme? (?:das|es|alles) (?:wieder )?zuruck", "das nehme ich zuruck"),
+    ("an", r"fasse? (nie|niemals|nicht) ((?:\w+ ){1,3})an", r"\1 \2beruhren"),
+    (
+        "probier probiere probiers",
+        r"probiere?s?(?: (?:das|es|bitte|doch|mal))*(?= (?:nochmal|noch mal|noch einmal|erneut|wieder))"
+        r" (?:nochmal|noch mal|noch einmal|erneut|wieder)",
+        "versuch es nochmal",
+    ),
+)
+"""Turns of phrase, without umlauts, as texts are compared."""
+
 GERMAN = Language(
     name="de",
     called="German",
@@ -28,8 +83,14 @@ GERMAN = Language(
             """,
         },
         "turn": {
-            "turn_left": "gegen den uhrzeigersinn, gegen uhrzeigersinn, entgegen dem uhrzeigersinn, linksdrehung",
-            "turn_right": "im uhrzeigersinn, mit dem uhrzeigersinn, rechtsdrehung",
+            "turn_left": """
+                gegen den uhrzeigersinn, linksrum, links herum, links rum, gegen uhrzeigersinn, entgegen dem
+                uhrzeigersinn, linksdrehung
+            """,
+            "turn_right": """
+                im uhrzeigersinn, rechtsrum, rechtsherum, rechts herum, rechts rum, mit dem uhrzeigersinn,
+                rechtsdrehung
+            """,
         },
         "grip": {
             "open": """
@@ -38,7 +99,8 @@ GERMAN = Language(
             """,
             "close": """
                 schließen, schließe, schliess, schließ, zumachen, zudrücken, fester, mach zu, festhalten, halt fest,
-                halte fest, zugreifen, greif zu, drück zu, fester zu, halt es fest, halt ihn fest, zusammendrücken
+                halte fest, zugreifen, greif zu, drück zu, fester zu, halt es fest, halt ihn fest, zusammendrücken,
+                pack zu, packe zu, zupacken, fass zu, fasse zu
             """,
         },
         "pace": {
@@ -60,7 +122,7 @@ GERMAN = Language(
             "down": "tief, niedrig, weit unten, weit runter, weit nach unten",
             "open": "lose, weit auf, weit offen",
             "close": "fest, eng",
-            "slower": "langsam",
+            "slower": "langsam, lahm",
             "faster": "schnell, hastig, ruckartig, grob",
         },
         "verdict": {
@@ -71,7 +133,7 @@ GERMAN = Language(
             """,
             "bad": """
                 schlecht, falsch, nicht gut, mist, schlimm, furchtbar, schrecklich, schlechter, das war falsch,
-                fehler, so nicht, nicht richtig, miserabel, daneben, das war nichts
+                fehler, so nicht, nicht richtig, miserabel, daneben, das war nichts, das war nix
             """,
         },
         "order": {
@@ -298,4 +360,5 @@ GERMAN = Language(
         "da": "down, close, open",
         "andersrum": "left, right, back",
     },
+    manners=_MANNERS,
 )

@@ -6,7 +6,7 @@ from robot_rlhf.language.clause import Clause
 from robot_rlhf.language.vocabulary import renamed
 from robot_rlhf.meaning import MOVES, OPPOSITE, SPEEDS, Meaning
 
-_BETWEEN = frozenset({"amount", "it", "who", "word", "verb", "move", "at", "is"})
+_BETWEEN = frozenset({"amount", "it", "who", "word", "verb", "move", "at", "is", "rule"})
 
 
 def speed_as_noun(clause: Clause) -> None:
@@ -30,6 +30,8 @@ def keep_away(clause: Clause) -> None:
     for at in [*clause.free("verb", "avoid"), *clause.free("verb", "keep", "touch"), *clause.free("at", "near", "to")]:
         sign = clause.signs[at]
         thing = _thing_beyond(clause, at)
+        if thing is None and sign.value == "touch":  # where verbs stand last
+            thing = next((i for i in clause.free("named") if i < at), None)
         if thing is None or clause.used[at]:
             continue
         keeps = sign.value == "keep" and any(clause.signs[i].value in ("away", "far") for i in range(at, thing))
@@ -39,7 +41,7 @@ def keep_away(clause: Clause) -> None:
             clause.is_denied and not paced and sign.value in (("touch", "near", "to") if never else ("touch", "near"))
         )
         if keeps or forbidden or (sign.value == "avoid" and not clause.is_denied):
-            clause.use(*range(at, thing + 1))
+            clause.use(*range(min(at, thing), max(at, thing) + 1))
             clause.add(at, Meaning("rule", rule="keep_away", thing=clause.signs[thing].value))
 
 

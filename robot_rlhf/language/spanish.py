@@ -4,6 +4,40 @@ from __future__ import annotations
 
 from robot_rlhf.language.table import Language
 
+_TO_ME = r"mi(?= [,.!?;]|$| (?:y|e|un|unos|luego|despues|por|mas|como|ahora) | \d)"
+_MANNERS = (
+    (
+        "seria estaria",
+        r"(?:seria|estaria) (?:\w+ )?(?:genial|bueno|mejor|bien|perfecto|ideal|estupendo) (?:si|que)",
+        "",
+    ),
+    ("seria estaria", r"(?:eso )?(?:seria|estaria) (?:\w+ )?(?:genial|bueno|mejor|bien|perfecto|ideal|estupendo)", ""),
+    ("gustaria quisiera preferiria querria", r"(?:me gustaria|quisiera|preferiria|querria) que(?! no)", ""),
+    (
+        "importaria importa puedes posible",
+        r"te importaria|si no te importa|si puedes|si es posible|si eres tan amable",
+        "",
+    ),
+    ("verdad no", r", (?:verdad|no)(?= [?])", ""),
+    ("mi", rf"(?:estas |esta )?(?:muy|demasiado|no tan) lejos de {_TO_ME}", "hacia atras"),
+    ("mi", rf"(?:estas |esta )?(?:muy|demasiado|no tan) cerca de {_TO_ME}", "hacia adelante"),
+    ("mi", rf"(?:mas )?(?:aleja\w*|lejos|apartate|retirate)(?: mas)?(?: un poco)? de {_TO_ME}", "hacia adelante"),
+    (
+        "mi",
+        rf"(?:(?:acerca\w*|ven|vente)(?: (?:mas|un poco|para aca))* )?(?:hacia|a|para|hasta) {_TO_ME}",
+        "hacia atras",
+    ),
+    (
+        "dije dicho decir",
+        r"(?:olvida|cancela|ignora|borra|deshaz)(?: todo)?(?: (?:lo|eso))? que (?:te )?"
+        r"(?:dije|he dicho|acabo de decir)(?: (?:antes|ahora))?",
+        "olvida eso",
+    ),
+    ("mejor", r"mejor(?= (?:a la|hacia|para|ve|mas|sube|baja) )", ""),
+    ("de", r"(tazon|cuenco|bol|bloque|cubo) de la (izquierda|derecha)", r"\1 \2"),
+)
+"""Turns of phrase, without accents, as texts are compared."""
+
 SPANISH = Language(
     name="es",
     called="Spanish",
@@ -22,12 +56,12 @@ SPANISH = Language(
                 atrás
             """,
             "up": """
-                arriba, sube, subir, hacia arriba, más alto, súbelo, eleva, elevar, levanta el brazo, subiendo, para
-                arriba, suba, sube más
+                arriba, subas, subieras, sube, subir, hacia arriba, más alto, súbelo, eleva, elevar, levanta el brazo,
+                subiendo, para arriba, suba, sube más
             """,
             "down": """
-                abajo, baja, bajar, hacia abajo, más bajo, bájalo, desciende, descender, bajando, para abajo, baje,
-                baja más
+                abajo, bajes, bajaras, baja, bajar, hacia abajo, más bajo, bájalo, desciende, descender, bajando, para
+                abajo, baje, baja más
             """,
         },
         "turn": {
@@ -40,12 +74,12 @@ SPANISH = Language(
         },
         "grip": {
             "open": """
-                abre, abrir, suelta, soltar, suéltalo, abre la mano, abre la pinza, libera, afloja, ábrelo, suéltala,
-                abriendo, ábrela
+                abre, abras, abrieras, sueltes, soltaras, abrir, suelta, soltar, suéltalo, abre la mano, abre la
+                pinza, libera, afloja, ábrelo, suéltala, abriendo, ábrela
             """,
             "close": """
-                cierra, cerrar, aprieta, apretar, ciérralo, cierra la mano, cierra la pinza, agarra fuerte, más
-                fuerte, sujeta, cerrando
+                cierra, cierres, cerraras, cerrar, aprieta, apretar, ciérralo, cierra la mano, cierra la pinza, agarra
+                fuerte, más fuerte, sujeta, cerrando
             """,
         },
         "pace": {
@@ -89,9 +123,10 @@ SPANISH = Language(
             "quit": "deja de, para de, no sigas, no más, no te muevas, no vayas más",
             "wait": "espera, un momento, espera un momento, pausa, aguarda, un segundo, quédate ahí, quédate quieto",
             "retry": """
-                inténtalo de nuevo, otra vez desde el principio, empieza de nuevo, vuelve a empezar, vuelve a
-                intentarlo, vuelve al inicio, desde el principio, reinicia, reintenta, inténtalo otra vez, vuelve al
-                principio, intenta de nuevo
+                inténtalo de nuevo, vuelve a probar, vuelve a hacerlo, vuelve a intentar, prueba otra vez, prueba de
+                nuevo, otra vez desde el principio, empieza de nuevo, vuelve a empezar, vuelve a intentarlo, vuelve al
+                inicio, desde el principio, reinicia, reintenta, inténtalo otra vez, vuelve al principio, intenta de
+                nuevo
             """,
             "again": "otra vez, de nuevo, repite, una vez más, nuevamente",
             "undo": """
@@ -116,18 +151,21 @@ SPANISH = Language(
         },
         "amount": {
             "small": """
-                un poco, poco, un poquito, poquito, ligeramente, un pelín, apenas, algo, un tanto, un poco más, un
-                pelo, un pelo más
+                un poco, chiquito, chiquita, un poquitín, poco, un poquito, poquito, ligeramente, un pelín, apenas,
+                algo, un tanto, un poco más, un pelo, un pelo más
             """,
             "large": "mucho, bastante, mucho más, un montón, del todo, lejos, muchísimo, todo lo posible",
             "very": "muy, tan, realmente",
         },
         "verb": {
             "go": """
-                ve, ir, mueve, muévete, mover, muévelo, desplaza, desplázate, ven, sigue, vete, lleva, mueva, yendo,
-                moviendo, ir hacia, vaya
+                ve, fueras, vayas, muevas, movieras, ir, mueve, muévete, mover, muévelo, desplaza, desplázate, ven,
+                sigue, vete, lleva, mueva, yendo, moviendo, ir hacia, vaya
             """,
-            "turn": "gira, girar, rota, rotar, gire, gíralo, voltea, girando, la muñeca, muñeca, tuerce",
+            "turn": """
+                gira, girar, girada, girado, rotada, rotado, giro, un giro, torcida, gires, giraras, rota, rotar,
+                gire, gíralo, voltea, girando, la muñeca, muñeca, tuerce
+            """,
             "put": "pon, poner, ponlo, coloca, mete, deja, colócalo, mételo, ponla, inserta, métela, apila",
             "push": "empuja, empujar, empújalo",
             "pull": "tira, tirar, jala, tira de, tira del, jala de",
@@ -203,9 +241,9 @@ SPANISH = Language(
             "manner": "suavemente, con cuidado, suave",
             "yes": "sí, claro, vale sí",
             "filler": """
-                por favor, ahora, ahora mismo, puedes, podrías, vale, ok, okay, hola, oye, eh, gracias, quizá, quizás,
-                creo que, intenta, pues, solo, a ver, venga, vamos, un momento por favor, hacia allá, aquí, el lado,
-                lado, tal vez, se, le, me, cuando, cuando estés, estés, por
+                por favor, porfa, has, hecho, hiciste, estuvo, ahora, ahora mismo, puedes, podrías, vale, ok, okay,
+                hola, oye, eh, gracias, quizá, quizás, creo que, intenta, pues, solo, a ver, venga, vamos, un momento
+                por favor, hacia allá, aquí, el lado, lado, tal vez, se, le, me, cuando, cuando estés, estés, por
             """,
             "question": "qué, dónde, por qué, quién, cómo, cuál, cuándo, estás tú, es esto, puedo, qué tal",
             "nothing": """
@@ -268,4 +306,5 @@ SPANISH = Language(
         "ahí": "down, close, open",
         "al revés": "left, right, back",
     },
+    manners=_MANNERS,
 )

@@ -24,6 +24,7 @@ _TOKENS = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:'[^\W\d_]+)*'?|[°%]|[.,;:!?�
 _STRETCHED = re.compile(r"(.)\1{2,}")
 _DOUBLED = re.compile(r"(.)\1$")
 _LETTERS = re.compile(r"[^\W\d_]{4,}")
+_SPACES = re.compile(" {2,}")
 _BREAKS = frozenset(".,;:!?…—–\n-")
 
 
@@ -138,8 +139,8 @@ class Vocabulary:
         text = " ".join(words)
         for needs, pattern, plain in self._manners:
             if any(word in text for word in needs):
-                text = pattern.sub(plain, text)
-        return [word for word in text.split(" ") if word]
+                text = _SPACES.sub(" ", pattern.sub(plain, text)).strip(" ")
+        return text.split(" ") if text else []
 
     def spelled(self, word: str) -> str:
         """The word, or the known one that was meant where it is not known."""
