@@ -17,7 +17,7 @@ from robot_rlhf.facts import FactBook, book_of
 from robot_rlhf.naming import OfKind, find_own, is_own, make_own
 from robot_rlhf.people.person import PersonConfig, SimulatedPerson
 from robot_rlhf.people.speaker import SimulatedSpeaker, SpeakerConfig
-from robot_rlhf.ports import AdvisedTask, Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
+from robot_rlhf.ports import AdvisedTask, CautiousTask, Monitor, Policy, Restorable, ShownTask, Subscriber, Task, Teleop
 from robot_rlhf.safety.guard import STOP_RULE, GuardedRobot
 from robot_rlhf.sight import Sight
 from robot_rlhf.timing import Clock, FakeClock
@@ -114,7 +114,10 @@ class Place:
                 "`expert`, `remaining` and `advises`"
             )
         book = book_of(task, self.spec)
-        return SimulatedSpeaker(config, self.spec, task.expert, task.remaining, task.success, knows.advises, book)
+        caution = knows.caution if isinstance(knows, CautiousTask) else None
+        return SimulatedSpeaker(
+            config, self.spec, task.expert, task.remaining, task.success, knows.advises, book, caution
+        )
 
     def expert(self) -> Policy | None:
         """The script that does the task; None where there is none."""

@@ -125,6 +125,14 @@ class AdvisedTask(Task, Protocol):
 
 
 @runtime_checkable
+class CautiousTask(AdvisedTask, Protocol):
+    """A task with something to beware of: whoever has seen it go wrong says a rule."""
+
+    @property
+    def caution(self) -> Meaning: ...
+
+
+@runtime_checkable
 class EndingTask(Task, Protocol):
     """A task whose world may end an episode by itself: something fell, or an environment says that it is over."""
 

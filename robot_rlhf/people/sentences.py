@@ -66,6 +66,10 @@ INTENTS: Mapping[str, Paraphrases] = MappingProxyType(
             ("close the gripper", "close the fingers", "close"), ("shut the gripper", "close your fingers")
         ),
         "wait": Paraphrases(("wait", "wait a moment", "hold still"), ("stay there a moment", "wait a second")),
+        "keep_away": Paraphrases(
+            ("keep away from {thing}", "stay away from {thing}", "never touch {thing}"),
+            ("always keep clear of {thing}", "stay well away from {thing}"),
+        ),
         "left": Paraphrases(("left", "go left", "move to the left"), ("over to the left", "shift left")),
         "right": Paraphrases(("right", "go right", "move to the right"), ("over to the right", "shift right")),
         "forward": Paraphrases(("forward", "go forward", "move forward"), ("further forward", "shift forward")),
@@ -76,7 +80,7 @@ INTENTS: Mapping[str, Paraphrases] = MappingProxyType(
         "turn_right": Paraphrases(("turn right", "rotate right"), ("turn clockwise", "twist to the right")),
     }
 )
-"""By skill, or reading."""
+"""By rule, skill, or reading."""
 FILLERS = ("please", "now", "please now")
 """What talkative people add."""
 _OPPOSITE_SKILLS = {
@@ -90,7 +94,7 @@ _NEEDS_FINGERS = frozenset({"grasp", "open", "close"})
 
 def intent(meaning: Meaning) -> str:
     """Under what name of INTENTS a meaning is said."""
-    return meaning.skill or meaning.reading
+    return meaning.rule or meaning.skill or meaning.reading
 
 
 def in_words(

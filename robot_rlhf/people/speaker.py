@@ -118,12 +118,14 @@ class SimulatedSpeaker(SimulatedPerson):
         succeeded: Callable[[Observation], bool],
         advises: Advice,
         facts: FactBook,
+        caution: Meaning | None = None,
     ) -> None:
         """
         Args:
             make_expert: as for SimulatedPerson; also what says which way to go.
             advises: what is right to do.
             facts: words for the things that there are.
+            caution: a rule that is said once, after the world has ended an episode: something was touched, or fell.
         """
         self.speech = config
         self.sentences = 0
@@ -138,6 +140,8 @@ class SimulatedSpeaker(SimulatedPerson):
         self._now = 0.0
         self._tongue = np.random.default_rng(0)
         self._went_wrong = False
+        self._caution = caution
+        self._to_caution = False
         super().__init__(config.person, spec, make_expert, remaining, succeeded)
 
     # -- seeing --------------------------------------------------------------------------------------------------
@@ -165,6 +169,7 @@ class SimulatedSpeaker(SimulatedPerson):
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         self._went_wrong = end.outcome in WENT_WRONG
+        self._to_caution = end.outcome is Outcome.FAILURE and self._caution is not None
         super().on_episode_end(end)
 
     def _begin(self, rng: np.random.Generator, demonstrating: bool) -> None:
@@ -233,6 +238,9 @@ class SimulatedSpeaker(SimulatedPerson):
         says = self.speech.says
         if says == "random":
             return self._vocabulary[int(self._tongue.integers(len(self._vocabulary)))]
+        if self._to_caution and says != "axes":
+            rule, self._caution, self._to_caution = self._caution, None, False
+            return rule
         if says == "axes":
             return as_axis(self._knows, seen, self._layout, self._facts.view, self._tongue)
         meaning = self._advises(seen)

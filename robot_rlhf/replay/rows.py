@@ -103,7 +103,7 @@ class Rows:
             self.authority = people.to(torch.float32)[:, None].repeat(1, self.action_size)
         if self.authority is not None:
             whole = float(source in PEOPLE)
-            self.authority[row] = whole if authority is None else torch.as_tensor(authority)
+            self.authority[row] = whole if authority is None else torch.as_tensor(authority.copy())
 
     def write_column(self, rows: Tensor, column: int, values: Tensor) -> None:
         """Set one column of some rows; both tensors have shape (N,)."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from robot_rlhf.datatypes import UNATTENDED
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.journal.reader import ReplayCounts, replay_into
 from robot_rlhf.journal.writer import JournalWriter
@@ -103,10 +104,16 @@ class Actor:
             station,
             listening=self.listening,
             teleop=self._teleop,
-            operator=config.operator if config.person is None else "custom",
+            operator=self._operator,
             subscribers=(stack.enter_context(writer), *listeners),
             success_watch=success_watch(config, place.spec, stack),
         )
+
+    @property
+    def _operator(self) -> str:
+        """Who is there: hands that are absent leave whoever speaks."""
+        operator = self.config.operator if self.config.person is None else "custom"
+        return "speaker" if self.speaker is not None and operator in UNATTENDED else operator
 
     @property
     def _teleop(self) -> Teleop | None:

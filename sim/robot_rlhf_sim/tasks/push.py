@@ -90,6 +90,7 @@ class Push:
     facts = FactBook.of_scene(scene_sizes, scene_sizes, things=_THINGS, view=FRONT_CAMERA).and_also(
         [*_FACTS, remaining(lambda observation: _remaining(observation))], push_attributes(IN_RING, SLEEVE_BELOW)
     )
+    caution = Meaning("rule", rule="keep_away", thing="glass")
     stays_above = 0.045
     keeps_opening = True
     goes_on = True
