@@ -358,6 +358,7 @@ ENGLISH = Language(
             "that'd": "that would",
             "we'd": "we would",
             "hadn't": "had not",
+            "we'll": "we will",
             "gripper's too": "gripper is too",
             "you'd": "you would",
             "lil": "little",

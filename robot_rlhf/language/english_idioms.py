@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-ADVERBS = "(?:(?:just|really|very|so|quite|absolutely|about|much|a bit|a little|a lot|even|rather|most|far|perhaps) )*"
+ADVERBS = (
+    "(?:(?:just|really|very|so|quite|absolutely|about|much|a bit|a little|a lot|even|rather|most|far|perhaps|too|"
+    "particularly|entirely|completely) )*"
+)
 NICE = (
     "(?:lovely|great|perfect|wonderful|ideal|fine|brilliant|nicer?|good|better|best|helpful|super|fantastic|excellent|"
     "amazing|awesome|safer?|easier|wiser?|smarter|smart|kind|ok|okay|alright|all right|possible|appreciated|handy|cool|"
@@ -92,6 +95,14 @@ IDIOMS: Sequence[tuple[str, str, str]] = (
         r"(?: (?:that|it|this)(?: one)?)?(?= [,.!?]|$)",
         "bad",
     ),
+    (
+        "not",
+        r"(is|was)(?: (?:just|really|so|simply|clearly))* not(?: (?:at all|quite|really))* right(?: at all)?"
+        r"(?= [,.!?]|$)",
+        r"\1 wrong",
+    ),
+    ("taking", r"(?:you are )?taking (?:forever|ages|(?:far |way )?too long|so long)", "too slow"),
+    ("another", r"(another (?:go|try|shot|attempt)) at (?:it|that|this)", r"\1"),
     ("mistake fault", r"(?:that|it) was (?:my (?:mistake|fault)|a mistake of mine)", "sorry"),
     (
         "how",
@@ -179,6 +190,7 @@ IDIOMS: Sequence[tuple[str, str, str]] = (
 """What was done, or said, in a turn of phrase."""
 
 WAYS: Sequence[tuple[str, str, str]] = (
+    ("there", r"(job|work|done|one|move) there", r"\1"),
     ("other", r"(?:(?:the|my|your) )?other (?:left|right|direction|way)", "the other way"),
     (
         "enough",
@@ -196,7 +208,15 @@ WAYS: Sequence[tuple[str, str, str]] = (
     ("deeper deep", r"(deeper|deep) in(?:to)?(?: the)? (?:table|desk|workspace|picture|scene|screen)", r"\1"),
     ("together", rf"({_HAND})((?: \w+){{0,3}}) together", r"\1\2 close"),
     ("apart", rf"({_HAND})((?: \w+){{0,3}}) apart", r"\1\2 wider"),
-    ("speed", r"((?:a little|a bit|some|a touch|a lot|much) )?more speed", r"\1faster"),
+    *(
+        (noun, rf"(?:((?:a little|a bit|some|a touch|a lot|much) ))?{how} {noun}", rf"\1{instead}")
+        for noun, how, instead in (
+            ("speed", "more", "faster"),
+            ("speed", "less", "slower"),
+            ("height", "more", "higher"),
+            ("height", "less", "lower"),
+        )
+    ),
     ("straight", r"(go|going|move|come|head|please) straight (up|down)", r"\1 \2"),
     ("repeat try redo start", r"(?:we|let us)(?: (?:should|shall|must|will|can))?(?= (?:repeat|try|redo|start) )", ""),
     (
@@ -204,6 +224,16 @@ WAYS: Sequence[tuple[str, str, str]] = (
         r"reach(?: out)?( a bit| a little| a touch| a tad| somewhat| much| a lot)? (?:further|farther|more)"
         r"(?: out)?(?= [,.!?]|$)",
         r"forward\1",
+    ),
+    ("out", r"(?:further|farther|more) out|out (?:further|farther)", "further forward"),
+    ("harder", r"(squeeze|grip|hold|clamp|pinch)((?: \w+){0,3}) harder", r"\1\2 tighter"),
+    *(
+        (
+            "enough",
+            rf"(?:you )?have not (?:{PAST[present]})((?: \w+){{0,3}}?)(?: (?:quite|nearly|far|wide|tightly))* enough",
+            rf"{present}\1",
+        )
+        for present in ("open", "close", "turn", "raise", "lower")
     ),
     ("near", r"(?:nowhere|not anywhere) near(?= \w+ enough)", "not"),
     ("take taking", r"(?:take|taking) (?:things|this|it)(?= (?:\w+ ){1,3}(?:slow|slower|slowly|easy|easier))", "go"),

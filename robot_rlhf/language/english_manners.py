@@ -14,6 +14,12 @@ _OFTEN = "(?: (?:just|maybe|perhaps|please|really|actually|simply|always|also|ne
 _SUBJECT = r"(?:the|your|its|it|that|this)(?: \w+){0,3}?"
 
 _ASIDES: Sequence[tuple[str, str, str]] = (
+    ("well", r"^well(?: , well)+", ""),
+    ("right", r"^right ,(?= (?:so|let us|could|can|would|well|we|i|um) )", ""),
+    ("want need have", r"do not you (?:want|need|have) to", "§"),
+    ("did", r"did not you", "did you"),
+    ("dare", r"do not you dare(?: to)?", "do not"),
+    ("not", r"(are|is|was|were|have|has) not (you|it|that|this|the \w+)(?=(?: \w+){0,3} (?:too|far) )", r"\2 \1"),
     ("well", r"^(?:oh |so |um |hm |ah )?(?:, )?well(?: ,)?(?= (?!done|played|made))|, well(?= ,)|oh well", ""),
     ("know", r"you know(?: what)?(?! (?:where|how|who|when|why|the|that|what))", ","),
     ("mean", r"(?:yeah|yes|yep|ok|okay) , i mean", "i mean"),
@@ -108,6 +114,7 @@ _WISHES: Sequence[tuple[str, str, str]] = (
     ("not", r"(?:could|can|should|would|will|might) not (?:you|we)(?= \w)", "§"),
     ("time", r"it is (?:about |high )?time (?:to|for you to|you)", "§"),
     ("kill hurt", r"(?:would|will) it (?:kill|hurt) (?:you )?to", "§"),
+    ("ask have get", r"(?:could|can|may|might) (?:i|we) (?:please )?(?:ask for|have|get)(?= (?:a|some|more) )", "§"),
     (
         "hate dislike",
         r"i would (?:really )?(?:hate|dislike)(?: (?:it|that))?(?: (?:for|if))? (?:you|to see you)(?: to)?"
@@ -163,7 +170,7 @@ _WISHES: Sequence[tuple[str, str, str]] = (
     ),
     (
         "think suppose reckon",
-        r"do you (?:not )?(?:think|suppose|reckon)(?: that)?(?= (?:you|we) (?:could|can|might|should|would) )",
+        r"do (?:not )?you (?:not )?(?:think|suppose|reckon)(?: that)?(?= (?:you|we) (?:could|can|might|should|would) )",
         "§",
     ),
     ("chance way", r"(?:is there )?(?:a|any) (?:chance|way)(?: that)?(?= you )|(?:is there )?any chance of you", "§"),

@@ -95,39 +95,39 @@ WORDS: dict[str, Words] = {
     },
     "verdict": {
         "good": """
-            good, great, nice, perfect, excellent, well done, good job, great job, nice job, nice work, good work,
-            good one, nice one, exactly, that's it, that is it, that is right, that is correct, correct,
-            brilliant, awesome, fantastic, wonderful, amazing, bravo, much better, better, good boy, good robot,
-            well played, love it, i love it, i like it, i like that, i like this, i liked that, like that, just
-            like that, yes like that, that's the way, that is the way, way to go, keep it up, keep up the good
-            work, spot on, super, lovely, nailed it, you nailed it, you got it, you did it, that is the spirit, on
-            the right track, good move, beautiful, beautifully, very good, very nice, really good, so good, looks
-            good, looking good, impressive, splendid, superb, thumbs up, that worked, it worked, that works, works
-            for me, bingo, hooray, congratulations, congrats, terrific, proud of you, good going, you are right,
-            you are doing well, doing great, good choice, couldn't be better, could not be better, not bad, not
-            too bad, neat, yes exactly, exactly right, exactly like that, right on, precisely, outstanding, as i
-            wanted, what i wanted, just right, quite right, do that again, more of that, well, keep doing that,
-            keep doing this, keep doing it, that is better, this is better, it is better, that was better, nicely
-            done, that is the right way, this is the right way, that is the right direction, this is the right
-            direction, you got it right, i am happy with that, happy with that, that is good, nothing wrong,
-            nothing wrong with that
+            good, great, nice, just the ticket, no complaints, nothing to complain about, perfect, excellent, well
+            done, good job, great job, nice job, nice work, good work, good one, nice one, exactly, that's it, that is
+            it, that is right, that is correct, correct, brilliant, awesome, fantastic, wonderful, amazing, bravo,
+            much better, better, good boy, good robot, well played, love it, i love it, i like it, i like that, i like
+            this, i liked that, like that, just like that, yes like that, that's the way, that is the way, way to go,
+            keep it up, keep up the good work, spot on, super, lovely, nailed it, you nailed it, you got it, you did
+            it, that is the spirit, on the right track, good move, beautiful, beautifully, very good, very nice,
+            really good, so good, looks good, looking good, impressive, splendid, superb, thumbs up, that worked, it
+            worked, that works, works for me, bingo, hooray, congratulations, congrats, terrific, proud of you, good
+            going, you are right, you are doing well, doing great, good choice, couldn't be better, could not be
+            better, not bad, not too bad, neat, yes exactly, exactly right, exactly like that, right on, precisely,
+            outstanding, as i wanted, what i wanted, just right, quite right, do that again, more of that, well, keep
+            doing that, keep doing this, keep doing it, that is better, this is better, it is better, that was better,
+            nicely done, that is the right way, this is the right way, that is the right direction, this is the right
+            direction, you got it right, i am happy with that, happy with that, that is good, nothing wrong, nothing
+            wrong with that
         """,
         "bad": """
-            bad, wrong, terrible, awful, horrible, poor, poorly, worse, incorrect, mistake, a mistake, no good,
-            not good, not right like that, that is not right, this is not right, that is not it, not it, not like
-            that, not like this, you failed, failed, failure, fail, useless, stupid, dumb, rubbish, garbage, bad
-            job, bad robot, bad move, messed up, screwed up, you messed up, messed it up, i do not like that, i do
-            not like it, i do not like this, do not do that, do not do this, do not do that again, never do that
-            again, do not do it again, stop doing that, stop doing this, quit doing that, not what i wanted, not
-            what i meant, not what i want, not what i asked, not what i asked for, wrong way, wrong direction, the
-            wrong way, the wrong direction, thumbs down, not nice, not okay, not ok, not great, not correct, not
-            cool, not acceptable, unacceptable, disappointing, pathetic, lousy, nonsense, boo, shame on you, you
-            missed, you missed it, missed it, missed, oh dear, ouch, you dropped it, you lost it, ugh, that is it
-            not, not quite right, is not right, was not right, not well done, could be better, not helpful,
-            sloppy, clumsy, i hate that, i hate it, dreadful, did not work, does not work, it did not work, that
-            did not work, not working, that does not work, you broke it, you knocked it over, what a mess, that is
-            the wrong one, this is the wrong one, you got it wrong, could have been better, that could have been
-            better, would not say that was good
+            bad, wrong, disaster, a disaster, catastrophe, shambles, hopeless, terrible, awful, horrible, poor,
+            poorly, worse, incorrect, mistake, a mistake, no good, not good, not right like that, that is not right,
+            this is not right, that is not it, not it, not like that, not like this, you failed, failed, failure,
+            fail, useless, stupid, dumb, rubbish, garbage, bad job, bad robot, bad move, messed up, screwed up, you
+            messed up, messed it up, i do not like that, i do not like it, i do not like this, do not do that, do not
+            do this, do not do that again, never do that again, do not do it again, stop doing that, stop doing this,
+            quit doing that, not what i wanted, not what i meant, not what i want, not what i asked, not what i asked
+            for, wrong way, wrong direction, the wrong way, the wrong direction, thumbs down, not nice, not okay, not
+            ok, not great, not correct, not cool, not acceptable, unacceptable, disappointing, pathetic, lousy,
+            nonsense, boo, shame on you, you missed, you missed it, missed it, missed, oh dear, ouch, you dropped it,
+            you lost it, ugh, that is it not, not quite right, is not right, was not right, not well done, could be
+            better, not helpful, sloppy, clumsy, i hate that, i hate it, dreadful, did not work, does not work, it did
+            not work, that did not work, not working, that does not work, you broke it, you knocked it over, what a
+            mess, that is the wrong one, this is the wrong one, you got it wrong, could have been better, that could
+            have been better, would not say that was good
         """,
     },
     "order": {

@@ -102,6 +102,14 @@ def test_complaints_about_the_way_there(direction: str) -> None:
         "not quite so far {}",
     ):
         assert read(complaint.replace("{}", direction)) == against, complaint
+    assert read(f"aren't you a bit too far {direction}?") == against
+    for asked in (
+        "don't you want to go {}?",
+        "shouldn't you be a bit further {}?",
+        "don't you think you should go {}?",
+    ):
+        assert read(asked.replace("{}", direction)) == [direction], asked
+    assert read(f"don't you dare go {direction}") == against
     for lack in (
         "you haven't gone far enough {}",
         "you've not come quite far enough {}, I'm afraid",
