@@ -5,6 +5,27 @@ from __future__ import annotations
 from robot_rlhf.language.table import Language
 
 _MANNERS = (
+    ("aus", r"(?:wurde|macht) es dir (?:etwas|was) (?:ausmachen|aus)(?: ,)?", "bitte"),
+    ("lass", r"lass (?:ihn|es|sie|das|den \w+|die \w+)(?: (?:bitte|jetzt|mal|einfach))* los", "lass los"),
+    ("greif pack", r"(greif|pack)(?: (?:bitte|jetzt|mal|nun|einfach|endlich))+ zu", r"\1 zu"),
+    (
+        "geht",
+        r"geht (?:das|es)(?: (?:auch|nicht|etwas|noch))*(?= (?:schneller|langsamer|hoher|tiefer|weiter) )",
+        "bitte",
+    ),
+    ("geht", r"geht (?:das|es)(?: (?:auch|nicht|etwas|noch))*(?= (?:schneller|langsamer|hoher|tiefer)$)", "bitte"),
+    (
+        "hast",
+        r"das hast du (?:\w+ )?(gut|super|toll|prima|richtig|falsch|schlecht)(?: gemacht)?(?= [,.!]|$)",
+        r"das war \1",
+    ),
+    ("wollte", r"genau ?so wollte ich (?:das|es)", "genau so"),
+    (
+        "nimm",
+        r"nimm (?:das|es|alles)(?: (?:bitte|wieder|mal))* zuruck(?: ,)?(?: was ich (?:\w+ )?gesagt habe?)?",
+        "nimm das zuruck",
+    ),
+    ("nahe naehe", r"in der nae?he (?:vom|von dem|von der|des|der)", "in der nahe von"),
     (
         "ware fande",
         r"(?:es|das) ware (?:\w+ )?(?:nett|schon|toll|super|gut|besser|klasse|lieb|prima)(?: von dir)? ,? ?wenn"
@@ -350,7 +371,16 @@ GERMAN = Language(
         "percent": "prozent, %",
     },
     expanded={
-        **{"gehs": "geh es", "machs": "mach es", "nich": "nicht", "biste": "bist du", "nochn": "noch ein"},
+        **{
+            "gehs": "geh es",
+            "machs": "mach es",
+            "nich": "nicht",
+            "biste": "bist du",
+            "nochn": "noch ein",
+            "wenn's": "wenn es",
+            "versuch's": "versuch es",
+            "geht's": "geht es",
+        },
     },
     ordinary="link, rechne, rechnen",
     gerund="",

@@ -7,6 +7,18 @@ from robot_rlhf.language.table import Language
 _TO_ME = r"mi(?= [,.!?;]|$| (?:y|e|un|unos|luego|despues|por|mas|como|ahora) | \d)"
 _MANNERS = (
     (
+        "vas mueves eres ibas yendo",
+        r"(?<!no )(?:vas|te mueves|eres|ibas|estas yendo)(?: (?:muy|demasiado|un poco|bastante|tan))*"
+        r"(?= (?:lento|lenta|rapido|rapida|despacio|deprisa)(?: |$))",
+        "demasiado",
+    ),
+    (
+        "suficiente suficientemente bastante",
+        r"no (?:estas|esta|vas|fuiste|has ido|te has movido)(?: todavia| aun)? (?:lo )?(?:suficiente|bastante)"
+        r"(?: lejos)?",
+        "no lo suficiente",
+    ),
+    (
         "seria estaria",
         r"(?:seria|estaria) (?:\w+ )?(?:genial|bueno|mejor|bien|perfecto|ideal|estupendo) (?:si|que)",
         "",
