@@ -210,8 +210,9 @@ ENGLISH = Language(
         },
         "word": {
             "manner": """
-                gently, gentle, more gently, softly, carefully, delicately, nice and easy, nice and slow, nice and
-                slowly, with care, soft, slowly and gently, slowly and carefully
+                gently, gentle, more gently, softly, carefully, delicately, nice and gently, nice and softly, nice and
+                carefully, nice and easy, nice and slow, nice and slowly, with care, soft, slowly and gently, slowly
+                and carefully
             """,
             "yes": "yes, yeah, yep, yup, yay",
             "more": """

@@ -220,8 +220,8 @@ WAYS: Sequence[tuple[str, str, str]] = (
     ("straight", r"(go|going|move|come|head|please) straight (up|down)", r"\1 \2"),
     ("repeat try redo start", r"(?:we|let us)(?: (?:should|shall|must|will|can))?(?= (?:repeat|try|redo|start) )", ""),
     (
-        "reach",
-        r"reach(?: out)?( a bit| a little| a touch| a tad| somewhat| much| a lot)? (?:further|farther|more)"
+        "reach stretch",
+        r"(?:reach|stretch)(?: out)?( a bit| a little| a touch| a tad| somewhat| much| a lot)? (?:further|farther|more)"
         r"(?: out)?(?= [,.!?]|$)",
         r"forward\1",
     ),
@@ -246,6 +246,7 @@ WAYS: Sequence[tuple[str, str, str]] = (
         ("please", rf"(and|then) (?:{PAST[present]})(?! by)", rf"\1 {present}")
         for present in ("open", "close", "grab", "grip", "take", "release", "lift", "drop", "turn")
     ),
+    ("again", r"do (?:it|that|this) again(?= .*from the (?:start|beginning|top))", "try again"),
     ("try", r"try (?:it|that|this)(?= (?:one more time|once more|over))", "try"),
     ("lined", r"(?:all )?lined (?:it |them |that )?up", "ready"),
     ("loose", r"(?:turn|set|cut) (?:it |them |that |the \w+ )?loose", "let go"),

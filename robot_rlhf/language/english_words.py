@@ -95,22 +95,22 @@ WORDS: dict[str, Words] = {
     },
     "verdict": {
         "good": """
-            good, great, nice, just the ticket, no complaints, nothing to complain about, perfect, excellent, well
-            done, good job, great job, nice job, nice work, good work, good one, nice one, exactly, that's it, that is
-            it, that is right, that is correct, correct, brilliant, awesome, fantastic, wonderful, amazing, bravo,
-            much better, better, good boy, good robot, well played, love it, i love it, i like it, i like that, i like
-            this, i liked that, like that, just like that, yes like that, that's the way, that is the way, way to go,
-            keep it up, keep up the good work, spot on, super, lovely, nailed it, you nailed it, you got it, you did
-            it, that is the spirit, on the right track, good move, beautiful, beautifully, very good, very nice,
-            really good, so good, looks good, looking good, impressive, splendid, superb, thumbs up, that worked, it
-            worked, that works, works for me, bingo, hooray, congratulations, congrats, terrific, proud of you, good
-            going, you are right, you are doing well, doing great, good choice, couldn't be better, could not be
-            better, not bad, not too bad, neat, yes exactly, exactly right, exactly like that, right on, precisely,
-            outstanding, as i wanted, what i wanted, just right, quite right, do that again, more of that, well, keep
-            doing that, keep doing this, keep doing it, that is better, this is better, it is better, that was better,
-            nicely done, that is the right way, this is the right way, that is the right direction, this is the right
-            direction, you got it right, i am happy with that, happy with that, that is good, nothing wrong, nothing
-            wrong with that
+            good, great, nice, just the ticket, that is more like it, more like it, no complaints, nothing to complain
+            about, perfect, excellent, well done, good job, great job, nice job, nice work, good work, good one, nice
+            one, exactly, that's it, that is it, that is right, that is correct, correct, brilliant, awesome,
+            fantastic, wonderful, amazing, bravo, much better, better, good boy, good robot, well played, love it, i
+            love it, i like it, i like that, i like this, i liked that, like that, just like that, yes like that,
+            that's the way, that is the way, way to go, keep it up, keep up the good work, spot on, super, lovely,
+            nailed it, you nailed it, you got it, you did it, that is the spirit, on the right track, good move,
+            beautiful, beautifully, very good, very nice, really good, so good, looks good, looking good, impressive,
+            splendid, superb, thumbs up, that worked, it worked, that works, works for me, bingo, hooray,
+            congratulations, congrats, terrific, proud of you, good going, you are right, you are doing well, doing
+            great, good choice, couldn't be better, could not be better, not bad, not too bad, neat, yes exactly,
+            exactly right, exactly like that, right on, precisely, outstanding, as i wanted, what i wanted, just
+            right, quite right, do that again, more of that, well, keep doing that, keep doing this, keep doing it,
+            that is better, this is better, it is better, that was better, nicely done, that is the right way, this is
+            the right way, that is the right direction, this is the right direction, you got it right, i am happy with
+            that, happy with that, that is good, nothing wrong, nothing wrong with that
         """,
         "bad": """
             bad, wrong, disaster, a disaster, catastrophe, shambles, hopeless, terrible, awful, horrible, poor,
