@@ -44,7 +44,6 @@ BELOW_HANDS = 0.10
 WHO: dict[str, Callable[[Place], SimulatedPerson]] = {
     "nobody": lambda place: place.speaker(SPEAKERS["nobody"]),
     "right words": lambda place: place.speaker(SPEAKERS["clear"]),
-    "right words, one after the other": lambda place: place.speaker(SPEAKERS["guiding"]),
     "right words in small steps": lambda place: place.speaker(SPEAKERS["stepwise"]),
     "right words of a stranger": lambda place: place.speaker(SPEAKERS["stranger"]),
     "random words": lambda place: place.speaker(SPEAKERS["random"]),

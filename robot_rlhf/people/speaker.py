@@ -78,24 +78,26 @@ class SpeakerConfig:
             raise InvalidValueError("SpeakerConfig.says", self.says, "skills, steps, axes or random")
 
 
+TEACHING = SpeakerConfig(ahead=True, follows_up=True, person=replace(WATCHER, attention=1.0))
+"""Watches all the time, says what comes next as soon as the robot has done what was said, and what to do at once as an
+episode begins, where the last one went wrong."""
 SPEAKERS: dict[str, SpeakerConfig] = {
     "nobody": SpeakerConfig(person=replace(WATCHER, attention=0.0)),
-    "clear": SpeakerConfig(ahead=True),
+    "clear": TEACHING,
     "terse": SpeakerConfig(plainest=True, per_word=0.25),
     "chatty": SpeakerConfig(fillers=0.6, follows_up=True, person=replace(WATCHER, reaction_delay=0.6)),
     "slow": SpeakerConfig(per_word=0.5, person=replace(WATCHER, reaction_delay=2.0, patience=2.0)),
     "stepwise": SpeakerConfig(says="steps"),
     "stranger": SpeakerConfig(held_out=True),
-    "mixed_up": SpeakerConfig(ahead=True, wrong_side=0.2),
+    "mixed_up": replace(TEACHING, wrong_side=0.2),
     "mumbling": SpeakerConfig(word_drop=0.15),
-    "guiding": SpeakerConfig(follows_up=True),
-    "helping": SpeakerConfig(ahead=True, hands_after=2),
+    "helping": replace(TEACHING, hands_after=2),
     "axes": SpeakerConfig(says="axes"),
-    "random": SpeakerConfig(ahead=True, says="random"),
+    "random": replace(TEACHING, says="random"),
 }
-"""Presets. 'stranger' says everything in words that were not used in practice; 'guiding' goes on
-with the next sentence as soon as the robot has done what was said; 'helping' takes over after two sentences
-in vain. Controls: 'nobody' is silent, 'axes' says only left, right and the like, 'random' says whatever."""
+"""Presets. 'clear' teaches; 'stranger' says everything in words that were not used in practice; 'helping' takes over
+after two sentences in vain. Controls: 'nobody' is silent, 'axes' says only left, right and the like, 'random' says
+whatever."""
 
 
 class SimulatedSpeaker(SimulatedPerson):

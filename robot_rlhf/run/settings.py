@@ -182,7 +182,7 @@ class TrainConfig:
     """Who understands what people say."""
     speaker: str = "nobody"
     """A simulated person who speaks to the robot while it practises, beside the operator's hands: nobody, clear, terse,
-    chatty, slow, stepwise, stranger, mixed_up, mumbling, guiding, helping, axes, or random, who says whatever."""
+    chatty, slow, stepwise, stranger, mixed_up, mumbling, helping, axes, or random, who says whatever."""
     speech: SpeakerConfig | None = None
     """A speaker of your own making instead of a preset."""
     shield: str | None = None
