@@ -89,6 +89,7 @@ class PolicyCore:
         self.task = RosTask(
             bus, task, self.robot, self.guard, may_move=lambda: self._may_be_driven(self._operator_at_console)
         )
+        words = RosWords(bus)
         self.narrator = Narrator(bus, lambda: self.robot.stamps)
         self.diagnostics = Diagnostics(bus)
         self.diagnostics.add(self.robot.statuses)
@@ -97,8 +98,8 @@ class PolicyCore:
             self.guard,
             self.task,
             bus.clock,
-            hands=FirstOf([self.teleop, self.estop, RosWords(bus), self]),
-            monitor=Monitors(self.narrator, self.teleop),
+            hands=FirstOf([self.teleop, self.estop, words, self]),
+            monitor=Monitors(self.narrator, self.teleop, words),
             subscribers=(self.narrator,),
             estop=self.estop,
             may_be_driven=self._may_be_driven,

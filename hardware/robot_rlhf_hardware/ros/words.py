@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from robot_rlhf.datatypes import HumanInput, Sentence
+from robot_rlhf.datatypes import HumanInput, Sentence, Situation
 from robot_rlhf_hardware.ros.bus import Bus
 from robot_rlhf_hardware.ros.topics import POLICY_TOPICS, named
 
@@ -17,18 +17,24 @@ MAX_WAITING = 20
 
 
 class RosWords:
-    """A Teleop that never drives: it reads what was said since the last look, and None when nothing was."""
+    """A Teleop and a Monitor that never drives: it reads what was said since the last look. Somebody is there while a
+    sentence drives; else it reads None when nothing was said."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._lock = threading.Lock()
         self._sentences: list[Sentence] = []
+        self._obeyed = False
+        """What was said drives now."""
         bus.subscription(named(POLICY_TOPICS, "say"), self._take)
 
     def read(self) -> HumanInput | None:
         with self._lock:
             sentences, self._sentences = tuple(self._sentences), []
-        return HumanInput(sentences=sentences) if sentences else None
+        return HumanInput(sentences=sentences) if sentences or self._obeyed else None
+
+    def show(self, situation: Situation) -> None:
+        self._obeyed = bool(situation.spoken)
 
     def _take(self, message: Any) -> None:
         now = self._bus.clock.now()  # the message has no stamp: it began no later than this

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_rlhf.conformance import TeleopConformance
+from robot_rlhf.datatypes import HumanInput
 from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.ports import Teleop
 from robot_rlhf_hardware.ros.bus_fake import FakeBus, FakeGraph
 from robot_rlhf_hardware.ros.words import MAX_SENTENCE, MAX_WAITING, RosWords
 from tests.draws import draws
 from tests.hardware.ros.graphs import mirrored
+from tests.runtime.test_listening import Rig
 
 
 class Room:
@@ -99,3 +102,25 @@ def test_beside_hands_it_neither_drives_nor_pauses() -> None:
     assert [each.text for each in human.sentences] == ["slower"]
     assert together.read() is None
     assert np.isfinite(human.sentences[0].began)
+
+
+def test_a_sentence_is_done_to_its_end_though_there_are_no_hands() -> None:
+    """Where nobody is there nothing that is under way goes on; whoever is obeyed is there."""
+    room, rig, reads = Room(), Rig({}), iter(range(1_000))
+
+    class Speaks:
+        def read(self) -> HumanInput | None:
+            if next(reads) == 5:
+                room.say("left")
+            return together.read()
+
+    class Nobody:
+        def read(self) -> None:
+            return None
+
+    together = FirstOf([Nobody(), room.words])
+    rig.station = replace(rig.station, teleop=Speaks(), monitor=room.words)
+    moved = [bool(step.spoken) for step in rig.run()]
+    assert sum(moved) > 3
+    assert moved == [False] * 5 + [True] * sum(moved) + [False] * (25 - sum(moved))
+    assert room.words.read() is None
