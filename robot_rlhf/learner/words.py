@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 ADVISES = frozenset({"nudge", "label", "skill"})
 """What may be done about a sentence that advises: by what it means, whether or not the robot did it at once."""
+RULES_STAND = ADVISES | {"rule", "goal"}
+"""What may be done about a sentence of which a rule stands."""
 JUDGES: Mapping[str, Mark] = {"praise": Mark.PRAISED, "blame": Mark.BLAMED}
 REMEMBERED = 512
 """Sentences that can still be corrected or taken back."""
@@ -178,8 +180,9 @@ class Words:
         self.advice.remove(sentence)
         self._uptake.remove(sentence)
         self.rules.remove(sentence)
-        if said.doing == "rule" and said.meanings and self._learner is not None:
-            self.rules.put(sentence, said.meanings[0], self._steps.recent(), said.times, self._updates)
+        rule = next((meaning for meaning in said.meanings if meaning.rule), None)
+        if rule is not None and said.doing in RULES_STAND and self._learner is not None:
+            self.rules.put(sentence, rule, self._steps.recent(), said.times, self._updates)
         if said.doing in ADVISES:
             self._uptake.put(sentence, self._updates)
             self._advise_about(sentence, said)

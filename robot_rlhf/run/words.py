@@ -44,5 +44,5 @@ def open_listening(config: LanguageConfig, place: Place) -> Listening:
     """
     facts, standing = book_of(place.task, place.spec), StandingSentences(place.spec)
     interpreter = open_interpreter(config, standing.lexicon, facts)
-    second = ModelInterpreter(ChatEndpoint(config.endpoint)) if config.endpoint.model else None
+    second = ModelInterpreter(ChatEndpoint(config.endpoint), place.clock) if config.endpoint.model else None
     return Listening(interpreter, facts, place.spec, standing, second)

@@ -25,10 +25,14 @@ def attended(
 ) -> Spoken | None:
     """What sentences decide of the next action, those of this very period included; None where nothing is under way.
 
-    A policy that is measured is not helped: what is said meanwhile is recorded, and a word that stops does.
+    A policy that is measured is not helped: what is said meanwhile is recorded, and a word that stops does. When there
+    is nobody any more, what was under way is over: nothing of it goes on when somebody comes back.
     """
     listening = station.listening
-    if listening is None or human is None or meta.kind is EpisodeKind.EVALUATION:
+    if listening is None or meta.kind is EpisodeKind.EVALUATION:
+        return None
+    if human is None:
+        listening.let_go()
         return None
     hands = human.action is not None
     moment = Moment(meta.id, observation, hands)

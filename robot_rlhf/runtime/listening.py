@@ -14,6 +14,8 @@ from typing import Any
 from robot_rlhf.datatypes import (
     Action,
     Button,
+    EpisodeKind,
+    EpisodeMeta,
     Feedback,
     FeedbackKind,
     HumanInput,
@@ -21,19 +23,22 @@ from robot_rlhf.datatypes import (
     RobotSpec,
     Segment,
     Sentence,
+    whole_episode,
 )
-from robot_rlhf.errors import InvalidValueError, UnknownNameError
 from robot_rlhf.facts import FactBook
 from robot_rlhf.feedback.arbiter import Choice, Spoken
 from robot_rlhf.language.endpoint import ModelInterpreter
 from robot_rlhf.language.rules import cannot_hold
 from robot_rlhf.meaning import GRIPS, MOVES, OPPOSITE, SPEEDS, TURNS, UNKNOWN, Heard, Meaning
-from robot_rlhf.ports import Director, GoalDirector, Interpreter
+from robot_rlhf.ports import Director, Interpreter
+from robot_rlhf.runtime.named_goals import NamedGoals
 from robot_rlhf.runtime.overrides import Overrides
 from robot_rlhf.runtime.standing import LEAVES_NO_TRACE, REMEMBERED, StandingSentences, Told, meanings_of
 
 log = logging.getLogger(__name__)
 
+STOOD_STILL, MEASURED = "the robot stood still", "the policy is being measured"
+"""Why a sentence moves nothing now."""
 CONTRADICTS_WITHIN = 2.0
 """Seconds within which the opposite of a motion means that the first was said, or heard, wrongly."""
 BUTTONS: Mapping[str, Button] = {"stop": Button.STOP, "retry": Button.RESET}
@@ -86,9 +91,8 @@ class Listening:
         self._interpreter = interpreter
         self._facts = facts
         self._spec = spec
-        self._goals: GoalDirector | None = None
-        self._goals_before: dict[str, tuple[str, str]] = {}
-        """What was wanted before a sentence named another goal."""
+        self._goals = NamedGoals()
+        self._still = STOOD_STILL
         self._overrides = Overrides(spec, facts)
         self._read: dict[Sentence, Heard] = {}
         self._said: dict[Sentence, _Said] = {}
@@ -100,17 +104,19 @@ class Listening:
 
     def steer(self, director: Director | None) -> None:
         """Goals are told to this director, where it takes any."""
-        self._goals = director if isinstance(director, GoalDirector) else None
+        self._goals.steer(director)
 
     # -- hearing -------------------------------------------------------------------------------------------------
 
     def understand(self, human: HumanInput | None) -> HumanInput | None:
-        """The same, with the buttons that its sentences press: stopping comes before everything."""
-        if human is None or not human.sentences:
+        """The same, with the buttons that its sentences press, or an answer 'stop': that comes before everything."""
+        if human is None or not (human.sentences or human.feedback):
             return human
         fresh = [sentence for sentence in human.sentences if sentence not in self._read]
         meanings = [meaning for sentence in fresh for meaning in self._heard(sentence).meanings]
         pressed = {BUTTONS[meaning.reading] for meaning in meanings if _presses(meaning)}
+        if any(_chosen_stop(feedback) for feedback in human.feedback):
+            pressed.add(Button.STOP)
         return replace(human, buttons=human.buttons | pressed) if pressed else human
 
     def attend(self, human: HumanInput, moment: Moment, about: Callable[[float], Segment | None]) -> None:
@@ -137,7 +143,7 @@ class Listening:
                 continue  # taken back, or explained by the operator meanwhile
             said = _Said(answer.sentence, answer.heard, "ask", answer.heard.why, by=answer.heard.by)
             if answer.heard.understood:
-                may_move = answer.may_move and not moment.driven
+                may_move = answer.may_move and not moment.driven and _of(standing.feedback, moment)
                 said.why = "" if may_move else "understood too late to move"
                 self._decide(said, moment if may_move else None, standing.feedback.stamp)
             self._late.append(replace(_event(said, standing.feedback), stamp=moment.observation.stamp))
@@ -160,10 +166,16 @@ class Listening:
         """What standing rules leave of an action that is about to be done; a person's hands are free."""
         return self.standing.rules.filter(observation, action, choice.driver, spoken=bool(choice.spoken))
 
-    def begin(self) -> None:
+    def begin(self, meta: EpisodeMeta) -> None:
         """An episode, or a part of one, begins: what was under way is over."""
+        self.let_go()
+        self._still = MEASURED if meta.kind is EpisodeKind.EVALUATION else STOOD_STILL
+        if not meta.continues:  # the goal goes on with the next part
+            self._goals.forget()
+
+    def let_go(self) -> None:
+        """Nothing that is under way goes on: nobody is there any more who could say to stop."""
         self._overrides.clear()
-        self._goals_before.clear()
 
     # -- telling -------------------------------------------------------------------------------------------------
 
@@ -244,26 +256,42 @@ class Listening:
 
     def _decide(self, said: _Said, moment: Moment | None, began: float) -> None:
         heard = said.heard
-        asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]
-        main = (asked or heard.meanings)[0]  # "no, left": what is to be done counts before what was not good
         if not heard.understood:
             said.doing, said.why = "ask", heard.why
-        elif _presses(main):
+            return
+        asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]
+        if not asked:  # "no, left": what is to be done counts before what was not good
+            said.doing = JUDGEMENTS[heard.meanings[0].reading]
+            return
+        if any(_presses(meaning) for meaning in asked):
             said.doing = "button"
-        elif main.reading in JUDGEMENTS:
-            said.doing = JUDGEMENTS[main.reading]
-        elif main.reading == "undo":
+            return
+        if any(meaning.reading == "undo" for meaning in asked):  # "scratch that, up": first this, then the rest
             said.undoes = self._last()
-            said.doing, said.why = ("undo", "") if said.undoes else ("nothing", "there is nothing to take back")
             self._take_back(said.undoes)
-        elif main.reading == "rule":
-            said.why = self._missing(main) or cannot_hold(main, self._spec.action)
-            said.doing = "nothing" if said.why else "rule"
-        elif main.reading == "goal" and self._takes_goal(main):
-            self._name_goal(said, main, moment)
+            asked = [meaning for meaning in asked if meaning.reading != "undo"]
+        rules = [meaning for meaning in asked if meaning.reading == "rule"]
+        now = [meaning for meaning in asked if meaning.reading != "rule"]
+        if now:
+            self._decide_now(said, now, moment, began)
+        elif not rules:
+            said.doing, said.why = ("undo", "") if said.undoes else ("nothing", "there is nothing to take back")
+        if rules:
+            cannot = next((why for rule in rules if (why := self._unruly(rule))), "")
+            if not now:
+                said.doing, said.why = ("nothing", cannot) if cannot else ("rule", "")
+            elif said.doing == "nothing" and not cannot:
+                said.doing = "rule"  # it stands, whatever became of the rest
+
+    def _decide_now(self, said: _Said, asked: Sequence[Meaning], moment: Moment | None, began: float) -> None:
+        """What is asked for at once, and no rule."""
+        main = asked[0]
+        if main.reading == "goal" and moment is not None and self._goals.takes(main):
+            said.why = self._goals.name(said.id, main)
+            said.doing = "nothing" if said.why else "goal"
         elif moment is None or moment.driven:
             said.doing = "label"
-            said.why = said.why or ("" if moment is not None else "the robot stood still")
+            said.why = said.why or ("" if moment is not None else self._still)
         else:
             self._contradict(asked, began)
             said.doing, said.why = self._overrides.begin(said.id, asked, moment.observation)
@@ -271,35 +299,20 @@ class Listening:
                 if meaning.reading in (*MOVES, *TURNS, *GRIPS, *SPEEDS):
                     self._newest.append((began, said.id, meaning))
 
+    def _unruly(self, rule: Meaning) -> str:
+        """Why a rule cannot stand, in words; empty where it can."""
+        return self._missing(rule) or cannot_hold(rule, self._spec.action)
+
     def _missing(self, meaning: Meaning) -> str:
         """Why a meaning has nothing to be about, in words; empty where it has."""
         wanted = [name for name in (meaning.thing, meaning.place) if name and name not in self._facts.things]
         return f"there is no {wanted[0].replace('_', ' ')} here" if wanted else ""
 
-    def _takes_goal(self, meaning: Meaning) -> bool:
-        """A goal is the director's where there is one who takes goals, and no motion is asked for."""
-        return self._goals is not None and meaning.skill in ("", "put_in", "push_to", "grasp")
-
     def _take_back(self, sentence: str) -> None:
-        """What a sentence set going ends, and the goal that it named is what it was before."""
+        """What a sentence set going ends."""
         self._overrides.cancel(sentence)
-        before = self._goals_before.pop(sentence, None)
-        if before is not None and self._goals is not None:
-            self._goals.name_goal(*before)
-
-    def _name_goal(self, said: _Said, meaning: Meaning, moment: Moment | None) -> None:
-        assert self._goals is not None
-        if moment is None:
-            said.doing, said.why = "label", said.why or "the robot stood still"
-            return
-        before = self._goals.goal
-        try:
-            self._goals.name_goal(meaning.thing or None, meaning.place or None)
-        except (InvalidValueError, UnknownNameError) as error:
-            said.doing, said.why = "nothing", str(error)
-        else:
-            said.doing = "goal"
-            self._goals_before[said.id] = before
+        self._goals.take_back(sentence)
+        self._newest = deque((each for each in self._newest if each[1] != sentence), maxlen=self._newest.maxlen)
 
     def _contradict(self, meanings: Sequence[Meaning], began: float) -> None:
         """What is the opposite of what was just said takes that back: one of the two was a slip."""
@@ -335,6 +348,18 @@ class Listening:
         """The newest sentence that left a trace; empty where there is none."""
         untold = (s.id for s in reversed(self._said.values()) if s.id and s.doing not in LEAVES_NO_TRACE)
         return next(untold, next(self.standing.with_traces(), ""))
+
+
+def _of(feedback: Feedback, moment: Moment) -> bool:
+    """Whether it is about the episode that runs, or an earlier part of it."""
+    return whole_episode(feedback.span.episode_id) == whole_episode(moment.episode)
+
+
+def _chosen_stop(feedback: Feedback) -> bool:
+    """Whether an operator answers, asked what a sentence means, that it means to stop."""
+    if feedback.kind is not FeedbackKind.MEANING or feedback.payload.get("doing") != "ask":
+        return False
+    return any(_presses(meaning) and meaning.reading == "stop" for meaning in meanings_of(feedback) or ())
 
 
 def _presses(meaning: Meaning) -> bool:

@@ -197,7 +197,7 @@ class _RunningEpisode:
         if self.station.success_watch is not None:
             self.station.success_watch.begin()
         if self.station.listening is not None:
-            self.station.listening.begin()
+            self.station.listening.begin(self.meta)
         with interrupts_held():  # told, it is open: an interruption has something to close
             self._started = True
             self.station.audience.on_episode_start(self.meta, observation)

@@ -80,7 +80,7 @@ class StandingSentences:
         if number.isdecimal():
             self._numbers[episode] = max(self._numbers.get(episode, 0), int(number) + 1)
         self.rules.remove(sentence)
-        if doing == "rule":
+        if doing not in LEAVES_NO_TRACE:  # "up, and slower from now on" is a motion and a rule
             for meaning in meanings:
                 if meaning.rule and not cannot_hold(meaning, self._spec.action):
                     self.rules.add(sentence, meaning)

@@ -13,6 +13,7 @@ import pytest
 from robot_rlhf.datatypes import (
     Action,
     Assignment,
+    Button,
     Driver,
     EpisodeKind,
     Feedback,
@@ -30,6 +31,7 @@ from robot_rlhf.language.endpoint import Answer, ModelInterpreter
 from robot_rlhf.language.interpreter import FirstToUnderstand
 from robot_rlhf.meaning import Heard, Meaning, not_understood
 from robot_rlhf.runtime.listening import Listening
+from robot_rlhf.runtime.named_goals import NamedGoals
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.standing import StandingSentences
 from robot_rlhf.runtime.station import Station, StopRequestedError
@@ -52,6 +54,13 @@ KNOWN: Mapping[str, tuple[Meaning, ...]] = {
     "well done": (Meaning("good"),),
     "that was wrong": (Meaning("bad"),),
     "scratch that": (Meaning("undo"),),
+    "scratch that, right": (Meaning("undo"), RIGHT),
+    "left, and slowly near the cube": (LEFT, Meaning("rule", rule="slower", thing="cube")),
+    "slowly near the cube, and left": (Meaning("rule", rule="slower", thing="cube"), LEFT),
+    "grab the lamp, and slowly near the cube": (
+        Meaning("close", skill="grasp", thing="lamp"),
+        Meaning("rule", rule="slower", thing="cube"),
+    ),
     "no, left": (Meaning("bad"), LEFT),
     "the lid": (Meaning("goal", thing="lid"),),
     "the lamp": (Meaning("goal", thing="lamp"),),
@@ -472,3 +481,93 @@ def test_a_goal_is_asked_for_until_it_is_taken_back() -> None:
     asked = [step.instruction for step in rig.run()]
     assert rig.doings == ["goal", "undo", "undone", "nothing"]
     assert asked == ["fetch the cube"] * 6 + ["fetch the lid"] * 5 + ["fetch the cube"] * 19
+
+
+@pytest.mark.parametrize("order", [("one", "other"), ("other", "one")])
+def test_goals_are_taken_back_in_any_order(order: tuple[str, str]) -> None:
+    goals, named = Goals(), NamedGoals()
+    named.steer(goals)
+    assert named.name("one", Meaning("goal", thing="lid")) == ""
+    assert named.name("other", Meaning("goal", thing="bowl")) == ""
+    named.take_back(order[0])
+    assert goals.goal[0] == ("bowl" if order[0] == "one" else "lid")
+    named.take_back(order[1])
+    assert goals.goal[0] == "cube"
+
+
+def test_a_goal_can_still_be_taken_back_after_a_pause() -> None:
+    rig = Rig(
+        {
+            5: "the lid",
+            8: HumanInput(buttons=frozenset({Button.PAUSE})),
+            12: HumanInput(buttons=frozenset({Button.RESUME})),
+            15: "scratch that",
+        }
+    )
+    goals = Goals()
+    rig.station = replace(rig.station, director=goals, attended=True, world=rig.place.world)
+    rig.listening.steer(goals)
+    steps = rig.run()
+    assert "undone" in rig.doings
+    assert steps[-1].instruction == "fetch the cube"
+
+
+def test_nothing_goes_on_once_nobody_is_there() -> None:
+    rig = Rig({5: "left"})
+    rig.teleop.says = {**rig.teleop.says, 6: cast("HumanInput", lambda: None), 7: rig._said("well done")}
+    assert [bool(step.spoken) for step in rig.run()] == [False] * 5 + [True] + [False] * 24
+
+
+def test_an_answer_that_says_stop_stops() -> None:
+    rig = Rig({2: "mumble"})
+    rig.run()
+    asked = rig.meanings[0]
+    chosen = replace(asked, payload={**asked.payload, "meanings": [Meaning("stop").to_json()], "doing": "ask"})
+    rig.teleop.says = {rig.teleop.reads + 3: HumanInput(feedback=(chosen,))}
+    assert len(rig.run(seed=1)) == 3
+    assert rig.doings == ["ask", "button"]
+
+
+def test_a_word_takes_back_and_asks_for_something_else() -> None:
+    rig = Rig({5: "left", 10: "scratch that, right"})
+    steps = rig.run()
+    assert steps[9].spoken == "practice-0/0"
+    assert steps[10].spoken == "practice-0/1"
+    assert rig.doings == ["nudge", "nudge", "undone"]
+    assert [each.payload["sentence"] for each in rig.meanings] == ["practice-0/0", "practice-0/1", "practice-0/0"]
+
+
+@pytest.mark.parametrize("text", ["left, and slowly near the cube", "slowly near the cube, and left"])
+def test_a_motion_and_a_rule_in_one_breath(text: str) -> None:
+    rig = Rig({5: text})
+    steps = rig.run()
+    assert steps[5].spoken == "practice-0/0"
+    assert rig.doings == ["nudge"]
+    assert [one.rule.rule for one in rig.listening.standing.rules.standing] == ["slower"]
+    rig.teleop.says = {rig.teleop.reads + 3: rig._said("scratch that")}
+    rig.run(seed=1)
+    assert rig.listening.standing.rules.standing == ()
+
+
+def test_a_rule_stands_though_the_rest_cannot_be_done() -> None:
+    rig = Rig({5: "grab the lamp, and slowly near the cube"})
+    assert not any(step.spoken for step in rig.run())
+    assert rig.doings == ["rule"]
+    assert len(rig.listening.standing.rules.standing) == 1
+
+
+def test_a_model_moves_nothing_for_an_episode_that_is_over() -> None:
+    rig = Rig({28: "mumble"})
+    late = Late((LEFT,), 0.5)
+    rig.listening.second = cast("ModelInterpreter", late)
+    answers, late.answers = late.answers, lambda: []
+    rig.run()
+    late.answers = answers
+    assert not any(step.spoken for step in rig.run(seed=1))
+    assert rig.doings == ["ask", "label"]
+
+
+def test_said_while_it_is_measured_the_reason_says_so() -> None:
+    rig = Rig({5: "left"})
+    rig.run(EpisodeKind.EVALUATION)
+    assert rig.meanings[0].payload["why"] == "the policy is being measured"
