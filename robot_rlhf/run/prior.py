@@ -15,6 +15,7 @@ from robot_rlhf.journal.robots import LEARNED, check_same
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.run.recordings import journal_path
 from robot_rlhf.run.trainer import Learning
+from robot_rlhf.runtime.named_recording import NamedRecording
 from robot_rlhf.runtime.offline import JudgedFeed
 from robot_rlhf.runtime.reward import SparseReward
 
@@ -43,7 +44,7 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
     """
     buffer = learning.trainer.buffer
     before = len(buffer)
-    for path in config.prior:
+    for number, path in enumerate(config.prior):
         journal = journal_path(path)
         if not journal_files(journal):
             raise ConfigError(
@@ -51,9 +52,8 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
             )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
         acted, watched = len(buffer), buffer.counts[Source.WATCHED]
-        feed = JudgedFeed(
-            learning.feed, read_labels(journal), config.reward, "sparse", [learning.words] if learning.words else []
-        )
+        words = [NamedRecording(f"prior {number}", learning.words)] if learning.words else []
+        feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse", words)
         replay_into(journal, feed, pictures=config.learner_looks)
         watched = buffer.counts[Source.WATCHED] - watched
         if watched and len(buffer) == acted:

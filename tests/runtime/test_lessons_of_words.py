@@ -41,6 +41,7 @@ from robot_rlhf.run.trainer import build_learning
 from robot_rlhf.runtime.exchange import NEWS, LearnerNews, read_news, write_news
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.grounding import SpokenOf
+from robot_rlhf.runtime.named_recording import NamedRecording
 from robot_rlhf.runtime.offline import JudgedFeed, learn_offline
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.skills.nudges import USUAL_TURN, USUAL_WAY
@@ -220,6 +221,24 @@ def test_what_is_said_of_a_recording_later_counts(tmp_path: Path) -> None:
         assert set(advice) == {"s/0", "s/3"}  # the last one is about the episode before
         assert all(target[4] == -1.0 for target in advice["s/0"][1])
         assert sources == [0] * 46 + [4] * 4  # nudges are nobody's
+
+
+def test_sentences_of_two_recordings_are_two(tmp_path: Path) -> None:
+    """Both have an episode practice-000000, and a sentence of the same name in it."""
+    journal, live = recorded(tmp_path)
+    again = Teaching()
+    for name in ("prior 0", "prior 1"):
+        told = NamedRecording(name, again.words)
+        replay_into(journal, JudgedFeed(again.feed, read_labels(journal), SparseReward(), after=[told]))
+    rows = {name: again.words.advice.of(name) for name in ("prior 0:s/0", "prior 1:s/0")}
+    first, second = (given.numbers.tolist() for given in rows.values() if given is not None)
+    assert first == live.taught()["advice"]["s/0"][0]
+    assert [number - first[0] for number in first] == [number - second[0] for number in second]
+    assert second[0] > first[-1]
+    session(FanOut([again.feed, again.words]))
+    again.words.on_event(means("s/0", "undone"))
+    assert again.words.advice.of("s/0") is None
+    assert [given.numbers.tolist() for name in rows if (given := again.words.advice.of(name))] == [first, second]
 
 
 def test_offline_learns_from_sentences_between_updates(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from robot_rlhf.run.settings import TrainConfig
 from robot_rlhf.run.trainer import Learning
 from robot_rlhf.runtime.evaluation import Evaluation
 from robot_rlhf.runtime.fan_out import FanOut
+from robot_rlhf.runtime.named_recording import NamedRecording
 from robot_rlhf.runtime.offline import JudgedFeed, check_learnable, learn_offline
 
 
@@ -64,9 +65,10 @@ class RecordedPractice:
         """
         trainer, options, book = self.trainer, self.options, self.book
         feed, episodes, successes = self.reward.feed(trainer.learner, trainer.buffer), Counter[str](), list[int]()
-        for path in self.journals:
+        for number, path in enumerate(self.journals):
             takes = GOLD if options.reward == GOLD else SPARSE
-            judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes, [self.words] if self.words else [])
+            words = [NamedRecording(f"recording {number}", self.words)] if self.words else []
+            judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes, words)
             replay_into(path, FanOut([judged, book.tally]), pictures=self.reward.pictures)
             self.reward.end_journal(judged.instruction)
             successes += judged.successes
