@@ -186,7 +186,7 @@ class Heard:
 
     @property
     def understood(self) -> bool:
-        return all(meaning.reading != "unknown" for meaning in self.meanings)
+        return bool(self.meanings) and all(meaning.reading != "unknown" for meaning in self.meanings)
 
     @property
     def readings(self) -> list[str]:

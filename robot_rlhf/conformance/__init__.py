@@ -28,15 +28,22 @@ from robot_rlhf.conformance.hearing import (
     SubscriberConformance,
     TutorConformance,
 )
-from robot_rlhf.conformance.learning import LearnerConformance, ScoresConformance, ValueLearnerConformance
-from robot_rlhf.conformance.people import LabelerConformance, TeleopConformance
+from robot_rlhf.conformance.learning import (
+    AdvisedLearnerConformance,
+    LearnerConformance,
+    ScoresConformance,
+    ValueLearnerConformance,
+)
+from robot_rlhf.conformance.people import InterpreterConformance, LabelerConformance, TeleopConformance
 from robot_rlhf.conformance.places import PlaceConformance
 from robot_rlhf.conformance.robots import RobotConformance, TaskConformance, assert_same_state
 from robot_rlhf.conformance.samples import sample_meta, sample_observation, sample_steps
 
 __all__ = [
+    "AdvisedLearnerConformance",
     "DirectorConformance",
     "HeadConformance",
+    "InterpreterConformance",
     "LabelerConformance",
     "LastingTutorConformance",
     "LearnerConformance",

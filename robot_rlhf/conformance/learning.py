@@ -12,7 +12,7 @@ import pytest
 from robot_rlhf.conformance.randomness import global_generator
 from robot_rlhf.datatypes import Batch, WeightSnapshot, weights_checksum
 from robot_rlhf.errors import CheckpointError
-from robot_rlhf.ports import Learner, Scores, StartableLearner, ValueLearner
+from robot_rlhf.ports import AdvisedLearner, Learner, Scores, StartableLearner, ValueLearner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,6 +129,55 @@ class ValueLearnerConformance(LearnerConformance):
         learner = self.make_learner()
         learner.warm_critic(self.make_batch(seed) for seed in range(3))
         return learner
+
+
+class AdvisedLearnerConformance:
+    """Laws of an AdvisedLearner, beside those of a Learner."""
+
+    def make_learner(self) -> AdvisedLearner:
+        """Two calls give equal learners, which act by what they learn."""
+        raise NotImplementedError
+
+    def make_batch(self, seed: int) -> Batch:
+        raise NotImplementedError
+
+    def _advised(self, learner: AdvisedLearner, times: int, weight: float = 1.0, entries: float = 1.0) -> float:
+        """Advises what the batch's actions are; how far its policy is from that now, as a mean square."""
+        batch = self.make_batch(7)
+        mask, weights = batch.action * 0.0 + entries, batch.weight * 0.0 + weight
+        for _ in range(times):
+            metrics = learner.advise(batch.observation, batch.action.sign() * 0.5, mask, weights)
+            assert all(np.isfinite(float(value)) for value in metrics.values())
+        return float((learner.mode(batch.observation) - batch.action.sign() * 0.5).square().mean())
+
+    def test_takes_advice(self) -> None:
+        learner = self.make_learner()
+        assert isinstance(learner, AdvisedLearner)
+        before, updates = self._advised(learner, 0), (learner.updates, learner.policy_updates)
+        assert self._advised(learner, 100) < before
+        assert (learner.updates, learner.policy_updates) == updates, "advice is no update"
+
+    @pytest.mark.parametrize(("weight", "entries"), [(0.0, 1.0), (1.0, 0.0)])
+    def test_what_weighs_nothing_or_names_nothing_changes_nothing(self, weight: float, entries: float) -> None:
+        learner, untold = self.make_learner(), self.make_learner()
+        assert self._advised(learner, 3, weight, entries) == self._advised(untold, 0)
+
+    def test_nothing_is_drawn_and_asking_changes_nothing(self) -> None:
+        learner, other = self.make_learner(), self.make_learner()
+        before = global_generator()
+        self._advised(learner, 3)
+        self._advised(learner, 0)
+        self._advised(other, 3)
+        assert global_generator() == before
+        for each in (learner, other):
+            each.update(self.make_batch(0))
+        assert learner.snapshot().checksum == other.snapshot().checksum
+
+    def test_an_advised_state_goes_on_equally(self) -> None:
+        learner, resumed = self.make_learner(), self.make_learner()
+        self._advised(learner, 3)
+        resumed.load_state({name: _copied(value) for name, value in learner.state().items()})
+        assert self._advised(resumed, 3) == self._advised(learner, 3)
 
 
 class ScoresConformance:

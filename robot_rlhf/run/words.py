@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robot_rlhf.facts import FactBook, book_of
-from robot_rlhf.language.choice import make_interpreter
+from robot_rlhf.language.choice import StopWords, grammar_of, make_interpreter
 from robot_rlhf.language.endpoint import ModelInterpreter
 from robot_rlhf.language.interpreter import Deaf, FirstToUnderstand
 from robot_rlhf.language.lexicon import Lexicon
@@ -21,7 +21,7 @@ def open_interpreter(config: LanguageConfig, lexicon: Lexicon, facts: FactBook) 
     """Who understands sentences.
 
     Args:
-        lexicon: words that the operator explained, which come first.
+        lexicon: words that the operator explained, which come first, but for words to stop.
         facts: of the place, whose names are looked at before anything is said.
 
     Raises:
@@ -34,7 +34,8 @@ def open_interpreter(config: LanguageConfig, lexicon: Lexicon, facts: FactBook) 
         if likeness is not None:
             likeness.prepare(facts.things.values())
         return make_interpreter(config.languages, lexicon, likeness=likeness)
-    return FirstToUnderstand([lexicon, make_part(config.interpreter, "language.interpreter", Interpreter)])
+    own = make_part(config.interpreter, "language.interpreter", Interpreter)
+    return FirstToUnderstand([StopWords([grammar_of(name) for name in config.languages]), lexicon, own])
 
 
 def open_listening(config: LanguageConfig, place: Place) -> Listening:

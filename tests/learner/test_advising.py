@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from robot_rlhf.conformance import AdvisedLearnerConformance
+from robot_rlhf.datatypes import Batch
 from robot_rlhf.learner.advising import advice_loss
 from robot_rlhf.learner.cloning import CloningConfig, CloningLearner, DaggerConfig
 from robot_rlhf.learner.graphs import UpdateGraphs
@@ -33,6 +35,30 @@ LEARNERS: dict[str, tuple[Shapes, Make]] = {
     "dagger": (SHAPES, lambda: CloningLearner(SHAPES, SMALL, DaggerConfig(), seed=0)),
     "iql": (SHAPES, lambda: IqlLearner(SHAPES, SMALL, IqlConfig(), seed=0)),
 }
+
+
+class TestSacTakesAdvice(AdvisedLearnerConformance):
+    def make_learner(self) -> SacLearner:
+        return SacLearner(SHAPES, SMALL, SacConfig(), seed=0)
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
+
+
+class TestCloningTakesAdvice(AdvisedLearnerConformance):
+    def make_learner(self) -> CloningLearner:
+        return CloningLearner(SHAPES, SMALL, CloningConfig(), seed=0)
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
+
+
+class TestIqlTakesAdvice(AdvisedLearnerConformance):
+    def make_learner(self) -> IqlLearner:
+        return IqlLearner(SHAPES, SMALL, IqlConfig(), seed=0)
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
 
 
 def told(
