@@ -125,7 +125,7 @@ class Vocabulary:
 
     def number(self, words: list[str], start: int) -> tuple[Sign, int] | None:
         """A number in figures, or in words before a unit."""
-        if words[start][0].isdigit():
+        if words[start][0].isdecimal():  # a superscript is a digit, and no number
             return Sign("number", "", words[start], float(words[start].replace(",", "."))), 1
         for length in range(min(self._longest.get(words[start], 1), len(words) - start - 1), 0, -1):
             text = " ".join(words[start : start + length])

@@ -33,7 +33,7 @@ from robot_rlhf.meaning import GRIPS, MOVES, OPPOSITE, SPEEDS, TURNS, UNKNOWN, H
 from robot_rlhf.ports import Director, Interpreter
 from robot_rlhf.runtime.named_goals import NamedGoals
 from robot_rlhf.runtime.overrides import Overrides
-from robot_rlhf.runtime.standing import LEAVES_NO_TRACE, REMEMBERED, StandingSentences, Told, meanings_of
+from robot_rlhf.runtime.standing import LEAVES_NO_TRACE, REMEMBERED, StandingSentences, Told, meanings_of, name_of
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Listening:
         self._said: dict[Sentence, _Said] = {}
         self._newest: deque[tuple[float, str, Meaning]] = deque(maxlen=8)
         """Motions said last: when they were begun to be said, their sentence, and what they mean."""
-        self._contradicted: list[str] = []
+        self._contradicted: deque[str] = deque(maxlen=8)
         self._answers: dict[int, _Said] = {}
         self._late: list[Feedback] = []
 
@@ -199,14 +199,18 @@ class Listening:
         self._answers.pop(id(feedback), None)
         if said is None:
             return []
-        return [_event(said, feedback), *self._withdrawn(feedback)]
+        told = self.standing.get(said.id)
+        about = feedback if told is None else replace(feedback, text=told.feedback.text)  # what was said stays so
+        return [_event(said, about), *self._withdrawn(feedback)]
 
     def _withdrawn(self, of: Feedback) -> list[Feedback]:
-        contradicted, self._contradicted = self._contradicted, []
         found: list[Feedback] = []
-        for sentence in contradicted:
+        for _ in range(len(self._contradicted)):
+            sentence = self._contradicted.popleft()
             standing = self.standing.get(sentence)
-            if standing is not None:
+            if standing is None:
+                self._contradicted.append(sentence)  # said in this very period, and told before the next
+            elif standing.doing not in LEAVES_NO_TRACE:
                 said = _Said(
                     sentence,
                     Heard(standing.feedback.text, (UNKNOWN,), "grammar", standing.meanings, "the opposite was said"),
@@ -320,7 +324,8 @@ class Listening:
         for at, sentence, meaning in self._newest:
             if began - at < CONTRADICTS_WITHIN and OPPOSITE.get(meaning.reading) in now:
                 self._overrides.cancel(sentence)
-                if sentence in self.standing and sentence not in self._contradicted:
+                known = sentence in self.standing or any(said.id == sentence for said in self._said.values())
+                if known and sentence not in self._contradicted:
                     self._contradicted.append(sentence)
 
     def _answer(self, feedback: Feedback, moment: Moment | None) -> _Said | None:
@@ -328,26 +333,33 @@ class Listening:
         if id(feedback) in self._answers:
             return self._answers[id(feedback)]
         payload = feedback.payload
-        sentence = str(payload.get("sentence", ""))
-        meanings = meanings_of(feedback)
-        if meanings is None:
+        sentence, meanings = name_of(feedback), meanings_of(feedback)
+        if not sentence or meanings is None:
             return None
         by = str(payload.get("by") or feedback.author)
         self._take_back(sentence)
         if payload.get("doing") == "undone" or not meanings:
             said = _Said(sentence, Heard(feedback.text, (), by), "undone", by=by)
         else:
-            asked = payload.get("doing") == "ask"  # else somebody corrects what was, and nothing moves for that now
+            asked = self._answers_now(feedback)  # else somebody corrects what was, and nothing moves for that now
             said = _Said(sentence, Heard(feedback.text, meanings, by), "label", "" if asked else "corrected", by=by)
             self._decide(said, moment if asked else None, feedback.stamp)
         if moment is not None:
             self._answers[id(feedback)] = said
         return said
 
+    def _answers_now(self, feedback: Feedback) -> bool:
+        """Whether it answers a question that is still open."""
+        if feedback.kind is not FeedbackKind.MEANING or feedback.payload.get("doing") != "ask":
+            return False
+        told = self.standing.get(name_of(feedback))
+        return told is not None and told.doing == "ask"
+
     def _last(self) -> str:
         """The newest sentence that left a trace; empty where there is none."""
+        taken_back = {said.undoes for said in self._said.values()}
         untold = (s.id for s in reversed(self._said.values()) if s.id and s.doing not in LEAVES_NO_TRACE)
-        return next(untold, next(self.standing.with_traces(), ""))
+        return next((name for name in (*untold, *self.standing.with_traces()) if name not in taken_back), "")
 
 
 def _of(feedback: Feedback, moment: Moment) -> bool:

@@ -97,10 +97,12 @@ def hear_last_words(station: Station) -> None:
         return
     author, now = station.who() or station.operator, station.clock.now()
     said = [(sentence, station.recent.correction(sentence, author, now)) for sentence in human.sentences]
-    events = [event for feedback in human.feedback for event in judged(station, feedback)]
-    events += [event for sentence, correction in said if correction for event in heard(station, sentence, correction)]
-    for event in events:
-        station.audience.on_event(event)
+    for feedback in human.feedback:
+        for event in judged(station, feedback):
+            station.audience.on_event(event)
+    for sentence, correction in said:  # each is told before the next is considered: one may take another back
+        for event in heard(station, sentence, correction) if correction else ():
+            station.audience.on_event(event)
 
 
 class _RunningEpisode:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Feedback, FeedbackKind, Observation, RobotSpec, Step
-from robot_rlhf.errors import RobotRlhfError
+from robot_rlhf.errors import InvalidValueError, RobotRlhfError
 from robot_rlhf.language.lexicon import Lexicon
 from robot_rlhf.language.rules import Rules, cannot_hold
 from robot_rlhf.meaning import Meaning
@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 256
 """Sentences that can still be taken back."""
+MOST = 32
+"""Meanings of a sentence; an event with more is of nobody who understood it."""
+DIGITS = 9
+"""Of a sentence's number; what has more was not numbered here."""
 LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
 """What was done about a sentence that there is nothing to take back of."""
 
@@ -71,13 +75,13 @@ class StandingSentences:
     def on_event(self, event: Event) -> None:
         if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
             return
-        sentence, doing = str(event.payload.get("sentence", "")), str(event.payload.get("doing", ""))
+        sentence, doing = name_of(event), str(event.payload.get("doing", ""))
         meanings = meanings_of(event)
-        if meanings is None:
+        if not sentence or meanings is None:
             return
         before = self._told.pop(sentence, None)
         episode, _, number = sentence.rpartition("/")
-        if number.isdecimal():
+        if number.isdecimal() and len(number) <= DIGITS:
             self._numbers[episode] = max(self._numbers.get(episode, 0), int(number) + 1)
         self.rules.remove(sentence)
         if doing not in LEAVES_NO_TRACE:  # "up, and slower from now on" is a motion and a rule
@@ -94,17 +98,28 @@ class StandingSentences:
 
     def _learn_words(self, event: Feedback, before: Told | None, meanings: tuple[Meaning, ...], doing: str) -> None:
         """Words that an operator explained are theirs from now on; what is taken back is forgotten."""
-        explained = before is not None and before.doing == "ask" and event.payload.get("by") == event.author
+        if before is None:
+            return
+        explained = before.doing == "ask" and event.payload.get("by") == event.author
         if explained and meanings and doing not in ("ask", "undone"):
-            self.lexicon.add(event.text, meanings)
-        elif before is not None and doing == "undone":
-            self.lexicon.remove(event.text)
+            self.lexicon.add(before.feedback.text, meanings)  # what was said, whatever the answer says that it was
+        elif doing == "undone":
+            self.lexicon.remove(before.feedback.text)
+
+
+def name_of(event: Feedback) -> str:
+    """The sentence that an event is about, by its name; empty where it says none."""
+    named = event.payload.get("sentence", "")
+    return named if isinstance(named, str) else ""
 
 
 def meanings_of(event: Feedback) -> tuple[Meaning, ...] | None:
     """What an event says that a sentence means; None, with a line in the log, where that cannot be."""
     try:
-        return tuple(Meaning.of_json(told) for told in event.payload.get("meanings", ()))
+        meanings = tuple(Meaning.of_json(told) for told in event.payload.get("meanings", ()))
+        if len(meanings) > MOST:
+            raise InvalidValueError("meanings", len(meanings), f"up to {MOST}")
+        return meanings
     except (RobotRlhfError, TypeError) as error:
         name = str(event.payload.get("sentence", ""))[:80]
         log.warning("what is said of sentence %r is passed over: %s", name, error)

@@ -46,6 +46,8 @@ class ClosedLoop:
         """It has ended, and did what it is for."""
         self.why = ""
         """Why it has ended otherwise, in words."""
+        self.about: tuple[str, ...] = ()
+        """Things without which it cannot go on."""
         self.hand = at.hand
         self.at = at
         self._left = max(1, round(limit / at.spec.control_period))
@@ -55,6 +57,10 @@ class ClosedLoop:
     def act(self, observation: Observation) -> Action | None:
         """The whole action of the next period; None once it is done, failed, or has lasted as long as it may."""
         if self.done or self.why:
+            return None
+        gone = next((name for name in self.about if name not in observation.scene), "")
+        if gone:
+            self.why = f"{gone.replace('_', ' ')} is not seen any more"
             return None
         self._closing_for = self._closing_for + 1 if observation.gripper_target < CLOSED else 0
         if self.reached(observation):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from robot_rlhf.datatypes import Observation, RobotSpec
 from robot_rlhf.facts import PLACES, FactBook
 from robot_rlhf.meaning import SKILLS, Meaning
-from robot_rlhf.skills.closed_loop import Workplace, place_of, tool, within_fingers
+from robot_rlhf.skills.closed_loop import ClosedLoop, Workplace, place_of, tool, within_fingers
 from robot_rlhf.skills.grasping import Grasp, Insert, PutIn
 from robot_rlhf.skills.hand import Hand
 from robot_rlhf.skills.handles import Pull, Shut, is_handle
@@ -88,7 +88,9 @@ def make_skill(
     if thing and thing == place:
         return f"{meaning.words}: {_plain(thing)} and place are the same"
     words = Meaning("goal", skill=name, thing=thing, place=place).words
-    return _BEGINNERS[name](_Begin(meaning, observation, at, words, thing, place))
+    skill = _BEGINNERS[name](_Begin(meaning, observation, at, words, thing, place))
+    skill.about = tuple(filter(None, (thing, place)))
+    return skill
 
 
 def things_of(observation: Observation) -> list[str]:
@@ -146,13 +148,13 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _put_in(b: _Begin) -> Skill:
+def _put_in(b: _Begin) -> ClosedLoop:
     if b.at.hand.grips:
         return PutIn(b.words, b.at, b.thing, b.place)
     return Insert(b.words, b.at, b.place)
 
 
-_BEGINNERS: dict[str, Callable[[_Begin], Skill]] = {
+_BEGINNERS: dict[str, Callable[[_Begin], ClosedLoop]] = {
     "above": lambda b: Above(b.words, b.at, b.thing),
     "down_on": lambda b: DownOn(b.words, b.at, b.thing),
     "to": lambda b: To(b.words, b.at, b.thing),
