@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,30 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robot_rlhf.datatypes import Driver, Feedback, FeedbackKind, HumanInput, Observation, Outcome, Sentence, Step
+from robot_rlhf.datatypes import (
+    Button,
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    HumanInput,
+    Observation,
+    Outcome,
+    Sentence,
+    Step,
+)
 from robot_rlhf.language.choice import make_interpreter
 from robot_rlhf.meaning import Meaning
+from robot_rlhf.place import Place
+from robot_rlhf.run.settings import write_yaml
+from robot_rlhf.run.train import train
 from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.standing import StandingSentences
 from robot_rlhf.safety.limits import ToolLimits
+from tests.runtime.runs import practice, tiny
 from tests.runtime.test_listening import LEFT, RIGHT, Rig
 
 LANGUAGES = ("en", "de", "es")
@@ -273,3 +292,105 @@ def test_a_skill_ends_where_its_thing_is_not_seen_any_more(said: str) -> None:
     assert steps[8].spoken
     assert not any(step.spoken for step in steps[9:])
     assert not rig.place.guard.faults
+
+
+def pressing(rig: Rig, button: Button, *texts: str) -> HumanInput:
+    return replace(all_at_once(rig, *texts), buttons=frozenset({button}))
+
+
+@pytest.mark.parametrize("how", [Button.PAUSE, Button.REWIND])
+def test_what_is_said_while_it_is_paused_moves_nothing(how: Button) -> None:
+    rig = rig_of({})
+    rig.station.attended = True
+    said = ["left 10 cm", "grab the cube", "scratch that", "up", "mumble", "slower", "\ud800", "right", "well done"]
+    rig.teleop.says = {
+        10: lambda: pressing(rig, how, "forward 20 cm"),
+        **{12 + n: lambda text=text: all_at_once(rig, text) for n, text in enumerate(said)},
+        25: lambda: pressing(rig, Button.RESUME, "left"),
+    }
+    steps = rig.run()
+    assert [each.text for each in rig.listener.feedback if each.kind is FeedbackKind.CORRECTION] == [
+        "forward 20 cm",
+        *said,
+        "left",
+    ]
+    assert not any(step.spoken for step in steps)
+    assert not {"nudge", "skill"} & set(rig.doings)
+    assert {end.outcome for end in rig.listener.told("end")} == {Outcome.PAUSED, Outcome.TIME_LIMIT}
+
+
+def test_to_stop_while_it_is_paused_stops() -> None:
+    rig = rig_of({})
+    rig.station.attended = True
+    rig.teleop.says = {10: lambda: pressing(rig, Button.PAUSE), 13: lambda: all_at_once(rig, "stop")}
+    rig.run()
+    assert [end.outcome for end in rig.listener.told("end")][-1] is Outcome.STOPPED
+    assert rig.doings == ["button"]
+
+
+def test_whatever_is_said_while_it_is_measured_changes_nothing(silence: list[bytes]) -> None:
+    rig = rig_of({})
+    said = [text for text in SAID if text != "always slower near the cube" and text != "keep away from the cube"]
+    rig.teleop.says = {n: lambda text=text: all_at_once(rig, text) for n, text in enumerate(said)}
+    assert executed(rig.run(EpisodeKind.EVALUATION)) == silence
+    assert not {"nudge", "skill", "goal", "button"} & set(rig.doings)
+
+
+@pytest.mark.parametrize("said", ["left", "grab the cube", "stop", "again", "scratch that", "slower", "x" * 100_000])
+def test_after_the_last_episode_words_are_told_and_press_nothing(said: str) -> None:
+    rig = rig_of({})
+    steps = len(rig.run())
+    rig.teleop.says = {rig.teleop.reads: all_at_once(rig, said)}
+    hear_last_words(rig.station)
+    assert len(rig.listener.steps) == steps
+    assert [each.text for each in rig.listener.feedback] == [said, said]
+
+
+class Chatter:
+    """Whoever speaks in a run: a Teleop and a Subscriber that says a sentence at some of its readings."""
+
+    def __init__(self, says: Mapping[int, str]) -> None:
+        self.says = says
+        self.reads, self.now = 0, 0.0
+
+    def read(self) -> HumanInput:
+        said = self.says.get(self.reads)
+        self.reads += 1
+        return HumanInput(sentences=(Sentence(said, self.now),) if said is not None else ())
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self.now = observation.stamp
+
+    def on_step(self, step: Step) -> None:
+        self.now = step.next_observation.stamp
+
+    def on_event(self, event: Event) -> None:
+        """Nothing."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """Nothing."""
+
+
+def test_a_run_that_goes_on_keeps_rules_and_takes_back_what_was_said_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Chatter({3: "from now on go slower", 20: "\ud800 \x00", 30: "up"})
+    monkeypatch.setattr(Place, "speaker", lambda place, config: before)
+    config = tiny(tmp_path, steps=60, speaker="clear", operator="absent", demonstrations=0)
+    config = replace(config, evaluation=replace(config.evaluation, every=10**6, final_episodes=1))
+    train(config, quiet=True)
+    run = tmp_path / "run"
+    after = Chatter({10: "scratch that", 20: "scratch that"})
+    monkeypatch.setattr(Place, "speaker", lambda place, config: after)
+    write_yaml(replace(config, steps=150), run / "config.yaml")
+    train(config, resume=run, quiet=True)
+    told = [e for episode in practice(run) for e in episode.events if isinstance(e, Feedback)]
+    said = [e.text for e in told if e.kind is FeedbackKind.CORRECTION]
+    assert said == ["from now on go slower", "\ud800 \x00", "up", "scratch that", "scratch that"]
+    named = [e.payload for e in told if e.kind is FeedbackKind.MEANING]
+    undone = {each["sentence"] for each in named if each["doing"] == "undone"}
+    assert undone == {each["sentence"] for each in named if each["doing"] in ("rule", "nudge")}
+    went_on = next(e for e in practice(run) if any(getattr(each, "text", "") == "scratch that" for each in e.events))
+    wished, done = (np.abs(values[:, :2]).max(axis=1) for values in (went_on.proposed, went_on.executed))
+    assert (done[2:9] <= 0.5 * wished[2:9] + 1e-4).all()
+    assert (done[40:] > 0.5 * wished[40:] + 1e-4).any()
