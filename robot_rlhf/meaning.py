@@ -104,7 +104,7 @@ class Meaning:
             raise InvalidValueError("Meaning.rule", self.rule, "a rule, exactly for the reading 'rule'")
         for what, name in (("thing", self.thing), ("place", self.place)):
             if len(name) > NAME_LENGTH or not name.isprintable():
-                raise InvalidValueError(f"Meaning.{what}", name[:NAME_LENGTH], f"a name of up to {NAME_LENGTH} letters")
+                raise InvalidValueError(f"Meaning.{what}", _short(name), f"a name of up to {NAME_LENGTH} letters")
         least, most = self._amounts()
         if self.amount is not None and not least <= self.amount <= most:
             raise InvalidValueError(f"Meaning.amount of {self.reading!r}", self.amount, f"{least:g} to {most:g}")

@@ -12,7 +12,7 @@ from robot_rlhf.console.controls import Hands, PageInput, View
 from robot_rlhf.console.frames import Directions, directions, rotation_matrix
 from robot_rlhf.console.robotside import RobotSide
 from robot_rlhf.console.settings import ConsoleSettings
-from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken
+from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken, whole_letters
 from robot_rlhf.datatypes import ActionLayout, Button, Feedback, whole_episode
 from robot_rlhf.errors import InvalidValueError, LinkError, RobotRlhfError
 
@@ -208,7 +208,7 @@ class Desk:
             InvalidValueError: nothing in it, or more than MAX_SENTENCE characters.
         """
         self._require(visitor)
-        text = " ".join(text.split())
+        text = " ".join(whole_letters(text).split())
         if not text or len(text) > MAX_SENTENCE:
             raise InvalidValueError("sentence", f"{len(text)} characters", f"1 to {MAX_SENTENCE} characters")
         self.robot.send(Spoken(text, max(0.0, min(seconds_ago, 600.0))))

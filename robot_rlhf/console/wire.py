@@ -137,7 +137,7 @@ def _read_label(fields: Json) -> Label:
             float(fields["stamp"]),
             Segment(**fields["span"]),
             None if fields["value"] is None else float(fields["value"]),
-            str(fields["text"])[:MAX_SENTENCE],
+            whole_letters(str(fields["text"])[:MAX_SENTENCE]),
             None if other is None else Segment(**other),
             float(fields["confidence"]),
             payload,
@@ -154,8 +154,13 @@ def _read_drive(fields: Json) -> Drive:
     return Drive(action, None if rewind_to is None else max(0, int(rewind_to)), float(fields["heard"]))
 
 
+def whole_letters(text: str) -> str:
+    """The text, with a question mark for each half of a letter: a page cannot be sent one (surrogates, RFC 3629)."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _read_spoken(fields: Json) -> Spoken:
-    text, ago = str(fields["text"]).strip(), float(fields["seconds_ago"])
+    text, ago = whole_letters(str(fields["text"])).strip(), float(fields["seconds_ago"])
     if not text or len(text) > MAX_SENTENCE:
         raise ValueError(f"a sentence of {len(text)} characters, allowed 1 to {MAX_SENTENCE}")
     if not 0.0 <= ago <= 3600.0:

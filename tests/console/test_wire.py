@@ -191,3 +191,8 @@ def test_a_situation_is_told_in_full(
     if observation is not None:
         np.testing.assert_array_equal(np.array(present.tool_pose, np.float32), observation.tool_pose_in_base)
         assert (present.gripper, present.gripper_target) == (observation.gripper, observation.gripper_target)
+
+
+def test_half_a_letter_comes_as_a_question_mark() -> None:
+    assert decode(encode(Spoken("left \ud83d please", 0.0))) == Spoken("left ? please", 0.0)
+    assert decode(encode(Spoken("left \U0001f448", 0.0))) == Spoken("left \U0001f448", 0.0)

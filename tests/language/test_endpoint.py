@@ -296,3 +296,13 @@ def test_examples_told_to_the_model_are_in_its_form() -> None:
         assert name in instructions()
     unknown: Json = json.loads(examples[1])
     assert unknown["meanings"][0]["reading"] == "unknown"
+
+
+@pytest.mark.parametrize("name", ["\\ud800", "gun\\udfff", "\\u0000", "\\u202e", "x" * 200])
+def test_what_is_said_of_a_reply_can_be_shown(name: str) -> None:
+    for key in ("thing", "place", "reading", "skill", "rule", "frame", name):
+        reply = f'{{"meanings": [{{"reading": "goal", "{key}": "{name}"}}]}}'
+        heard = heard_of(reply, "over there", FACTS)
+        assert not heard.understood
+        heard.why.encode()
+        assert heard.why.isprintable()
