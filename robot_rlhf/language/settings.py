@@ -26,9 +26,7 @@ class LanguageConfig:
     names: str = ""
     """Who finds out which thing a name means that no table has: nobody while empty; minilm or minilm:FOLDER, with the
     extra [language]; or a CLIP, as a file of `robot-rlhf reward clip`."""
-    endpoint: EndpointConfig = field(
-        default_factory=lambda: EndpointConfig(tries=1, request_seconds=10.0, total_seconds=86_400.0)
-    )
+    endpoint: EndpointConfig = field(default_factory=lambda: BESIDE_THE_LOOP)
     """A chat model that is asked about what was not understood, beside the loop; nobody while `model` is empty."""
 
     def __post_init__(self) -> None:
