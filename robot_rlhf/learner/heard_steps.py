@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +15,8 @@ LOOK_BACK = 2.0
 """Seconds before a sentence began at which its span begins: what runtime/recent.py gives it."""
 REMEMBERED = 4
 """Episodes, or parts of one, that a sentence may still be about."""
+LOOKED_THROUGH = 8_192
+"""Steps that a rule is held against when it is set: some minutes of a robot, without pictures."""
 NO_ROW = -1
 
 
@@ -39,6 +42,7 @@ class HeardSteps:
     def __init__(self, buffer: ReplayBuffer) -> None:
         self._buffer = buffer
         self._episodes: dict[str, list[HeardStep]] = {}
+        self._newest: deque[HeardStep] = deque(maxlen=LOOKED_THROUGH)
         self._open = ""
         self._written = buffer.written
 
@@ -61,11 +65,13 @@ class HeardSteps:
             step.next_observation.stamp,
         )
         self._episodes.setdefault(self._open, []).append(seen)
+        if row != NO_ROW and seen.executed is not None:
+            self._newest.append(seen)
         return seen
 
-    def recent(self) -> list[HeardStep]:
-        """What the policy did in the episodes that are remembered."""
-        return [step for steps in self._episodes.values() for step in steps if step.by_policy and step.row != NO_ROW]
+    def newest(self) -> list[HeardStep]:
+        """What was done lately, by anybody, as far as replay has it."""
+        return list(self._newest)
 
     def of(self, span: Segment) -> list[HeardStep]:
         """The steps of a span, as far as they are remembered."""

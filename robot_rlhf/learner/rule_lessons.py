@@ -29,6 +29,10 @@ FEW = 32
 EACH = 4
 """Of the steps that come after a rule was set every so many are looked at."""
 ALL_ROWS = 4_096
+LOOKED_AT = 2_048
+"""Of the steps before a rule so many of the newest are taught from."""
+BROKEN = 0.1
+"""What was done broke a rule that changes more than this of an entry, in full actions."""
 
 Mode = Callable[[Tensor], Tensor]
 """Numbers of rows (N,) to what the policy would do there (N, m)."""
@@ -76,17 +80,34 @@ class RuleLessons:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def put(self, sentence: str, meaning: Meaning, steps: Sequence[HeardStep], times: int, born: int) -> None:
+    def put(self, sentence: str, meaning: Meaning, steps: Sequence[HeardStep], times: int, born: int) -> set[int]:
         """A rule that stands from now on.
 
         Args:
             steps: recent ones, in scope or not.
             times: how many events there were about the sentence.
             born: updates of the learner when it was said.
+
+        Returns:
+            Numbers of the rows in which something was done that the rule would have changed: nobody is to imitate them
+            as long as it stands, or what was shown would teach the opposite of what was said.
         """
         self.remove(sentence)
-        if meaning.rule and (self._speeds or meaning.rule not in SPEEDS):
-            self._rules[sentence] = _Rule(meaning, times, born, [step for step in steps if step.row != NO_ROW])
+        if not meaning.rule or (meaning.rule in SPEEDS and not self._speeds):
+            return set()
+        known = [step for step in steps if step.row != NO_ROW and step.executed is not None]
+        self._rules[sentence] = _Rule(meaning, times, born, known[-LOOKED_AT:])
+        return self._broken(meaning, known)
+
+    def _broken(self, meaning: Meaning, steps: Sequence[HeardStep]) -> set[int]:
+        if not steps:
+            return set()
+        done = np.stack([step.executed for step in steps if step.executed is not None])
+        ruled = self._grounding.rule(meaning, [step.observation for step in steps], done)
+        if ruled is None:
+            return set()
+        changed = ruled.in_scope & (np.abs(ruled.actions - done).max(axis=1) > BROKEN)
+        return {step.row for step, wrong in zip(steps, changed, strict=True) if wrong}
 
     def remove(self, sentence: str) -> None:
         """It is taught no more; one that never was is passed over."""

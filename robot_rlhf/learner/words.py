@@ -122,6 +122,8 @@ class Words:
         self.rules = RuleLessons(buffer, grounding, self._motion, lasts=lasts, speeds=speeds)
         self._said: dict[str, _Said] = {}
         self._done: dict[str, list[_Done]] = {}
+        self._against: dict[str, set[int]] = {}
+        """Rows that a standing rule would have changed, whoever did them."""
         self._uptake = Uptake()
         self._generator = torch.Generator(buffer.device).manual_seed(seed + 0x5A1D)
         self._advised_at = 0
@@ -180,13 +182,17 @@ class Words:
         self.advice.remove(sentence)
         self._uptake.remove(sentence)
         self.rules.remove(sentence)
+        against = self._against.pop(sentence, set[int]())
         rule = next((meaning for meaning in said.meanings if meaning.rule), None)
         if rule is not None and said.doing in RULES_STAND and self._learner is not None:
-            self.rules.put(sentence, rule, self._steps.recent(), said.times, self._updates)
+            steps = self._steps.newest()
+            self._against[sentence] = self.rules.put(sentence, rule, steps, said.times, self._updates)
+            against |= self._against[sentence]
         if said.doing in ADVISES:
             self._uptake.put(sentence, self._updates)
             self._advise_about(sentence, said)
-        self._mark({step.row for step in said.span} | {done.row for done in self._done.get(sentence, [])})
+        done = {done.row for done in self._done.get(sentence, [])}
+        self._mark({step.row for step in said.span} | done | against)
         for number in range(len(self._done.get(sentence, []))):
             self._note_done(sentence, said, number)
 
@@ -229,6 +235,7 @@ class Words:
             for done in self._done.get(sentence, []):
                 if done.row in marks and not _meant(done, said):
                     marks[done.row] = Mark.NOT_MEANT
+            marks |= dict.fromkeys(self._against.get(sentence, set[int]()) & marks.keys(), Mark.NOT_MEANT)
             mark = JUDGES.get(said.doing)
             if mark is not None:
                 for step in said.span:
