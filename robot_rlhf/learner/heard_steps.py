@@ -13,8 +13,8 @@ from robot_rlhf.replay.buffer import ReplayBuffer
 
 LOOK_BACK = 2.0
 """Seconds before a sentence began at which its span begins: what runtime/recent.py gives it."""
-REMEMBERED = 4
-"""Episodes, or parts of one, that a sentence may still be about."""
+REMEMBERED = 32
+"""Episodes, or parts of one, that a sentence may still be about: those of other arms come in between."""
 LOOKED_THROUGH = 8_192
 """Steps that a rule is held against when it is set: some minutes of a robot, without pictures."""
 NO_ROW = -1

@@ -195,6 +195,14 @@ def advised(*meanings: Meaning, doing: str = "nudge", config: WordsConfig | None
     return rows.target, rows.mask, room.buffer.gather(torch.as_tensor(rows.numbers.copy())).action.numpy()
 
 
+def test_it_is_still_known_after_episodes_of_many_arms() -> None:
+    room = Room(rows=1_000)
+    for number in range(16):
+        room.tell([*episode(name=f"practice-{number:06d}", seed=number), EpisodeEnd("", Outcome.TIME_LIMIT, 60)])
+    room.tell([means("s/0", "label", LEFT, start=20)])
+    assert room.words.advice.of("s/0") is not None
+
+
 def test_a_motion_is_added_to_what_was_done() -> None:
     target, mask, done = advised(LEFT)
     found = grounded(LEFT, SPEC.action, View())
