@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from robot_rlhf.console.coach import EpisodeFacts
 from robot_rlhf.console.last_episode import LastEpisode
 from robot_rlhf.console.sentences import Said, Sentences
+from robot_rlhf.console.wire import whole_letters
 from robot_rlhf.console.words import guard_words, outcome_words
 from robot_rlhf.datatypes import (
     EpisodeEnd,
@@ -307,10 +308,11 @@ class History:
                 self._notes.append(Note(event.stamp, "guard", guard_words(event), event.latched))
             return
         self._sentences.add(event)
+        text = whole_letters(event.text)
         if event.kind is FeedbackKind.CORRECTION:
-            self._notes.append(Note(event.stamp, "said", f"{event.author}: {event.text}"))
+            self._notes.append(Note(event.stamp, "said", f"{event.author}: {text}"))
         elif event.kind is FeedbackKind.ATTRIBUTE:
-            self._notes.append(Note(event.stamp, "judged", f"{event.author} marked a span: {event.text}"))
+            self._notes.append(Note(event.stamp, "judged", f"{event.author} marked a span: {text}"))
         elif event.kind in _SAID:
             taken_back = event.value == TAKEN_BACK and event.kind in _TAKEN_BACK
             if event.kind in (FeedbackKind.SUCCESS, FeedbackKind.FAILURE):

@@ -58,7 +58,9 @@ log = logging.getLogger(__name__)
 STALE_AFTER = 0.35
 """Seconds without a word from the operator's page after which nobody drives: the dead man."""
 MAX_WAITING = 1_000
-"""Presses, sentences and labels that may wait for the loop; more are dropped with a warning."""
+"""Presses and labels that may wait for the loop; more are dropped with a warning."""
+MAX_SENTENCES = 100
+"""Likewise sentences: all that wait are read within one control period, before anything else is done."""
 NO_HANDS = Drive(None)
 NEWER = b"\x01"
 """Packet that says: there is a newer situation in the live block."""
@@ -213,7 +215,7 @@ class ConsoleLink:
             elif isinstance(message, Press):
                 self._keep(self._presses, message)
             elif isinstance(message, Spoken):
-                self._keep(self._sentences, Sentence(message.text, now - message.seconds_ago))
+                self._keep(self._sentences, Sentence(message.text, now - message.seconds_ago), MAX_SENTENCES)
             elif isinstance(message, Label):
                 self._keep(self._labels, message.feedback)
             elif isinstance(message, Operator):
@@ -229,9 +231,9 @@ class ConsoleLink:
         self._drive = None
 
     @staticmethod
-    def _keep(waiting: list[Any], item: object) -> None:
-        if len(waiting) >= MAX_WAITING:
-            raise LinkError(f"console: more than {MAX_WAITING} inputs wait for the robot; this one is dropped")
+    def _keep(waiting: list[Any], item: object, most: int = MAX_WAITING) -> None:
+        if len(waiting) >= most:
+            raise LinkError(f"console: more than {most} inputs wait for the robot; this one is dropped")
         waiting.append(item)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from robot_rlhf.console.readings import ASKS, UNDONE, Reading
+from robot_rlhf.console.wire import whole_letters
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
 from robot_rlhf.facts import Thing
@@ -72,6 +73,7 @@ class Sentences:
 
     def add(self, event: Feedback) -> None:
         """Take in what was recorded next; a reading that cannot be understood is passed over, like all else."""
+        event = replace(event, text=whole_letters(event.text))  # pages are sent it
         if event.kind is FeedbackKind.CORRECTION:
             self._all.append(Said(event.text, event.author, event.span, event.stamp))
         elif event.kind is FeedbackKind.MEANING:

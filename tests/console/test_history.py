@@ -211,7 +211,8 @@ def test_events_in_words(history: History, tale: Tale) -> None:
 def test_sentences_and_rules_are_of_the_whole_session(history: History, tale: Tale) -> None:
     def said(episode: str, text: str, doing: str = "", name: str = "a/0") -> Feedback:
         kind = FeedbackKind.MEANING if doing else FeedbackKind.CORRECTION
-        payload = {"sentence": name, "meanings": [], "doing": doing} if doing else {}
+        meanings = [{"reading": "rule", "rule": "slower"}] if doing == "rule" else []
+        payload = {"sentence": name, "meanings": meanings, "doing": doing} if doing else {}
         return Feedback(kind, "Anna", 1.0, Segment(episode, 0, 1), text=text, payload=payload)
 
     rule = (said("a", "slower"), said("a", "slower", "rule"))

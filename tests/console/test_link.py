@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from robot_rlhf.conformance import MonitorConformance, TeleopConformance
-from robot_rlhf.console.link import MAX_WAITING, NEWER, STALE_AFTER, ConsoleLink
+from robot_rlhf.console.link import MAX_SENTENCES, MAX_WAITING, NEWER, STALE_AFTER, ConsoleLink
 from robot_rlhf.console.wire import Answer, Drive, Label, Lost, Message, Operator, Press, Spoken, Status, decode, encode
 from robot_rlhf.datatypes import (
     Action,
@@ -371,10 +371,11 @@ def test_a_wrong_action_and_foreign_bytes_change_nothing(rig: Rig) -> None:
 def test_a_flood_is_bounded(rig: Rig) -> None:
     for _ in range(MAX_WAITING + 200):
         rig.page.send(encode(Spoken("again")))
+        rig.page.send(encode(Label(Feedback(FeedbackKind.SUCCESS, "Ada", 0.0, Segment("e", 0, 1)))))
     rig.say()
     human = rig.read()
     assert human is not None
-    assert len(human.sentences) == MAX_WAITING
+    assert (len(human.sentences), len(human.feedback)) == (MAX_SENTENCES, MAX_WAITING)
 
 
 def test_showing_never_waits_for_a_console_that_does_not_read(rig: Rig) -> None:

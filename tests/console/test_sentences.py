@@ -359,3 +359,9 @@ def test_the_page_promises_what_the_run_does() -> None:
     back, slower = state({}, said("x"), read(Reading("e1/0", "rule", (SLOWER,)), "x"), scratched)["sentences"]
     assert (back["words"], slower["state"]) == ("takes back “x”", "undone")
     assert hears["rules"] == [{"name": "e1/0", "words": "slower near the glass", "text": "x"}]
+
+
+def test_halves_of_letters_reach_no_page() -> None:
+    sentences = told(said("left \ud83d"), read(Reading("e1/0", "ask"), "left \ud83d"))
+    (only,) = sentences.newest(5)
+    assert (only.text, only.name) == ("left ?", "e1/0")
