@@ -211,6 +211,11 @@ class TrainConfig:
         elif self.console is not None and self.mode != "asynchronous":
             raise ConfigError("mode: with a console a run is asynchronous; a person lives in real time")
         known(self.speaker, SPEAKERS, "speaker")
+        if self.language.endpoint.model and self.mode != "asynchronous":
+            raise ConfigError(
+                f"language.endpoint.model: a model answers when it can, and mode {self.mode} lives in simulated time; "
+                "allowed with mode asynchronous"
+            )
         if self.speaking is not None and not self.place.simulated:
             raise ConfigError(f"speaker: with place {self.place.kind} people speak who are there, allowed: nobody")
         check_ranges(self, "", seed=SEED, steps=COUNT, demonstrations=COUNT, video_episodes=COUNT)

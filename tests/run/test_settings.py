@@ -282,3 +282,10 @@ def test_settings_that_only_go_together_are_suggested_together(monkeypatch: pyte
     monkeypatch.setattr(Reach, "suggested", {"features.cameras": ("front",), "cameras": ("front",)})
     config = defaults_for("reach")
     assert config.cameras == config.features.cameras == ("front",)
+
+
+def test_a_model_is_asked_about_sentences_in_real_time_alone() -> None:
+    asked = {"language": {"endpoint": {"model": "any"}}}
+    with pytest.raises(ConfigError, match=r"language\.endpoint\.model"):
+        build(TrainConfig, asked, "settings")
+    assert build(TrainConfig, {**asked, "mode": "asynchronous"}, "settings").language.endpoint.model == "any"
