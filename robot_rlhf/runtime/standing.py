@@ -44,7 +44,8 @@ class StandingSentences:
         self.lexicon = Lexicon()
         """What the operator explained."""
         self.over_at = -math.inf
-        """When the newest step ended, s of the clock."""
+        """When the last episode, or part of one, was over, s of the clock."""
+        self._newest = -math.inf
         self._spec = spec
         self._told: dict[str, Told] = {}
         self._numbers: dict[str, int] = {}
@@ -70,7 +71,7 @@ class StandingSentences:
         """Sentences are numbered within their episode."""
 
     def on_step(self, step: Step) -> None:
-        self.over_at = step.next_observation.stamp
+        self._newest = step.next_observation.stamp
 
     def on_event(self, event: Event) -> None:
         if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
@@ -95,6 +96,7 @@ class StandingSentences:
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """What was said stands."""
+        self.over_at = self._newest
 
     def _learn_words(self, event: Feedback, before: Told | None, meanings: tuple[Meaning, ...], doing: str) -> None:
         """Words that an operator explained are theirs from now on; what is taken back is forgotten."""

@@ -379,6 +379,17 @@ def test_what_is_ordered_between_two_episodes_is_done_in_the_next() -> None:
     assert rig.doings == ["skill"]
 
 
+def test_an_order_that_takes_its_time_to_be_heard_is_done_all_the_same() -> None:
+    rig = Rig({})
+    rig.run()
+    at = rig.clock.now()
+    late = rig.teleop.reads + 8  # it was begun with the episode, and understood later
+    rig.teleop.says = {late: lambda: HumanInput(sentences=(Sentence("grab it, then lift", at),))}
+    steps = rig.run(seed=1)
+    assert steps[8].spoken
+    assert rig.doings == ["skill"]
+
+
 def test_what_was_ordered_while_the_last_one_ran_is_not() -> None:
     rig = Rig({})
     rig.run()
