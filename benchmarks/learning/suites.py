@@ -101,6 +101,7 @@ def _spoken(task: str, steps: str) -> tuple[Case, ...]:
     spoken = ("words", "words_alone"), ("clear", "random", NOBODY)
     return (
         *cases(*spoken, THREE, task=task, variants=(steps,)),
+        *cases(("words", "words_alone"), ("mixed_up",), THREE, task=task, variants=(steps,)),
         *cases(("deaf", "deaf_alone"), ("clear",), THREE, task=task, variants=(steps,)),
         *cases(("hands", "hands_alone"), ("attentive",), THREE, task=task, variants=(steps,)),
     )
