@@ -293,6 +293,8 @@ class Listening:
         if main.reading == "goal" and moment is not None and self._goals.takes(main):
             said.why = self._goals.name(said.id, main)
             said.doing = "nothing" if said.why else "goal"
+            if asked[1:] and not said.why and not moment.driven:  # "the red one, and lift it"
+                self._overrides.begin(said.id, asked[1:], moment.observation)
         elif moment is None or moment.driven:
             said.doing = "label"
             said.why = said.why or ("" if moment is not None else self._still)

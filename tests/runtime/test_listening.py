@@ -64,6 +64,7 @@ KNOWN: Mapping[str, tuple[Meaning, ...]] = {
     "no, left": (Meaning("bad"), LEFT),
     "the lid": (Meaning("goal", thing="lid"),),
     "the lamp": (Meaning("goal", thing="lamp"),),
+    "the lid, and left": (Meaning("goal", thing="lid"), LEFT),
     "wait": (Meaning("stop", skill="wait"),),
 }
 
@@ -582,3 +583,14 @@ def test_said_while_it_is_measured_the_reason_says_so() -> None:
     rig = Rig({5: "left"})
     rig.run(EpisodeKind.EVALUATION)
     assert rig.meanings[0].payload["why"] == "the policy is being measured"
+
+
+def test_what_is_said_beside_a_goal_is_done_too() -> None:
+    rig = Rig({5: "the lid, and left"})
+    goals = Goals()
+    rig.station.director = goals
+    rig.listening.steer(goals)
+    steps = rig.run()
+    assert rig.doings == ["goal"]
+    assert steps[-1].instruction == "fetch the lid"
+    assert steps[5].spoken == "practice-0/0"
