@@ -228,8 +228,9 @@ def test_while_the_operator_is_gone_the_robot_holds_still(tmp_path: Path) -> Non
     assert np.ptp(targets, axis=0).max() < 1e-6
 
 
-NO_PARAMETER = {"open_browser", "rewind", "device"}
-"""Of the console's settings: a node opens no browser, a robot goes back by moving, and hands are ROS topics."""
+NO_PARAMETER = {"open_browser", "rewind", "device", "speech"}
+"""Of the console's settings: a node opens no browser, a robot goes back by moving, and hands and what is heard are ROS
+topics."""
 
 
 def test_every_setting_of_the_console_is_a_parameter_or_refused_by_name(tmp_path: Path) -> None:

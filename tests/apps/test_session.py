@@ -200,7 +200,9 @@ def _story(browser: Any, session: LiveSession) -> None:
 
 def _moves_by_a_sentence(page: Any, watch: Watch) -> None:
     """It is understood and done, seen so on the page, and taken back by a key."""
-    wait(page, "an episode under way", lambda: len(watch.look().now) in range(3, 40))
+    wait(
+        page, "an episode under way", lambda: len(watch.look().now) in range(14, 60)
+    )  # past the reaction to the episode before
     there = len(watch.of(FeedbackKind.MEANING))
     page.keyboard.press("KeyT")
     page.keyboard.type("a bit to the left")
