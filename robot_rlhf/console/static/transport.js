@@ -247,8 +247,14 @@
     message: onVideo,
     close: () => { coming = null; link('lost'); },
   });
+  let greeting = 0;
+  function greet() { // again and again: the server knows how late this page's clock is only after some time
+    clearTimeout(greeting);
+    send();
+    greeting = setTimeout(() => { if (teleop.open && !ready) greet(); }, 300);
+  }
   const teleop = lasting('/ws/teleop', {
-    open: () => { send(); setTimeout(() => { if (!ready) send(); }, 300); },
+    open: greet,
     message: onTeleop,
     close: () => { ready = false; letGo(); link('lost'); },
   });
