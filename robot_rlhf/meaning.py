@@ -60,6 +60,9 @@ shut; a thing grasped; what is held lifted; fingers opened or closed; nothing fo
 RULES = ("slower", "faster", "keep_away", "from_above")
 """What lasts: to move slower or faster near a thing or everywhere, to keep away from it, to come to it from above."""
 
+LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
+"""What may be done about a sentence, as Feedback.payload has it, that there is then nothing to take back of."""
+
 LONGEST = 0.5
 """Of a motion, m."""
 WIDEST = math.pi

@@ -6,16 +6,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from robot_rlhf.console.readings import ASKS, UNDONE, Reading
+from robot_rlhf.console.readings import UNDONE, Reading
 from robot_rlhf.console.wire import whole_letters
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
 from robot_rlhf.facts import Thing
+from robot_rlhf.meaning import LEAVES_NO_TRACE
 
 log = logging.getLogger(__name__)
 
-NO_RULE = frozenset({"undo", UNDONE, "button", ASKS, "nothing"})
-"""What may be done about a sentence of whose rules none stands."""
 UNREAD = 50
 """Sentences that nobody has read yet, among which the one of a reading is looked for."""
 
@@ -109,7 +108,7 @@ class Sentences:
         before = said.before if said.reading is None else (*said.before, said.reading)
         self._all[place] = replace(said, reading=reading, before=before[-8:])
         self._rules.pop(reading.sentence, None)
-        if reading.doing not in NO_RULE and any(meaning.rule for meaning in reading.meanings):
+        if reading.doing not in LEAVES_NO_TRACE and any(meaning.rule for meaning in reading.meanings):
             self._rules[reading.sentence] = None
 
     # -- what is asked for -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Feedback, Feedb
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError
 from robot_rlhf.language.lexicon import Lexicon
 from robot_rlhf.language.rules import Rules, cannot_hold
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.meaning import LEAVES_NO_TRACE, Meaning
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,6 @@ MOST = 32
 """Meanings of a sentence; an event with more is of nobody who understood it."""
 DIGITS = 9
 """Of a sentence's number; what has more was not numbered here."""
-LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
-"""What was done about a sentence that there is nothing to take back of."""
 
 
 @dataclass(frozen=True, eq=False)
