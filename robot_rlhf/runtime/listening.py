@@ -101,6 +101,7 @@ class Listening:
         self._contradicted: deque[str] = deque(maxlen=8)
         self._answers: dict[int, _Said] = {}
         self._late: list[Feedback] = []
+        self._pressing: deque[Feedback] = deque(maxlen=REMEMBERED)
 
     def steer(self, director: Director | None) -> None:
         """Goals are told to this director, where it takes any."""
@@ -109,14 +110,13 @@ class Listening:
     # -- hearing -------------------------------------------------------------------------------------------------
 
     def understand(self, human: HumanInput | None) -> HumanInput | None:
-        """The same, with the buttons that its sentences press, or an answer 'stop': that comes before everything."""
+        """The same, with the buttons that its sentences and answers press: that comes before everything."""
         if human is None or not (human.sentences or human.feedback):
             return human
         fresh = [sentence for sentence in human.sentences if sentence not in self._read]
         meanings = [meaning for sentence in fresh for meaning in self._heard(sentence).meanings]
         pressed = {BUTTONS[meaning.reading] for meaning in meanings if _presses(meaning)}
-        if any(_chosen_stop(feedback) for feedback in human.feedback):
-            pressed.add(Button.STOP)
+        pressed |= {button for feedback in human.feedback for button in self._chosen(feedback)}
         return replace(human, buttons=human.buttons | pressed) if pressed else human
 
     def attend(self, human: HumanInput, moment: Moment, about: Callable[[float], Segment | None]) -> None:
@@ -350,6 +350,16 @@ class Listening:
             self._answers[id(feedback)] = said
         return said
 
+    def _chosen(self, feedback: Feedback) -> frozenset[Button]:
+        """What an operator presses who answers what a sentence means; one that is read again, as it was kept, does not
+        press again, but to stop."""
+        if feedback.kind is not FeedbackKind.MEANING or feedback.payload.get("doing") != "ask":
+            return frozenset()
+        pressed = {BUTTONS[meaning.reading] for meaning in meanings_of(feedback) or () if _presses(meaning)}
+        new = self._answers_now(feedback) and not any(each is feedback for each in self._pressing)
+        self._pressing.append(feedback)
+        return frozenset(pressed if new else pressed & {Button.STOP})
+
     def _answers_now(self, feedback: Feedback) -> bool:
         """Whether it answers a question that is still open."""
         if feedback.kind is not FeedbackKind.MEANING or feedback.payload.get("doing") != "ask":
@@ -367,13 +377,6 @@ class Listening:
 def _of(feedback: Feedback, moment: Moment) -> bool:
     """Whether it is about the episode that runs, or an earlier part of it."""
     return whole_episode(feedback.span.episode_id) == whole_episode(moment.episode)
-
-
-def _chosen_stop(feedback: Feedback) -> bool:
-    """Whether an operator answers, asked what a sentence means, that it means to stop."""
-    if feedback.kind is not FeedbackKind.MEANING or feedback.payload.get("doing") != "ask":
-        return False
-    return any(_presses(meaning) and meaning.reading == "stop" for meaning in meanings_of(feedback) or ())
 
 
 def _presses(meaning: Meaning) -> bool:
