@@ -97,14 +97,14 @@ class StandingSentences:
         self.over_at = self._newest
 
     def _learn_words(self, event: Feedback, before: Told | None, meanings: tuple[Meaning, ...], doing: str) -> None:
-        """Words that an operator explained are theirs from now on; what is taken back is forgotten."""
-        if before is None:
+        """Words that an operator explained are theirs from now on, until that very sentence is taken back."""
+        sentence = name_of(event)
+        if doing == "undone":
+            self.lexicon.remove(sentence)
             return
-        explained = before.doing == "ask" and event.payload.get("by") == event.author
-        if explained and meanings and doing not in ("ask", "undone"):
-            self.lexicon.add(before.feedback.text, meanings)  # what was said, whatever the answer says that it was
-        elif doing == "undone":
-            self.lexicon.remove(before.feedback.text)
+        by_operator = meanings and doing != "ask" and event.payload.get("by") == event.author
+        if by_operator and before is not None and (before.doing == "ask" or sentence in self.lexicon):
+            self.lexicon.add(sentence, before.feedback.text, meanings)  # what was said, whatever the answer says
 
 
 def name_of(event: Feedback) -> str:

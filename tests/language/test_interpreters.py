@@ -38,7 +38,7 @@ class TestDeaf(InterpreterConformance):
 class TestLexicon(InterpreterConformance):
     def make_interpreter(self) -> tuple[Interpreter, FactBook]:
         lexicon = Lexicon()
-        lexicon.add("left", (Meaning("left"),))
+        lexicon.add("e/0", "left", (Meaning("left"),))
         return lexicon, usual_facts()
 
 
@@ -70,7 +70,7 @@ def test_an_interpreter_of_ones_own_has_no_say_about_stopping(tmp_path: Path) ->
         "    def read(self, text, facts):\n        return Heard(text, (Meaning('left'),), 'names')\n"
     )
     lexicon = Lexicon()
-    lexicon.add("stop", (Meaning("left"),))
+    lexicon.add("e/0", "stop", (Meaning("left"),))
     chosen = open_interpreter(LanguageConfig(interpreter=f"{own}:Contrary"), lexicon, usual_facts())
     assert chosen.read("up", usual_facts()).readings == ["left"]
     assert chosen.read("stop!", usual_facts()).readings == ["stop"]

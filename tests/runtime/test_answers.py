@@ -47,3 +47,43 @@ def test_nothing_is_tried_again_for_a_question_that_nobody_asks_any_more() -> No
     rig.run(seed=1)
     rig.teleop.says = {rig.teleop.reads + 3: again}
     assert len(rig.run(seed=2)) == 30
+
+
+def test_taking_back_a_later_use_of_explained_words_forgets_no_words() -> None:
+    rig, answer = asked("left")
+    reads = rig.teleop.reads
+    rig.teleop.says = {
+        reads + 3: answer,
+        **{reads + n: rig._said("mumble") for n in (15, 27)},
+        reads + 20: rig._said("scratch that"),
+    }
+    steps = rig.run(seed=1)
+    assert rig.doings == ["ask", "nudge", "nudge", "undo", "undone", "nudge"]
+    assert rig.meanings[3].payload["undoes"] == rig.meanings[2].payload["sentence"]
+    assert [step.spoken for step in (steps[3], steps[15], steps[27])] == [
+        "practice-0/0",
+        "practice-1/0",
+        "practice-1/2",
+    ]
+    assert not steps[20].spoken
+
+
+def test_taking_back_what_was_explained_forgets_it() -> None:
+    rig, answer = asked("left")
+    reads = rig.teleop.reads
+    rig.teleop.says = {reads + 3: answer, reads + 10: rig._said("scratch that"), reads + 20: rig._said("mumble")}
+    steps = rig.run(seed=1)
+    assert rig.doings == ["ask", "nudge", "undo", "undone", "ask"]
+    assert not any(step.spoken for step in steps[10:])
+
+
+def test_words_that_were_explained_wrongly_are_corrected_where_they_were_explained() -> None:
+    rig, answer = asked("left")
+    rig.teleop.says = {rig.teleop.reads + 3: answer}
+    rig.run(seed=1)
+    explained = rig.meanings[-1]
+    payload = {**explained.payload, "meanings": [Meaning("right").to_json()], "doing": "label"}
+    corrected = HumanInput(feedback=(replace(explained, payload=payload),))
+    rig.teleop.says = {rig.teleop.reads + 3: corrected, rig.teleop.reads + 10: rig._said("mumble")}
+    rig.run(seed=2)
+    assert [told["reading"] for told in rig.meanings[-1].payload["meanings"]] == ["right"]
