@@ -120,7 +120,7 @@ class Bookkeeping:
             step: when; None: after the practice steps so far.
         """
         steps = self.tally.steps if step is None else step
-        rate = self.judge.measure(averaged, steps, self.tally.hands_on_seconds, newest)
+        rate = self.judge.measure(averaged, steps, self.tally.spent, newest)
         self.metrics(steps, {"success_rate": rate}, group="evaluation")
         self.progress.evaluated(rate)
 

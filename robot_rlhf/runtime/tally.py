@@ -142,6 +142,11 @@ class Tally:
         return THINKING * self.sentences + PER_WORD * self.words
 
     @property
+    def spent(self) -> dict[str, float]:
+        """What it took of a person so far: seconds of hands, and of speech."""
+        return {"hands_on_seconds": self.hands_on_seconds, "speaking_seconds": self.speaking_seconds}
+
+    @property
     def at_machine_seconds(self) -> float:
         """Robot time for which a person was there: demonstrations whole, and practice that they watched."""
         return self.attended_steps * self.control_period

@@ -28,8 +28,8 @@ THERE = 0.018
 """A thing nearer than this to the place has been pushed there, m."""
 SIZE, TIP, STANDS = 0.025, 0.016, 0.03
 """Radii, m: of what is pushed, of the tool, and of what stands around and may not be touched."""
-KEEPS, PASSES = STANDS + SIZE + 0.010, STANDS + SIZE + 0.030
-"""Distance from what stands around that the thing's way keeps, and at which it passes where that bars it, m."""
+PASSES = STANDS + SIZE + 0.030
+"""Distance from what stands around at which a thing passes it, m."""
 CAREFUL = 0.03
 """Distance from what stands around, m, below which the tool moves away from it."""
 
@@ -114,19 +114,28 @@ def around(observation: Observation, thing: str, push: Flat) -> Flat:
 
 
 def next_stop(observation: Observation, thing: str, place: str) -> Flat:
-    """Where a thing has to be pushed next: to the place, or beside the nearest of what bars the way. Shape (2,)."""
+    """Where a thing has to be pushed next: to the place, or past the nearest of what bars the way. Shape (2,).
+
+    What bars the way is passed on its tangent, which turns steadily into the straight way as that becomes free.
+    """
     start, end = _flat(observation, thing), _flat(observation, place)
-    way = end - start
-    nearest, stop = 1.0, end
+    ahead = _unit(end - start)
+    nearest, stop = float(np.linalg.norm(end - start)), end
     for other in _others(observation, (thing, place)):
-        share = float((other - start) @ way) / max(float(way @ way), 1e-9)
-        if not 0.0 < share < nearest:
-            continue
-        beside = start + share * way - other
-        if float(np.linalg.norm(beside)) < KEEPS:
-            normal = np.array([-way[1], way[0]]) / max(float(np.linalg.norm(way)), 1e-9)
-            nearest, stop = share, other + PASSES * (normal if float(beside @ normal) >= 0.0 else -normal)
+        to = other - start
+        along, aside = float(to @ ahead), float(ahead[0] * to[1] - ahead[1] * to[0])
+        if 0.0 < along < nearest and abs(aside) < PASSES:
+            nearest, stop = along, start + _past(to, left=aside < 0.0)
     return stop
+
+
+def _past(to: Flat, left: bool) -> Flat:
+    """The way along the tangent of the circle about what stands `to` away; inside it, along it and out. Shape (2,)."""
+    distance, side = float(np.linalg.norm(to)), 1.0 if left else -1.0
+    if distance > PASSES:
+        return math.sqrt(distance**2 - PASSES**2) * _turned(_unit(to), side * math.asin(PASSES / distance))
+    out = 2.0 * (1.0 - distance / PASSES)
+    return PASSES * _unit(_turned(_unit(to), side * 0.5 * math.pi) - out * _unit(to))
 
 
 def clear_of_others(observation: Observation, goal: Flat, but: tuple[str, ...]) -> Flat:

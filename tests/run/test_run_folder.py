@@ -69,7 +69,7 @@ def test_one_lucky_measurement_is_not_the_best_of_two(tmp_path: Path, monkeypatc
     judge = Judge(config, folder, Blank(), resumed=False)
     satisfied: list[bool] = []
     for version in range(5):
-        judge.measure(WeightSnapshot(version, {"w": np.full(1, version, np.float32)}), 500 * version, 0.0)
+        judge.measure(WeightSnapshot(version, {"w": np.full(1, version, np.float32)}), 500 * version, {})
         satisfied.append(judge.satisfied(0.0))
     assert satisfied == [False, False, False, True, False]
     assert read_snapshot(folder.best)[0].version == 3
@@ -103,7 +103,7 @@ def told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, averaged: str, n
     config = replace(defaults_for("reach"), evaluation=replace(defaults_for("reach").evaluation, episodes=10))
     judge = Judge(config, RunFolder.create(tmp_path, "run"), blank, resumed=False)
     weights = [WeightSnapshot(3, {"w": np.full(1, value, np.float32)}) for value in (0, 1)]
-    judge.measure(weights[0], 500, 0.0, weights[1])
+    judge.measure(weights[0], 500, {}, weights[1])
     return judge, looks
 
 

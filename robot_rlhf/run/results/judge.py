@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,12 @@ class Judge:
         self.rows: list[dict[str, Any]] = read_json_lines(folder.evaluations) if resumed else []
 
     def measure(
-        self, averaged: WeightSnapshot, step: int, hands_on_seconds: float, newest: WeightSnapshot | None = None
+        self, averaged: WeightSnapshot, step: int, spent: Mapping[str, float], newest: WeightSnapshot | None = None
     ) -> float:
         """Measure a policy on new starts; returns its success rate.
 
         Args:
+            spent: a person's seconds so far, by name; they stand in the row.
             newest: weights that take the averaged ones' place where they are surely better on the same starts: an
                 average of few updates, or of a learner that climbs fast, lags behind.
         """
@@ -58,8 +59,7 @@ class Judge:
         rate = result.success_rate
         twice = min(rate, self.rows[-1]["success_rate"]) if self.rows else 0.0
         best = max((row["two_in_a_row"] for row in self.rows), default=-1.0)
-        row = {**describe(result), "step": step, "hands_on_seconds": hands_on_seconds, "two_in_a_row": twice}
-        row |= {"weights": which.value}
+        row = {**describe(result), "step": step, **spent, "two_in_a_row": twice, "weights": which.value}
         self.rows.append(row)
         append_json(self._folder.evaluations, row)
         if twice >= best:
