@@ -30,6 +30,8 @@ class Told:
     feedback: Feedback
     doing: str
     meanings: tuple[Meaning, ...] = ()
+    here: bool = True
+    """It was said at this robot."""
 
 
 class StandingSentences:
@@ -56,8 +58,9 @@ class StandingSentences:
         return self._told.get(sentence)
 
     def with_traces(self) -> Iterator[str]:
-        """Names of sentences that there is something to take back of, the newest first."""
-        return (name for name, told in reversed(self._told.items()) if told.doing not in LEAVES_NO_TRACE)
+        """Names of sentences said here that there is something to take back of, the newest first."""
+        told = reversed(self._told.items())
+        return (name for name, told in told if told.here and told.doing not in LEAVES_NO_TRACE)
 
     def new_name(self, episode: str) -> str:
         """For a sentence that is said in an episode, or about it."""
@@ -72,6 +75,10 @@ class StandingSentences:
         self._newest = step.next_observation.stamp
 
     def on_event(self, event: Event) -> None:
+        self.take_in(event)
+
+    def take_in(self, event: Event, *, here: bool = True) -> None:
+        """What stands from now on. Args: here: its sentence, where it is a new one, was said at this robot."""
         if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
             return
         sentence, doing = name_of(event), str(event.payload.get("doing", ""))
@@ -90,7 +97,7 @@ class StandingSentences:
         self._learn_words(event, before, meanings, doing)
         while len(self._told) >= REMEMBERED:
             del self._told[next(iter(self._told))]
-        self._told[sentence] = Told(event, doing, meanings)
+        self._told[sentence] = Told(event, doing, meanings, here if before is None else before.here)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """What was said stands."""

@@ -24,6 +24,7 @@ from robot_rlhf.run.build import build_policy, open_place
 from robot_rlhf.run.folder.lock import locked
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.practice.actor import Actor
+from robot_rlhf.run.practice.said_elsewhere import SaidElsewhere
 from robot_rlhf.run.priority import modest
 from robot_rlhf.run.settings import TrainConfig, read_yaml
 from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
@@ -133,10 +134,13 @@ class _Arm:
         """Give this arm's share of the demonstrations, then practise its share of the steps."""
         actor, config = self.actor, self.config
         name, listeners = arm_name(actor.number, config.arms), [*actor.listeners, actor.tally]
+        standing = actor.listening.standing
         for file in files_of(self.run.journal, name):
-            actor.recover(file, listeners, pictures=False)
+            actor.recover(file, [each for each in listeners if each is not standing], pictures=False)
         with ExitStack() as stack:
             stack.callback(actor.place.close)
+            elsewhere = stack.enter_context(SaidElsewhere(self.run.journal, name, standing))
+            elsewhere.recover()
             stack.enter_context(self.inbox)
             listeners.append(self.watch)
             station = actor.open(stack, self.run.journal, listeners, metadata={WRITER: name}, shared=True)
@@ -144,15 +148,16 @@ class _Arm:
             count = share_of(config.demonstrations, actor.number, config.arms)
             if actor.tally.demonstrations < count:
                 actor.demonstrate(session, count)
-            self._practise(session)
+            self._practise(session, elsewhere)
 
-    def _practise(self, session: Session) -> None:
+    def _practise(self, session: Session, elsewhere: SaidElsewhere) -> None:
         share = share_of(self.config.steps, self.actor.number, self.config.arms)
 
         def waited() -> bool:
             if self.tally.steps >= share or not self._wait_for_learner():
                 return True
             self._choose_weights(session)
+            elsewhere.hear()
             return False
 
         if not waited():
