@@ -62,6 +62,8 @@ RULES = ("slower", "faster", "keep_away", "from_above")
 
 LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
 """What may be done about a sentence, as Feedback.payload has it, that there is then nothing to take back of."""
+FROM_PRIOR = "from the prior"
+"""Why a rule stands, as Feedback.payload has it, that was set in what a run began with."""
 
 LONGEST = 0.5
 """Of a motion, m."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from robot_rlhf.datatypes import RobotSpec, Source
+from robot_rlhf.datatypes import Feedback, RobotSpec, Source
 from robot_rlhf.errors import ConfigError
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.robots import LEARNED, check_same
-from robot_rlhf.journal.tail import journal_spec
+from robot_rlhf.journal.tail import JournalTail, journal_spec
+from robot_rlhf.meaning import FROM_PRIOR
 from robot_rlhf.run.recordings import journal_path
 from robot_rlhf.run.trainer import Learning
 from robot_rlhf.runtime.named_recording import NamedRecording
 from robot_rlhf.runtime.offline import JudgedFeed
 from robot_rlhf.runtime.reward import SparseReward
+from robot_rlhf.runtime.standing import StandingSentences
+from robot_rlhf.runtime.station import Station
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +57,7 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
             )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
         acted, watched = len(buffer), buffer.counts[Source.WATCHED]
-        words = [NamedRecording(f"prior {number}", learning.words)] if learning.words else []
+        words = [NamedRecording(_name(number), learning.words)] if learning.words else []
         feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse", words)
         replay_into(journal, feed, pictures=config.learner_looks)
         watched = buffer.counts[Source.WATCHED] - watched
@@ -67,3 +72,30 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
     if config.prior and not taken:
         raise ConfigError(f"prior {', '.join(map(str, config.prior))}: hold no step to learn from")
     return taken
+
+
+def rules_of_prior(paths: Sequence[Path], spec: RobotSpec) -> list[Feedback]:
+    """What was said in recordings and is a rule that stands today, named as its lessons are.
+
+    Raises:
+        JournalError: one cannot be read.
+    """
+    standing = StandingSentences(spec)
+    for number, path in enumerate(paths):
+        named = NamedRecording(_name(number), standing)
+        with JournalTail(journal_path(path), pictures=False, steps=False, same=()) as tail:
+            for record in tail.records():
+                if isinstance(record, Feedback):
+                    named.on_event(record)
+    told = [found.feedback for rule in standing.rules.standing if (found := standing.get(rule.sentence)) is not None]
+    return [replace(each, payload={**each.payload, "why": FROM_PRIOR, "undoes": ""}) for each in told]
+
+
+def set_rules_of_prior(paths: Sequence[Path], station: Station) -> None:
+    """Have the rules of recordings stand in a run that begins with them, until they are switched off as any."""
+    for event in rules_of_prior(paths, station.guard.spec):
+        station.audience.on_event(replace(event, stamp=station.clock.now()))
+
+
+def _name(number: int) -> str:
+    return f"prior {number}"

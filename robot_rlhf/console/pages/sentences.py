@@ -16,7 +16,7 @@ from robot_rlhf.console.readings import ADVISES
 from robot_rlhf.console.sentences import Said
 from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import InvalidValueError
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.meaning import FROM_PRIOR, Meaning
 from robot_rlhf.timing import MonotonicClock
 
 if TYPE_CHECKING:
@@ -157,8 +157,9 @@ def takes_back(said: Said, history: History) -> dict[str, str]:
 def rule_json(said: Said, things: Mapping[str, str]) -> dict[str, Any]:
     """A rule that stands."""
     meanings = () if said.reading is None else said.reading.called(things).meanings
-    words = ", then ".join(meaning.words.removeprefix("rule: ") for meaning in meanings)
-    return {"name": said.name, "words": words or said.text, "text": said.text}
+    words = ", then ".join(meaning.words.removeprefix("rule: ") for meaning in meanings) or said.text
+    told_before = said.reading is not None and said.reading.why == FROM_PRIOR
+    return {"name": said.name, "words": f"{words} ({FROM_PRIOR})" if told_before else words, "text": said.text}
 
 
 def choices(meanings: Sequence[Meaning], called: Sequence[Meaning] = ()) -> list[dict[str, Any]]:

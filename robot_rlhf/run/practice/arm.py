@@ -25,6 +25,7 @@ from robot_rlhf.run.folder.lock import locked
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.practice.actor import Actor
 from robot_rlhf.run.practice.said_elsewhere import SaidElsewhere
+from robot_rlhf.run.prior import set_rules_of_prior
 from robot_rlhf.run.priority import modest
 from robot_rlhf.run.settings import TrainConfig, read_yaml
 from robot_rlhf.runtime.exchange import FreshPolicy, WeightsInbox, read_news
@@ -134,8 +135,8 @@ class _Arm:
         """Give this arm's share of the demonstrations, then practise its share of the steps."""
         actor, config = self.actor, self.config
         name, listeners = arm_name(actor.number, config.arms), [*actor.listeners, actor.tally]
-        standing = actor.listening.standing
-        for file in files_of(self.run.journal, name):
+        standing, recorded = actor.listening.standing, files_of(self.run.journal, name)
+        for file in recorded:
             actor.recover(file, [each for each in listeners if each is not standing], pictures=False)
         with ExitStack() as stack:
             stack.callback(actor.place.close)
@@ -144,6 +145,8 @@ class _Arm:
             stack.enter_context(self.inbox)
             listeners.append(self.watch)
             station = actor.open(stack, self.run.journal, listeners, metadata={WRITER: name}, shared=True)
+            if actor.number == 0 and not recorded:  # the others hear of it
+                set_rules_of_prior(config.prior, station)
             session = actor.session(replace(station, policy=FreshPolicy(self.policy, self.inbox)))
             count = share_of(config.demonstrations, actor.number, config.arms)
             if actor.tally.demonstrations < count:

@@ -22,6 +22,7 @@ from robot_rlhf.run.links.link import Link
 from robot_rlhf.run.live.ghost import Ghost
 from robot_rlhf.run.live.live_console import LiveConsole, spread
 from robot_rlhf.run.practice.actor import Actor, alone
+from robot_rlhf.run.prior import set_rules_of_prior
 from robot_rlhf.run.priority import urgent
 from robot_rlhf.run.settings import PEOPLE, TrainConfig, known
 from robot_rlhf.runtime.evaluation import Evaluation, evaluate
@@ -99,6 +100,8 @@ class RobotPractice:
         offset = 0 if self.pace is None else time.time_ns() - time.monotonic_ns()
         listeners += self.link.follows
         station = self.actor.open(stack, self.folder.journal, listeners, epoch_offset_ns=offset)
+        if not self.resumed:
+            set_rules_of_prior(self.config.prior, station)
         if self.pace is not None:
             stack.callback(self._hear_last_words)  # once the console has ended, before the journal is closed
         if self.config.console is not None:  # first: a port in use is found out before anything is started
