@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from robot_rlhf.datatypes import Feedback
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
+
+log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 Frame = Literal["view", "base", "tool"]
@@ -74,6 +78,8 @@ PACE: Mapping[str, float] = MappingProxyType({"slower": 0.5, "faster": 1.5})
 PACES = (0.1, 3.0)
 """Between which factors of speed there may be."""
 NAME_LENGTH = 80
+MOST = 32
+"""Meanings of a sentence; of nobody who understood it there are more."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +218,27 @@ class Heard:
         if not self.understood:
             told |= {"nearest": [meaning.to_json() for meaning in self.nearest], "why": self.why}
         return told
+
+
+def meanings_told(told: object, what: str = "meanings") -> tuple[Meaning, ...]:
+    """A list of meanings as it was recorded, or as a program tells it.
+
+    Raises:
+        InvalidValueError: no list of up to MOST meanings, or one that Meaning.of_json refuses.
+        UnknownNameError: as Meaning.of_json does.
+    """
+    if isinstance(told, str) or not isinstance(told, Sequence) or len(told) > MOST:
+        raise InvalidValueError(what, _short(told), f"a list of up to {MOST} meanings")
+    return tuple(Meaning.of_json(each) for each in told)
+
+
+def meanings_of(event: Feedback) -> tuple[Meaning, ...] | None:
+    """What an event says that a sentence means; None, with a line in the log, where that cannot be."""
+    try:
+        return meanings_told(event.payload.get("meanings", ()))
+    except (InvalidValueError, UnknownNameError) as error:
+        log.warning("what is said of sentence %.80r is passed over: %s", event.payload.get("sentence"), error)
+        return None
 
 
 def not_understood(text: str, why: str, nearest: Sequence[Meaning] = ()) -> Heard:

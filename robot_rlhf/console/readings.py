@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
-from robot_rlhf.meaning import GRIPS, MOVES, RULES, SPEEDS, TURNS, Meaning
+from robot_rlhf.meaning import GRIPS, MOST, MOVES, RULES, SPEEDS, TURNS, Meaning, meanings_told
 
 UNDONE, ASKS = "undone", "ask"
 DOINGS = ("skill", "nudge", "label", "goal", "rule", "praise", "blame", "button", "undo", ASKS, "nothing", UNDONE)
 """What may be done about a sentence, in one word."""
 ADVISES = frozenset({"skill", "nudge", "label"})
 """What leaves advice for a learner, whose share in the policy can be measured."""
-MOST_MEANINGS = 32
 LONGEST = {"sentence": 160, "by": 80, "why": 400, "undoes": 160}
 """Letters of each text; of a longer `why` the rest is left out."""
 _JUDGED = {"good": "praise", "bad": "blame", "rule": "rule"}
@@ -48,8 +47,8 @@ class Reading:
         if not self.sentence:
             raise InvalidValueError("Reading.sentence", "nothing", "the name of a sentence")
         for name, given in (("meanings", self.meanings), ("nearest", self.nearest)):
-            if len(given) > MOST_MEANINGS:
-                raise InvalidValueError(f"Reading.{name}", f"{len(given)} of them", f"up to {MOST_MEANINGS}")
+            if len(given) > MOST:
+                raise InvalidValueError(f"Reading.{name}", f"{len(given)} of them", f"up to {MOST}")
 
     @staticmethod
     def of_payload(told: Mapping[str, Any]) -> Reading:
@@ -66,7 +65,7 @@ class Reading:
         texts = {name: told[name] for name in ("by", "why", "undoes") if told.get(name) is not None}
         if isinstance(texts.get("why"), str):
             texts["why"] = texts["why"][: LONGEST["why"]]
-        meanings, nearest = (_meanings(name, told.get(name, [])) for name in ("meanings", "nearest"))
+        meanings, nearest = (meanings_told(told.get(name, []), f"payload's {name}") for name in ("meanings", "nearest"))
         return Reading(told["sentence"], told["doing"], meanings, nearest=nearest, **texts)
 
     def to_payload(self) -> dict[str, Any]:
@@ -150,9 +149,3 @@ _WITH_ONE = ("above", "down_on", "to", "away_from", "grasp")
 _MOVES = {"down_on": "down", "grasp": "close"}
 """Skills that are read as motions, too."""
 MOST_CHOICES = 150
-
-
-def _meanings(name: str, told: object) -> tuple[Meaning, ...]:
-    if isinstance(told, str) or not isinstance(told, Sequence) or len(told) > MOST_MEANINGS:
-        raise InvalidValueError(f"payload's {name}", repr(told)[:60], f"a list of up to {MOST_MEANINGS} meanings")
-    return tuple(Meaning.of_json(one) for one in told)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robot_rlhf import meaning as nouns
 from robot_rlhf.datatypes import ActionLayout, Array, Feedback, Observation
-from robot_rlhf.errors import RobotRlhfError
 from robot_rlhf.meaning import GRIPS, MOVES, PACE, SPEEDS, TURNS, Meaning
-
-log = logging.getLogger(__name__)
 
 MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
 
@@ -89,10 +86,5 @@ def should_have_done(
 
 
 def meanings_of(event: Feedback) -> tuple[Meaning, ...]:
-    """What a sentence is recorded to mean; nothing where that is no meaning, which the log says."""
-    told: Any = event.payload.get("meanings", ())
-    try:
-        return tuple(Meaning.of_json(meaning) for meaning in told)
-    except (RobotRlhfError, TypeError) as error:
-        log.warning("what is recorded of sentence %.80r is passed over: %s", event.payload.get("sentence"), error)
-        return ()
+    """What a sentence is recorded to mean; nothing where that is no meaning."""
+    return nouns.meanings_of(event) or ()

@@ -29,11 +29,22 @@ from robot_rlhf.facts import FactBook
 from robot_rlhf.feedback.arbiter import Choice, Spoken
 from robot_rlhf.language.endpoint import ModelInterpreter
 from robot_rlhf.language.rules import cannot_hold
-from robot_rlhf.meaning import GRIPS, LEAVES_NO_TRACE, MOVES, OPPOSITE, SPEEDS, TURNS, UNKNOWN, Heard, Meaning
+from robot_rlhf.meaning import (
+    GRIPS,
+    LEAVES_NO_TRACE,
+    MOVES,
+    OPPOSITE,
+    SPEEDS,
+    TURNS,
+    UNKNOWN,
+    Heard,
+    Meaning,
+    meanings_of,
+)
 from robot_rlhf.ports import Director, Interpreter
 from robot_rlhf.runtime.named_goals import NamedGoals
 from robot_rlhf.runtime.overrides import Overrides
-from robot_rlhf.runtime.standing import REMEMBERED, StandingSentences, Told, meanings_of, name_of
+from robot_rlhf.runtime.standing import REMEMBERED, StandingSentences, Told, name_of
 
 log = logging.getLogger(__name__)
 

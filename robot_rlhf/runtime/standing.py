@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeMeta, Event, Feedback, FeedbackKind, Observation, RobotSpec, Step
-from robot_rlhf.errors import InvalidValueError, RobotRlhfError
 from robot_rlhf.language.lexicon import Lexicon
 from robot_rlhf.language.rules import Rules, cannot_hold
-from robot_rlhf.meaning import LEAVES_NO_TRACE, Meaning
-
-log = logging.getLogger(__name__)
+from robot_rlhf.meaning import LEAVES_NO_TRACE, Meaning, meanings_of
 
 REMEMBERED = 256
 """Sentences that can still be taken back."""
-MOST = 32
-"""Meanings of a sentence; an event with more is of nobody who understood it."""
 DIGITS = 9
 """Of a sentence's number; what has more was not numbered here."""
 
@@ -118,16 +112,3 @@ def name_of(event: Feedback) -> str:
     """The sentence that an event is about, by its name; empty where it says none."""
     named = event.payload.get("sentence", "")
     return named if isinstance(named, str) else ""
-
-
-def meanings_of(event: Feedback) -> tuple[Meaning, ...] | None:
-    """What an event says that a sentence means; None, with a line in the log, where that cannot be."""
-    try:
-        meanings = tuple(Meaning.of_json(told) for told in event.payload.get("meanings", ()))
-        if len(meanings) > MOST:
-            raise InvalidValueError("meanings", len(meanings), f"up to {MOST}")
-        return meanings
-    except (RobotRlhfError, TypeError) as error:
-        name = str(event.payload.get("sentence", ""))[:80]
-        log.warning("what is said of sentence %r is passed over: %s", name, error)
-        return None

@@ -24,13 +24,13 @@ from robot_rlhf.console.pages.sentences import (
     sentence_json,
     sentences_state,
 )
-from robot_rlhf.console.readings import DOINGS, LONGEST, MOST_MEANINGS, Reading
+from robot_rlhf.console.readings import DOINGS, LONGEST, Reading
 from robot_rlhf.console.sentences import MOST_EXAMPLES, Said, Sentences, examples
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import InvalidValueError, RobotRlhfError, UnknownNameError
 from robot_rlhf.facts import Thing, book_of
 from robot_rlhf.language.choice import make_interpreter
-from robot_rlhf.meaning import MOVES, RULES, SKILLS, UNKNOWN, Meaning
+from robot_rlhf.meaning import MOST, MOVES, RULES, SKILLS, UNKNOWN, Meaning
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.place import TASKS, SimConfig
 
@@ -94,7 +94,7 @@ def test_a_reading_comes_back_as_it_was_recorded(reading: Reading) -> None:
         {"sentence": "e1/0", "doing": "nudge", "meanings": [{"reading": "sideways"}]},
         {"sentence": "e1/0", "doing": "nudge", "meanings": [{"reading": "left", "amount": 7.0}]},
         {"sentence": "e1/0", "doing": "nudge", "meanings": [{"reading": "left", "amount": float("nan")}]},
-        {"sentence": "e1/0", "doing": "nudge", "meanings": [{"reading": "left"}] * (MOST_MEANINGS + 1)},
+        {"sentence": "e1/0", "doing": "nudge", "meanings": [{"reading": "left"}] * (MOST + 1)},
         {"sentence": "e1/0", "doing": "nudge", "by": 3},
         {"sentence": "e1/0", "doing": "nudge", "by": "a" * 1000},
         {"sentence": "e1/0", "doing": "undo", "undoes": ["e1/1"]},
