@@ -42,6 +42,9 @@ RULES: Mapping[str, RuleWords] = {
     # Faults: the robot is held until they are released.
     "stop": RuleWords("Stop was pressed.", "Release when everything is clear."),
     "policy": RuleWords("The policy wished for something that is no action.", "Release, and watch whether it returns."),
+    "sentence": RuleWords(
+        "What a sentence asked for came out as no action.", "Release; say it otherwise, or take it back."
+    ),
     "director": RuleWords(
         "What was asked for is no task for the policy.", "Release, and watch whether it returns; mend what asks."
     ),

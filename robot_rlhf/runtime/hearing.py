@@ -15,6 +15,7 @@ from robot_rlhf.datatypes import (
     Observation,
     Sentence,
 )
+from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.feedback.arbiter import Spoken
 from robot_rlhf.runtime.listening import Moment
 from robot_rlhf.runtime.station import Station
@@ -27,6 +28,9 @@ def attended(
 
     A policy that is measured is not helped: what is said meanwhile is recorded, and a word that stops does. When there
     is nobody any more, what was under way is over: nothing of it goes on when somebody comes back.
+
+    Raises:
+        InvalidValueError: what a sentence asks for came out as no action; it says which.
     """
     listening = station.listening
     if listening is None or meta.kind is EpisodeKind.EVALUATION:
@@ -36,10 +40,13 @@ def attended(
         return None
     hands = human.action is not None
     moment = Moment(meta.id, observation, hands)
-    listening.attend_late(moment)
-    if hands or human.sentences or human.feedback:
-        listening.attend(human, moment, station.recent.about)
-    return None if hands else listening.act(observation, proposed)
+    try:
+        listening.attend_late(moment)
+        if hands or human.sentences or human.feedback:
+            listening.attend(human, moment, station.recent.about)
+        return None if hands else listening.act(observation, proposed)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"what sentence {listening.under_way} asks for", str(error), "an Action") from error
 
 
 def heard(station: Station, sentence: Sentence, correction: Feedback) -> Sequence[Event]:

@@ -169,6 +169,11 @@ class Listening:
         if self.second is not None:
             self.second.close()
 
+    @property
+    def under_way(self) -> str:
+        """The sentence that is being done; empty where none is."""
+        return next(iter(self._overrides), "")
+
     def act(self, observation: Observation, proposed: Action | None) -> Spoken | None:
         """What sentences decide of the next action; None where nothing is under way."""
         return self._overrides.act(observation, proposed)

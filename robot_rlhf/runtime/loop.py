@@ -231,6 +231,7 @@ class _RunningEpisode:
             if asked is not None and asked.action is None and Button.RESUME not in buttons:
                 choice = station.arbiter.rest()  # judged while paused: nobody moves any more
             else:
+                acting = "sentence"
                 spoken = attended(station, self.meta, human, observation, proposed)
                 choice = station.arbiter.choose(proposed, human, station.clock.now(), spoken)
             acting = "shield"
