@@ -23,7 +23,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--no-first-run",
 )
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 WATCH = """() => {
     window.seen = {};
     window.console_rlhf.onControls((c) => { window.seen.controls = c; });
@@ -110,7 +110,7 @@ def open_console(chromium: Any, address: str, *, width: int = 1366, height: int 
     """A page on the console, ready to be driven."""
     page = chromium.new_context(viewport={"width": width, "height": height}, **options).new_page()
     page.goto(address)
-    page.wait_for_function("() => window.console_rlhf && window.console_rlhf.stats.situations !== 0", timeout=30_000)
+    page.wait_for_function("() => window.console_rlhf && window.console_rlhf.stats.situations !== 0", timeout=120_000)
     page.evaluate(WATCH)
-    page.wait_for_function("() => window.seen.present", timeout=30_000)
+    page.wait_for_function("() => window.seen.present", timeout=120_000)
     return page

@@ -498,7 +498,7 @@ def test_over_plain_http_the_page_says_what_the_browser_keeps_back(operator: Any
     context.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false});")
     page = context.new_page()
     page.goto(session.open_address)
-    page.wait_for_selector("#drive:not([data-look=lost])", timeout=15_000)
+    page.wait_for_selector("#drive:not([data-look=lost])", timeout=120_000)
     page.wait_for_function("document.getElementById('d-pad').textContent.includes('needs https')")
     context.close()
 

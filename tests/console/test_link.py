@@ -35,7 +35,7 @@ from robot_rlhf.datatypes import (
 from robot_rlhf.ports import Monitor, Teleop
 from robot_rlhf.timing import FakeClock
 from tests.console.fake_session import FakeRobot, make_spec
-from tests.waits import CEILING
+from tests.waits import CEILING, until
 
 SPEC = make_spec(16)
 FORWARD = (1.0, 0.0, 0.0, 0.0, 1.0)
@@ -372,7 +372,8 @@ def test_a_flood_is_bounded(rig: Rig) -> None:
     for _ in range(MAX_WAITING + 200):
         rig.page.send(encode(Spoken("again")))
         rig.page.send(encode(Label(Feedback(FeedbackKind.SUCCESS, "Ada", 0.0, Segment("e", 0, 1)))))
-    rig.say()
+    rig.page.send(encode(Operator("Ben")))  # no label of the rig's own has room
+    until(lambda: rig.link.operator == "Ben")
     human = rig.read()
     assert human is not None
     assert (len(human.sentences), len(human.feedback)) == (MAX_SENTENCES, MAX_WAITING)

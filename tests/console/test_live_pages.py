@@ -68,7 +68,7 @@ def session(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def come_in(browser: Any, session: FakeSession, path: str) -> Any:
     """A page of a new visitor."""
     page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     page.goto(f"{session.address}{path}?token={session.token}", timeout=120_000)  # the first one waits for the process
     return page
 

@@ -85,8 +85,8 @@ def zoomed(request: pytest.FixtureRequest, browser: Any, session: FakeSession) -
     """A browser's zoom, and a page in it of one visitor who has the seat."""
     context = browser.new_context(device_scale_factor=request.param)
     page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.goto(session.open_address, timeout=60_000)
+    page.set_default_timeout(120_000)
+    page.goto(session.open_address)
     page.wait_for_selector("#drive:not([data-look=lost])")
     if page.get_attribute("#drive", "data-seat") != "1":
         page.click("[data-press=take-seat]")

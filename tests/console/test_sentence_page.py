@@ -26,7 +26,7 @@ def session(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def come_in(browser: Any, session: FakeSession) -> Any:
     page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     page.goto(session.open_address, timeout=120_000)
     page.wait_for_selector("#drive:not([data-look=lost])")
     return page

@@ -539,14 +539,14 @@ def test_a_recorded_session_is_reviewed_and_labelled_without_a_robot(tmp_path: P
         process.stdin.write(replace(settings, listen=listening.fileno()).to_json() + "\n")
         process.stdin.close()
         cookie = come_in(session)
-        answer = httpx.get(session.address + "/", headers={"cookie": cookie})
+        answer = httpx.get(session.address + "/", headers={"cookie": cookie}, timeout=CEILING)
         assert answer.status_code in (303, 307)
         assert answer.headers["location"] == "/review"
         assert httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=CEILING).status_code == 200
         found = httpx.get(session.address + "/clips/episodes.json", headers={"cookie": cookie}, timeout=CEILING).json()
         assert len(found["episodes"]) >= 1
         with pytest.raises((InvalidStatus, ConnectionClosed)):
-            open_socket(session, "teleop", cookie).recv(timeout=2.0)
+            open_socket(session, "teleop", cookie).recv(timeout=CEILING)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=CEILING) == 0
     finally:
@@ -563,7 +563,7 @@ def test_settings_that_cannot_hold_end_the_process_with_a_message(tmp_path: Path
             input=text + "\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=CEILING,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             check=False,
         )
