@@ -35,7 +35,7 @@ session: $(CONSOLE)
 	OMP_NUM_THREADS=1 $(BIN)/robot-rlhf session --task pick_cube $(if $(OPERATOR),--operator $(OPERATOR))
 
 test: $(DEV)
-	$(TESTS) -n 2
+	$(TESTS) -n 2 --dist worksteal
 
 slow: $(DEV)
 	$(TESTS) -m "slow or hypothesis" --hypothesis-profile free --timeout 3600

@@ -6,6 +6,7 @@ draws each time, many more, and what fails is kept and tried first the next time
 """
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,19 @@ def signals_as_before() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def small_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in a test leaves an empty picture unless the test is marked `curves`: they take as long as a tiny run does.
+
+    Runs of wider fixtures, and of other processes, draw them.
+    """
+    report = sys.modules.get("robot_rlhf.run.results.report")
+    if report is not None and "curves" not in request.keywords:
+        from matplotlib.figure import Figure
+
+        monkeypatch.setattr(report, "draw_curves", lambda *told: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture(scope="module")

@@ -150,6 +150,7 @@ def test_online_iql_is_a_learner_like_others(tmp_path: Path) -> None:
         IqlConfig(expectile=2.0)
 
 
+@pytest.mark.curves
 def test_measured_on_the_way_the_best_is_kept_and_drawn(recorded: Path, tmp_path: Path) -> None:
     summary = learned(tmp_path, str(recorded), "--every", "10")
     run = RunFolder(tmp_path / "new")

@@ -22,6 +22,7 @@ from websockets.sync.client import ClientConnection
 
 from benchmarks.browser import CHROMIUM
 from benchmarks.browser import browser as chromium
+from robot_rlhf.console import listener as listener_module
 from robot_rlhf.console.desk import Visitor
 from robot_rlhf.console.listener import DeafError, Listener
 from robot_rlhf.console.microphone import MAX_SOUND, WAITING, Microphone, parse
@@ -231,7 +232,10 @@ def whisper() -> SpeechConfig:
     return config
 
 
-def test_a_recogniser_that_died_is_started_again(whisper: SpeechConfig) -> None:
+def test_a_recogniser_that_died_is_started_again(whisper: SpeechConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for patience in ("LOADS", "ANSWERS"):
+        monkeypatch.setattr(listener_module, patience, CEILING)
+
     async def ask() -> None:
         listener = Listener(whisper)
         pcm = spoken("stop").tobytes()
@@ -276,6 +280,23 @@ def last(socket: ClientConnection) -> dict[str, Any]:
             return told
 
 
+def say(
+    session: FakeSession, socket: ClientConnection, sound: bytes, piece: int = 3_200
+) -> tuple[float, dict[str, Any]]:
+    """When it began, and what became of it; said again where a busy machine had not understood it in time."""
+    told: dict[str, Any] = {}
+    for _ in range(5):
+        began = session.clock.now()
+        socket.send(json.dumps({"say": "begin", "rate": RATE, "ago": 0.0}))
+        for at in range(0, len(sound), piece):
+            socket.send(sound[at : at + piece])
+        socket.send(END)
+        told = last(socket)
+        if "did not answer within" not in told.get("why", ""):
+            return began, told
+    raise AssertionError(told)
+
+
 def sentences(session: FakeSession) -> list[Sentence]:
     return [each for _, human in list(session.inputs) if human is not None for each in human.sentences]
 
@@ -290,12 +311,8 @@ def test_the_microphone_is_behind_the_gate(session: FakeSession, operator: str) 
 def test_a_sound_becomes_a_sentence(session: FakeSession, operator: str) -> None:
     pcm = spoken("put it in the bowl").tobytes()
     with open_socket(session, "speech", operator) as socket:
-        pressed = session.clock.now()
-        socket.send(json.dumps({"say": "begin", "rate": RATE, "ago": 0.0}))
-        for at in range(0, len(pcm), 3_200):
-            socket.send(pcm[at : at + 3_200])
-        socket.send(END)
-        assert last(socket)["text"].lower() == "put it in the bowl"
+        pressed, told = say(session, socket, pcm)
+        assert told["text"].lower() == "put it in the bowl"
         until(lambda: sentences(session))
     (sentence,) = sentences(session)
     assert sentence.text.lower() == "put it in the bowl"
@@ -307,11 +324,7 @@ def test_noise_silence_and_nonsense_are_answered_in_words(session: FakeSession, 
     noise = np.random.default_rng(0).integers(-32768, 32767, 50_000).astype(np.int16).tobytes()
     with open_socket(session, "speech", operator) as socket:
         for sound in (noise, bytes(100_000), b""):
-            socket.send(BEGIN)
-            for at in range(0, len(sound), MAX_SOUND):
-                socket.send(sound[at : at + MAX_SOUND])
-            socket.send(END)
-            assert last(socket)["state"] == "nothing"
+            assert say(session, socket, sound, MAX_SOUND)[1]["state"] == "nothing"
     with open_socket(session, "speech", come_in(session)) as socket:
         socket.send(BEGIN)
         assert "seat" in last(socket)["why"]

@@ -461,6 +461,7 @@ def refused(feature: str, mode: str, parts: Parts, folder: Path, said: Callable[
             replace(parts.config, mode=mode, **told)
 
 
+@pytest.mark.curves
 @pytest.mark.parametrize(("feature", "mode"), TABLE)
 def test_the_page_says_what_each_mode_has(
     feature: str,
