@@ -100,6 +100,16 @@ class Page:
             self.say(*keys)
             time.sleep(BEAT)
 
+    def drive(self, *keys: str) -> None:
+        """Hold keys until a person drives; pressed anew where a busy machine's silence let go of them."""
+        deadline = time.monotonic() + CEILING
+        while True:
+            self.hold(seconds=2 * BEAT)
+            self.hold(*keys, seconds=0.2)
+            if drives(self.session):
+                return
+            assert time.monotonic() < deadline, f"{keys} never drove: {self.errors}"
+
     def close(self) -> None:
         self.socket.close()
 
@@ -232,8 +242,7 @@ def test_malformed_messages_are_answered_and_the_page_stays(session: FakeSession
 def test_a_message_beyond_all_measure_ends_the_socket_and_leaves_nobody_driving(
     session: FakeSession, page: Page
 ) -> None:
-    page.hold("KeyW", seconds=0.2)
-    assert drives(session)
+    page.drive("KeyW")
     with contextlib.suppress(ConnectionClosed):
         page.socket.send("x" * (3 << 20))
     assert until(lambda: not drives(session), 0.5)
@@ -247,8 +256,7 @@ def test_a_second_person_watches_may_stop_and_may_take_over(session: FakeSession
     other.say("KeyS")
     assert until(lambda: bool(other.errors))
     assert page.told["you"] in other.errors[0]
-    page.hold("KeyW", seconds=0.15)
-    assert drives(session)
+    page.drive("KeyW")
     human = session.inputs[-1][1]
     assert human is not None
     assert human.action is not None
@@ -271,8 +279,7 @@ def test_stop_counts_even_when_it_comes_late(session: FakeSession, page: Page) -
 
 @pytest.mark.parametrize("how", ["silent", "closed", "aborted"])
 def test_a_page_that_vanishes_while_driving_stops_the_robot(session: FakeSession, page: Page, how: str) -> None:
-    page.hold("KeyW", seconds=0.3)
-    assert drives(session)
+    page.drive("KeyW")
     lost = session.link.lost
     gone = time.monotonic()
     if how == "closed":
@@ -296,8 +303,7 @@ def test_the_seat_of_a_page_closed_while_driving_becomes_free_and_the_robot_stay
     watcher = Page(session, come_in(session))
     assert watcher.told["seat"] is False
     assert watcher.told["operator"]
-    page.hold("KeyW", seconds=0.2)
-    assert drives(session)
+    page.drive("KeyW")
     page.close()
     assert until(lambda: watcher.told["operator"] == ""), "it is free"
     assert watcher.told["seat"] is False, "and waits for a click"
@@ -313,8 +319,7 @@ def test_after_silence_a_new_press_is_needed(session: FakeSession, page: Page) -
     page.hold("KeyW", seconds=0.5)
     assert not drives(session)
     page.hold(seconds=0.1)
-    page.hold("KeyW", seconds=0.15)
-    assert drives(session)
+    page.drive("KeyW")
     page.hold(seconds=0.1)
 
 
@@ -329,8 +334,7 @@ def test_a_burst_of_old_messages_drives_nothing(session: FakeSession, page: Page
     page.hold("KeyW", seconds=0.3)
     assert not any(h is not None and h.action is not None for _, h in since(session, began))
     page.hold(seconds=0.4)
-    page.hold("KeyW", seconds=0.2)
-    assert drives(session)
+    page.drive("KeyW")
     page.hold(seconds=0.1)
 
 
@@ -366,8 +370,7 @@ def test_of_two_tabs_the_one_in_use_counts(session: FakeSession, operator: str, 
     page.hold(seconds=0.1)
     page.close()
     second.hold(seconds=0.1)
-    second.hold("KeyS", seconds=0.2)
-    assert drives(session), "the second one is in use now"
+    second.drive("KeyS")
     second.hold(seconds=0.1)
     assert session.phase.value == "running"
     second.close()
@@ -480,8 +483,7 @@ def test_a_console_that_is_killed_pauses_and_its_cookies_open_the_next(tmp_path:
     with FakeSession(tmp_path / "journal", size=32) as session:
         cookie = come_in(session)
         page = Page(session, cookie)
-        page.hold("KeyW", seconds=0.3)
-        assert drives(session)
+        page.drive("KeyW")
         assert session.console is not None
         killed = time.monotonic()
         session.console.send_signal(signal.SIGKILL)
@@ -505,8 +507,7 @@ def test_a_console_that_is_killed_pauses_and_its_cookies_open_the_next(tmp_path:
         assert answer.status_code == 200
         again = Page(session, cookie)
         assert again.told["seat"] is True
-        again.hold("KeyW", seconds=0.2)
-        assert drives(session)
+        again.drive("KeyW")
 
         # The robot's process goes: pages are told, and the console ends by itself, not by the terminal's Ctrl-C.
         watcher = Watcher(session, cookie)
