@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -13,6 +13,9 @@ from robot_rlhf.datatypes import (
     EpisodeEnd,
     EpisodeKind,
     EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
     HumanInput,
     Observation,
     Outcome,
@@ -22,10 +25,11 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import OVER, FactBook
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.meaning import Meaning, meanings_of
 from robot_rlhf.people.advice import as_axis, in_small_steps
 from robot_rlhf.people.person import Expert, Mode, PersonConfig, Remaining, SimulatedPerson
 from robot_rlhf.people.sentences import FILLERS, everything, in_words, mistaken, with_words_lost
+from robot_rlhf.ports import Subscriber
 
 Advice = Callable[[Observation], Meaning | None]
 """What somebody who watches would tell the robot to do now; None when nothing comes to mind."""
@@ -146,6 +150,11 @@ class SimulatedSpeaker(SimulatedPerson):
         self._to_caution = False
         super().__init__(config.person, spec, make_expert, remaining, succeeded)
 
+    @property
+    def memory(self) -> Subscriber:
+        """To be told, in their place, what was recorded before they came: what was said counts as said by them."""
+        return _Memory(self)
+
     # -- seeing --------------------------------------------------------------------------------------------------
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
@@ -170,9 +179,25 @@ class SimulatedSpeaker(SimulatedPerson):
                 self._speak_up(0.0)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
+        self.note_end(end)
+        super().on_episode_end(end)
+
+    def note_end(self, end: EpisodeEnd) -> None:
+        """How an episode ended, for what they say at the beginning of the next."""
         self._went_wrong = end.outcome in WENT_WRONG
         self._to_caution = end.outcome is Outcome.FAILURE and self._caution is not None
-        super().on_episode_end(end)
+
+    def note_said(self, text: str) -> None:
+        """A sentence that was said."""
+        count = len(text.split())
+        self.sentences += 1
+        self.words += count
+        self.speaking += self.config.reaction_delay + self.speech.per_word * count
+
+    def note_meant(self, meanings: Sequence[Meaning]) -> None:
+        """What was said was understood so; what needs to be said once was."""
+        if self._caution in meanings:
+            self._caution, self._to_caution = None, False
 
     def _begin(self, rng: np.random.Generator, demonstrating: bool) -> None:
         self._saying: Sentence | None = None
@@ -247,3 +272,27 @@ class SimulatedSpeaker(SimulatedPerson):
             return as_axis(self._knows, seen, self._layout, self._facts.view, self._tongue)
         meaning = self._advises(seen)
         return in_small_steps(meaning, seen, OVER) if says == "steps" and meaning is not None else meaning
+
+
+class _Memory:
+    """A Subscriber: what of a recording a speaker knows who goes on."""
+
+    def __init__(self, speaker: SimulatedSpeaker) -> None:
+        self._speaker = speaker
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        """Nothing of an episode lasts but how it ended."""
+
+    def on_step(self, step: Step) -> None:
+        """As of its start."""
+
+    def on_event(self, event: Event) -> None:
+        if not isinstance(event, Feedback):
+            return
+        if event.kind is FeedbackKind.CORRECTION:
+            self._speaker.note_said(event.text)
+        elif event.kind is FeedbackKind.MEANING:
+            self._speaker.note_meant(meanings_of(event) or ())
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        self._speaker.note_end(end)

@@ -12,6 +12,7 @@ from robot_rlhf.feedback.first_of import FirstOf
 from robot_rlhf.journal.reader import ReplayCounts, replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.people.person import PEOPLE
+from robot_rlhf.people.speaker import SimulatedSpeaker
 from robot_rlhf.place import Place
 from robot_rlhf.ports import Subscriber, Teleop
 from robot_rlhf.run.build import build_station, software_versions
@@ -65,8 +66,9 @@ class Actor:
             recorded: the journal, or one file of it.
             listeners: told of it, but for those of the place, which hear of what happens now alone.
         """
-        heard = FanOut([each for each in listeners if each not in self.place.subscribers])
-        counts, clock = replay_into(recorded, heard, pictures=pictures), self.place.clock
+        heard = [each for each in listeners if each not in self.place.subscribers]
+        heard = [each.memory if isinstance(each, SimulatedSpeaker) else each for each in heard]
+        counts, clock = replay_into(recorded, FanOut(heard), pictures=pictures), self.place.clock
         if isinstance(clock, FakeClock):
             clock.advance(max(0.0, counts.last_stamp - clock.now()))
         return counts
