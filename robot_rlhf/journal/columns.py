@@ -22,6 +22,8 @@ CONTEXT = "context."
 """How names of columns begin that hold what was asked for beside the sentence."""
 AUTHORITY = "authority"
 """Column of the person's share of each entry of the action."""
+SPOKEN = "spoken"
+"""Column of the sentence by which a person decided their share, by its name; empty where none did."""
 GIVEN = "given."
 """Begins the name of a column that is true where a step has what the column named behind it holds."""
 
@@ -50,6 +52,8 @@ class Extras:
     """Name to length of every vector that a step has, in the order of names."""
     authority: bool = False
     """A step tells the person's share of each entry of its action."""
+    spoken: bool = False
+    """A step tells the sentence by which a person decided their share."""
 
     @staticmethod
     def of(path: object, episodes: Iterable[Episode]) -> Extras:
@@ -62,9 +66,10 @@ class Extras:
             JournalError: one vector of two lengths; names the episodes.
         """
         found: dict[str, tuple[int, str]] = {}
-        authority = False
+        authority = spoken = False
         for episode in episodes:
             authority = authority or episode.authority is not None
+            spoken = spoken or bool(episode.spoken)
             for name, column in episode.context.items():
                 size, first = found.setdefault(name, (column.shape[1], episode.meta.id))
                 if size != column.shape[1]:
@@ -72,7 +77,7 @@ class Extras:
                         f"{path}: context {name!r} has {size} entries in episode {first}, {column.shape[1]} in "
                         f"{episode.meta.id}; allowed: one length, or one file at a time"
                     )
-        return Extras({name: found[name][0] for name in sorted(found)}, authority)
+        return Extras({name: found[name][0] for name in sorted(found)}, authority, spoken)
 
     def columns(self, episode: Episode, spec: RobotSpec) -> Iterator[tuple[str, Array, list[str]]]:
         """Name, values (T, size) with rows of NaN where a step has none, and names of the entries of each of them."""
@@ -85,6 +90,10 @@ class Extras:
             m = spec.action.size
             values = _none(len(episode), m) if episode.authority is None else episode.authority
             yield AUTHORITY, values, [f"{AUTHORITY}.{name}" for name in spec.action.names]
+
+    def sentences(self, episode: Episode) -> tuple[str, ...]:
+        """One per step, empty where none decided it; nothing where no episode has any."""
+        return (episode.spoken or ("",) * len(episode)) if self.spoken else ()
 
 
 def as_key(name: str) -> str:

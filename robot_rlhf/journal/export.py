@@ -17,7 +17,7 @@ import numpy as np
 from robot_rlhf.datatypes import Array, Driver, Outcome, RobotSpec
 from robot_rlhf.episode import Episode
 from robot_rlhf.errors import JournalError, UnknownNameError
-from robot_rlhf.journal.columns import Extras, column_names, state_columns, succeeded
+from robot_rlhf.journal.columns import SPOKEN, Extras, column_names, state_columns, succeeded
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.files import journal_files
 from robot_rlhf.journal.placing import placed
@@ -29,9 +29,17 @@ from robot_rlhf.journal.tail import check_journal, journal_spec
 NONE = "none"
 """In place of cameras' names: no camera."""
 NO_PLACE = {
-    "lerobot": ("events", "versions of the weights", "what was observed after an episode's last step"),
-    "robomimic": ("events", "versions of the weights", "times"),
-    "csv": ("pictures", "events", "what was observed after an episode's last step"),
+    "lerobot": (
+        "events, what sentences said and meant among them",
+        "versions of the weights",
+        "what was observed after an episode's last step",
+    ),
+    "robomimic": ("events, what sentences said and meant among them", "versions of the weights", "times"),
+    "csv": (
+        "pictures",
+        "events, what sentences said and meant among them",
+        "what was observed after an episode's last step",
+    ),
 }
 """What is in a journal and in no export of a format."""
 
@@ -85,6 +93,8 @@ def _csv_columns(episode: Episode, spec: RobotSpec, extras: Extras, include_priv
         table[f"proposed.{name}"] = _cells(episode.proposed[:, i])
     for _, values, entries in extras.columns(episode, spec):
         table |= {entry: _cells(values[:, i]) for i, entry in enumerate(entries)}
+    if extras.spoken:
+        table[SPOKEN] = list(extras.sentences(episode))
     for name, column in state_columns(episode, include_privileged=include_privileged):
         for i, entry in enumerate(column_names(spec, name, column.shape[1])):
             table[entry] = column[:length, i].tolist()

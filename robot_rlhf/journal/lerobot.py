@@ -26,6 +26,7 @@ from robot_rlhf.episode import Episode
 from robot_rlhf.journal.columns import (
     AUTHORITY,
     GIVEN,
+    SPOKEN,
     Extras,
     column_names,
     robot_words,
@@ -120,6 +121,8 @@ def extra_frames(episode: Episode, extras: Extras, spec: RobotSpec) -> dict[str,
         rest = episode.by_human[:, None].astype(np.float32) if name == AUTHORITY else np.float32(0.0)
         features[name] = np.where(given, values, rest).astype(np.float32)
         features[f"{GIVEN}{name}"] = given
+    if extras.spoken:
+        features[SPOKEN] = np.array(extras.sentences(episode), object)[:, None]
     return features
 
 
@@ -164,7 +167,7 @@ class DatasetWriter:
         if not self._features:
             self._features = {name: self._describe(name, column, episode) for name, column in columns.items()}
         self._write_rows(columns)
-        computed = {name: statistics(column) for name, column in columns.items()}
+        computed = {name: statistics(column) for name, column in columns.items() if name != SPOKEN}
         row: Json = {
             "episode_index": self.episodes,
             "tasks": list(dict.fromkeys(episode.instructions)),
@@ -241,7 +244,7 @@ class DatasetWriter:
         else:
             told = {key: entries for key, _, entries in self._extras.columns(episode, self._spec)}
             names = told.get(name)
-        return {"dtype": str(column.dtype), "shape": [column.shape[1]], "names": names}
+        return {"dtype": "string" if name == SPOKEN else str(column.dtype), "shape": [column.shape[1]], "names": names}
 
     def _write_rows(self, columns: dict[str, NDArray[Any]]) -> None:
         arrays: dict[str, pa.Array] = {}
@@ -294,6 +297,8 @@ class DatasetWriter:
         """Statistics of all frames: of each column as it was written, one in memory at a time."""
         path = self._target / DATA_PATH.format(chunk_index=0, file_index=0)
         for name, feature in self._features.items():
+            if name == SPOKEN:  # of words there are no statistics
+                continue
             if name in self._histograms:
                 yield name, self._histograms[name].statistics()
                 continue

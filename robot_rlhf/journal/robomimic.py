@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import EpisodeKind, RobotSpec
-from robot_rlhf.journal.columns import Extras, as_key, robot_words, state_columns, succeeded
+from robot_rlhf.journal.columns import SPOKEN, Extras, as_key, robot_words, state_columns, succeeded
 from robot_rlhf.journal.hdf5_file import Hdf5Disk
 from robot_rlhf.journal.recorded import Pictures, Recorded
 
@@ -123,6 +123,8 @@ def _write_episode(group: Any, recorded: Recorded, include_privileged: bool) -> 
         columns["gold_rewards"] = episode.gold_reward
     for name, column in columns.items():
         group.create_dataset(name, data=column)
+    if episode.spoken:
+        group.create_dataset(SPOKEN, data=list(episode.spoken), dtype=h5py.string_dtype())
     group.create_dataset("instructions", data=list(episode.instructions), dtype=h5py.string_dtype())
     for name, values in state_columns(episode, include_privileged=include_privileged):
         key = name.replace("/", "_")

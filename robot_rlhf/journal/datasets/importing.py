@@ -267,6 +267,7 @@ def _tell(
             next_observation=after,
             context={name: rows[t] for name, rows in episode.context.items() if not np.isnan(rows[t]).all()},
             authority=None if executed is None else _row(episode.authority, t),
+            spoken=episode.spoken[t] if episode.spoken else "",
         )
         journal.on_step(step)
         before = after

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import EpisodeKind, RobotSpec
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.columns import AUTHORITY, CONTEXT, GIVEN, of_key, robot_of
+from robot_rlhf.journal.columns import AUTHORITY, CONTEXT, GIVEN, SPOKEN, of_key, robot_of
 from robot_rlhf.journal.datasets.told import WITHOUT, Rows, ToldData, ToldEpisode, entries
 from robot_rlhf.journal.recorded import Pictures
 
@@ -129,6 +129,7 @@ class LeRobotData:
                 if name.startswith(CONTEXT)
             },
             authority=acts[2],
+            spoken=[said or "" for said in table[SPOKEN].to_pylist()] if SPOKEN in table.column_names else (),
         )
 
     def _acts_of(self, spec: RobotSpec, table: Any) -> tuple[Rows | None, Rows, Rows | None]:

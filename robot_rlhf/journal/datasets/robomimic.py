@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Driver, EpisodeKind, RobotSpec
 from robot_rlhf.errors import JournalError
-from robot_rlhf.journal.columns import AUTHORITY, of_key, robot_of
+from robot_rlhf.journal.columns import AUTHORITY, SPOKEN, of_key, robot_of
 from robot_rlhf.journal.datasets.told import WITHOUT, Rows, ToldData, ToldEpisode, entries
 from robot_rlhf.journal.recorded import Pictures
 
@@ -106,6 +106,7 @@ class RobomimicData:
             pictures=_pictures(group, steps),
             context={of_key(key): np.asarray(rows, np.float32) for key, rows in group.get("contexts", {}).items()},
             authority=shares,
+            spoken=list(group[SPOKEN].asstr()[:]) if SPOKEN in group else (),
         )
 
     def _acts_of(self, group: Any, spec: RobotSpec, steps: int) -> tuple[Rows | None, Rows, Rows | None]:

@@ -52,6 +52,8 @@ class ToldEpisode:
     """What was asked for, by name; rows of NaN where it was not part of it. Shapes (T, d)."""
     authority: Rows | None = None
     """The person's share of each entry; rows of NaN where the whole action was the driver's. Shape (T, m)."""
+    spoken: Sequence[str] = ()
+    """By step the sentence by which a person decided their share, empty where none did; nothing where nobody spoke."""
 
 
 @dataclass(frozen=True, eq=False)
