@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,16 +12,20 @@ from robot_rlhf.language.deeds import read_clause
 from robot_rlhf.language.signs import signs_of
 from robot_rlhf.language.table import Language, split
 from robot_rlhf.language.things import things_of
-from robot_rlhf.language.vocabulary import Sign, Vocabulary, renamed, tokens
+from robot_rlhf.language.vocabulary import Sign, Vocabulary, entries, forms, renamed, tokens
 from robot_rlhf.meaning import MOVES, OPPOSITE, TURNS, Heard, Meaning, not_understood
 
 LONGEST = 1_000
 """Letters of a sentence."""
+MOST_TOKENS = 300
+"""Words, numbers and marks of a text that is read; of a longer one only whether it has words to stop."""
 MOST_SIGNS = 80
 """Words and phrases of a sentence that say something."""
 MOST = 6
 """Meanings of a sentence."""
 WAIT = Meaning("stop", skill="wait")
+_CODE = re.compile(r"""[{}=\\|]|["']\s*;|;\s*--|/\*|\*/|&&|\(\)|\$\(|://""")
+"""Marks that are of a program, and that nobody says."""
 _USUAL = (Meaning("good"), Meaning("bad"), Meaning("stop"))
 
 
@@ -41,6 +46,9 @@ class Grammar:
     def __init__(self, language: Language) -> None:
         self.language = language
         self.vocabulary = Vocabulary(language)
+        stops = (phrase for role, value, phrase in entries(language) if (role, value) == ("order", "stop"))
+        self._stopping = {form.split()[0] for phrase in stops for form in forms(phrase)}
+        """With what words to stop begin."""
         self._hints = {
             " ".join(tokens(phrase)): tuple(Meaning(reading) for reading in split(readings))
             for phrase, readings in language.hints.items()
@@ -49,11 +57,17 @@ class Grammar:
     def read(self, text: str, facts: FactBook) -> Heard:
         if len(text) > LONGEST:
             return not_understood(text, f"too long: {len(text)} letters, at most {LONGEST}")
+        if (count := len(tokens(text))) > MOST_TOKENS:
+            if self._has_stop(text):
+                return Heard(text, (Meaning("stop"),), "grammar")
+            return not_understood(text, f"too long: {count} words and marks, at most {MOST_TOKENS}")
         signs = signs_of(text, self.vocabulary, things_of(tuple(facts.things.values())))
         signs = self._interjections(signs)
         signs, stops = self._stops(signs)
         if stops:
             return Heard(text, (Meaning("stop"),), "grammar")
+        if (code := _CODE.search(text)) is not None:
+            return not_understood(text, f"it has marks of a program in it: {code[0]!r}", _met(signs))
         if (hint := self._hint(text)) is not None:
             return not_understood(text, "that alone does not say what to do", hint)
         said = [sign for sign in signs if sign.role != "break"]
@@ -75,6 +89,8 @@ class Grammar:
         """Whether a text says to stop. Args: but: of languages that are to judge about the words that they know."""
         if len(text) > LONGEST:
             return False
+        if len(tokens(text)) > MOST_TOKENS:
+            return self._has_stop(text)
         signs = self._interjections(signs_of(text, self.vocabulary, things_of(())))
         signs = [
             self.vocabulary.otherwise(sign)
@@ -83,6 +99,12 @@ class Grammar:
             for sign in signs
         ]
         return self._stops(signs)[1]
+
+    def _has_stop(self, text: str) -> bool:
+        """Whether words to stop are in it, whatever stands around them."""
+        words = tokens(text)
+        found = (self.vocabulary.phrase(words, at) for at, word in enumerate(words) if word in self._stopping)
+        return any(phrase is not None and (phrase[0].role, phrase[0].value) == ("order", "stop") for phrase in found)
 
     # -- before it is cut into clauses --------------------------------------------------------------------------------
 

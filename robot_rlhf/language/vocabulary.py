@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from robot_rlhf.language.table import Language, split
@@ -45,9 +45,10 @@ def folded(text: str) -> str:
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
-def tokens(text: str) -> list[str]:
+@lru_cache(maxsize=16)
+def tokens(text: str) -> tuple[str, ...]:
     """Words, numbers, units and punctuation, folded. In time linear in the text's length."""
-    return _TOKENS.findall(folded(_MARKUP.sub(" , ", text)))
+    return tuple(_TOKENS.findall(folded(_MARKUP.sub(" , ", text))))
 
 
 def is_break(token: str) -> bool:
@@ -67,9 +68,7 @@ class Vocabulary:
         self._numbers = {form: number for words, number in language.numbers.items() for form in forms(words)}
         for words in self._numbers:
             self._note_length(words)
-        self.expanded = {
-            form: tuple(tokens(long)) for short, long in language.expanded.items() for form in forms(short)
-        }
+        self.expanded = {form: tokens(long) for short, long in language.expanded.items() for form in forms(short)}
         self._manners = [
             (tuple(needs.split()), re.compile(rf"(?<!\S)(?:{pattern})(?!\S)"), plain)
             for needs, pattern, plain in language.manners
@@ -79,6 +78,8 @@ class Vocabulary:
         self._ordinary |= self._polite
         self._words = {word for phrase in (*self._phrases, *self._numbers) for word in phrase.split()}
         self._nearby = self._neighbours()
+        self.spelled = lru_cache(maxsize=4_096)(self._spelled)
+        """The word, or the known one that was meant where it is not known."""
 
     def _add(self, phrase: str, role: str, value: str) -> None:
         for form in forms(phrase):
@@ -111,7 +112,7 @@ class Vocabulary:
     def is_filler(self, word: str) -> bool:
         return self._phrases.get(word) == ("word", "filler")
 
-    def phrase(self, words: list[str], start: int) -> tuple[Sign, int] | None:
+    def phrase(self, words: Sequence[str], start: int) -> tuple[Sign, int] | None:
         """The longest known phrase that begins there, and of how many tokens it is."""
         for length in range(min(self._longest.get(words[start], 1), len(words) - start), 0, -1):
             text = " ".join(words[start : start + length])
@@ -142,8 +143,7 @@ class Vocabulary:
                 text = _SPACES.sub(" ", pattern.sub(plain, text)).strip(" ")
         return text.split(" ") if text else []
 
-    def spelled(self, word: str) -> str:
-        """The word, or the known one that was meant where it is not known."""
+    def _spelled(self, word: str) -> str:
         return word if word in self._words else self._corrected(word)
 
     def _corrected(self, word: str) -> str:
@@ -213,4 +213,4 @@ def _rows_of(key: str) -> list[tuple[int, tuple[str, float]]]:
 
 def renamed(sign: Sign, role: str, value: str) -> Sign:
     """The same words, taken as something else."""
-    return replace(sign, role=role, value=value)
+    return Sign(role, value, sign.text, sign.number)
