@@ -103,7 +103,7 @@ class Listening:
         self._facts = facts
         self._spec = spec
         self._goals = NamedGoals()
-        self._still = STOOD_STILL
+        self._measured = False
         self._overrides = Overrides(spec, facts)
         self._read: dict[Sentence, Heard] = {}
         self._said: dict[Sentence, _Said] = {}
@@ -179,13 +179,16 @@ class Listening:
         return self._overrides.act(observation, proposed)
 
     def ruled(self, observation: Observation, action: Action, choice: Choice) -> Action:
-        """What standing rules leave of an action that is about to be done; a person's hands are free."""
+        """What standing rules leave of an action that is about to be done; hands are free, and a policy that is measured
+        has the guard alone."""
+        if self._measured:
+            return action
         return self.standing.rules.filter(observation, action, choice.driver, spoken=bool(choice.spoken))
 
     def begin(self, meta: EpisodeMeta) -> None:
         """An episode, or a part of one, begins: what was under way is over."""
         self.let_go()
-        self._still = MEASURED if meta.kind is EpisodeKind.EVALUATION else STOOD_STILL
+        self._measured = meta.kind is EpisodeKind.EVALUATION
         if not meta.continues:  # the goal goes on with the next part
             self._goals.forget()
 
@@ -313,7 +316,8 @@ class Listening:
                 self._overrides.begin(said.id, asked[1:], moment.observation)
         elif moment is None or moment.driven:
             said.doing = "label"
-            said.why = said.why or ("" if moment is not None else self._still)
+            still = MEASURED if self._measured else STOOD_STILL
+            said.why = said.why or ("" if moment is not None else still)
         else:
             self._contradict(asked, began)
             said.doing, said.why = self._overrides.begin(said.id, asked, moment.observation)

@@ -272,6 +272,9 @@ class RobotPractice:
             self.book.note(f"not measured: {self.not_measured}")
             return
         station = self.session.station
+        rules = self.actor.listening.standing.rules.standing
+        if rules:
+            self.book.note(f"while the policy is measured, rules rest: {'; '.join(rule.words for rule in rules)}")
         try:
             result = evaluate(
                 replace(station, policy=policy, may_move=self._may_be_driven),
