@@ -3,9 +3,9 @@
     python -m benchmarks.goals_said                  # tests/language/goals/*.tsv, both halves
     python -m benchmarks.goals_said --half mended --wrong
 
-A file has one sentence in each line, behind what is wanted: `red`, `bowl_left`, `red>bowl_left`, or `unknown` where one has
-to ask; `, all along` where it says that nothing else was ever wanted. Every sentence is heard in an episode of `blocks` that
-asks for another block and another bowl. Lines alternate: those of odd numbers may be used to mend the tables.
+A file has one sentence in each line, behind what is wanted: `red`, `bowl_left`, `red>bowl_left`, or `unknown` where one
+has to ask; `, all along` where it says that nothing else was ever wanted. Every sentence is heard in an episode of
+`blocks` that asks for another block and another bowl. Lines of odd numbers may be used to mend the tables.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Heard:
             next(name for name in COLOURS if name != case.thing),
             next(name for name in BOWLS if name != case.place),
         )
-        self._place.task.ask(*before)
+        self.director.name_goal(*before)
         self._listening.begin(meta)
         said, span = Sentence(case.sentence, 3.0), Segment(meta.id, 0, 20)
         self._listening.attend(

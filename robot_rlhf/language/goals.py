@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,6 +19,8 @@ FINE = 0.03
 """Metres at which the finer half of a vector is at its bound."""
 SIZE = 6
 """Entries of a vector: the way from the tool, in NEAR, and once more in FINE, clipped to [-1, 1]."""
+CONTEXT_SIZES: Mapping[str, int] = MappingProxyType({"place": SIZE, "thing": SIZE})
+"""Of what a GoalDirector says, by name."""
 
 
 @runtime_checkable
@@ -47,7 +50,7 @@ class GoalDirector:
     holds for pairs of them that it was never asked for (a deictic representation: Agre & Chapman, Pengi, 1987).
     """
 
-    context_sizes: Mapping[str, int] = {"place": SIZE, "thing": SIZE}
+    context_sizes: Mapping[str, int] = CONTEXT_SIZES
 
     def __init__(self, task: AskedFor, things: Mapping[str, Thing]) -> None:
         """
@@ -83,10 +86,17 @@ class GoalDirector:
         return self.task.instruction
 
     def asked(self, observation: Observation) -> Assignment:
-        thing, place = self.task.goal
-        return Assignment(
-            self.task.instruction, {"thing": from_tool(observation, thing), "place": from_tool(observation, place)}
-        )
+        return Assignment(self.task.instruction, context_of(observation, self.task.goal))
+
+
+def context_of(observation: Observation, goal: tuple[str, str]) -> dict[str, Array]:
+    """What a GoalDirector says at an observation while this thing is wanted in this place; of a recorded one, too.
+
+    Raises:
+        InvalidValueError: the scene lacks one of them.
+    """
+    thing, place = goal
+    return {"thing": from_tool(observation, thing), "place": from_tool(observation, place)}
 
 
 def from_tool(observation: Observation, name: str) -> Array:

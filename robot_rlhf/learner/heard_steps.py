@@ -59,7 +59,7 @@ class HeardSteps:
         self._written = self._buffer.written
         seen = HeardStep(
             row,
-            _without_pictures(step.observation),
+            without_pictures(step.observation),
             None if step.executed is None else step.executed.values,
             step.driver is Driver.POLICY,
             step.next_observation.stamp,
@@ -99,7 +99,8 @@ def shortly_before(steps: Sequence[HeardStep], span: Segment, since: float, unti
     ]
 
 
-def _without_pictures(observation: Observation) -> Observation:
+def without_pictures(observation: Observation) -> Observation:
+    """The same observation where it has none."""
     if not observation.images:
         return observation
     same = copy.copy(observation)  # what it holds was checked already

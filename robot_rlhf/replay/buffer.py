@@ -322,10 +322,14 @@ class ReplayBuffer:
                 end = self.written
             self._ledger.drop(first, end)
 
-    def prove(self) -> None:
-        """The newest episode succeeded: the policy's steps since anybody else's in it become PROVEN."""
+    def prove(self, since: int = 0) -> None:
+        """The newest episode succeeded: the policy's steps since anybody else's in it become PROVEN.
+
+        Args:
+            since: number of the first row that may.
+        """
         with self.lock:
-            self._rename_newest(Source.PROVEN)
+            self._rename_newest(Source.PROVEN, max(0, self.written - 1 - since))
 
     def _rename_newest(self, source: Source, most: int | None = None) -> None:
         """Give another source to the policy's last steps; they are the newest of every group."""

@@ -70,6 +70,10 @@ class ReplayFeed:
         """Whole episode to the first row of each part, and the one after its last."""
         self._deleted: set[str] = set()
         """Whole episodes."""
+        self._named: set[str] = set()
+        """Sentences of this episode that named a goal, and stand."""
+        self._named_at = 0
+        """Row in which what is wanted was named, or taken back, last: what was done before it was done for another."""
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
         """Begin; an episode that never ended (a killed run) is closed as truncated, a demonstration is taken out."""
@@ -83,7 +87,8 @@ class ReplayFeed:
         self._paused = None
         self._begun = self.buffer.written
         if not goes_on:
-            self._first = self._begun
+            self._first = self._named_at = self._begun
+            self._named.clear()
         if meta.kind is not EpisodeKind.EVALUATION:
             self._begin(meta, observation)
 
@@ -121,6 +126,8 @@ class ReplayFeed:
 
     def on_event(self, event: Event) -> None:
         """A deleted episode is taken out with all its parts; other judgements come through rewards and outcomes."""
+        if isinstance(event, Feedback) and event.kind is FeedbackKind.MEANING:
+            self._note_goal(str(event.payload.get("sentence", "")), stands="goal" in event.payload)
         if not (isinstance(event, Feedback) and event.kind is FeedbackKind.DISCARD):
             return
         whole = whole_episode(event.span.episode_id)
@@ -136,7 +143,7 @@ class ReplayFeed:
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """Close the episode, or take it out: when it was discarded, or is a demonstration that did not succeed.
 
-        In practice that succeeded, what the policy did since anybody helped it is proven.
+        In practice that succeeded, what the policy did since anybody helped it, or named another goal, is proven.
 
         The parts of a paused episode are kept or taken out together.
         """
@@ -146,7 +153,7 @@ class ReplayFeed:
             if failed or end.outcome is Outcome.DISCARDED:
                 self.buffer.discard(self._first)
             elif end.outcome is Outcome.SUCCESS and self._meta.kind is EpisodeKind.PRACTICE:
-                self.buffer.prove()
+                self.buffer.prove(self._named_at)
         self.buffer.end()
         self._remember()
         self._meta = None
@@ -154,6 +161,11 @@ class ReplayFeed:
 
     def work(self, heartbeat: Callable[[], None] = lambda: None) -> None:
         """Rows are written as steps come."""
+
+    def _note_goal(self, sentence: str, *, stands: bool) -> None:
+        if self._meta is not None and stands != (sentence in self._named):
+            self._named ^= {sentence}
+            self._named_at = self.buffer.written - 2  # the step in which it was heard was judged by it
 
     def _remember(self) -> None:
         """Where the rows of the part that is over are, for as long as the buffer has them."""

@@ -57,7 +57,7 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
             )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
         acted, watched = len(buffer), buffer.counts[Source.WATCHED]
-        words = [NamedRecording(_name(number), learning.words)] if learning.words else []
+        words = [NamedRecording(_name(number), told) for told in learning.hears]
         feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse", words)
         replay_into(journal, feed, pictures=config.learner_looks)
         watched = buffer.counts[Source.WATCHED] - watched

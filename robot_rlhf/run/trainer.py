@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, RobotSpec, Step
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.language.goals import CONTEXT_SIZES, context_of
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.classroom import Classroom, open_tutors
+from robot_rlhf.learner.goals_meant import GoalsMeant
 from robot_rlhf.learner.words import Words
 from robot_rlhf.policy.features import Features
 from robot_rlhf.policy.learned import shapes_of
 from robot_rlhf.policy.shapes import weights_of
-from robot_rlhf.ports import StartableLearner, ValueLearner
+from robot_rlhf.ports import StartableLearner, Subscriber, Tutor, ValueLearner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from robot_rlhf.run.learning import LearningConfig, build_features, feed_of, picture_config, possible_returns
@@ -29,6 +32,8 @@ from robot_rlhf.runtime.grounding import SpokenOf
 from robot_rlhf.runtime.preference_learning import PreferenceLearner
 from robot_rlhf.runtime.trainer import Trainer
 from robot_rlhf.runtime.value_check import ValueCheck
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Learning:
     """Teaches a reward from comparisons; None where none is taught."""
     words: Words | None
     """Learns from sentences; None where they are not to teach."""
+    hears: tuple[Subscriber, ...] = ()
+    """Are told of recordings after replay was: what people said in them."""
 
 
 def build_learning(
@@ -95,11 +102,14 @@ def build_learning(
     filling = tutors[0]
     assert isinstance(filling, ReplayFeed | GateFeed | EpisodeScores)
     lessons = next((tutor for tutor in tutors if isinstance(tutor, PreferenceLearner)), None)
-    words = None
+    words, hears = None, list[Tutor]()
     if config.words.teaches:
+        if (meant := _goals_meant(config, buffer)) is not None:
+            hears.append(meant)
         grounding = SpokenOf(spec, lambda: config.place.facts(config.task, spec))
         words = Words(learner, buffer, grounding, spec.action, config.words, seed=config.seed)
-        tutors.append(words)
+        hears.append(words)
+    tutors += hears
     tutors += [*recipe.tutors(learner, seed=config.seed), *open_tutors(config.tutors, classroom)]
     mix = recipe.mix(config.trainer.prior_share)
     started = config.start is not None
@@ -117,7 +127,18 @@ def build_learning(
     if isinstance(learner, ValueLearner) and not (config.reward_model.is_used or config.reward.gold):
         # Real returns are those of recorded rewards: they say nothing of values by another one.
         check = ValueCheck(_q_values(learner, features, config.device), config.replay.discount)
-    return Learning(trainer, check, filling, lessons, words)
+    return Learning(trainer, check, filling, lessons, words, tuple(hears))
+
+
+def _goals_meant(config: LearningConfig, buffer: ReplayBuffer) -> GoalsMeant | None:
+    """What relabels rows of goals that were not understood; None where nobody sees the goal, or nobody may."""
+    sizes = dict(buffer.context.sizes)
+    if not sizes or not sizes.items() <= CONTEXT_SIZES.items():
+        return None
+    if config.reward.gold:
+        log.warning("reward.gold: goals that were meant all along count from now on, the true reward was of another")
+        return None
+    return GoalsMeant(buffer, context_of)
 
 
 def _q_values(

@@ -27,6 +27,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.facts import FactBook
 from robot_rlhf.feedback.arbiter import Choice, Spoken
+from robot_rlhf.language.all_along import meant_all_along
 from robot_rlhf.language.endpoint import ModelInterpreter
 from robot_rlhf.language.rules import cannot_hold
 from robot_rlhf.meaning import (
@@ -78,6 +79,10 @@ class _Said:
     why: str = ""
     undoes: str = ""
     by: str = ""
+    goal: tuple[str, str] | None = None
+    """Thing and place that are wanted since, where it named others than before."""
+    all_along: bool | None = None
+    """They had been meant before, too; None where nothing can be said of what was before."""
 
 
 class Listening:
@@ -140,7 +145,8 @@ class Listening:
             self._overrides.clear()
         for sentence in human.sentences:
             span = about(sentence.began)
-            late = span is not None and span.episode_id != moment.episode and not self._orders(sentence)
+            over = span is not None and whole_episode(span.episode_id) != whole_episode(moment.episode)
+            late = over and not self._orders(sentence)
             self._consider(sentence, None if late else moment, "about an episode that is over" if late else "")
         for feedback in human.feedback:
             if feedback.kind is FeedbackKind.MEANING:
@@ -308,12 +314,12 @@ class Listening:
 
     def _decide_now(self, said: _Said, asked: Sequence[Meaning], moment: Moment | None, began: float) -> None:
         """What is asked for at once, and no rule."""
-        main = asked[0]
-        if main.reading == "goal" and moment is not None and self._goals.takes(main):
-            said.why = self._goals.name(said.id, main)
-            said.doing = "nothing" if said.why else "goal"
-            if asked[1:] and not said.why and not moment.driven:  # "the red one, and lift it"
-                self._overrides.begin(said.id, asked[1:], moment.observation)
+        goals = [meaning for meaning in asked if self._goals.takes(meaning)]
+        if goals and moment is not None and self._name_goal(said, goals):
+            whole = any(meaning.place for meaning in goals)  # "grab the red one and put it in the left bowl"
+            rest = [each for each in asked if each not in goals or (each.skill == "grasp" and not whole)]
+            if rest and said.doing == "goal" and not moment.driven:  # "the red one, and lift it"
+                self._overrides.begin(said.id, rest, moment.observation)
         elif moment is None or moment.driven:
             said.doing = "label"
             still = MEASURED if self._measured else STOOD_STILL
@@ -324,6 +330,24 @@ class Listening:
             for meaning in asked:
                 if meaning.reading in (*MOVES, *TURNS, *GRIPS, *SPEEDS):
                     self._newest.append((began, said.id, meaning))
+
+    def _name_goal(self, said: _Said, goals: Sequence[Meaning]) -> bool:
+        """Have something else be wanted; False where that is wanted already, and is asked to be done."""
+        before = self._goals.goal
+        said.why = self._goals.name(said.id, goals)
+        said.doing = "nothing" if said.why else "goal"
+        if said.why:
+            return True
+        if self._goals.goal == before and any(meaning.skill for meaning in goals):
+            self._goals.take_back(said.id)
+            return False
+        if self._goals.goal != before:
+            said.goal, all_along = self._goals.goal, meant_all_along(said.heard.text)
+            if self._goals.retold:
+                said.all_along = all_along
+            elif all_along:
+                said.why = "from now on: what this director would have said before is not known"
+        return True
 
     def _unruly(self, rule: Meaning) -> str:
         """Why a rule cannot stand, in words; empty where it can."""
@@ -364,7 +388,9 @@ class Listening:
             said = _Said(sentence, Heard(feedback.text, (), by), "undone", by=by)
         else:
             asked = self._answers_now(feedback)  # else somebody corrects what was, and nothing moves for that now
-            said = _Said(sentence, Heard(feedback.text, meanings, by), "label", "" if asked else "corrected", by=by)
+            told = self.standing.get(sentence)
+            text = feedback.text if told is None else told.feedback.text
+            said = _Said(sentence, Heard(text, meanings, by), "label", "" if asked else "corrected", by=by)
             self._decide(said, moment if asked else None, feedback.stamp)
         if moment is not None:
             self._answers[id(feedback)] = said
@@ -416,6 +442,10 @@ def _event(said: _Said, about: Feedback) -> Feedback:
         payload["why"] = said.why
     if said.undoes:
         payload["undoes"] = said.undoes
+    if said.goal is not None:
+        payload["goal"] = list(said.goal)
+    if said.all_along is not None:
+        payload["all_along"] = said.all_along
     if said.doing == "ask":
         payload["nearest"] = [meaning.to_json() for meaning in said.heard.nearest]
     return Feedback(FeedbackKind.MEANING, about.author, about.stamp, about.span, text=about.text, payload=payload)

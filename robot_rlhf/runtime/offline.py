@@ -14,7 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from robot_rlhf.datatypes import Batch, EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Source, Step
+from robot_rlhf.datatypes import (
+    Batch,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    Observation,
+    Outcome,
+    Source,
+    Step,
+)
 from robot_rlhf.errors import ConfigError, ShapeError
 from robot_rlhf.journal.labels import Labels
 from robot_rlhf.learner.means import RecentMeans
@@ -88,7 +100,8 @@ class JudgedFeed:
         self.instruction = step.instruction
 
     def on_event(self, event: Event) -> None:
-        self._feed.on_event(event)
+        if not _is_meaning(event):
+            self._feed.on_event(event)
         self._events.append(event)
         if self._pending is None:
             self._tell_events()
@@ -129,7 +142,13 @@ class JudgedFeed:
     def _tell_events(self) -> None:
         events, self._events = self._events, []
         for event in events:
+            if _is_meaning(event):  # it is about the step that was kept back, too
+                self._feed.on_event(event)
             self._after.on_event(event)
+
+
+def _is_meaning(event: Event) -> bool:
+    return isinstance(event, Feedback) and event.kind is FeedbackKind.MEANING
 
 
 def check_learnable(buffer: ReplayBuffer, learner: LearnerConfig, reward: str, paths: Sequence[Path]) -> None:

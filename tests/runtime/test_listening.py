@@ -479,7 +479,7 @@ class Goals:
         return Assignment(f"fetch the {self.goal[0]}")
 
     def name_goal(self, thing: str | None = None, place: str | None = None) -> str:
-        if thing == "lamp":
+        if "lamp" in (thing, place):
             raise UnknownNameError("thing", "lamp", ["cube", "lid"])
         self.goal = (thing or self.goal[0], place or self.goal[1])
         return self.goal[0]
@@ -499,8 +499,8 @@ def test_a_goal_is_asked_for_until_it_is_taken_back() -> None:
 def test_goals_are_taken_back_in_any_order(order: tuple[str, str]) -> None:
     goals, named = Goals(), NamedGoals()
     named.steer(goals)
-    assert named.name("one", Meaning("goal", thing="lid")) == ""
-    assert named.name("other", Meaning("goal", thing="bowl")) == ""
+    assert named.name("one", [Meaning("goal", thing="lid")]) == ""
+    assert named.name("other", [Meaning("goal", thing="bowl")]) == ""
     named.take_back(order[0])
     assert goals.goal[0] == ("bowl" if order[0] == "one" else "lid")
     named.take_back(order[1])

@@ -12,6 +12,7 @@ from robot_rlhf.datatypes import WeightSnapshot
 from robot_rlhf.journal.labels import read_labels
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.learner.checkpoint import write_snapshot
+from robot_rlhf.learner.goals_meant import GoalsMeant
 from robot_rlhf.run.bookkeeping import Bookkeeping
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.offline_settings import OfflineOptions
@@ -54,6 +55,9 @@ class RecordedPractice:
             )
         self.trainer = learning.trainer
         self.words = learning.words
+        self.hears = learning.hears
+        if options.reward == GOLD:  # the true reward of another goal is not known
+            self.hears = tuple(told for told in self.hears if not isinstance(told, GoalsMeant))
         self._rows: dict[str, Any] = {}
 
     def open(self, stack: ExitStack) -> None:
@@ -67,7 +71,7 @@ class RecordedPractice:
         feed, episodes, successes = self.reward.feed(trainer.learner, trainer.buffer), Counter[str](), list[int]()
         for number, path in enumerate(self.journals):
             takes = GOLD if options.reward == GOLD else SPARSE
-            words = [NamedRecording(f"recording {number}", self.words)] if self.words else []
+            words = [NamedRecording(f"recording {number}", told) for told in self.hears]
             judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes, words)
             replay_into(path, FanOut([judged, book.tally]), pictures=self.reward.pictures)
             self.reward.end_journal(judged.instruction)
