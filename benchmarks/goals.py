@@ -14,7 +14,7 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -110,13 +110,14 @@ def settings(trial: Trial, out: Path) -> TrainConfig:
     return changed(defaults_for("blocks"), changes, "benchmark")
 
 
-def measure(trial: Trial) -> dict[str, Any]:
-    """Train, then count what becomes of the pairs."""
+def measure(trial: Trial, keep: Path | None = None) -> dict[str, Any]:
+    """Train, then count what becomes of the pairs. Args: keep: a folder in which the run stays."""
     begun = time.monotonic()
     with TemporaryDirectory(prefix="goals-") as folder:
-        config = settings(trial, Path(folder))
+        config = settings(trial, keep or Path(folder))
+        config = replace(config, name=f"{trial.method}-{trial.seed}")
         summary = train(config, quiet=True)
-        run = RunFolder.existing(Path(folder) / "run")
+        run = RunFolder.existing(config.out / str(config.name))
         with closing(open_place(config, FakeClock())) as place:
             spec = place.spec
         assert run.chosen is not None
@@ -175,13 +176,14 @@ def main() -> None:
     parser.add_argument("--demonstrations", type=int, default=10)
     parser.add_argument("--learner", default="dagger", choices=("dagger", "sac", "cloning"))
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--keep", type=Path, help="a folder in which the runs stay")
     parser.add_argument("--print", action="store_true", help="train nothing")
     given = parser.parse_args()
     for method in () if given.print else given.methods:
         for seed in given.seeds:
             trial = Trial(method, given.operator, seed, given.steps, given.demonstrations, given.learner)
             if not any(trial.key.items() <= row.items() for row in read_json_lines(given.out)):
-                append_json(given.out, measure(trial))
+                append_json(given.out, measure(trial, given.keep))
     Console(width=160).print(table(read_json_lines(given.out), given.seeds))
 
 

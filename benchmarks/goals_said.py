@@ -2,6 +2,9 @@
 
     python -m benchmarks.goals_said                  # tests/language/goals/*.tsv, both halves
     python -m benchmarks.goals_said --half mended --wrong
+    python -m benchmarks.goals_said --runs RUN...    # what trained policies do, asked in words that were kept apart
+
+Runs are cloned with the settings of benchmarks.goals: `--learner cloning --demonstrations 20 --steps 0 --keep FOLDER`.
 
 A file has one sentence in each line, behind what is wanted: `red`, `bowl_left`, `red>bowl_left`, or `unknown` where one
 has to ask; `, all along` where it says that nothing else was ever wanted. Every sentence is heard in an episode of
@@ -11,29 +14,51 @@ has to ask; `, all along` where it says that nothing else was ever wanted. Every
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from robot_rlhf.datatypes import EpisodeKind, EpisodeMeta, Feedback, FeedbackKind, HumanInput, Segment, Sentence
+from benchmarks.goals import HELD_OUT
+from robot_rlhf.datatypes import (
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Event,
+    Feedback,
+    FeedbackKind,
+    HumanInput,
+    Observation,
+    Outcome,
+    Segment,
+    Sentence,
+    Step,
+)
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.language.goals import GoalDirector, for_place
 from robot_rlhf.language.settings import LanguageConfig
 from robot_rlhf.rewards.metrics import wilson_interval
+from robot_rlhf.run.build import build_station, load_policy, software_versions
+from robot_rlhf.run.folder.provenance import source_commit
+from robot_rlhf.run.folder.run_folder import RunFolder, append_json
+from robot_rlhf.run.settings import read_yaml
 from robot_rlhf.run.words import open_listening
 from robot_rlhf.runtime.listening import Listening, Moment
-from robot_rlhf.timing import FakeClock
+from robot_rlhf.runtime.loop import run_episode
+from robot_rlhf.runtime.seeds import episode_seed, generators
+from robot_rlhf.timing import Clock, FakeClock
 from robot_rlhf_sim.place import SimConfig, SimPlace
-from robot_rlhf_sim.tasks.blocks import BOWLS, COLOURS
+from robot_rlhf_sim.tasks.blocks import BOWLS, COLOURS, PAIRS
 
 FOLDER = Path(__file__).parents[1] / "tests" / "language" / "goals"
+RESULTS = Path(__file__).parent / "results" / "goals_said.jsonl"
 Half = Literal["mended", "kept"]
 VERDICTS = ("right", "asks", "other bowl", "other block")
 ALL_ALONG = "all along"
@@ -144,15 +169,115 @@ def table(scored: Sequence[tuple[Case, str, Feedback]]) -> Table:
     return made
 
 
+# -- with a policy ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Voice:
+    """A Teleop and a Subscriber: wants something else as an episode begins, says so, and sees what is picked up."""
+
+    director: GoalDirector
+    before: tuple[str, str]
+    text: str
+    clock: Clock
+    picked: str = ""
+    _said: bool = False
+
+    def read(self) -> HumanInput:
+        if self._said:
+            return HumanInput()
+        self._said = True
+        return HumanInput(sentences=(Sentence(self.text, self.clock.now()),))
+
+    def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
+        self.director.name_goal(*self.before)
+
+    def on_step(self, step: Step) -> None:
+        held = int(step.next_observation.privileged["held"][0])
+        if held and not self.picked:
+            self.picked = tuple(COLOURS)[held - 1]
+
+    def on_event(self, event: Event) -> None:
+        """What is understood shows in what is done."""
+
+    def on_episode_end(self, end: EpisodeEnd) -> None:
+        """The next one has a voice of its own."""
+
+
+def starts(cases: Sequence[Case], goals: Sequence[tuple[str, str]]) -> Iterator[tuple[Case, tuple[str, str]]]:
+    """Sentences after which one of these goals is wanted, and a goal to say them at; round and round."""
+    for case in itertools.cycle(cases):
+        for thing, place in goals:
+            if case.thing == thing and case.place in ("", place):
+                other = next(name for name in BOWLS if name != place)
+                yield case, (next(name for name in COLOURS if name != thing), other if case.place else place)
+
+
+def run_policy(run: Path, episodes: int, first_seed: int = 50_000) -> dict[str, Any]:
+    """Unaided episodes of a trained policy whose goal is said in words that were kept apart."""
+    folder = RunFolder.existing(run)
+    config = read_yaml(folder.config)
+    cases = [case for case in read_cases(FOLDER) if case.half == "kept" and case.thing]
+    held_out = [cast("tuple[str, str]", tuple(pair.split(">"))) for pair in HELD_OUT.split(",")]
+    counted: dict[str, Any] = {"seed": config.seed}
+    clock = FakeClock()
+    with closing(config.place.open("blocks", clock=clock, cameras={})) as place:
+        assert folder.chosen is not None
+        policy, _ = load_policy(config, place.spec, folder.chosen)
+        station = build_station(config, place, policy)
+        assert isinstance(station.director, GoalDirector)
+        listening = open_listening(LanguageConfig(), place)
+        listening.steer(station.director)
+        for what, goals in (("seen", [pair for pair in PAIRS if pair not in held_out]), ("unseen", held_out)):
+            right = successes = wrong = 0
+            for number, (case, before) in zip(range(episodes), starts(cases, goals), strict=False):
+                voice = _Voice(station.director, before, case.sentence, clock)
+                own = replace(station, teleop=voice, listening=listening, subscribers=(voice, listening.standing))
+                meta = EpisodeMeta(f"practice-{what}{number:06d}", "blocks", EpisodeKind.PRACTICE, 0, "o", "task@1")
+                end = run_episode(own, meta, *generators(episode_seed(first_seed + config.seed, meta.kind, number)))
+                right += voice.picked == case.thing
+                wrong += voice.picked not in ("", case.thing)
+                wanted = case.thing, case.place or before[1]
+                successes += end.outcome is Outcome.SUCCESS and station.director.goal == wanted
+            counted[what] = {"right": right, "other": wrong, "successes": successes, "of": episodes}
+    return counted
+
+
+def policy_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """What trained policies pick up and do, all seeds together."""
+    seeds = ", ".join(str(row["seed"]) for row in rows)
+    made = Table(title=f"goals said in kept words, seeds {seeds}: % [95 %]", title_justify="left")
+    for heading in ("pairs", "right block picked up", "another one", "done", "of"):
+        made.add_column(heading)
+    for what in ("seen", "unseen"):
+        of = sum(row[what]["of"] for row in rows)
+        cells: list[str] = []
+        for name in ("right", "other", "successes"):
+            count = sum(row[what][name] for row in rows)
+            low, high = wilson_interval(count, of)
+            cells.append(f"{100 * count / of:.1f} [{100 * low:.0f}, {100 * high:.0f}]")
+        made.add_row(what, *cells, str(of))
+    return made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--half", choices=("mended", "kept"), help="that half alone")
     parser.add_argument("--wrong", action="store_true", help="show what was not right")
+    parser.add_argument("--runs", type=Path, nargs="+", help="runs whose policies are asked, in kept words")
+    parser.add_argument("--episodes", type=int, default=100, help="with each policy, for each kind of pair")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
+    console = Console(markup=False, width=160)
+    if given.runs:
+        rows = [run_policy(run, given.episodes) for run in given.runs]
+        for row in rows:
+            append_json(given.out, {**row, "commit": source_commit(), "versions": software_versions()})
+        console.print(policy_table(rows))
+        return
     cases = [case for case in read_cases(given.folder) if given.half in (None, case.half)]
     scored = list(score(cases))
-    console = Console(markup=False, width=160)
     console.print(table(scored))
     for case, found, told in scored if given.wrong else ():
         since = case.all_along != bool(told.payload.get("all_along"))

@@ -234,7 +234,8 @@ ENGLISH = Language(
                 onwards then, way over, in a, your way, bit by bit, at once, immediately, instantly, quite simply, in
                 order to, in order, as, like, such, right after, right before, i need, i wish, it would be, that would
                 be, would be nice, the way, on your own, at the moment, currently, today, would like, side please,
-                table, the table, floor, the floor, surface, ground, the ground, desk, the desk, workspace, axis,
+                coloured, colored, colour, color, how bout, table, the table, floor, the floor, surface, ground, the
+                ground, desk, the desk, workspace, axis,
                 motion, movement, movements, position please, centimeters away, be so kind, if you please, if you can,
                 if possible, if you could, if you would, if you do not mind, do me a favor, do me a favour, do, does,
                 did, done, would be better, it is better to, better if you, spot, location, point, bit please, alright
@@ -310,10 +311,10 @@ ENGLISH = Language(
         "obstacle": "obstacle, obstacles, wall, barrier",
     },
     adjectives={
-        "red": "red, reddish, crimson",
-        "green": "green, greenish",
-        "blue": "blue, bluish",
-        "yellow": "yellow, yellowish",
+        "red": "red, reddish, crimson, scarlet, ruby, maroon, vermilion, cherry red, blood red",
+        "green": "green, greenish, emerald, olive, lime green, grass green, grass coloured, grass colored",
+        "blue": "blue, bluish, blu, navy, azure, sapphire, cobalt, sky blue, navy blue, light blue, dark blue",
+        "yellow": "yellow, yellowish, golden, lemon coloured, lemon colored, lemon yellow, mustard yellow",
         "orange": "orange",
         "black": "black",
         "white": "white",

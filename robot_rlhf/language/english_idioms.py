@@ -203,6 +203,7 @@ WAYS: Sequence[tuple[str, str, str]] = (
     ("me", r"(?:pull|drag) (?:it|that|this)(?= (?:back )?(?:closer |nearer )?(?:towards?|to) me)", "come"),
     ("clock", r"(?:with|like|as) the clock(?: goes)?", "clockwise"),
     ("clock", r"against the clock", "counterclockwise"),
+    ("hand", r"(left|right) hand(?= (?:bowl|dish|basin|container|box|block|cube|drawer|one)s?(?: |$))", r"\1"),
     ("deeper deep", r"(lower|down|downwards?|descend|sink|dip)((?: \w+| ,){0,3}) (?:deeper|deep)", r"\1\2"),
     ("deeper deep", r"(?:deeper|deep)((?: \w+){0,2}) (down|downwards?|lower)", r"\1 \2"),
     ("deeper deep", r"(deeper|deep) in(?:to)?(?: the)? (?:table|desk|workspace|picture|scene|screen)", r"\1"),

@@ -99,6 +99,8 @@ def _adjectives_behind(signs: list[Sign], at: int, things: Things, noun: tuple[s
     while after < len(signs) and (_is(signs[after], "at", "onto", "to", "in") or _is(signs[after], "thing", "the")):
         after += 1
     if after < len(signs) and _is(signs[after], "move", *_SIDES) and things.has_side(signs[after].value, *noun):
+        if noun[0] == "" and things.find(*noun, [*found, signs[after].value]) is None:  # "yellow in the right bowl"
+            return at
         found.append(signs[after].value)
         return after + 1
     return at

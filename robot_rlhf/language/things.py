@@ -31,6 +31,11 @@ _USUAL = (
 )
 
 
+def concept_of(noun: str) -> str:
+    """The usual English noun for one; itself where it is not known."""
+    return _NOUNS.get(noun, noun)
+
+
 def usual_facts() -> FactBook:
     """Of no place: things that people usually talk about."""
     return FactBook([], things=_USUAL)

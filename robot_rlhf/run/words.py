@@ -9,6 +9,7 @@ from robot_rlhf.language.interpreter import Deaf, FirstToUnderstand
 from robot_rlhf.language.lexicon import Lexicon
 from robot_rlhf.language.likeness import likeness_of
 from robot_rlhf.language.settings import LanguageConfig
+from robot_rlhf.language.wanted import Wanted
 from robot_rlhf.models.endpoint import ChatEndpoint
 from robot_rlhf.naming import make_part
 from robot_rlhf.place import Place
@@ -46,4 +47,5 @@ def open_listening(config: LanguageConfig, place: Place) -> Listening:
     facts, standing = book_of(place.task, place.spec), StandingSentences(place.spec)
     interpreter = open_interpreter(config, standing.lexicon, facts)
     second = ModelInterpreter(ChatEndpoint(config.endpoint), place.clock) if config.endpoint.model else None
-    return Listening(interpreter, facts, place.spec, standing, second)
+    wanted = Wanted(config.languages, facts) if config.interpreter == "grammar" else None
+    return Listening(interpreter, facts, place.spec, standing, second, wanted)

@@ -30,6 +30,7 @@ from robot_rlhf.feedback.arbiter import Choice, Spoken
 from robot_rlhf.language.all_along import meant_all_along
 from robot_rlhf.language.endpoint import ModelInterpreter
 from robot_rlhf.language.rules import cannot_hold
+from robot_rlhf.language.wanted import Wanted
 from robot_rlhf.meaning import (
     GRIPS,
     LEAVES_NO_TRACE,
@@ -95,16 +96,19 @@ class Listening:
         spec: RobotSpec,
         standing: StandingSentences,
         second: ModelInterpreter | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         """
         Args:
             facts: of the place.
             standing: to be told of everything that is told here, among the other subscribers.
             second: reads what was not understood, beside the loop; its answers come late.
+            wanted: reads a sentence once more where somebody takes goals.
         """
         self.standing = standing
         self.second = second
         self._interpreter = interpreter
+        self._wanted = wanted
         self._facts = facts
         self._spec = spec
         self._goals = NamedGoals()
@@ -256,7 +260,9 @@ class Listening:
         if sentence not in self._read:
             while len(self._read) >= REMEMBERED:
                 del self._read[next(iter(self._read))]
-            self._read[sentence] = self._interpreter.read(sentence.text, self._facts)
+            heard = self._interpreter.read(sentence.text, self._facts)
+            goal = self._wanted is not None and self._goals.goal is not None and heard.by != "lexicon"
+            self._read[sentence] = self._wanted.read(heard) if self._wanted is not None and goal else heard
         return self._read[sentence]
 
     def _orders(self, sentence: Sentence) -> bool:
