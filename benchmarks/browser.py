@@ -24,6 +24,8 @@ ARGUMENTS = (
     "--no-first-run",
 )
 START_TIMEOUT = 120.0
+WITHIN = 120_000.0
+"""Milliseconds that anything on a page may take."""
 WATCH = """() => {
     window.seen = {};
     window.console_rlhf.onControls((c) => { window.seen.controls = c; });
@@ -108,9 +110,11 @@ def browser(*arguments: str) -> Iterator[Any]:
 
 def open_console(chromium: Any, address: str, *, width: int = 1366, height: int = 768, **options: Any) -> Any:
     """A page on the console, ready to be driven."""
-    page = chromium.new_context(viewport={"width": width, "height": height}, **options).new_page()
+    context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+    context.set_default_timeout(WITHIN)
+    page = context.new_page()
     page.goto(address)
-    page.wait_for_function("() => window.console_rlhf && window.console_rlhf.stats.situations !== 0", timeout=120_000)
+    page.wait_for_function("() => window.console_rlhf && window.console_rlhf.stats.situations !== 0")
     page.evaluate(WATCH)
-    page.wait_for_function("() => window.seen.present", timeout=120_000)
+    page.wait_for_function("() => window.seen.present")
     return page

@@ -171,6 +171,7 @@ def test_only_the_operator_deletes_and_everybody_marks_under_the_name_of_now(
 
 def test_a_file_that_leads_here_opens_the_page(browser: Any, session: FakeSession, tmp_path: Path) -> None:
     page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
+    page.set_default_timeout(120_000)
     page.goto(leading_to(session.open_address, tmp_path).as_uri())
     page.wait_for_selector("#drive:not([data-look=lost])", timeout=120_000)
     assert page.url == f"{session.address}/"

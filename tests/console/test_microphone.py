@@ -361,16 +361,28 @@ def talker(session: FakeSession, tmp_path_factory: pytest.TempPathFactory) -> It
         yield page
 
 
-def test_the_key_held_says_what_the_microphone_hears(session: FakeSession, talker: Any) -> None:
-    before = len(sentences(session))
-    talker.wait_for_selector("#d-dictate:not([disabled])")
+def dictate(talker: Any) -> str:
+    """Hold the key for 3 s; what became of it."""
     talker.keyboard.down("y")
     talker.wait_for_selector("#d-hears[data-state=listening]:visible")
     talker.wait_for_timeout(3_000)
     talker.keyboard.up("y")
-    talker.wait_for_selector("#d-hears[data-state=heard]:visible, #d-hears[data-state=unsure]:visible")
-    assert "drawer" in talker.inner_text("#d-hears-words").lower()
-    if talker.get_attribute("#d-hears", "data-state") == "unsure":
+    ends = "['heard', 'unsure', 'nothing', 'refused']"
+    told = talker.wait_for_function(
+        f"() => {ends}.includes(document.getElementById('d-hears').dataset.state)"
+        " && document.getElementById('d-hears').dataset.state"
+    )
+    return told.json_value()
+
+
+def test_the_key_held_says_what_the_microphone_hears(session: FakeSession, talker: Any) -> None:
+    before = len(sentences(session))
+    talker.wait_for_selector("#d-dictate:not([disabled])")
+    for _ in range(5):
+        if (state := dictate(talker)) in ("heard", "unsure"):
+            break  # else a busy machine lost sound, or did not understand it in time
+    assert "drawer" in talker.text_content("#d-hears-words").lower()
+    if state == "unsure":
         assert "drawer" in talker.input_value("#d-text").lower()
     else:
         until(lambda: len(sentences(session)) > before)
@@ -389,6 +401,7 @@ def test_a_key_that_is_only_tapped_says_nothing(session: FakeSession, talker: An
 
 def test_over_plain_http_the_button_says_what_the_browser_keeps_back(session: FakeSession, talker: Any) -> None:
     context = talker.context.browser.new_context()
+    context.set_default_timeout(1e3 * CEILING)
     context.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false});")
     page = context.new_page()
     page.goto(session.open_address)
