@@ -65,6 +65,14 @@ PERIOD = 0.05
 TIME_LIMIT = 200
 SPOKEN_STEPS = 20
 RESET_STEPS = 20
+PATIENT_CONSOLE = """
+from robot_rlhf.console import listener
+from robot_rlhf.console.__main__ import main
+
+listener.LOADS = listener.ANSWERS = 100.0
+raise SystemExit(main())
+"""
+"""The console, which waits longer for its recogniser: a busy machine takes its time to understand a sentence."""
 POINTING_DOWN = (0.0, 1.0, 0.0, 0.0)
 OUTCOMES = {
     Button.SUCCESS: Outcome.SUCCESS,
@@ -285,7 +293,7 @@ class FakeSession:
         inherited = (theirs.fileno(), self.link.block.descriptor, self._listening.fileno())
         settings = self.settings(link=inherited[0], block=inherited[1], listen=inherited[2])
         self.console = subprocess.Popen(
-            [sys.executable, "-m", "robot_rlhf.console"],
+            [sys.executable, "-c", PATIENT_CONSOLE],
             stdin=subprocess.PIPE,
             text=True,
             pass_fds=inherited,

@@ -283,18 +283,13 @@ def last(socket: ClientConnection) -> dict[str, Any]:
 def say(
     session: FakeSession, socket: ClientConnection, sound: bytes, piece: int = 3_200
 ) -> tuple[float, dict[str, Any]]:
-    """When it began, and what became of it; said again where a busy machine had not understood it in time."""
-    told: dict[str, Any] = {}
-    for _ in range(5):
-        began = session.clock.now()
-        socket.send(json.dumps({"say": "begin", "rate": RATE, "ago": 0.0}))
-        for at in range(0, len(sound), piece):
-            socket.send(sound[at : at + piece])
-        socket.send(END)
-        told = last(socket)
-        if "did not answer within" not in told.get("why", ""):
-            return began, told
-    raise AssertionError(told)
+    """When it began, and what became of it."""
+    began = session.clock.now()
+    socket.send(json.dumps({"say": "begin", "rate": RATE, "ago": 0.0}))
+    for at in range(0, len(sound), piece):
+        socket.send(sound[at : at + piece])
+    socket.send(END)
+    return began, last(socket)
 
 
 def sentences(session: FakeSession) -> list[Sentence]:
@@ -380,7 +375,7 @@ def test_the_key_held_says_what_the_microphone_hears(session: FakeSession, talke
     talker.wait_for_selector("#d-dictate:not([disabled])")
     for _ in range(5):
         if (state := dictate(talker)) in ("heard", "unsure"):
-            break  # else a busy machine lost sound, or did not understand it in time
+            break  # else a busy machine lost sound
     assert "drawer" in talker.text_content("#d-hears-words").lower()
     if state == "unsure":
         assert "drawer" in talker.input_value("#d-text").lower()
