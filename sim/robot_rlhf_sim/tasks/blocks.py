@@ -15,7 +15,6 @@ from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observ
 from robot_rlhf.errors import ConfigError, InvalidValueError, UnknownNameError
 from robot_rlhf.facts import FactBook, Thing, remaining
 from robot_rlhf.meaning import Meaning
-from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.captions import FRONT_CAMERA
@@ -24,15 +23,15 @@ from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, Vector, about_z, wrap, yaw
 from robot_rlhf_sim.tasks.blocks_words import block_attributes, block_facts, sentence
+from robot_rlhf_sim.tasks.putting_away import HALF_SIDE, add_block, add_part, limits_within
 
-HALF_SIDE = 0.016
-"""Of a block, m."""
 BOWL_RADIUS, BOWL_HEIGHT = 0.052, 0.030
 """Of a bowl's rim, m."""
 IN_BOWL, BELOW = 0.045, 0.045
 """A block whose middle is less than the first beside a bowl's, and lower than the second, is in it, m."""
 
 _FOOT = 0.036
+_SLIDING = 0.4
 _BOWLS = ((0.47, -0.205), (0.47, 0.205))
 _BOWL_SPREAD = (0.03, 0.010)
 _LEAST, _MOST = (0.40, -0.08), (0.62, 0.08)
@@ -100,24 +99,7 @@ class Blocks:
     stays_above = 0.05
     keeps_opening = False
     goes_on = True
-    limits = ToolLimits(
-        workspace_lower=np.array([0.34, -0.26, 0.012]),
-        workspace_upper=np.array([0.68, 0.26, 0.26]),
-        tool_speed=0.70,
-        turn_rate=1.0,
-        tool_acceleration=24.0,
-        turn_acceleration=20.0,
-        leash=0.06,
-        leash_angle=0.2,
-        joint_margin=0.01,
-        force_soft=40.0,
-        force_hard=300.0,
-        torque_hard=25.0,
-        tilt_max=0.2,
-        command_validity=0.15,
-        observation_age_max=0.25,
-        jump_max=0.1,
-    )
+    limits = limits_within((0.34, -0.26, 0.012), (0.68, 0.26, 0.26))
 
     def __init__(
         self,
@@ -156,7 +138,7 @@ class Blocks:
         for name in BOWLS:
             _add_bowl(world, name)
         for name in COLOURS:
-            _add_block(world, name)
+            add_block(world, name, (0.5, 0.0), _RGB[name])
         layout = ActionLayout(("x", "y", "z", "gripper"), np.array([0.02, 0.02, 0.02, 1.0], np.float32))
         self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, graspable=tuple(COLOURS), memory=2)
         model = self.arm.model
@@ -378,7 +360,8 @@ def _add_bowl(world: mujoco.MjSpec, name: str) -> None:
     """A round foot and eight leaning walls."""
     bowl = world.worldbody.add_body(name=name, mocap=True, pos=[0.5, 0.0, 0.0])
     white = [0.90, 0.89, 0.86, 1.0]
-    _add_part(bowl, mujoco.mjtGeom.mjGEOM_CYLINDER, [_FOOT + 0.002, 0.002, 0.0], [0.0, 0.0, 0.002], white)
+    foot = mujoco.mjtGeom.mjGEOM_CYLINDER
+    add_part(bowl, [_FOOT + 0.002, 0.002, 0.0], [0.0, 0.0, 0.002], white, sliding=_SLIDING, kind=foot)
     lean = math.atan2(BOWL_RADIUS - _FOOT, BOWL_HEIGHT)
     middle, half = 0.5 * (BOWL_RADIUS + _FOOT), 0.5 * math.hypot(BOWL_RADIUS - _FOOT, BOWL_HEIGHT)
     for k in range(8):
@@ -387,44 +370,4 @@ def _add_bowl(world: mujoco.MjSpec, name: str) -> None:
         position = [middle * math.cos(angle), middle * math.sin(angle), 0.5 * BOWL_HEIGHT + 0.001]
         turn = np.zeros(4)
         mujoco.mju_mulQuat(turn, np.array(about_z(angle)), np.array([math.cos(0.5 * lean), 0, math.sin(0.5 * lean), 0]))
-        _add_part(bowl, mujoco.mjtGeom.mjGEOM_BOX, size, position, white, turn.tolist())
-
-
-def _add_part(
-    body: mujoco.MjsBody,
-    kind: mujoco.mjtGeom,
-    size: list[float],
-    position: list[float],
-    colour: list[float],
-    turn: Sequence[float] = (1.0, 0.0, 0.0, 0.0),
-) -> None:
-    body.add_geom(
-        type=kind,
-        size=size,
-        pos=position,
-        quat=list(turn),
-        contype=1,
-        conaffinity=2,
-        friction=[0.4, 0.005, 0.0001],
-        solref=[0.01, 1.0],
-        rgba=colour,
-        group=2,
-    )
-
-
-def _add_block(world: mujoco.MjSpec, name: str) -> None:
-    body = world.worldbody.add_body(name=name, pos=[0.5, 0.0, HALF_SIDE])
-    body.add_freejoint(name=name)
-    body.add_geom(
-        name=name,
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[HALF_SIDE] * 3,
-        mass=0.08,
-        contype=3,
-        conaffinity=3,
-        condim=3,  # with the pads theirs, 4, counts
-        friction=[1.0, 0.02, 0.0001],
-        solref=[0.01, 1.0],
-        rgba=[*_RGB[name], 1.0],
-        group=2,
-    )
+        add_part(bowl, size, position, white, sliding=_SLIDING, turn=turn.tolist())

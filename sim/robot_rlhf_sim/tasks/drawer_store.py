@@ -14,7 +14,6 @@ from robot_rlhf.datatypes import Action, ActionLayout, Array, Assignment, Observ
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import TRUTH, Columns, Fact, FactBook, Thing, number, place, remaining, truth
 from robot_rlhf.meaning import Meaning
-from robot_rlhf.safety.limits import ToolLimits
 from robot_rlhf.timing import Clock
 from robot_rlhf_sim.arm import SimArm
 from robot_rlhf_sim.captions import FRONT_CAMERA
@@ -23,9 +22,8 @@ from robot_rlhf_sim.robots.arm_model import ArmModel
 from robot_rlhf_sim.robots.built_in import BUILT_IN
 from robot_rlhf_sim.rotation import POINTING_DOWN, Vector, about_z, wrap, yaw
 from robot_rlhf_sim.tasks.drawer_words import drawer_advice, drawer_attributes
+from robot_rlhf_sim.tasks.putting_away import HALF_SIDE, add_block, add_part, limits_within
 
-HALF_SIDE = 0.016
-"""Of the block, m."""
 TRAVEL = 0.10
 """How far the drawer opens, m."""
 OPEN = 0.085
@@ -39,6 +37,9 @@ HANDLE_GAP = 0.038
 """Between the drawer's front and the handle's bar, m."""
 
 _WALL = 0.004
+_SLIDING = 0.6
+_PART = 0.05
+"""Mass of a board, kg."""
 _DRAWER_TOP = 0.040
 _FLOOR_TOP = 0.009
 _ROOF = 0.052
@@ -111,24 +112,7 @@ class DrawerStore:
     stays_above = 0.05
     keeps_opening = False
     goes_on = True
-    limits = ToolLimits(
-        workspace_lower=np.array([0.34, -0.24, 0.012]),
-        workspace_upper=np.array([0.66, 0.24, 0.26]),
-        tool_speed=0.70,
-        turn_rate=1.0,
-        tool_acceleration=24.0,
-        turn_acceleration=20.0,
-        leash=0.06,
-        leash_angle=0.2,
-        joint_margin=0.01,
-        force_soft=40.0,
-        force_hard=300.0,
-        torque_hard=25.0,
-        tilt_max=0.2,
-        command_validity=0.15,
-        observation_age_max=0.25,
-        jump_max=0.1,
-    )
+    limits = limits_within((0.34, -0.24, 0.012), (0.66, 0.24, 0.26))
 
     def __init__(
         self,
@@ -163,7 +147,7 @@ class DrawerStore:
         arm.needs_gripper(self.name)
         world = arm.load()
         _add_cabinet(world)
-        _add_block(world)
+        add_block(world, "block", _BLOCK, (0.82, 0.22, 0.20))
         layout = ActionLayout(("x", "y", "z", "gripper"), np.array([0.02, 0.02, 0.02, 1.0], np.float32))
         self.arm = SimArm(self, world, layout, clock, cameras or {}, model=arm, graspable="block", memory=4)
         model = self.arm.model
@@ -379,7 +363,7 @@ def _add_cabinet(world: mujoco.MjSpec) -> None:
         ([0.004, long, half - 0.003], [-shell, 0.0, half - 0.003], wood),
         ([shell, 0.004, half - 0.003], [0.0, long + 0.004, half - 0.003], wood),
     ):
-        _add_box(cabinet, size, position, colour)
+        add_part(cabinet, size, position, colour, sliding=_SLIDING, mass=_PART)
     drawer = cabinet.add_body(name="drawer")
     drawer.add_joint(
         name="drawer",
@@ -401,7 +385,7 @@ def _add_cabinet(world: mujoco.MjSpec) -> None:
         ([_WALL, long, height], [_WALL - wide, 0.0, middle], front),
         ([0.035, _BAR, 0.008], [0.0, _HANDLE, HANDLE_HEIGHT], metal),
     ):
-        _add_box(drawer, size, position, colour)
+        add_part(drawer, size, position, colour, sliding=_SLIDING, mass=_PART)
     for side in (-1.0, 1.0):  # the handle's posts: to be seen
         post = [side * 0.032, _FRONT - 0.5 * HANDLE_GAP, HANDLE_HEIGHT]
         drawer.add_geom(
@@ -413,36 +397,3 @@ def _add_cabinet(world: mujoco.MjSpec) -> None:
             rgba=metal,
             group=2,
         )
-
-
-def _add_box(body: mujoco.MjsBody, size: list[float], position: list[float], colour: list[float]) -> None:
-    body.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=size,
-        pos=position,
-        mass=0.05,
-        contype=1,
-        conaffinity=2,
-        friction=[0.6, 0.005, 0.0001],
-        solref=[0.01, 1.0],
-        rgba=colour,
-        group=2,
-    )
-
-
-def _add_block(world: mujoco.MjSpec) -> None:
-    body = world.worldbody.add_body(name="block", pos=[*_BLOCK, HALF_SIDE])
-    body.add_freejoint(name="block")
-    body.add_geom(
-        name="block",
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[HALF_SIDE] * 3,
-        mass=0.08,
-        contype=3,
-        conaffinity=3,
-        condim=3,  # with the pads theirs, 4, counts
-        friction=[1.0, 0.02, 0.0001],
-        solref=[0.01, 1.0],
-        rgba=[0.82, 0.22, 0.20, 1.0],
-        group=2,
-    )
