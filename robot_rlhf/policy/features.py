@@ -23,6 +23,8 @@ TURN_GAIN = 4.0
 """Per radian: how strongly rotations enter."""
 FORCE_SCALE = 20.0
 """Newton at which the force feature reaches tanh(1)."""
+SAME_PLACE = 0.01
+"""Things nearer to each other than this have less and less of a direction, m."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class FeatureConfig:
     absolute: bool = False
     """Give where in the workspace tool and things are, not only where they are from each other. Without it what is
     learned at one place holds at every other; height is always given."""
+    between: bool = False
+    """Give in which direction and how far every two things are from each other: for a thing that is brought to another
+    or around it. Networks find the direction hard to tell from where each is from the tool."""
     near: float = 0.125
     """Metres of relative position that make 1.0."""
     relative: tuple[tuple[str, str], ...] = ()
@@ -95,12 +100,15 @@ class Features:
         self.cartesian = spec.command.kind == "tool_pose"
         if config.ahead and not self.cartesian:
             raise ConfigError("features.ahead: this robot's commands are native; allowed: one moved by its tool pose")
+        if config.between and not self.cartesian:
+            raise ConfigError("features.between: this robot's commands are native; features.relative names differences")
         names = spec.action.names
         self.turns = any(name in names for name in ("rx", "ry", "rz"))
         self.grips = "gripper" in names
         self._center = 0.5 * (spec.command.lower[:3] + spec.command.upper[:3])
         self._half = np.maximum(0.5 * (spec.command.upper[:3] - spec.command.lower[:3]), 1e-6)
         self._encoder = frozen
+        self._pairs = np.triu_indices(len(spec.scene) if config.between and config.scene else 0, 1)
         sizes = {name: spec.cameras[name] for name in config.cameras}
         self.cameras: dict[str, tuple[int, int]] = sizes if frozen is None else {}
         self.frozen: dict[str, int] = {} if frozen is None else {n: frozen.size(sizes[n]) for n in sorted(sizes)}
@@ -123,7 +131,7 @@ class Features:
         size = place + 6 + (3 if self.turns else 0) * 3 + (2 if self.grips else 0) + (3 if self.config.force else 0)
         if self.config.scene:
             per_pose = place + 3 + (3 if self.config.fine else 0) + (3 if self.turns else 0)
-            size += per_pose * len(self.spec.scene)
+            size += per_pose * len(self.spec.scene) + 4 * len(self._pairs[0])
         return size
 
     def _find_relative(self) -> tuple[Difference, ...]:
@@ -199,6 +207,8 @@ class Features:
         if self.config.scene:
             for name in self.spec.scene:
                 parts += self._pose_features(o.scene[name].astype(np.float64), target if self.config.ahead else tool)
+            if len(self._pairs[0]):
+                parts += self._between(np.stack([o.scene[name][:3] for name in self.spec.scene], dtype=np.float64))
         return parts
 
     def _history(self, recent: Array) -> Array:
@@ -221,6 +231,13 @@ class Features:
         if self.turns:
             parts.append(turn_between(tool[3:], flip(pose[3:])) * TURN_GAIN)
         return parts
+
+    def _between(self, places: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Unit vectors from each thing to each later one, and their distances. Args: places: Shape (n, 3)."""
+        one, other = self._pairs
+        ways = places[other] - places[one]
+        far = np.linalg.norm(ways, axis=1)
+        return [(ways / np.maximum(far, SAME_PLACE)[:, None]).ravel(), far / self.config.near]
 
     def _place(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where in the workspace; height alone unless the absolute place is asked for. Shape (3,) or (1,)."""

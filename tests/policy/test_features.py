@@ -17,7 +17,7 @@ from robot_rlhf.errors import ConfigError
 from robot_rlhf.policy.features import TURN_GAIN, FeatureConfig, Features, flip, turn_between, turn_from_down
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_hardware.fake import FakeRobot
-from robot_rlhf_sim.tasks import PegInsert, PickCube, Reach
+from robot_rlhf_sim.tasks import PegInsert, PickCube, Push, Reach
 
 TASKS = {"reach": Reach, "pick_cube": PickCube, "peg_insert": PegInsert}
 CONFIGS = [
@@ -285,3 +285,24 @@ def test_ahead_shows_things_as_they_will_be_seen_once_the_tool_has_arrived(task:
     direct = replace(spec, command=replace(spec.command, kind="direct"), scene={"a": 3})
     with pytest.raises(ConfigError, match=r"features\.ahead"):
         Features(direct, FeatureConfig(ahead=True))
+    with pytest.raises(ConfigError, match=r"features\.between"):
+        Features(direct, FeatureConfig(between=True))
+
+
+def test_between_tells_direction_and_distance_of_every_two_things() -> None:
+    made = Push(FakeClock())
+    spec, names = made.arm.spec, list(made.arm.spec.scene)
+    plain, between = (Features(spec, FeatureConfig(between=on)) for on in (False, True))
+    made.reset(np.random.default_rng(0))
+    o = made.arm.observe()
+    o = replace(o, scene={**o.scene, names[1]: o.scene[names[0]]})
+    told = between.state(o)[plain.size :]
+    np.testing.assert_array_equal(between.state(o)[: plain.size], plain.state(o))
+    pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    assert len(told) == 4 * len(pairs)
+    ways, distances = told[: 3 * len(pairs)].reshape(-1, 3), told[3 * len(pairs) :]
+    for (a, b), way, distance in zip(pairs, ways, distances, strict=True):
+        apart = o.scene[b][:3] - o.scene[a][:3]
+        length = float(np.linalg.norm(apart))
+        assert distance == pytest.approx(length / 0.125, abs=1e-6)
+        np.testing.assert_allclose(way, apart / length if length else np.zeros(3), atol=1e-5)
