@@ -1,14 +1,16 @@
 """Does a rule change what the policy does in its scope, and nothing elsewhere? The policy alone, no rule standing.
 
     python -m benchmarks.scope                         slower near the cube, and from above: pick_cube, seeds 200 to 202
-    python -m benchmarks.scope --updates 2000 --weight 1
+    python -m benchmarks.scope --learner dagger --off
+    python -m benchmarks.scope --task push --steps 2000 --rules "keep away from the lamp"
 
-A policy is trained for 1,000 steps, with a person. Then its learner goes on twice for so many updates from the same
+A policy is trained for so many steps, with a person. Then its learner goes on twice for so many updates from the same
 checkpoint and the same draws: with the rule said once, and without it. Both are asked what they would do in all states
 of 50 unaided episodes. A state in scope obeys where what the policy does is nearer to what the rule makes of the other
-policy's action than to that action; only states are counted in which the rule changes anything. Elsewhere (outside of
-twice its distances) the change is the mean of the entries' differences, in full actions. Rows are appended to
-benchmarks/results/words.jsonl.
+policy's action than to that action; only states are counted in which the rule changes anything. There the rule leaves
+an action where it would change no entry by 0.1. Elsewhere (outside of twice its distances) the change is the mean of
+the entries' differences, in full actions. With --off the rule is taken back then, and after as many updates again the
+same is asked, beside the policy that learned as long without it. Rows are appended to benchmarks/results/words.jsonl.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +38,14 @@ from robot_rlhf.datatypes import (
     Feedback,
     FeedbackKind,
     Observation,
+    RobotSpec,
     Segment,
     Step,
 )
 from robot_rlhf.facts import columns_of
 from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.language.rules import filtered, in_scope, near_scope
+from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.policy.learned import LearnedPolicy
 from robot_rlhf.run.build import build_policy, evaluation_station, open_place
@@ -58,8 +62,14 @@ ROWS = Path(__file__).parent / "results" / "words.jsonl"
 RULES = {
     "slower near the cube": Meaning("rule", rule="slower", thing="cube"),
     "always come to the cube from above": Meaning("rule", rule="from_above", thing="cube"),
+    "slower near the glass": Meaning("rule", rule="slower", thing="glass"),
+    "keep away from the lamp": Meaning("rule", rule="keep_away", thing="lamp"),
 }
-EPISODES = 50
+USUAL = {"pick_cube": list(RULES)[:2], "push": list(RULES)[2:]}
+EPISODES, JUDGED = 50, 100
+"""Unaided episodes of whose states policies are asked, and in which their success is counted."""
+LEFT = 0.1
+"""Of an entry in full actions: a rule that would change less leaves an action as it is."""
 CHANGES = 0.02
 """Of an entry in full actions: a rule that changes less has nothing to say there."""
 
@@ -83,31 +93,68 @@ class States:
         """No state."""
 
 
-def learned(config: TrainConfig, folder: RunFolder, rule: Meaning | None, updates: int) -> LearnedPolicy:
-    """The policy after so many more updates from the run's checkpoint, with a rule said at their beginning or not."""
-    spec = open_place(config, FakeClock()).spec
-    trainer = build_learning(config, spec).trainer
-    ends: list[tuple[str, int]] = []
+@dataclass(frozen=True)
+class Setting:
+    """What is learned, and for how long."""
 
-    class Ends(States):
-        def on_episode_end(self, end: EpisodeEnd) -> None:
-            ends.append((end.id, end.steps))
+    task: str
+    learner: str
+    steps: int
+    updates: int
+    out: Path
 
-    replay_into(folder.journal, Ends())
-    replay_into(folder.journal, trainer)
-    trainer.load(folder.latest)
-    if rule is not None:
-        episode, steps = ends[-1]
-        payload = {"sentence": f"{episode}/0", "by": "grammar", "meanings": [rule.to_json()], "doing": "rule"}
+    def config(self, seed: int) -> TrainConfig:
+        base = defaults_for(self.task)
+        return replace(
+            base,
+            learner=DaggerConfig() if self.learner == "dagger" else base.learner,
+            seed=seed,
+            steps=self.steps,
+            out=self.out,
+            name=f"{self.task}-{self.learner}-{seed}",
+            video_episodes=0,
+            evaluation=replace(base.evaluation, every=0, final_episodes=1),
+            words=replace(base.words, rule_speeds=True),
+        )
+
+
+class Going:
+    """A learner that goes on from a run's checkpoint."""
+
+    def __init__(self, config: TrainConfig, folder: RunFolder) -> None:
+        self._config = config
+        self._spec = open_place(config, FakeClock()).spec
+        self._trainer = build_learning(config, self._spec).trainer
+        ends: list[tuple[str, int]] = []
+
+        class Ends(States):
+            def on_episode_end(self, end: EpisodeEnd) -> None:
+                ends.append((end.id, end.steps))
+
+        replay_into(folder.journal, Ends())
+        replay_into(folder.journal, self._trainer)
+        self._trainer.load(folder.latest)
+        self._trainer.governor = Governor(1e6, 0)
+        self._last = ends[-1]
+
+    def hear(self, rule: Meaning, doing: str) -> None:
+        """The rule is said, or taken back, after the last episode."""
+        episode, steps = self._last
+        payload = {"sentence": f"{episode}/0", "by": "grammar", "meanings": [rule.to_json()], "doing": doing}
         span = Segment(episode, 0, steps)
-        trainer.on_event(Feedback(FeedbackKind.MEANING, "Ada", 1e6, span, text=rule.words, payload=payload))
-    trainer.governor = Governor(1e6, 0)
-    done = 0
-    while done < updates:
-        done += trainer.work(min(50, updates - done))
-    policy = build_policy(config, spec, practises=False)
-    policy.load(trainer.learner.snapshot())
-    return policy
+        self._trainer.on_event(Feedback(FeedbackKind.MEANING, "Ada", 1e6, span, text=rule.words, payload=payload))
+
+    def learn(self, updates: int) -> dict[str, LearnedPolicy]:
+        """The newest policy after so many updates more, and the averaged one, which is deployed."""
+        done = 0
+        while done < updates:
+            done += self._trainer.work(min(4, updates - done))
+        learner = self._trainer.learner
+        policies: dict[str, LearnedPolicy] = {}
+        for who, weights in (("newest", learner.snapshot()), ("deployed", learner.averaged())):
+            policies[who] = build_policy(self._config, self._spec, practises=False)
+            policies[who].load(weights)
+        return policies
 
 
 def actions_of(policy: LearnedPolicy, seen: Sequence[Observation]) -> NDArray[np.float32]:
@@ -116,69 +163,87 @@ def actions_of(policy: LearnedPolicy, seen: Sequence[Observation]) -> NDArray[np
     return np.stack([policy.act(observation, Assignment(), rng).values for observation in seen])
 
 
-def measured(name: str, seed: int, updates: int, weight: float, per_update: int, out: Path) -> dict[str, Any]:
-    """One rule, one seed."""
-    rule = RULES[name]
-    base = defaults_for("pick_cube")
-    config = replace(
-        base,
-        seed=seed,
-        steps=1_000,
-        out=out,
-        name=f"scope-{seed}",
-        video_episodes=0,
-        evaluation=replace(base.evaluation, every=0, final_episodes=1),
-        words=replace(base.words, rule_speeds=True, weight=weight, per_update=per_update),
-    )
-    folder = RunFolder(out / f"scope-{seed}")
-    if not folder.latest.exists():
-        train(config, quiet=True)
-    with_rule, without = (learned(config, folder, each, updates) for each in (rule, None))
-    states = States()
-    with evaluation_station(config, without) as station:
-        evaluate(station, episodes=EPISODES, seed=seed, first=10_000, subscribers=(states,))
-        spec = station.guard.spec
-    columns = columns_of(states.seen)
-    other, now = actions_of(without, states.seen), actions_of(with_rule, states.seen)
+def compared(
+    rule: Meaning, seen: Sequence[Observation], other: NDArray[np.float32], now: NDArray[np.float32], spec: RobotSpec
+) -> dict[str, Any]:
+    """What a policy does beside another that was not told the rule. Args: other, now: Shape (T, m)."""
+    columns = columns_of(seen)
     wanted = filtered(rule, columns, other, spec)
     inside = in_scope(rule, columns) & (np.abs(wanted - other).max(axis=1) > CHANGES)
     outside = ~in_scope(rule, columns) & ~near_scope(rule, columns)
     nearer = np.linalg.norm(now - wanted, axis=1) < np.linalg.norm(now - other, axis=1)
+    left = np.abs(filtered(rule, columns, now, spec) - now).max(axis=1) < LEFT
+    left_before = np.abs(wanted - other).max(axis=1) < LEFT
     change = np.abs(now - other)
-    success = {}
-    for who, policy in (("with", with_rule), ("without", without)):
-        with evaluation_station(config, policy) as station:
-            result = evaluate(station, episodes=EPISODES, seed=seed, first=20_000)
-        success[f"success_{who}"] = round(sum(result.successes) / EPISODES, 3)
+
+    def mean(values: NDArray[Any], rows: NDArray[np.bool_]) -> float | None:
+        return round(float(values[rows].mean()), 4) if rows.any() else None
+
     return {
-        "what": "scope of a rule",
-        "rule": name,
-        "seed": seed,
-        "updates": updates,
-        "weight": weight,
-        "per_update": per_update,
         "states_in": int(inside.sum()),
-        "obeyed": round(float(nearer[inside].mean()), 4) if inside.any() else None,
-        "change_in": round(float(change[inside].mean()), 4) if inside.any() else None,
+        "obeyed": mean(nearer, inside),
+        "left": mean(left, inside),
+        "left_without": mean(left_before, inside),
+        "change_in": mean(change, inside),
         "states_out": int(outside.sum()),
-        "change_out": round(float(change[outside].mean()), 4) if outside.any() else None,
-        **success,
+        "change_out": mean(change, outside),
     }
+
+
+def success(config: TrainConfig, policy: LearnedPolicy, seed: int) -> float:
+    """Share of unaided episodes, the same for all policies of a seed."""
+    with evaluation_station(config, policy) as station:
+        return sum(evaluate(station, episodes=JUDGED, seed=seed, first=20_000).successes) / JUDGED
+
+
+def measured(setting: Setting, seed: int, rules: Sequence[str], *, off: bool) -> Iterator[dict[str, Any]]:
+    """Rows of one seed."""
+    config = setting.config(seed)
+    folder = RunFolder(setting.out / str(config.name))
+    if not folder.latest.exists():
+        train(config, quiet=True)
+    going = Going(config, folder)
+    without = [going.learn(setting.updates), *([going.learn(setting.updates)] if off else [])]
+    states = States()
+    with evaluation_station(config, without[0]["deployed"]) as station:
+        evaluate(station, episodes=EPISODES, seed=seed, first=10_000, subscribers=(states,))
+        spec = station.guard.spec
+    succeeded = success(config, without[0]["deployed"], seed)
+    for name in rules:
+        told = Going(config, folder)
+        told.hear(RULES[name], "rule")
+        stages = [("said", told.learn(setting.updates))]
+        if off:
+            told.hear(RULES[name], "undone")
+            stages.append(("taken back", told.learn(setting.updates)))
+        for (stage, policies), others in zip(stages, without, strict=True):
+            for who, policy in policies.items():
+                other, now = (actions_of(each, states.seen) for each in (others[who], policy))
+                row = {"what": "scope of a rule", "rule": name, "stage": stage, "policy": who, "seed": seed}
+                row |= {"task": setting.task, "learner": setting.learner, "updates": setting.updates}
+                row |= compared(RULES[name], states.seen, other, now, spec)
+                if stage == "said" and who == "deployed":
+                    row |= {"success_with": success(config, policy, seed), "success_without": succeeded}
+                yield row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[200, 201, 202])
-    parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
+    parser.add_argument("--task", default="pick_cube")
+    parser.add_argument("--learner", default="sac", choices=["sac", "dagger"])
+    parser.add_argument("--steps", type=int, default=1_000)
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), help="those about things of the task")
     parser.add_argument("--updates", type=int, default=1_000)
-    parser.add_argument("--weight", type=float, default=0.3)
-    parser.add_argument("--per-update", type=int, default=1)
+    parser.add_argument("--off", action="store_true", help="take the rule back then, and ask again")
+    parser.add_argument("--out", type=Path, help="where policies are trained, and taken from if they are there")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
+        out = options.out or Path(folder)
+        setting = Setting(options.task, options.learner, options.steps, options.updates, out)
         for seed in options.seeds:
-            for name in options.rules:
-                row = measured(name, seed, options.updates, options.weight, options.per_update, Path(folder))
+            for row in measured(setting, seed, options.rules or USUAL[options.task], off=options.off):
                 row |= {"commit": source_commit(), "python": platform.python_version(), "cpu": os.cpu_count()}
                 row["date"] = time.strftime("%Y-%m-%d")
                 print(json.dumps(row), flush=True)

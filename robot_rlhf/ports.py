@@ -453,3 +453,21 @@ class AdvisedLearner(Learner, Protocol):
     def mode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """What the newest policy would do, without exploring. Shape (B, m)."""
         ...
+
+
+@runtime_checkable
+class RuledLearner(AdvisedLearner, Protocol):
+    """A learner that learns to keep to rules in the same steps in which it imitates."""
+
+    def keep(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """As advise, for as long as rules stand, whatever values say.
+
+        What imitates meanwhile is to share its optimiser: two Adams on the same weights, each of which scales its steps
+        by its own gradients alone, never come to rest (measured: four times the error on what both agree on).
+
+        Args:
+            weight: with a mean of at most 1, what rules weigh beside imitation. Shape (B,).
+        """
+        ...

@@ -263,8 +263,8 @@ class Standing:
 
 
 class Rules:
-    """A Shield that keeps to the rules that people have set: for the policy and for what is done because of a
-    sentence, and never for a person's own hands. Nothing of it lasts longer than it does itself but what is added.
+    """Keeps to the rules that people have set, from episode to episode: for the policy and for what is done because of
+    a sentence, and never for a person's own hands.
     """
 
     def __init__(self, spec: RobotSpec) -> None:
@@ -291,10 +291,6 @@ class Rules:
     def remove(self, sentence: str) -> bool:
         """Take the rule of a sentence back; whether there was one."""
         return self._standing.pop(sentence, None) is not None
-
-    def reset(self) -> None:
-        """An episode begins: the rules stand."""
-        self._standing = {name: Standing(name, one.rule) for name, one in self._standing.items()}
 
     def filter(self, observation: Observation, action: Action, driver: Driver, spoken: bool = False) -> Action:
         """The action as the rules allow it; itself where none changes it.

@@ -90,11 +90,15 @@ class HeadAdvice:
         self, features: Tensor, target: Tensor, mask: Tensor, weight: Tensor, rate: float
     ) -> Mapping[str, Tensor]:
         """One step. Args: features: (B, F), detached; rate: the policy's own; the others as of ports.AdvisedLearner."""
-        out = self._head(features)
-        errors = out.continuous.imitation_error(split_action(target, self._gripper)[0])
-        loss = advice_loss(errors, out.gripper_logit, target, mask, weight, self._gripper)
+        loss = self.loss(features, target, mask, weight)
         self._step.step(loss, weight, rate)
         return {"advice_loss": loss.detach()}
+
+    def loss(self, features: Tensor, target: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+        """What a step makes smaller, 0-d; arguments as of `learn`."""
+        out = self._head(features)
+        errors = out.continuous.imitation_error(split_action(target, self._gripper)[0])
+        return advice_loss(errors, out.gripper_logit, target, mask, weight, self._gripper)
 
     def state(self) -> dict[str, Tensor]:
         """As AdviceStep.state."""

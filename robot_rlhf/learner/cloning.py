@@ -136,6 +136,14 @@ class CloningLearner:
             features = self.actor.encoder(observation)
         return self._advice.learn(features, target, mask, weight, self.config.learning_rate)
 
+    def keep(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """One step of the actor, with what it sees with."""
+        loss = self._advice.loss(self.actor.encoder(observation), target, mask, weight)
+        self._adam.step(loss * weight.mean())
+        return {"advice_loss": loss.detach()}
+
     @torch.no_grad()
     def mode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """The actor's likeliest action. Shape (B, m)."""

@@ -32,6 +32,8 @@ class HeardStep:
     """Shape (m,); None where nobody knows it."""
     by_policy: bool
     """The policy decided it alone."""
+    shown: bool
+    """A person did it, by hand or by a skill, for the policy to imitate."""
     ended: float
     """Seconds of the session's clock."""
 
@@ -62,6 +64,7 @@ class HeardSteps:
             without_pictures(step.observation),
             None if step.executed is None else step.executed.values,
             step.driver is Driver.POLICY,
+            step.driver is Driver.HUMAN and (not step.spoken or step.authority is None),
             step.next_observation.stamp,
         )
         self._episodes.setdefault(self._open, []).append(seen)

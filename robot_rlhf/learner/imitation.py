@@ -57,9 +57,16 @@ class Imitation:
 
     def advise(self, features: Tensor, target: Tensor, mask: Tensor, weight: Tensor, gripper: int | None) -> None:
         """One step of each towards what was advised; arguments as `advice_loss` has them."""
+        self.advice.step(self._advised(features, target, mask, weight, gripper), weight, LEARNING_RATE)
+
+    def keep(self, features: Tensor, target: Tensor, mask: Tensor, weight: Tensor, gripper: int | None) -> None:
+        """The same for standing rules, with the moments of imitation (see ports.RuledLearner)."""
+        self.optimiser.step(self._advised(features, target, mask, weight, gripper) * weight.mean())
+
+    def _advised(self, features: Tensor, target: Tensor, mask: Tensor, weight: Tensor, gripper: int | None) -> Tensor:
         actions, logits = self.imitators.members(features)
         errors = (actions - split_action(target, gripper)[0]).square()
-        self.advice.step(advice_loss(errors, logits, target, mask, weight, gripper), weight, LEARNING_RATE)
+        return advice_loss(errors, logits, target, mask, weight, gripper)
 
     def value(self, critic: Critic, features: Tensor, subset: Tensor | None) -> Tensor:
         """The least that critics think of the proposal; minus infinity until they know enough. Shape (B,).

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,26 +13,26 @@ from torch import Tensor
 from robot_rlhf.datatypes import Array
 from robot_rlhf.errors import CheckpointError, InvalidValueError, ShapeError
 from robot_rlhf.learner.heard_steps import NO_ROW, HeardStep
-from robot_rlhf.learner.meant import Grounding, Ruled
+from robot_rlhf.learner.meant import Grounding
 from robot_rlhf.meaning import SPEEDS, Meaning
 from robot_rlhf.replay.advice import Advice, AdvisedBatch, AdvisedRows
 from robot_rlhf.replay.buffer import ReplayBuffer
 
 KEPT = "words.rule."
 """Of what a checkpoint holds the beginning of the names."""
-PARTS = ("numbers", "target", "mask", "weight", "born")
-WEIGHTS = {"in": 1.0, "near": 0.1, "out": 0.2}
-"""Of a row in the rule's scope; nearly so, where the policy may change a little; and elsewhere."""
-MOST = {"in": 256, "near": 128, "out": 256}
-"""Rows of a rule that are held; of anchors no more than there are rows in scope, or FEW."""
-FEW = 32
+PARTS = ("numbers", "target", "mask", "weight")
+NEAR, OUT = 1.0, 4.0
+"""Weights of anchors, beside 1 of a row in scope: nearly in it, where the policy may change a little, and elsewhere."""
+DRAWN = 128
+"""Rows in scope in one step, and as many anchors."""
+MOST = 2_048
+"""Lessons of a rule that are held, the newest, and anchors; and steps before it that are taught from."""
 EACH = 4
-"""Of the steps that come after a rule was set every so many are looked at."""
-ALL_ROWS = 4_096
-LOOKED_AT = 2_048
-"""Of the steps before a rule so many of the newest are taught from."""
-BROKEN = 0.1
+"""Of the steps of the policy that come after a rule was set every so many are looked at."""
+BROKEN = 0.02
 """What was done broke a rule that changes more than this of an entry, in full actions."""
+FOR_GOOD = 1 << 62
+"""Updates that a rule lasts: until it is taken back."""
 
 Mode = Callable[[Tensor], Tensor]
 """Numbers of rows (N,) to what the policy would do there (N, m)."""
@@ -49,30 +49,31 @@ class _Rule:
 
 
 class RuleLessons:
-    """What the policy would do in recent steps, as a rule would have it, and anchors outside of the rule's scope.
+    """What should be done in recent steps, as standing rules would have it, and anchors outside of their scopes.
 
     The loss is that of C3PO (Stephan et al. 2024, RLVF: learning from verbal feedback without overgeneralization), for
-    actions: in scope (mode - rule(mode))^2, and of what the policy did when the row was first looked at .2 (mode -
-    mode_then)^2 elsewhere, .1 of it within twice the distances of the scope. Only entries that move the tool count.
+    actions: in scope (mode - rule(wish))^2, elsewhere (mode - mode_then)^2. The wish is what the policy would have done
+    when the row was first looked at, or what a person did there: were it what the policy does now, one that was held
+    back would soon wish for nothing, and slower would get slower and slower. A batch is half lessons and half anchors,
+    however many rows of each there are. A rule is a person's say and no advice: its lessons do not fade as long as it
+    stands, and what was done against it is not imitated. Anchors fade: the policy is to go on learning elsewhere.
 
     While a rule stands the robot keeps to it whatever the policy wishes. Where that changes nothing any more once the
-    policy has learned it, as with keeping away, all steps to come are looked at. A rule of speed would slow down twice.
-    It is taught only where that is asked for, for a policy that is to act without it, and of the steps before it alone.
+    policy has learned it, as with keeping away, steps to come are looked at, too. A rule of speed would slow down
+    twice. It is taught only where that is asked for, for a policy that is to act without it, and of the steps before it
+    alone.
     """
 
-    def __init__(
-        self, buffer: ReplayBuffer, grounding: Grounding, motion: NDArray[np.bool_], *, lasts: int, speeds: bool
-    ) -> None:
+    def __init__(self, buffer: ReplayBuffer, grounding: Grounding, *, lasts: int, speeds: bool) -> None:
         """
         Args:
-            motion: entries of an action that move the tool. Shape (m,).
-            lasts: updates after which a lesson has faded.
+            lasts: updates after which an anchor has faded.
             speeds: teach rules of speed, too.
         """
-        self.advice = Advice(capacity=ALL_ROWS, lasts=lasts)
+        self.lessons = Advice(lasts=FOR_GOOD)
+        self.anchors = Advice(lasts=lasts)
         self._buffer = buffer
         self._grounding = grounding
-        self._motion = motion
         self._speeds = speeds
         self._rules: dict[str, _Rule] = {}
         self._steps = 0
@@ -96,33 +97,37 @@ class RuleLessons:
         if not meaning.rule or (meaning.rule in SPEEDS and not self._speeds):
             return set()
         known = [step for step in steps if step.row != NO_ROW and step.executed is not None]
-        self._rules[sentence] = _Rule(meaning, times, born, known[-LOOKED_AT:])
-        return self._broken(meaning, known)
+        self._rules[sentence] = _Rule(meaning, times, born, known[-MOST:])
+        return {step.row for step, wrong in zip(known, self._broken(meaning, known), strict=True) if wrong}
 
-    def _broken(self, meaning: Meaning, steps: Sequence[HeardStep]) -> set[int]:
+    def _broken(self, meaning: Meaning, steps: Sequence[HeardStep]) -> NDArray[np.bool_]:
+        """In which steps something was done that the rule would have changed. Shape (T,)."""
         if not steps:
-            return set()
+            return np.zeros(0, np.bool_)
         done = np.stack([step.executed for step in steps if step.executed is not None])
         ruled = self._grounding.rule(meaning, [step.observation for step in steps], done)
         if ruled is None:
-            return set()
-        changed = ruled.in_scope & (np.abs(ruled.actions - done).max(axis=1) > BROKEN)
-        return {step.row for step, wrong in zip(steps, changed, strict=True) if wrong}
+            return np.zeros(len(steps), np.bool_)
+        return ruled.in_scope & (np.abs(ruled.actions - done).max(axis=1) > BROKEN)
 
     def remove(self, sentence: str) -> None:
         """It is taught no more; one that never was is passed over."""
         self._rules.pop(sentence, None)
-        self.advice.remove(sentence)
+        self.lessons.remove(sentence)
+        self.anchors.remove(sentence)
 
-    def add(self, step: HeardStep) -> None:
-        """A step was done while rules stand."""
+    def add(self, step: HeardStep) -> list[str]:
+        """A step was done. Returns the rules that a person broke with it: hands need not keep to them."""
+        if not self._rules or step.row == NO_ROW or step.executed is None:
+            return []
         self._steps += 1
-        if self._steps % EACH or step.row == NO_ROW or not step.by_policy:
-            return
-        for rule in self._rules.values():
-            if rule.meaning.rule not in SPEEDS:
+        broke = [name for name, rule in self._rules.items() if step.shown and self._broken(rule.meaning, [step])[0]]
+        chosen = step.by_policy and not self._steps % EACH
+        for sentence, rule in self._rules.items():
+            if sentence in broke or (chosen and rule.meaning.rule not in SPEEDS):
                 rule.waiting.append(step)
-                del rule.waiting[: -MOST["in"]]
+                del rule.waiting[:-MOST]
+        return broke
 
     def begin(self, mode: Mode) -> None:
         """Look at the steps that wait."""
@@ -138,52 +143,60 @@ class RuleLessons:
             return
         seen = [step.observation for step in steps]
         numbers = np.array([step.row for step in steps])
-        would = mode(torch.as_tensor(numbers.copy())).cpu().numpy()
-        ruled = self._grounding.rule(rule.meaning, seen, would)
+        then = mode(torch.as_tensor(numbers.copy())).cpu().numpy()
+        done = np.stack([step.executed for step in steps if step.executed is not None])
+        shown = self._broken(rule.meaning, steps) & np.array([step.shown for step in steps])
+        wish = np.where(shown[:, None], done, then)
+        ruled = self._grounding.rule(rule.meaning, seen, wish)
         if ruled is None:
             return
-        others = np.zeros(len(steps), np.bool_)
+        target, elsewhere = ruled.actions, ~ruled.in_scope
         for other in self._rules.values():
-            found = None if other is rule else self._grounding.rule(other.meaning, seen, would)
+            found = None if other is rule else self._grounding.rule(other.meaning, seen, target)
             if found is not None:
-                others |= found.in_scope
-        rows = list(self._chosen(numbers, would, ruled, others, rule.born))
-        before = self.advice.of(sentence)
-        self.advice.put(sentence, _newest([*([] if before is None else [before]), *rows], rule.born))
+                target, elsewhere = found.actions, elsewhere & ~found.in_scope
+        self._hold(self.lessons, sentence, numbers, target, ruled.in_scope.astype(np.float32), rule.born)
+        weight = np.where(ruled.near, NEAR, OUT).astype(np.float32) * elsewhere
+        self._hold(self.anchors, sentence, numbers, then, weight, rule.born)
 
-    def _chosen(
-        self, numbers: NDArray[np.int64], would: Array, ruled: Ruled, others: NDArray[np.bool_], born: int
-    ) -> Iterator[AdvisedRows]:
-        """Rows in scope, and as many anchors, evenly taken. Args: others: rows in the scope of other rules."""
-        out = ~(ruled.in_scope | ruled.near)
-        scopes = {"in": ruled.in_scope, "near": ruled.near & ~others, "out": out & ~others}
-        anchors = max(FEW, int(ruled.in_scope.sum()))
-        for scope, rows in scopes.items():
-            places = np.flatnonzero(rows)
-            most = MOST[scope] if scope == "in" else min(MOST[scope], anchors)
-            if len(places) > most:
-                places = places[np.linspace(0, len(places) - 1, most).round().astype(int)]
-            if len(places):
-                target = (ruled.actions if scope == "in" else would)[places]
-                mask = np.tile(self._motion, (len(places), 1))
-                weight = np.full(len(places), WEIGHTS[scope], np.float32)
-                yield AdvisedRows(numbers[places], np.clip(target, -1.0, 1.0), mask, weight, born)
+    def _hold(
+        self, advice: Advice, sentence: str, numbers: NDArray[np.int64], target: Array, weight: Array, born: int
+    ) -> None:
+        """Rows that have a weight, beside those that are held already."""
+        mask = np.ones(target.shape, np.bool_)
+        rows = AdvisedRows(numbers, np.clip(target, -1.0, 1.0), mask, weight, born).only(weight > 0.0)
+        before = advice.of(sentence)
+        both = rows if before is None else _together(before, rows)
+        advice.put(sentence, both.only(np.arange(len(both)) >= len(both) - MOST))
 
-    def sample(self, size: int, updates: int, generator: torch.Generator) -> AdvisedBatch | None:
-        """As Advice.sample."""
-        return self.advice.sample(self._buffer, size, updates, generator)
+    def sample(self, updates: int, generator: torch.Generator) -> AdvisedBatch | None:
+        """Draw rows in scope and, as long as anchors last, as many of them; None where nothing is in scope.
+
+        Their weights have a mean of 1.
+        """
+        lessons = self.lessons.sample(self._buffer, DRAWN, updates, generator)
+        if lessons is None:
+            return None
+        anchors = self.anchors.sample(self._buffer, DRAWN, updates, generator)
+        drawn = lessons if anchors is None else lessons.beside(anchors)
+        return replace(drawn, weight=drawn.weight / drawn.weight.mean())
 
     # -- keeping -------------------------------------------------------------------------------------------------
+
+    @property
+    def _stores(self) -> Mapping[str, Advice]:
+        return {"lessons": self.lessons, "anchors": self.anchors}
 
     def state(self) -> dict[str, Tensor]:
         """What the policy did when rules were set, which nobody could find out later."""
         kept: dict[str, Tensor] = {}
         for sentence, rule in self._rules.items():
-            rows = self.advice.of(sentence)
-            if rows is not None:
-                kept |= {
-                    f"{KEPT}{part}.{sentence}": torch.as_tensor(np.array(getattr(rows, part))) for part in PARTS
-                } | {f"{KEPT}times.{sentence}": torch.tensor(rule.times)}
+            kept[f"{KEPT}rule.{sentence}"] = torch.tensor([rule.times, rule.born])
+            for store, advice in self._stores.items():
+                rows = advice.of(sentence)
+                if rows is not None:
+                    for part in PARTS:
+                        kept[f"{KEPT}{store}.{part}.{sentence}"] = torch.as_tensor(np.array(getattr(rows, part)))
         return kept
 
     def load(self, kept: Mapping[str, Tensor], updates: int) -> None:
@@ -194,28 +207,25 @@ class RuleLessons:
         """
         for sentence, rule in self._rules.items():
             rule.born = updates
-            times = kept.get(f"{KEPT}times.{sentence}")
-            if times is None or int(times) != rule.times:
+            told = kept.get(f"{KEPT}rule.{sentence}")
+            if told is None or int(told[0]) != rule.times:
                 continue
-            try:
-                part = {name: kept[f"{KEPT}{name}.{sentence}"].numpy() for name in PARTS}
-                rows = AdvisedRows(part["numbers"], part["target"], part["mask"], part["weight"], int(part["born"]))
-            except (KeyError, ValueError, IndexError, ShapeError, InvalidValueError) as error:
-                raise CheckpointError(f"words: not what was kept of rule {sentence!r} ({error})") from error
-            rule.born, rule.waiting = rows.born, []
-            self.advice.put(sentence, rows)
+            rule.born, rule.waiting = int(told[1]), []
+            for store, advice in self._stores.items():
+                named = {part: kept.get(f"{KEPT}{store}.{part}.{sentence}") for part in PARTS}
+                if any(part is not None for part in named.values()):
+                    advice.put(sentence, _rows_of(named, rule.born, sentence))
 
 
-def _newest(parts: Sequence[AdvisedRows], born: int) -> AdvisedRows:
-    """Together, no more of each weight than may be held: the newest."""
-    whole = AdvisedRows(
-        np.concatenate([rows.numbers for rows in parts]),
-        np.concatenate([rows.target for rows in parts]),
-        np.concatenate([rows.mask for rows in parts]),
-        np.concatenate([rows.weight for rows in parts]),
-        born,
-    )
-    keeps = np.zeros(len(whole), np.bool_)
-    for scope, weight in WEIGHTS.items():
-        keeps[np.flatnonzero(np.isclose(whole.weight, weight))[-MOST[scope] :]] = True
-    return whole.only(keeps)
+def _rows_of(kept: Mapping[str, Tensor | None], born: int, sentence: str) -> AdvisedRows:
+    try:
+        part = {name: value.numpy() for name, value in kept.items() if value is not None}
+        return AdvisedRows(part["numbers"], part["target"], part["mask"], part["weight"], born)
+    except (KeyError, ValueError, IndexError, ShapeError, InvalidValueError) as error:
+        raise CheckpointError(f"words: not what was kept of rule {sentence!r} ({error})") from error
+
+
+def _together(one: AdvisedRows, other: AdvisedRows) -> AdvisedRows:
+    """The rows of both, in this order."""
+    both = {name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in PARTS}
+    return AdvisedRows(**both, born=one.born)

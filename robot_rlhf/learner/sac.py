@@ -365,6 +365,17 @@ class SacLearner:
             self.imitation.advise(features, target, mask, weight, self._gripper)
         return told
 
+    def keep(
+        self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
+    ) -> Mapping[str, Tensor]:
+        """As advise; the imitators learn it beside what they imitate."""
+        with torch.no_grad():
+            features = self._encode(observation)
+        told = self._advice.learn(features, target, mask, weight, self.learning_rate)
+        if self.imitation is not None:
+            self.imitation.keep(features, target, mask, weight, self._gripper)
+        return told
+
     # -- asking --------------------------------------------------------------------------------------------------
 
     @property

@@ -33,7 +33,7 @@ from robot_rlhf.learner.rule_lessons import RuleLessons
 from robot_rlhf.learner.uptake import AFTER, Uptake
 from robot_rlhf.learner.words_config import WordsConfig
 from robot_rlhf.meaning import Meaning
-from robot_rlhf.ports import AdvisedLearner, Learner, ValueLearner
+from robot_rlhf.ports import AdvisedLearner, Learner, RuledLearner, ValueLearner
 from robot_rlhf.replay.advice import Advice, AdvisedRows
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.ledger import Mark
@@ -119,7 +119,7 @@ class Words:
         self._motion = motion_of(layout)
         self._steps = HeardSteps(buffer)
         lasts, speeds = self.config.lasts, self.config.rule_speeds
-        self.rules = RuleLessons(buffer, grounding, self._motion, lasts=lasts, speeds=speeds)
+        self.rules = RuleLessons(buffer, grounding, lasts=lasts, speeds=speeds)
         self._said: dict[str, _Said] = {}
         self._done: dict[str, list[_Done]] = {}
         self._against: dict[str, set[int]] = {}
@@ -142,8 +142,9 @@ class Words:
 
     def on_step(self, step: Step) -> None:
         seen = self._steps.add(step)
-        if self.rules:
-            self.rules.add(seen)
+        for sentence in self.rules.add(seen):
+            self._against[sentence].add(seen.row)
+            self._mark({seen.row})
         if step.spoken and step.authority is None and seen.row != NO_ROW and seen.executed is not None:
             said = self._said.get(step.spoken)
             done = self._done.setdefault(step.spoken, [])
@@ -235,11 +236,11 @@ class Words:
             for done in self._done.get(sentence, []):
                 if done.row in marks and not _meant(done, said):
                     marks[done.row] = Mark.NOT_MEANT
-            marks |= dict.fromkeys(self._against.get(sentence, set[int]()) & marks.keys(), Mark.NOT_MEANT)
+            marks |= dict.fromkeys(self._against.get(sentence, set[int]()) & marks.keys(), Mark.AGAINST_RULE)
             mark = JUDGES.get(said.doing)
             if mark is not None:
                 for step in said.span:
-                    if step.row in marks and marks[step.row] is not Mark.NOT_MEANT:
+                    if marks.get(step.row) not in (None, Mark.NOT_MEANT, Mark.AGAINST_RULE):
                         marks[step.row] = mark
         for mark in Mark:
             numbers = [row for row, said_of in marks.items() if said_of is mark]
@@ -264,7 +265,7 @@ class Words:
             return None
         self._uptake.begin(self._mode, self._buffer.can_be_drawn)
         self.rules.begin(self._mode)
-        for number in range(min(due, AT_ONCE) if self.config.weight else 0):
+        for number in range(min(due, AT_ONCE)):
             if number % 8 == 0:
                 heartbeat()
             if not (self._advise(learner) | self._keep_rules(learner)):
@@ -277,6 +278,8 @@ class Words:
 
     def _advise(self, learner: AdvisedLearner) -> bool:
         """One step; False where there is nothing to advise."""
+        if not self.config.weight:
+            return False
         batch = self.advice.sample(self._buffer, self.config.batch_size, learner.updates, self._generator)
         if batch is None:
             return False
@@ -289,14 +292,15 @@ class Words:
         return True
 
     def _keep_rules(self, learner: AdvisedLearner) -> bool:
-        """The same for standing rules, which no critic may overrule."""
-        if not self.rules:
+        """The same for standing rules, which are no advice: no critic may overrule them."""
+        if not self.config.rule_weight:
             return False
-        batch = self.rules.sample(self.config.batch_size, learner.updates, self._generator)
+        batch = self.rules.sample(learner.updates, self._generator)
         if batch is None:
             return False
-        weight = batch.weight * self.config.weight
-        self._figures.rules.append(learner.advise(batch.observation, batch.target, batch.mask, weight)["advice_loss"])
+        weight = batch.weight * self.config.rule_weight
+        keep = learner.keep if isinstance(learner, RuledLearner) else learner.advise
+        self._figures.rules.append(keep(batch.observation, batch.target, batch.mask, weight)["advice_loss"])
         return True
 
     def _worthwhile(

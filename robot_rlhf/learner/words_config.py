@@ -32,11 +32,15 @@ class WordsConfig:
     q_slack: float = 0.02
     """Advice is kept as long as its value is not less by more than this than that of what the policy would do."""
 
+    rule_weight: float = 1.0
+    """Of standing rules, beside what is imitated; 0 teaches none."""
     rule_speeds: bool = False
     """Teach the policy rules of speed, too, for it to act without them: with such a rule standing, it slows down twice.
     Other rules are taught always."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, "words", weight=SHARE, reach=Range(0.0, 2.0), q_slack=WEIGHT, since=SECONDS)
+        check_ranges(
+            self, "words", weight=SHARE, rule_weight=SHARE, reach=Range(0.0, 2.0), q_slack=WEIGHT, since=SECONDS
+        )
         check_ranges(self, "words", lasts=AT_LEAST_ONE, batch_size=Range(1, 65_536), per_update=COUNT)
         check_ranges(self, "words", until=Range(0.0, self.since), q_filter_after=COUNT)

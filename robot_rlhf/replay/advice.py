@@ -71,6 +71,16 @@ class AdvisedBatch:
     index: Tensor
     """Numbers of the rows, int64. Shape (B,)."""
 
+    def beside(self, other: AdvisedBatch) -> AdvisedBatch:
+        """The rows of both, in this order."""
+        return AdvisedBatch(
+            {name: torch.cat([seen, other.observation[name]]) for name, seen in self.observation.items()},
+            torch.cat([self.target, other.target]),
+            torch.cat([self.mask, other.mask]),
+            torch.cat([self.weight, other.weight]),
+            torch.cat([self.index, other.index]),
+        )
+
 
 class Advice:
     """The newest advice by sentence, up to so many rows; the oldest goes first, and all of it fades.

@@ -40,6 +40,8 @@ class Mark(enum.IntEnum):
     BLAMED = 2
     NOT_MEANT = 3
     """What was done on a person's word had not been meant."""
+    AGAINST_RULE = 4
+    """A standing rule would have changed what was done: nobody is to imitate it."""
 
 
 MARKED: Mapping[Mark, Mapping[Source, Source]] = MappingProxyType(
@@ -48,9 +50,14 @@ MARKED: Mapping[Mark, Mapping[Source, Source]] = MappingProxyType(
         Mark.PRAISED: MappingProxyType({Source.POLICY: Source.PRAISED, Source.PROVEN: Source.PRAISED}),
         Mark.BLAMED: MappingProxyType(dict.fromkeys((Source.POLICY, Source.PROVEN, Source.HUMAN), Source.BLAMED)),
         Mark.NOT_MEANT: MappingProxyType({Source.HUMAN: Source.OTHER}),
+        Mark.AGAINST_RULE: MappingProxyType(
+            dict.fromkeys(
+                (Source.POLICY, Source.PROVEN, Source.PRE_INTERVENTION, Source.HUMAN, Source.DEMO), Source.OTHER
+            )
+        ),
     }
 )
-"""As what a row of each source is drawn that has a mark; as itself where none is said. A demonstration stays one."""
+"""As what a row of each source is drawn that has a mark; as itself where none is said."""
 _DRAWN_AS = np.array([[MARKED[mark].get(source, source) for source in Source] for mark in Mark], np.int8)
 HOST_ROW_BYTES = 1 + sum(np.dtype(kind).itemsize for kind, _ in COLUMNS.values())
 MEMBER_BYTES = 8

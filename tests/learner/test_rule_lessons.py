@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from robot_rlhf.datatypes import Action, Array, Driver, EpisodeKind, EpisodeMeta, Observation, Step
+from robot_rlhf.datatypes import Action, Array, Driver, EpisodeKind, EpisodeMeta, Observation, Source, Step
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.cloning import CloningLearner, DaggerConfig
 from robot_rlhf.learner.meant import Ruled
+from robot_rlhf.learner.rule_lessons import EACH, NEAR, OUT
+from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.words import Words, WordsConfig
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
@@ -24,6 +26,8 @@ from tests.learner.test_words import SPEC, Hands, means, undone
 from tests.replay.test_feed import see
 
 ENTRIES = len(ACTIONS)
+SHAPES = Shapes(state=2, action=ENTRIES, gripper=4)
+SMALL = NetworkConfig(hidden=(32, 32))
 BORDER = 0.5
 AWAY = Meaning("rule", rule="keep_away", thing="glass")
 SLOWER = Meaning("rule", rule="slower", thing="glass")
@@ -48,9 +52,8 @@ class RuledHands(Hands):
 class Room:
     """A policy that moves along +x everywhere, and what it did along one joint, there and back."""
 
-    def __init__(self, config: WordsConfig | None = None) -> None:
-        shapes = Shapes(state=2, action=ENTRIES, gripper=4)
-        self.learner = CloningLearner(shapes, NetworkConfig(hidden=(32, 32)), DaggerConfig(), seed=0)
+    def __init__(self, config: WordsConfig | None = None, learner: Any = None) -> None:
+        self.learner = learner or CloningLearner(SHAPES, SMALL, DaggerConfig(), seed=0)
         self.buffer = ReplayBuffer(2_000, state_size=2, action_size=ENTRIES, discount=0.9)
         self.feed = ReplayFeed(self.buffer, lambda seen: {"state": seen.joint_position})
         self.words = Words(self.learner, self.buffer, RuledHands(), make_spec().action, config)
@@ -61,7 +64,7 @@ class Room:
             self.feed.on_event(event)
             self.words.on_event(event)
 
-    def drive(self, steps: int = 200) -> None:
+    def drive(self, steps: int = 200, driver: Driver = Driver.POLICY) -> None:
         name = f"practice-{self.told:06d}"
         self.told += 1
         where = np.sin(np.linspace(0.0, 20.0, steps + 1))
@@ -71,14 +74,12 @@ class Room:
             tutor.on_episode_start(meta, seen[0])
         action = Action(np.array([0.6, 0.1, -0.2, 0.0, 1.0], np.float32))
         for i in range(steps):
-            step = Step(i, seen[i], action, action, Driver.POLICY, 0.0, False, False, 1, "", seen[i + 1])
+            step = Step(i, seen[i], action, action, driver, 0.0, False, False, 1, "", seen[i + 1])
             for tutor in (self.feed, self.words):
                 tutor.on_step(step)
 
     def behave(self) -> None:
         """The policy becomes what moves along +x."""
-        from robot_rlhf.datatypes import Source
-
         for _ in range(200):
             batch = self.buffer.sample(64)
             batch.source.fill_(int(Source.DEMO))
@@ -90,6 +91,13 @@ class Room:
         for _ in range(count):
             self.learner.updates += 1
             self.words.work()
+
+    def learn(self, count: int) -> None:
+        """So many updates with what teaches beside them."""
+        for _ in range(count):
+            self.words.work()
+            self.learner.update(self.buffer.sample(64))
+        self.words.work()
 
     def does(self) -> tuple[Array, Array]:
         """Places (N,), and actions there (N, m)."""
@@ -116,7 +124,7 @@ def taught(config: WordsConfig | None = None, rule: Meaning = AWAY) -> tuple[Arr
 
 
 def test_it_is_kept_to_in_scope_and_nothing_else_is_changed() -> None:
-    at, before, after = taught(WordsConfig(weight=1.0))
+    at, before, after = taught()
     inside, outside = at > BORDER + 0.1, at < BORDER - 0.3
     obeyed = np.abs(after[inside, 0] + 0.8) < 0.2
     assert obeyed.mean() >= 0.9
@@ -124,11 +132,92 @@ def test_it_is_kept_to_in_scope_and_nothing_else_is_changed() -> None:
     assert np.abs(after[inside, 1:3] - before[inside, 1:3]).max() < 0.15
 
 
+def test_it_is_kept_to_against_what_is_imitated_all_the_while() -> None:
+    """What people showed within its scope says the opposite, and the learner goes on imitating."""
+    room = Room()
+    for driver in (Driver.HUMAN, Driver.POLICY):
+        room.drive(driver=driver)
+    room.behave()
+    at, before = room.does()
+    room.tell(means("s/0", "rule", AWAY))
+    room.learn(500)
+    inside, outside = at > BORDER + 0.1, at < BORDER - 0.3
+    after = room.does()[1]
+    assert (np.abs(after[inside, 0] + 0.8) < 0.2).mean() >= 0.9
+    assert np.abs(after[outside] - before[outside]).mean() <= 0.02
+    room.tell(undone("s/0"))
+    room.learn(1_000)
+    assert np.abs(room.does()[1][inside, 0] - before[inside, 0]).mean() < 0.2
+
+
+def test_what_hands_do_against_it_is_not_imitated_and_taught_as_it_would_have_it() -> None:
+    room = Room()
+    room.tell(means("s/0", "rule", AWAY))
+    room.drive(driver=Driver.HUMAN)
+    at = room.buffer.gather(room.buffer.indices())
+    inside = at.observation["state"][:, 0] > BORDER
+    assert inside.any()
+    assert (at.source[inside] == Source.OTHER).all()
+    assert (at.source[~inside] == Source.HUMAN).all()
+    room.words.work()
+    rows = room.words.rules.lessons.of("s/0")
+    assert rows is not None
+    assert sorted(rows.numbers.tolist()) == at.index[inside].tolist()
+    assert np.allclose(rows.target, [-0.8, 0.1, -0.2, 0.0, 1.0])
+    room.tell(undone("s/0"))
+    assert (room.buffer.gather(at.index).source == Source.HUMAN).all()
+
+
+@pytest.mark.parametrize("imitators", [0, 2])
+def test_taken_back_it_leaves_a_learner_equal_to_the_bit(imitators: int) -> None:
+    """Whoever drove, before it and after it, and what success proved meanwhile."""
+    rooms = [
+        Room(learner=SacLearner(SHAPES, SMALL, SacConfig(imitators=imitators), seed=0)) for _ in ("spoken", "silent")
+    ]
+    for room in rooms:
+        room.drive(100)
+        room.drive(50, driver=Driver.HUMAN)
+        if room is rooms[0]:
+            room.tell(means("s/0", "rule", AWAY))
+        room.drive(50, driver=Driver.HUMAN)
+        room.drive(50)
+        room.buffer.prove()
+        if room is rooms[0]:
+            room.tell(undone("s/0"))
+        for _ in range(4):
+            room.words.work()
+            room.learner.update(room.buffer.sample(16))
+    ours, theirs = (room.learner.state() for room in rooms)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_no_critic_overrules_it_and_it_does_not_fade_where_anchors_do() -> None:
+    room = Room(WordsConfig(q_filter_after=0, lasts=1_000))
+    room.drive()
+    room.tell(means("s/0", "rule", AWAY))
+    room.words.work()
+    generator = torch.Generator().manual_seed(0)
+    young, old = (room.words.rules.sample(updates, generator) for updates in (0, 1_000_000))
+    assert young is not None
+    assert old is not None
+    assert (len(young.index), len(old.index)) == (256, 128)
+    for drawn in (young, old):
+        assert float(drawn.weight.mean()) == pytest.approx(1.0)
+    assert (old.observation["state"][:, 0] > BORDER).all()
+    assert (young.observation["state"][128:, 0] <= BORDER).all()
+
+
+def test_of_weight_zero_it_teaches_nothing() -> None:
+    _, before, after = taught(WordsConfig(rule_weight=0.0))
+    assert (before == after).all()
+
+
 def test_a_rule_of_speed_is_taught_where_that_is_asked_for_and_once() -> None:
     """Of what the policy did then: it does not get slower and slower."""
     at, before, after = taught(rule=SLOWER)
     assert (before == after).all()
-    at, before, after = taught(WordsConfig(rule_speeds=True, weight=1.0), SLOWER)
+    at, before, after = taught(WordsConfig(rule_speeds=True), SLOWER)
     inside = at > BORDER + 0.1
     assert np.abs(after[inside, 0] / before[inside, 0]).mean() == pytest.approx(0.5, abs=0.12)
 
@@ -138,28 +227,28 @@ def test_taken_back_it_is_taught_no_more_and_unknown_ones_never() -> None:
     room.drive()
     room.tell(means("s/0", "rule", AWAY), means("s/1", "rule", Meaning("rule", rule="keep_away", thing="moon")))
     room.words.work()
-    assert len(room.words.rules.advice) > 100
-    assert "s/1" not in room.words.rules.advice
+    rules = room.words.rules
+    assert min(len(rules.lessons), len(rules.anchors)) > 50
+    assert "s/1" not in rules.lessons
     room.tell(undone("s/0"))
-    assert not len(room.words.rules.advice)
+    assert not len(rules.lessons) + len(rules.anchors)
     room.tell(undone("s/1"))
-    assert not room.words.rules
+    assert not rules
 
 
 def test_steps_to_come_are_looked_at_too_and_no_more_than_may_be_held() -> None:
     room = Room()
     room.tell(means("s/0", "rule", AWAY))
     room.words.work()
-    assert not len(room.words.rules.advice)
+    assert not len(room.words.rules.lessons)
     for _ in range(4):
         room.drive(500)
         room.words.work()
-    rows = room.words.rules.advice.of("s/0")
-    assert rows is not None
-    weights, counts = np.unique(rows.weight.round(3), return_counts=True)
-    assert weights.tolist() == pytest.approx([0.1, 0.2, 1.0])
-    assert (counts <= [128, 256, 256]).all()
-    assert (rows.numbers % 1 == 0).all()
+    rules = room.words.rules
+    assert 0 < len(rules.lessons) + len(rules.anchors) <= 4 * 500 / EACH
+    anchors = rules.anchors.of("s/0")
+    assert anchors is not None
+    assert set(anchors.weight.tolist()) == {NEAR, OUT}
 
 
 def test_scopes_of_other_rules_are_no_anchors() -> None:
@@ -177,9 +266,8 @@ def test_scopes_of_other_rules_are_no_anchors() -> None:
     room.tell(means("s/0", "rule", AWAY), means("s/1", "rule", Meaning("rule", rule="keep_away", thing="lamp")))
     room.words.work()
     for sentence in ("s/0", "s/1"):
-        rows = room.words.rules.advice.of(sentence)
-        assert rows is not None
-        assert set(rows.weight.tolist()) == {1.0}
+        assert sentence in room.words.rules.lessons
+        assert sentence not in room.words.rules.anchors
 
 
 def test_what_the_policy_did_then_outlasts_the_process(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ DRAWN_AS = {
     (Mark.BLAMED, Source.PROVEN): Source.BLAMED,
     (Mark.BLAMED, Source.HUMAN): Source.BLAMED,
     (Mark.NOT_MEANT, Source.HUMAN): Source.OTHER,
+    (Mark.AGAINST_RULE, Source.POLICY): Source.OTHER,
+    (Mark.AGAINST_RULE, Source.PROVEN): Source.OTHER,
+    (Mark.AGAINST_RULE, Source.PRE_INTERVENTION): Source.OTHER,
+    (Mark.AGAINST_RULE, Source.HUMAN): Source.OTHER,
+    (Mark.AGAINST_RULE, Source.DEMO): Source.OTHER,
 }
 
 
