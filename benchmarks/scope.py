@@ -9,8 +9,10 @@ checkpoint and the same draws: with the rule said once, and without it. Both are
 of 50 unaided episodes. A state in scope obeys where what the policy does is nearer to what the rule makes of the other
 policy's action than to that action; only states are counted in which the rule changes anything. There the rule leaves
 an action where it would change no entry by 0.1. Elsewhere (outside of twice its distances) the change is the mean of
-the entries' differences, in full actions. With --off the rule is taken back then, and after as many updates again the
-same is asked, beside the policy that learned as long without it. Rows are appended to benchmarks/results/words.jsonl.
+the entries' differences, in full actions; so is how far both moved since the rule was said. Success is also that of
+the other policy while the rule stands, which is what obeying costs by itself. With --off the rule is taken back then,
+and after as many updates again the same is asked, beside the policy that learned as long without it. Rows are appended
+to benchmarks/results/words.jsonl.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ import torch
 from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import (
+    Action,
     Assignment,
+    Driver,
     EpisodeEnd,
     EpisodeMeta,
     Event,
@@ -44,10 +48,11 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.facts import columns_of
 from robot_rlhf.journal.reader import replay_into
-from robot_rlhf.language.rules import filtered, in_scope, near_scope
+from robot_rlhf.language.rules import Rules, filtered, in_scope, near_scope
 from robot_rlhf.learner.cloning import DaggerConfig
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.policy.learned import LearnedPolicy
+from robot_rlhf.ports import Policy
 from robot_rlhf.run.build import build_policy, evaluation_station, open_place
 from robot_rlhf.run.folder.provenance import source_commit
 from robot_rlhf.run.folder.run_folder import RunFolder
@@ -163,10 +168,37 @@ def actions_of(policy: LearnedPolicy, seen: Sequence[Observation]) -> NDArray[np
     return np.stack([policy.act(observation, Assignment(), rng).values for observation in seen])
 
 
+class Held:
+    """A Policy that is held to a rule as one that stands does it: what obeying costs by itself."""
+
+    def __init__(self, policy: LearnedPolicy, rule: Meaning, spec: RobotSpec) -> None:
+        self._policy, self._rules = policy, Rules(spec)
+        self._rules.add("said", rule)
+
+    @property
+    def version(self) -> int:
+        return self._policy.version
+
+    def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
+        return self._rules.filter(observation, self._policy.act(observation, asked, rng), Driver.POLICY)
+
+    def reset(self) -> None:
+        self._policy.reset()
+
+
 def compared(
-    rule: Meaning, seen: Sequence[Observation], other: NDArray[np.float32], now: NDArray[np.float32], spec: RobotSpec
+    rule: Meaning,
+    seen: Sequence[Observation],
+    first: NDArray[np.float32],
+    other: NDArray[np.float32],
+    now: NDArray[np.float32],
+    spec: RobotSpec,
 ) -> dict[str, Any]:
-    """What a policy does beside another that was not told the rule. Args: other, now: Shape (T, m)."""
+    """What a policy does beside another that was not told the rule, and beside what both were when it was said.
+
+    Args:
+        first, other, now: actions. Shape (T, m).
+    """
     columns = columns_of(seen)
     wanted = filtered(rule, columns, other, spec)
     inside = in_scope(rule, columns) & (np.abs(wanted - other).max(axis=1) > CHANGES)
@@ -187,10 +219,12 @@ def compared(
         "change_in": mean(change, inside),
         "states_out": int(outside.sum()),
         "change_out": mean(change, outside),
+        "moved_out": mean(np.abs(now - first), outside),
+        "moved_out_without": mean(np.abs(other - first), outside),
     }
 
 
-def success(config: TrainConfig, policy: LearnedPolicy, seed: int) -> float:
+def success(config: TrainConfig, policy: Policy, seed: int) -> float:
     """Share of unaided episodes, the same for all policies of a seed."""
     with evaluation_station(config, policy) as station:
         return sum(evaluate(station, episodes=JUDGED, seed=seed, first=20_000).successes) / JUDGED
@@ -203,6 +237,7 @@ def measured(setting: Setting, seed: int, rules: Sequence[str], *, off: bool) ->
     if not folder.latest.exists():
         train(config, quiet=True)
     going = Going(config, folder)
+    before = going.learn(0)
     without = [going.learn(setting.updates), *([going.learn(setting.updates)] if off else [])]
     states = States()
     with evaluation_station(config, without[0]["deployed"]) as station:
@@ -218,12 +253,14 @@ def measured(setting: Setting, seed: int, rules: Sequence[str], *, off: bool) ->
             stages.append(("taken back", told.learn(setting.updates)))
         for (stage, policies), others in zip(stages, without, strict=True):
             for who, policy in policies.items():
-                other, now = (actions_of(each, states.seen) for each in (others[who], policy))
+                first, other, now = (actions_of(each, states.seen) for each in (before[who], others[who], policy))
                 row = {"what": "scope of a rule", "rule": name, "stage": stage, "policy": who, "seed": seed}
                 row |= {"task": setting.task, "learner": setting.learner, "updates": setting.updates}
-                row |= compared(RULES[name], states.seen, other, now, spec)
+                row |= compared(RULES[name], states.seen, first, other, now, spec)
                 if stage == "said" and who == "deployed":
-                    row |= {"success_with": success(config, policy, seed), "success_without": succeeded}
+                    held = success(config, Held(others[who], RULES[name], spec), seed)
+                    row |= {"success_with": success(config, policy, seed)}
+                    row |= {"success_without": succeeded, "success_held": held}
                 yield row
 
 

@@ -19,6 +19,7 @@ from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.words import Words, WordsConfig
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.policy.networks import NetworkConfig, Shapes
+from robot_rlhf.ports import RuledLearner
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
 from tests.journal.sessions import ACTIONS, make_spec
@@ -190,6 +191,28 @@ def test_taken_back_it_leaves_a_learner_equal_to_the_bit(imitators: int) -> None
     ours, theirs = (room.learner.state() for room in rooms)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_imitators_learn_it_with_the_moments_of_imitation_and_draw_nothing() -> None:
+    learner = SacLearner(SHAPES, SMALL, SacConfig(imitators=2), seed=0)
+    assert isinstance(learner, RuledLearner)
+    assert learner.imitation is not None
+    seen, target = {"state": torch.rand(64, 2)}, torch.full((64, ENTRIES), -0.8)
+    drawn, before = learner.generator.get_state(), learner.imitation.optimiser.state()
+    before = {name: value.clone() for name, value in before.items()}
+
+    def error() -> float:
+        assert learner.imitation is not None
+        actions = learner.imitation.imitators.members(learner.actor.encoder(seen))[0]
+        return float((actions - target[:, :-1]).abs().mean())
+
+    far = error()
+    for _ in range(100):
+        learner.keep(seen, target, torch.ones_like(target), torch.ones(64))
+    assert error() < 0.5 * far
+    assert torch.equal(learner.generator.get_state(), drawn)
+    assert any(not torch.equal(value, before[name]) for name, value in learner.imitation.optimiser.state().items())
+    assert not any(name.startswith("advice.imitators") for name in learner.state())
 
 
 def test_no_critic_overrules_it_and_it_does_not_fade_where_anchors_do() -> None:
