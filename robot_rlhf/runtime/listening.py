@@ -189,10 +189,7 @@ class Listening:
         return self._overrides.act(observation, proposed)
 
     def ruled(self, observation: Observation, action: Action, choice: Choice) -> Action:
-        """What standing rules leave of an action that is about to be done; hands are free, and a measured policy
-        has the guard alone."""
-        if self._measured:
-            return action
+        """What standing rules leave of an action that is about to be done; a person's hands are free."""
         return self.standing.rules.filter(observation, action, choice.driver, spoken=bool(choice.spoken))
 
     def begin(self, meta: EpisodeMeta) -> None:

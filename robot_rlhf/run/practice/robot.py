@@ -274,7 +274,7 @@ class RobotPractice:
         station = self.session.station
         rules = self.actor.listening.standing.rules.standing
         if rules:
-            self.book.note(f"while the policy is measured, rules rest: {'; '.join(rule.words for rule in rules)}")
+            self.book.note(f"measured with rules standing: {'; '.join(rule.words for rule in rules)}")
         try:
             result = evaluate(
                 replace(station, policy=policy, may_move=self._may_be_driven),
