@@ -62,6 +62,8 @@ RESULTS = Path(__file__).parent / "results" / "goals_said.jsonl"
 Half = Literal["mended", "kept"]
 VERDICTS = ("right", "asks", "other bowl", "other block")
 ALL_ALONG = "all along"
+AT = 0.035
+"""Metres from the fingers at which they are at a block: less than blocks are apart."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,10 @@ class _Voice:
     before: tuple[str, str]
     text: str
     clock: Clock
+    went: str = ""
+    """The first block that the fingers were at."""
     picked: str = ""
+    """The first one in them."""
     _said: bool = False
 
     def read(self) -> HumanInput:
@@ -193,7 +198,11 @@ class _Voice:
         self.director.name_goal(*self.before)
 
     def on_step(self, step: Step) -> None:
-        held = int(step.next_observation.privileged["held"][0])
+        seen = step.next_observation
+        tool = seen.tool_pose_in_base[:3]
+        near = [name for name in COLOURS if np.linalg.norm(seen.privileged[name][:3] - tool) < AT]
+        self.went = self.went or (near[0] if near else "")
+        held = int(seen.privileged["held"][0])
         if held and not self.picked:
             self.picked = tuple(COLOURS)[held - 1]
 
@@ -229,17 +238,18 @@ def run_policy(run: Path, episodes: int, first_seed: int = 50_000) -> dict[str, 
         listening = open_listening(LanguageConfig(), place)
         listening.steer(station.director)
         for what, goals in (("seen", [pair for pair in PAIRS if pair not in held_out]), ("unseen", held_out)):
-            right = successes = wrong = 0
+            went = right = successes = wrong = 0
             for number, (case, before) in zip(range(episodes), starts(cases, goals), strict=False):
                 voice = _Voice(station.director, before, case.sentence, clock)
                 own = replace(station, teleop=voice, listening=listening, subscribers=(voice, listening.standing))
                 meta = EpisodeMeta(f"practice-{what}{number:06d}", "blocks", EpisodeKind.PRACTICE, 0, "o", "task@1")
                 end = run_episode(own, meta, *generators(episode_seed(first_seed + config.seed, meta.kind, number)))
+                went += voice.went == case.thing
                 right += voice.picked == case.thing
                 wrong += voice.picked not in ("", case.thing)
                 wanted = case.thing, case.place or before[1]
                 successes += end.outcome is Outcome.SUCCESS and station.director.goal == wanted
-            counted[what] = {"right": right, "other": wrong, "successes": successes, "of": episodes}
+            counted[what] = {"went": went, "right": right, "other": wrong, "successes": successes, "of": episodes}
     return counted
 
 
@@ -247,12 +257,12 @@ def policy_table(rows: Sequence[dict[str, Any]]) -> Table:
     """What trained policies pick up and do, all seeds together."""
     seeds = ", ".join(str(row["seed"]) for row in rows)
     made = Table(title=f"goals said in kept words, seeds {seeds}: % [95 %]", title_justify="left")
-    for heading in ("pairs", "right block picked up", "another one", "done", "of"):
+    for heading in ("pairs", "went for the right block", "picked it up", "picked up another", "done", "of"):
         made.add_column(heading)
     for what in ("seen", "unseen"):
         of = sum(row[what]["of"] for row in rows)
         cells: list[str] = []
-        for name in ("right", "other", "successes"):
+        for name in ("went", "right", "other", "successes"):
             count = sum(row[what][name] for row in rows)
             low, high = wilson_interval(count, of)
             cells.append(f"{100 * count / of:.1f} [{100 * low:.0f}, {100 * high:.0f}]")

@@ -16,6 +16,8 @@ import pytest
 
 from robot_rlhf.apps.cli import main
 from robot_rlhf.apps.record import RecordOptions, record
+from robot_rlhf.console.link import ConsoleLink
+from robot_rlhf.console.wire import Spoken
 from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Outcome
 from robot_rlhf.errors import ConfigError, UnknownNameError
 from robot_rlhf.journal.reader import episodes, read_journal
@@ -29,7 +31,9 @@ from robot_rlhf.run.train import train
 from robot_rlhf.runtime.exchange import LearnerNews, publish, write_news
 from robot_rlhf.runtime.preference_learning import TeacherConfig
 from robot_rlhf.timing import FakeClock
+from robot_rlhf_hardware.ros.bus_fake import FakeBus
 from tests.apps.test_ros_policy import World
+from tests.hardware.ros.graphs import mirrored
 from tests.run.weights import always_succeeds, random_weights
 from tests.runtime.runs import tiny
 
@@ -384,6 +388,77 @@ def taught(ran: Ran) -> None:
     assert FeedbackKind.PREFERENCE in {feedback.kind for feedback in told}
 
 
+class Voice(threading.Thread):
+    """Says the same now and then, as a page does that it was typed or spoken into."""
+
+    def __init__(self, links: list[ConsoleLink]) -> None:
+        super().__init__(daemon=True)
+        self.links = links
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(0.1):
+            for link in self.links:
+                link._take(Spoken("left 2 cm"))  # pyright: ignore[reportPrivateUsage]  what the console's process sends
+
+
+def listened(ran: Ran) -> None:
+    """With a run of its own, in which somebody says what to do."""
+    mode = ran.second["mode"] if ran.second["place"]["kind"] != "ros" else "ROS"
+    folder = ran.parts.folder / f"sentences-{mode}"
+    if mode == "offline":
+        recorded = spoken_to(ran.parts, "synchronous")
+        options = ["--quiet", "--updates", "240", "--batch-size", "8", "--episodes", "0", "--name", "run"]
+        assert main(["offline", str(recorded), *options, "--out", str(folder)]) == 0
+        assert "advice_rows" in (folder / "run" / "metrics.jsonl").read_text()
+        return
+    if mode == "ROS":
+        world = World(folder, demonstrations=1)
+        somebody = FakeBus(world.graph, "somebody").publisher(mirrored("say", "publisher"))
+        world.when(lambda: len(world.steps) >= 3, lambda: somebody.publish({"data": "left 2 cm"}))
+        world.run()
+        assert [each.payload["meanings"] for each in said_in(folder / "ros" / "journal")]
+        return
+    pytest.importorskip("nicegui", reason="the console is not installed")
+    config = tiny(folder, mode=mode, demonstrations=0, steps=60, console=ConsoleConfig(port=0, open_browser=False))
+    config = replace(config, evaluation=replace(config.evaluation, every=0, final_episodes=0))
+    links, made = list[ConsoleLink](), ConsoleLink.__init__
+
+    def make(link: ConsoleLink, *args: Any, **options: Any) -> None:
+        made(link, *args, **options)
+        links.append(link)
+
+    voice = Voice(links)
+    voice.start()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ConsoleLink, "__init__", make)
+            train(config, quiet=True)
+    finally:
+        voice.done.set()
+        voice.join()
+    assert "nudge" in {each.payload["doing"] for each in said_in(folder / "run" / "journal")}
+
+
+def told_by_a_speaker(ran: Ran) -> None:
+    assert {each.payload["doing"] for each in said_in(spoken_to(ran.parts, ran.second["mode"]) / "journal")}
+
+
+def spoken_to(parts: Parts, mode: str) -> Path:
+    """A run in which a simulated person speaks; made when it is first asked for."""
+    folder = parts.folder / f"speaker-{mode}"
+    if not folder.exists():
+        arms = 2 if mode == "parallel" else 1
+        config = tiny(folder, mode=mode, arms=arms, demonstrations=arms, steps=150, speaker="clear")
+        train(replace(config, evaluation=replace(config.evaluation, every=0, final_episodes=0)), quiet=True)
+    return folder / "run"
+
+
+def said_in(journal: Path) -> list[Feedback]:
+    told = [record for record in read_journal(journal) if isinstance(record, Feedback)]
+    return [feedback for feedback in told if feedback.kind is FeedbackKind.MEANING]
+
+
 WORKS: Mapping[str, Callable[[Ran], None]] = {
     "evaluation on the way": evaluated,
     "best policy kept": best_kept,
@@ -401,6 +476,8 @@ WORKS: Mapping[str, Callable[[Ran], None]] = {
     "director": directed,
     "shield": shielded,
     "tutors": tutored,
+    "sentences": listened,
+    "simulated speaker": told_by_a_speaker,
 }
 
 
@@ -423,6 +500,8 @@ OPTIONS = {
     "director": "--director",
     "shield": "--shield",
     "tutors": "--tutors",
+    "sentences": "--console.port",
+    "simulated speaker": "--speaker",
 }
 UNKNOWN_OVER_ROS = {
     "evaluation on the way": "evaluation_every",
@@ -434,11 +513,14 @@ WHY = {
     "simulated teacher": r"teacher\.labeler: needs --reward-model\.learns, and mode synchronous",
     "console": r"mode: with a console a run is asynchronous",
     "devices": r"mode: with a console a run is asynchronous",
+    "sentences": r"mode: with a console a run is asynchronous",
+    "simulated speaker": r"speaker: with place ros people speak who are there, allowed: nobody",
 }
 
 
 def refused(feature: str, mode: str, parts: Parts, folder: Path, said: Callable[[], str]) -> None:
     """The cell is one line that names what is not there, and nothing is left behind."""
+    told: dict[str, Any]
     if mode in ("offline", "record"):
         needed = [str(parts.folder / "prior")] if mode == "offline" else ["--task", "reach"]
         assert main([mode, *needed, OPTIONS[feature], "1", "--out", str(folder / "out")]) == 2
@@ -449,12 +531,13 @@ def refused(feature: str, mode: str, parts: Parts, folder: Path, said: Callable[
         with pytest.raises(UnknownNameError, match=UNKNOWN_OVER_ROS[feature]):
             World(folder, None, **{UNKNOWN_OVER_ROS[feature]: 1})
     elif mode == "ROS":
-        taught = {"teacher": TeacherConfig(labeler="oracle"), "reward_model": RewardModelConfig(learns=True)}
-        write_yaml(replace(parts.config, **taught), folder / "settings.yaml")
+        told = {"teacher": TeacherConfig(labeler="oracle"), "reward_model": RewardModelConfig(learns=True)}
+        told = {"speaker": "clear"} if feature == "simulated speaker" else told
+        write_yaml(replace(parts.config, **told), folder / "settings.yaml")
         with pytest.raises(ConfigError, match=WHY[feature]):
             World(folder, config=str(folder / "settings.yaml"), success="model")
     else:
-        told: dict[str, Any] = {"console": ConsoleConfig()}
+        told = {"console": ConsoleConfig()}
         if feature == "simulated teacher":
             told = {"teacher": TeacherConfig(labeler="oracle"), "reward_model": RewardModelConfig(learns=True)}
         with pytest.raises(ConfigError, match=WHY[feature]):
