@@ -399,7 +399,8 @@ class Voice(threading.Thread):
     def run(self) -> None:
         while not self.done.wait(0.1):
             for link in self.links:
-                link._take(Spoken("left 2 cm"))  # pyright: ignore[reportPrivateUsage]  what the console's process sends
+                if not link._sentences:  # pyright: ignore[reportPrivateUsage]  the last one was heard
+                    link._take(Spoken("left 2 cm"))  # pyright: ignore[reportPrivateUsage]  as the console's process does
 
 
 def listened(ran: Ran) -> None:
@@ -408,7 +409,8 @@ def listened(ran: Ran) -> None:
     folder = ran.parts.folder / f"sentences-{mode}"
     if mode == "offline":
         recorded = spoken_to(ran.parts, "synchronous")
-        options = ["--quiet", "--updates", "240", "--batch-size", "8", "--episodes", "0", "--name", "run"]
+        options = ["--quiet", "--learner", "cloning", "--updates", "240", "--batch-size", "8", "--episodes", "0"]
+        options += ["--name", "run"]
         assert main(["offline", str(recorded), *options, "--out", str(folder)]) == 0
         assert "advice_rows" in (folder / "run" / "metrics.jsonl").read_text()
         return
