@@ -451,7 +451,7 @@ def spoken_to(parts: Parts, mode: str) -> Path:
     folder = parts.folder / f"speaker-{mode}"
     if not folder.exists():
         arms = 2 if mode == "parallel" else 1
-        config = tiny(folder, mode=mode, arms=arms, demonstrations=arms, steps=150, speaker="clear")
+        config = tiny(folder, mode=mode, arms=arms, demonstrations=arms, steps=150, operator="absent", speaker="clear")
         train(replace(config, evaluation=replace(config.evaluation, every=0, final_episodes=0)), quiet=True)
     return folder / "run"
 
