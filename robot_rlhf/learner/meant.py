@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from robot_rlhf import meaning as nouns
-from robot_rlhf.datatypes import ActionLayout, Array, Feedback, Observation
+from robot_rlhf.datatypes import ActionLayout, Array, Observation
 from robot_rlhf.meaning import GRIPS, MOVES, PACE, SPEEDS, TURNS, Meaning
 
 MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
@@ -83,8 +82,3 @@ def should_have_done(
                 target[named] += reach * direction[named]
             mask |= named
     return (np.clip(target, -1.0, 1.0).astype(np.float32), mask) if mask.any() else None
-
-
-def meanings_of(event: Feedback) -> tuple[Meaning, ...]:
-    """What a sentence is recorded to mean; nothing where that is no meaning."""
-    return nouns.meanings_of(event) or ()

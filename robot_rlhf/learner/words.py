@@ -28,11 +28,11 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.heard_steps import NO_ROW, HeardStep, HeardSteps, shortly_before
-from robot_rlhf.learner.meant import Grounding, meanings_of, motion_of, should_have_done
+from robot_rlhf.learner.meant import Grounding, motion_of, should_have_done
 from robot_rlhf.learner.rule_lessons import RuleLessons
 from robot_rlhf.learner.uptake import AFTER, Uptake
 from robot_rlhf.learner.words_config import WordsConfig
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.meaning import Meaning, meanings_of
 from robot_rlhf.ports import AdvisedLearner, Learner, RuledLearner, ValueLearner
 from robot_rlhf.replay.advice import Advice, AdvisedRows
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -156,11 +156,11 @@ class Words:
         if not isinstance(event, Feedback) or event.kind is not FeedbackKind.MEANING:
             return
         sentence, doing = str(event.payload.get("sentence", "")), str(event.payload.get("doing", ""))
-        if not sentence:
+        meanings = meanings_of(event)
+        if not sentence or meanings is None:
             return
         said = self._said.pop(sentence, None) or self._heard(event.span)
         self._said[sentence] = said
-        meanings = meanings_of(event)
         said.times += 1
         said.doing, said.meanings = doing, meanings
         done = self._done.get(sentence, [])

@@ -7,7 +7,6 @@ import pytest
 from robot_rlhf.console.readings import Reading
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import RobotRlhfError
-from robot_rlhf.learner import meant
 from robot_rlhf.meaning import MOST, Meaning, meanings_of
 
 LEFT = Meaning("left", 0.02)
@@ -23,11 +22,10 @@ def event(meanings: object) -> Feedback:
 )
 def test_what_is_no_list_of_meanings_is_nothing_to_anybody(told: object) -> None:
     assert meanings_of(event(told)) is None
-    assert meant.meanings_of(event(told)) == ()
     with pytest.raises(RobotRlhfError):
         Reading.of_payload(event(told).payload)
 
 
 def test_a_list_of_meanings_is_the_same_to_everybody() -> None:
     told = event([LEFT.to_json()] * MOST)
-    assert meanings_of(told) == meant.meanings_of(told) == Reading.of_payload(told.payload).meanings == (LEFT,) * MOST
+    assert meanings_of(told) == Reading.of_payload(told.payload).meanings == (LEFT,) * MOST
