@@ -49,7 +49,7 @@ ABLATIONS: Mapping[str, Variant] = {
 SESSIONS: Mapping[str, Variant] = {
     f"{steps}_steps": Variant(f"{steps:,} steps", (f"steps={steps}",)) for steps in (500, 1_000, 2_000)
 }
-SPOKEN = {"6000_steps": Variant("6,000 steps", ("steps=6000", "evaluation.every=3000"))}
+SPOKEN = {"10000_steps": Variant("10,000 steps", ("steps=10000", "evaluation.every=0"))}
 LONG = {"long": Variant("15,000 steps", ("steps=15000", "evaluation.episodes=100"))}
 HARD: Mapping[str, Variant] = {
     "0.5mm": Variant("0.5 mm clearance", ("place.task_options.clearance=0.0005",)),
@@ -122,7 +122,7 @@ SUITES: Mapping[str, tuple[Case, ...]] = {
         THREE,
     ),
     "worlds": (*_world("push"), *_world("drawer_store")),
-    "words": (*_spoken("pick_cube", "2000_steps"), *_spoken("push", "6000_steps")),
+    "words": (*_spoken("pick_cube", "2000_steps"), *_spoken("push", "10000_steps")),
     "hard": cases(("ours",), ("attentive",), THREE, task="peg_insert", variants=tuple(HARD)),
     "pixels": cases(("ours", "demonstrations"), ("attentive",), THREE, task="pick_pixels"),
     "precision": (
