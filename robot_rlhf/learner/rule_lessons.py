@@ -49,14 +49,16 @@ class _Rule:
 
 
 class RuleLessons:
-    """What should be done in recent steps, as standing rules would have it, and anchors outside of their scopes.
+    """What should be done in recent steps that a standing rule would change, and anchors outside of its scope.
 
     The loss is that of C3PO (Stephan et al. 2024, RLVF: learning from verbal feedback without overgeneralization), for
     actions: in scope (mode - rule(wish))^2, elsewhere (mode - mode_then)^2. The wish is what the policy would have done
     when the row was first looked at, or what a person did there: were it what the policy does now, one that was held
-    back would soon wish for nothing, and slower would get slower and slower. A batch is half lessons and half anchors,
-    however many rows of each there are. A rule is a person's say and no advice: its lessons do not fade as long as it
-    stands, and what was done against it is not imitated. Anchors fade: the policy is to go on learning elsewhere.
+    back would soon wish for nothing, and slower would get slower and slower. Steps in scope that the rule leaves as
+    they are teach nothing: who is learning must not be held to what it did there. A batch is half lessons and half
+    anchors, however many rows of each there are. A rule is a person's say and no advice: its lessons do not fade as
+    long as it stands, and what was done against it is not imitated. Anchors fade: the policy is to go on learning
+    elsewhere.
 
     While a rule stands the robot keeps to it whatever the policy wishes. Where that changes nothing any more once the
     policy has learned it, as with keeping away, steps to come are looked at, too. A rule of speed would slow down
@@ -155,7 +157,8 @@ class RuleLessons:
             found = None if other is rule else self._grounding.rule(other.meaning, seen, target)
             if found is not None:
                 target, elsewhere = found.actions, elsewhere & ~found.in_scope
-        self._hold(self.lessons, sentence, numbers, target, ruled.in_scope.astype(np.float32), rule.born)
+        changed = (np.abs(target - wish).max(axis=1) > BROKEN) & ruled.in_scope
+        self._hold(self.lessons, sentence, numbers, target, changed.astype(np.float32), rule.born)
         weight = np.where(ruled.near, NEAR, OUT).astype(np.float32) * elsewhere
         self._hold(self.anchors, sentence, numbers, then, weight, rule.born)
 

@@ -281,7 +281,7 @@ def test_scopes_of_other_rules_are_no_anchors() -> None:
         def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
             where = np.array([observation.joint_position[0] for observation in seen])
             scope = where >= 0.0 if meaning.thing == "glass" else where < 0.0
-            return Ruled(actions, scope, np.zeros_like(scope))
+            return Ruled(actions - 0.2 * scope[:, None], scope, np.zeros_like(scope))
 
     room = Room()
     room.words = Words(room.learner, room.buffer, Two(), SPEC.action)
@@ -291,6 +291,28 @@ def test_scopes_of_other_rules_are_no_anchors() -> None:
     for sentence in ("s/0", "s/1"):
         assert sentence in room.words.rules.lessons
         assert sentence not in room.words.rules.anchors
+
+
+def test_what_it_leaves_as_it_is_in_scope_is_neither_taught_nor_held() -> None:
+    """A policy that is learning is not held to what it did near a glass when that broke no rule."""
+
+    class Lenient(RuledHands):
+        def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
+            where = np.array([observation.joint_position[0] for observation in seen])
+            scope, broken = where > 0.0, where > BORDER
+            return Ruled(np.where(broken[:, None], actions - 0.3, actions), scope, np.zeros_like(scope))
+
+    room = Room()
+    room.words = Words(room.learner, room.buffer, Lenient(), SPEC.action)
+    room.drive()
+    room.tell(means("s/0", "rule", AWAY))
+    room.words.work()
+    lessons, anchors = room.words.rules.lessons.of("s/0"), room.words.rules.anchors.of("s/0")
+    assert lessons is not None
+    assert anchors is not None
+    where = np.sin(np.linspace(0.0, 20.0, 201))[:200]
+    np.testing.assert_array_equal(lessons.numbers, np.flatnonzero(where.astype(np.float32) > BORDER))
+    np.testing.assert_array_equal(anchors.numbers, np.flatnonzero(where.astype(np.float32) <= 0.0))
 
 
 def test_what_the_policy_did_then_outlasts_the_process(tmp_path: Path) -> None:
