@@ -8,10 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import robot_rlhf
 from robot_rlhf.run.build import software_versions
 from robot_rlhf.run.folder.run_folder import RunFolder, append_json
 
-SOURCE = Path(__file__).parents[2]
+SOURCE = Path(robot_rlhf.__file__).parents[1]
 """Where the program lies; a git repository where it was not installed from a wheel."""
 DEADLINE = 5.0
 """Seconds that git may take."""
