@@ -119,7 +119,7 @@ class Setting:
             name=f"{self.task}-{self.learner}-{seed}",
             video_episodes=0,
             evaluation=replace(base.evaluation, every=0, final_episodes=1),
-            words=replace(base.words, rule_speeds=True),
+            words=replace(base.words, rule_weight=1.0, rule_speeds=True),
         )
 
 

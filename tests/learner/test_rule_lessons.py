@@ -31,6 +31,7 @@ SHAPES = Shapes(state=2, action=ENTRIES, gripper=4)
 SMALL = NetworkConfig(hidden=(32, 32))
 BORDER = 0.5
 AWAY = Meaning("rule", rule="keep_away", thing="glass")
+TAUGHT = WordsConfig(rule_weight=1.0)
 SLOWER = Meaning("rule", rule="slower", thing="glass")
 
 
@@ -57,7 +58,7 @@ class Room:
         self.learner = learner or CloningLearner(SHAPES, SMALL, DaggerConfig(), seed=0)
         self.buffer = ReplayBuffer(2_000, state_size=2, action_size=ENTRIES, discount=0.9)
         self.feed = ReplayFeed(self.buffer, lambda seen: {"state": seen.joint_position})
-        self.words = Words(self.learner, self.buffer, RuledHands(), make_spec().action, config)
+        self.words = Words(self.learner, self.buffer, RuledHands(), make_spec().action, config or TAUGHT)
         self.told = 0
 
     def tell(self, *events: Any) -> None:
@@ -216,7 +217,7 @@ def test_the_imitators_learn_it_with_the_moments_of_imitation_and_draw_nothing()
 
 
 def test_no_critic_overrules_it_and_it_does_not_fade_where_anchors_do() -> None:
-    room = Room(WordsConfig(q_filter_after=0, lasts=1_000))
+    room = Room(WordsConfig(rule_weight=1.0, q_filter_after=0, lasts=1_000))
     room.drive()
     room.tell(means("s/0", "rule", AWAY))
     room.words.work()
@@ -240,7 +241,7 @@ def test_a_rule_of_speed_is_taught_where_that_is_asked_for_and_once() -> None:
     """Of what the policy did then: it does not get slower and slower."""
     at, before, after = taught(rule=SLOWER)
     assert (before == after).all()
-    at, before, after = taught(WordsConfig(rule_speeds=True), SLOWER)
+    at, before, after = taught(WordsConfig(rule_weight=1.0, rule_speeds=True), SLOWER)
     inside = at > BORDER + 0.1
     assert np.abs(after[inside, 0] / before[inside, 0]).mean() == pytest.approx(0.5, abs=0.12)
 
@@ -316,7 +317,7 @@ def test_what_it_leaves_as_it_is_in_scope_is_neither_taught_nor_held() -> None:
 
 
 def test_what_the_policy_did_then_outlasts_the_process(tmp_path: Path) -> None:
-    config = WordsConfig(rule_speeds=True)
+    config = WordsConfig(rule_weight=1.0, rule_speeds=True)
     live, resumed = Room(config), Room(config)
     for room in (live, resumed):
         room.drive()
