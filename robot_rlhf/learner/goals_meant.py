@@ -19,6 +19,7 @@ from robot_rlhf.datatypes import (
     Step,
     whole_episode,
 )
+from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.learner.heard_steps import NO_ROW, REMEMBERED, without_pictures
 from robot_rlhf.replay.buffer import ReplayBuffer
 
@@ -49,7 +50,7 @@ class _Named:
     """A goal that a sentence named."""
 
     at: int
-    """The step in which it was heard: its policy did not know of it yet, but it was judged by it."""
+    """The step in which it was heard: its policy did not know of it yet, but it was judged by it; -1: before all."""
     goal: Goal
     all_along: bool
 
@@ -63,6 +64,10 @@ class _Episode:
     """Goals that stand, by sentence, in the order in which they were named."""
     shown: list[Goal | None] = field(default_factory=list["Goal | None"])
     """What replay has for each step; None: as it is recorded."""
+
+    def drawn_from(self, oldest: int) -> bool:
+        """Whether replay still holds a step of it. Args: oldest: number of the oldest row that it holds."""
+        return bool(self.steps) and self.steps[-1].row >= oldest
 
 
 class GoalsMeant:
@@ -89,7 +94,7 @@ class GoalsMeant:
             self._episodes.pop(self._open, None)
         self._episodes.setdefault(self._open, _Episode())
         plain = [name for name, episode in self._episodes.items() if not episode.named]
-        gone = [name for name, e in self._episodes.items() if e.named and e.steps[-1].row < self._buffer.oldest]
+        gone = [name for name, e in self._episodes.items() if e.named and not e.drawn_from(self._buffer.oldest)]
         for name in {*plain[:-REMEMBERED], *gone} - {self._open}:
             del self._episodes[name]
 
@@ -119,7 +124,11 @@ class GoalsMeant:
         elif goal is not None and isinstance(all_along, bool) and not known and self._open in self._episodes:
             episode = self._episodes[self._open]
             episode.named[sentence] = _Named(len(episode.steps) - 1, goal, all_along)
-            self._relabel(episode)
+            try:
+                self._relabel(episode)
+            except InvalidValueError as error:
+                log.warning("goal %r of sentence %.80r is passed over: %s", goal, sentence, error)
+                del episode.named[sentence]
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """What was wanted in it can still be taken back."""
@@ -129,22 +138,26 @@ class GoalsMeant:
         """Rows are relabelled as sentences come."""
 
     def _relabel(self, episode: _Episode) -> None:
-        """Give rows what was wanted in them by all that stands."""
+        """Give rows what was wanted in them by all that stands.
+
+        Raises:
+            InvalidValueError: there is no such goal; nothing was changed.
+        """
         wanted = wanted_in(len(episode.steps), list(episode.named.values()))
         changed = [
             (step, goal)
             for step, goal, shown in zip(episode.steps, wanted, episode.shown, strict=True)
             if goal != shown and not step.spoken and step.row >= self._buffer.oldest
         ]
+        told = [step.context if goal is None else self._retold(step.observation, goal) for step, goal in changed]
         episode.shown = wanted
         for version in (AS_RECORDED, RELABELLED):
-            rows = [(step, goal) for step, goal in changed if (goal is not None) == (version == RELABELLED)]
-            if not rows:
+            chosen = [k for k, (_, goal) in enumerate(changed) if (goal is not None) == (version == RELABELLED)]
+            if not chosen:
                 continue
-            told = [step.context if goal is None else self._retold(step.observation, goal) for step, goal in rows]
-            values = {name: torch.stack([torch.tensor(each[name]) for each in told]) for name in self._names}
-            self._buffer.relabel_context(torch.tensor([step.row for step, _ in rows]), values, version=version)
-            log.info("%d rows: the goal %s", len(rows), "is as it was recorded" if version == 0 else "was another")
+            values = {name: torch.stack([torch.tensor(told[k][name]) for k in chosen]) for name in self._names}
+            self._buffer.relabel_context(torch.tensor([changed[k][0].row for k in chosen]), values, version=version)
+            log.info("%d rows: the goal %s", len(chosen), "is as it was recorded" if version == 0 else "was another")
 
 
 def goal_of(event: Feedback) -> Goal | None:
@@ -167,6 +180,6 @@ def wanted_in(steps: int, named: list[_Named]) -> list[Goal | None]:
     """At which the goal began to be wanted that is wanted before the next is named."""
     for each in named:
         if not each.all_along:
-            began = each.at
+            began = max(0, each.at)
         wanted[began : each.at + 1] = [each.goal] * (each.at + 1 - began)
     return wanted

@@ -166,8 +166,8 @@ class Words:
         done = self._done.get(sentence, [])
         done[:] = [_Done(each.row, each.executed, meanings) if each.meanings is None else each for each in done]
         self._teach(sentence, said)
-        while len(self._said) > REMEMBERED:
-            oldest = next(iter(self._said))
+        over = len(self._said) - REMEMBERED
+        for oldest in [name for name in self._said if not self._against.get(name)][: max(0, over)]:
             del self._said[oldest]
             self._done.pop(oldest, None)
 
@@ -185,7 +185,8 @@ class Words:
         self.rules.remove(sentence)
         against = self._against.pop(sentence, set[int]())
         rule = next((meaning for meaning in said.meanings if meaning.rule), None)
-        if rule is not None and said.doing in RULES_STAND and self._learner is not None:
+        taught = self._learner is not None and self.config.rule_weight > 0.0
+        if rule is not None and said.doing in RULES_STAND and taught:
             steps = self._steps.newest()
             self._against[sentence] = self.rules.put(sentence, rule, steps, said.times, self._updates)
             against |= self._against[sentence]

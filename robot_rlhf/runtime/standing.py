@@ -89,8 +89,10 @@ class StandingSentences:
                 if meaning.rule and not cannot_hold(meaning, self._spec.action):
                     self.rules.add(sentence, meaning)
         self._learn_words(event, before, meanings, doing)
-        while len(self._told) >= REMEMBERED:
-            del self._told[next(iter(self._told))]
+        held = {rule.sentence for rule in self.rules.standing}
+        over = len(self._told) - REMEMBERED + 1
+        for old in [name for name in self._told if name not in held][: max(0, over)]:
+            del self._told[old]
         self._told[sentence] = Told(event, doing, meanings, here if before is None else before.here)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:

@@ -235,6 +235,15 @@ def test_no_critic_overrules_it_and_it_does_not_fade_where_anchors_do() -> None:
 def test_of_weight_zero_it_teaches_nothing() -> None:
     _, before, after = taught(WordsConfig(rule_weight=0.0))
     assert (before == after).all()
+    room = Room(WordsConfig())
+    room.drive(driver=Driver.HUMAN)
+    counts = dict(room.buffer.counts)
+    room.tell(means("s/0", "rule", AWAY))
+    room.drive(driver=Driver.HUMAN)
+    room.words.work()
+    assert room.buffer.counts == {source: 2 * count for source, count in counts.items()}
+    assert not room.words.rules
+    assert not room.words.rules.state()
 
 
 def test_a_rule_of_speed_is_taught_where_that_is_asked_for_and_once() -> None:
@@ -285,7 +294,7 @@ def test_scopes_of_other_rules_are_no_anchors() -> None:
             return Ruled(actions - 0.2 * scope[:, None], scope, np.zeros_like(scope))
 
     room = Room()
-    room.words = Words(room.learner, room.buffer, Two(), SPEC.action)
+    room.words = Words(room.learner, room.buffer, Two(), SPEC.action, TAUGHT)
     room.drive()
     room.tell(means("s/0", "rule", AWAY), means("s/1", "rule", Meaning("rule", rule="keep_away", thing="lamp")))
     room.words.work()
@@ -304,7 +313,7 @@ def test_what_it_leaves_as_it_is_in_scope_is_neither_taught_nor_held() -> None:
             return Ruled(np.where(broken[:, None], actions - 0.3, actions), scope, np.zeros_like(scope))
 
     room = Room()
-    room.words = Words(room.learner, room.buffer, Lenient(), SPEC.action)
+    room.words = Words(room.learner, room.buffer, Lenient(), SPEC.action, TAUGHT)
     room.drive()
     room.tell(means("s/0", "rule", AWAY))
     room.words.work()

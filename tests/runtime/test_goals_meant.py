@@ -313,6 +313,29 @@ def test_rows_follow_events_in_any_order(events: list[tuple[int, int, str, bool 
     np.testing.assert_array_equal(room.buffer.gather(index).observation["context"].numpy(), joined)
 
 
+def test_goals_named_before_the_first_step_and_of_things_that_are_not_there() -> None:
+    """Neither ends the learner, nor hides what is named later."""
+    room, steps = synthetic(5)
+    told = room.listener
+    told.on_episode_start(META, steps[0].observation)
+    told.on_event(means(0, "block_red", False))
+    told.on_episode_end(EpisodeEnd(META.id, Outcome.FAULT, 0))
+    told.on_episode_start(replace(META, id="practice-000001"), steps[0].observation)
+    told.on_episode_start(META, steps[0].observation)
+    told.on_event(means(1, "block_red", False))
+    for step in steps:
+        told.on_step(step)
+    told.on_event(means(2, "moon", True))
+    recorded = [room.buffer.context.joined(step.context) for step in steps]
+    rows = room.buffer.gather(room.buffer.indices()).observation["context"].numpy()
+    np.testing.assert_array_equal(rows, np.stack(recorded))
+    goal = PAIRS[0][0]
+    told.on_event(means(3, goal, True))
+    expected = [room.buffer.context.joined(context_of(step.observation, (goal, "bowl_left"))) for step in steps]
+    rows = room.buffer.gather(room.buffer.indices()).observation["context"].numpy()
+    np.testing.assert_array_equal(rows, np.stack(expected))
+
+
 META = EpisodeMeta("practice-000000", "blocks", EpisodeKind.PRACTICE, 0, "o", "task@1")
 
 
