@@ -7,10 +7,14 @@ import dataclasses
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from robot_rlhf.episode import Episode
+from robot_rlhf.errors import JournalError
 from robot_rlhf.journal.datasets.importing import DatasetSettings, import_dataset
 from robot_rlhf.journal.export import export
 from robot_rlhf.journal.reader import episodes
@@ -72,3 +76,26 @@ def test_lerobot_is_told_that_it_is_text_without_statistics(tmp_path: Path) -> N
     info = json.loads((tmp_path / "set/meta/info.json").read_text())
     assert info["features"]["spoken"] == {"dtype": "string", "shape": [1], "names": None}
     assert "spoken" not in json.loads((tmp_path / "set/meta/stats.json").read_text())
+
+
+@pytest.mark.parametrize("odd", [[0.5, 1.0], [True, False], [["a"], ["b"]]])
+def test_a_lerobot_column_of_others_that_is_called_so_is_named(tmp_path: Path, odd: list[object]) -> None:
+    export(journal(tmp_path / "journal", told()[0]), tmp_path / "set", "lerobot")
+    (file,) = (tmp_path / "set/data").rglob("*.parquet")
+    table = pq.read_table(file)
+    pq.write_table(table.append_column("spoken", pa.array((odd * len(table))[: len(table)])), file)
+    with pytest.raises(JournalError, match=rf"{file.name}: column spoken holds .*; allowed: strings"):
+        import_dataset(tmp_path / "set", tmp_path / "back", DatasetSettings())
+
+
+@pytest.mark.parametrize("odd", [np.zeros(len(SAID)), np.ones((len(SAID), 2), bool), [b"too", b"few"], None])
+def test_a_robomimic_column_of_others_that_is_called_so_is_named(tmp_path: Path, odd: object) -> None:
+    path = tmp_path / "set.hdf5"
+    export(journal(tmp_path / "journal", told()[0]), path, "robomimic")
+    with h5py.File(path, "a") as file:
+        if odd is None:
+            file.create_group("data/demo_0/spoken")
+        else:
+            file.create_dataset("data/demo_0/spoken", data=odd)
+    with pytest.raises(JournalError, match=r"set\.hdf5: column demo_0/spoken holds .*; allowed: strings"):
+        import_dataset(path, tmp_path / "back", DatasetSettings())

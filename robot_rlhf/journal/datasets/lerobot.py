@@ -86,6 +86,7 @@ class LeRobotData:
             )
             if place != file:
                 file, table = place, _table(self._path / place)
+                _check_spoken(self._path / place, table)
             number = row["episode_index"]
             chosen = table.filter(pc.field("episode_index") == number)
             if not len(chosen):
@@ -177,6 +178,15 @@ def _table(path: Path, without: str = "") -> Any:
         source = pq.ParquetFile(file)
         names: list[str] = source.schema_arrow.names
         return source.read([name for name in names if not without or not name.startswith(without)])
+
+
+def _check_spoken(path: Path, table: Any) -> None:
+    """Raises JournalError where a column called so holds something else than text, as somebody else's may."""
+    kind = table.schema.field(SPOKEN).type if SPOKEN in table.column_names else pa.string()
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise JournalError(
+            f"{path}: column {SPOKEN} holds {kind}; allowed: strings, the sentence that decided each step (rename it)"
+        )
 
 
 def _video(file: IO[bytes]) -> Any:

@@ -106,7 +106,7 @@ class RobomimicData:
             pictures=_pictures(group, steps),
             context={of_key(key): np.asarray(rows, np.float32) for key, rows in group.get("contexts", {}).items()},
             authority=shares,
-            spoken=list(group[SPOKEN].asstr()[:]) if SPOKEN in group else (),
+            spoken=self._spoken(group, name, steps),
         )
 
     def _acts_of(self, group: Any, spec: RobotSpec, steps: int) -> tuple[Rows | None, Rows, Rows | None]:
@@ -121,6 +121,19 @@ class RobomimicData:
 
         wished = ordered("policy_actions") if "policy_actions" in group else none
         return ordered("actions"), wished, ordered(AUTHORITY) if AUTHORITY in group else None
+
+    def _spoken(self, group: Any, name: str, steps: int) -> list[str]:
+        """By step the sentence that decided it. Raises JournalError where somebody else's column is called so."""
+        if SPOKEN not in group:
+            return []
+        column = group[SPOKEN]
+        kind = f"{column.dtype} of shape {column.shape}" if isinstance(column, h5py.Dataset) else "a group"
+        if kind == "a group" or h5py.check_string_dtype(column.dtype) is None or column.shape != (steps,):
+            raise JournalError(
+                f"{self._path}: column {name}/{SPOKEN} holds {kind}; allowed: strings of shape ({steps},), "
+                "the sentence that decided each step (rename it)"
+            )
+        return list(column.asstr()[:])
 
     def _check(self, group: Any, name: str) -> None:
         lacking = [key for key in ("rewards", "dones", "obs") if key not in group]
