@@ -291,7 +291,8 @@ def test_scopes_of_other_rules_are_no_anchors() -> None:
         def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
             where = np.array([observation.joint_position[0] for observation in seen])
             scope = where >= 0.0 if meaning.thing == "glass" else where < 0.0
-            return Ruled(actions - 0.2 * scope[:, None], scope, np.zeros_like(scope))
+            given = (actions - 0.2 * scope[:, None]).astype(np.float32)
+            return Ruled(given, scope, np.zeros_like(scope))
 
     room = Room()
     room.words = Words(room.learner, room.buffer, Two(), SPEC.action, TAUGHT)
@@ -310,7 +311,8 @@ def test_what_it_leaves_as_it_is_in_scope_is_neither_taught_nor_held() -> None:
         def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
             where = np.array([observation.joint_position[0] for observation in seen])
             scope, broken = where > 0.0, where > BORDER
-            return Ruled(np.where(broken[:, None], actions - 0.3, actions), scope, np.zeros_like(scope))
+            given = (actions - 0.3 * broken[:, None]).astype(np.float32)
+            return Ruled(given, scope, np.zeros_like(scope))
 
     room = Room()
     room.words = Words(room.learner, room.buffer, Lenient(), SPEC.action, TAUGHT)
