@@ -12,6 +12,7 @@ from robot_rlhf.console.pages.sentences import answer, rule_json
 from robot_rlhf.console.recording import Recording
 from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment
 from robot_rlhf.journal.labels import LabelWriter
+from robot_rlhf.learner.words_config import WordsConfig
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.run.folder.run_folder import RunFolder
 from robot_rlhf.run.links.inline import InlineLink
@@ -41,7 +42,7 @@ def config(tmp_path: Path) -> TrainConfig:
         writer.give(told("demonstration-000000/0", "undone"))
     with LabelWriter(prior) as review:
         review.give(told("demonstration-000000/2", "undone"))
-    return tiny(tmp_path, prior=(prior,), demonstrations=0, steps=0)
+    return tiny(tmp_path, prior=(prior,), demonstrations=0, steps=0, words=WordsConfig(rule_weight=1.0))
 
 
 def begun(config: TrainConfig, *, resumed: bool, off: bool = False) -> tuple[list[str], bool]:
