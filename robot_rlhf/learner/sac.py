@@ -358,22 +358,27 @@ class SacLearner:
         self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
     ) -> Mapping[str, Tensor]:
         """One step of actor and imitators, as they see with the encoder of now. In place, whatever compiled it."""
-        with torch.no_grad():
-            features = self._encode(observation)
-        told = self._advice.learn(features, target, mask, weight, self.learning_rate)
-        if self.imitation is not None:
-            self.imitation.advise(features, target, mask, weight, self._gripper)
-        return told
+        return self._told(observation, target, mask, weight, Imitation.advise)
 
     def keep(
         self, observation: Mapping[str, Tensor], target: Tensor, mask: Tensor, weight: Tensor
     ) -> Mapping[str, Tensor]:
         """As advise; the imitators learn it beside what they imitate."""
+        return self._told(observation, target, mask, weight, Imitation.keep)
+
+    def _told(
+        self,
+        observation: Mapping[str, Tensor],
+        target: Tensor,
+        mask: Tensor,
+        weight: Tensor,
+        imitators_learn: Callable[[Imitation, Tensor, Tensor, Tensor, Tensor, int | None], None],
+    ) -> Mapping[str, Tensor]:
         with torch.no_grad():
             features = self._encode(observation)
         told = self._advice.learn(features, target, mask, weight, self.learning_rate)
         if self.imitation is not None:
-            self.imitation.keep(features, target, mask, weight, self._gripper)
+            imitators_learn(self.imitation, features, target, mask, weight, self._gripper)
         return told
 
     # -- asking --------------------------------------------------------------------------------------------------
