@@ -38,6 +38,12 @@ class Carried:
 
     flip: bool = False
     """What was said before was complained of or denied, and goes on."""
+    denied: bool = False
+    """It was denied."""
+    unclear: bool = False
+    """Nothing before could be told for sure."""
+    turning: bool = False
+    """The wrist was to turn."""
     near: Sign | None = None
     """The thing near which what follows holds."""
     always: bool = False
@@ -63,6 +69,10 @@ class Clause:
         self._forbids = self.has("negate", "dont") or self.has("rule", "never")
         self.told = self._statement()
         self._carried_flip = carried.flip and self._is_bare()
+        self._carried_unclear = carried.unclear and self._is_bare()
+        self.turning = carried.turning and not any(s.role in ("verb", "amount", "is", "who") for s in self.signs)
+        """Whether left and right are turns, as those that were said before."""
+        self._carried_denial = carried.denied and self._carried_flip
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -109,7 +119,7 @@ class Clause:
     # -- polarity --------------------------------------------------------------------------------------------------
 
     def _statement(self) -> str:
-        """Of what the clause says how it is: 'you' for the robot, 'it', 'named'; empty where it tells what to do."""
+        """Of what it says how it is: 'you' for the robot, 'it', 'named', 'unknown'; empty where it says what to do."""
         first = next((at for at, sign in enumerate(self.signs) if sign.role in CONTENT), len(self.signs))
         if any((sign.role, sign.value) == ("is", "need") for sign in self.signs[:first]):
             return ""
@@ -119,6 +129,8 @@ class Clause:
             if sign.role == "is":
                 if before.role == "who" and before.value in ("you", "robot"):
                     return "you"
+                if before.role == "unknown":  # "the server is up": whatever that is
+                    return "unknown"
                 if before.role in ("it", "named"):  # "it keeps going left": the robot does
                     return "you" if before.role == "it" and after is not None and after.role == "verb" else before.role
         return ""
@@ -140,12 +152,26 @@ class Clause:
         return ("move", "") in roles and wrong in roles and roles.index(("move", "")) < roles.index(wrong)
 
     @property
+    def leaves(self) -> Carried:
+        """For a bare clause joined to it by 'and' or 'or'."""
+        unclear = self._carried_unclear or (bool(self.vague) and not self.found)
+        turning = any(each.meaning.reading in TURNS for each in self.found)
+        return Carried(self.leaves_flip, self.leaves_denial, unclear=unclear, turning=turning)
+
+    @property
+    def leaves_denial(self) -> bool:
+        """Whether that polarity is one of denial."""
+        return self._carried_denial or (self.is_denied and self.leaves_flip)
+
+    @property
     def leaves_flip(self) -> bool:
         """Whether a bare clause joined by 'and' shares its polarity."""
         return self._carried_flip or self.flips("move") is True
 
     def flips(self, role: str) -> bool | None:
         """Whether the opposite is meant of what is said; None where that cannot be told."""
+        if self._carried_unclear:
+            return None
         too, drift = self.has("negate", "too"), self.has("negate", "drift")
         enough = self.has("negate", "enough")
         if self.has("negate", "short") or (self._nots and enough):
@@ -188,7 +214,7 @@ class Clause:
         frame: Frame = self.frame(at) if reading in MOVES else "view"
         amount = self.amount(reading) if reading in (*MOVES, *TURNS, *SPEEDS) else None
         meaning = Meaning(reading, amount, frame)
-        denied = flip and self.is_denied and role in ("move", "turn", "grip")
+        denied = flip and (self.is_denied or self._carried_denial) and role in ("move", "turn", "grip")
         self.add(at, meaning, denied=denied)
 
 

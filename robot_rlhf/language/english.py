@@ -191,7 +191,8 @@ ENGLISH = Language(
             "the": "the, a, an, that there, another",
         },
         "link": {
-            "and": "and, plus, also, as well as, or, n, as well",
+            "and": "and, plus, also, as well as, n, as well",
+            "or": "or",
             "then": """
                 then, and then, but, afterwards, after that, before, while, next, followed by, and also, until, so
                 that, and now, though, although, yet, because, since, after, finally, first, except, so then, and
@@ -353,6 +354,7 @@ ENGLISH = Language(
         **{"needn't": "do not", "you're": "you are", "youre": "you are", "it's": "it is", "its too": "it is too"},
         **{"that's": "that is", "thats": "that is", "there's": "there is", "what's": "what is"},
         **{"where's": "where is", "who's": "who is", "let's": "let us", "lets": "let us", "i'm": "i am"},
+        **{"i'll": "i will", "should've": "should have", "could've": "could have", "would've": "would have"},
         **{"i'd": "i would", "you've": "you have", "i've": "i have", "you'll": "you will", "we're": "we are"},
         **{
             "they're": "they are",
@@ -371,7 +373,7 @@ ENGLISH = Language(
         **{"tooo": "too", "lefter": "more left", "righter": "more right", "'til": "until", "how's": "how is"},
     },
     ordinary="""
-        arise, bake, cold, dine, dome, dose, drip, driver, droop, drown, fasten, father, feast, foster, freezer,
+        arise, bake, case, cold, dine, dome, dose, drip, driver, droop, drown, fasten, father, feast, foster, freezer,
         goals, gold, goods, goof, hear, heaven, hood, lefty, lest, lively, mine, niece, paste, pill, read, rinse,
         risen, sack, shoe, shower, sight, sing, slop, sower, sport, stat, steps, stomp, tome, wife, wring
     """,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from robot_rlhf.language.english_idioms import ADVERBS, IDIOMS, NICE, PAST, WAYS
+from robot_rlhf.language.english_reports import QUESTIONS, REPORTS
 
 _GLAD = (
     "(?:happier|happy|better|safer|more comfortable|comfortable|calmer|more relaxed|more at ease|easier|grateful|"
@@ -220,4 +221,4 @@ _WISHES: Sequence[tuple[str, str, str]] = (
 )
 """What is wished is asked for: 'I'd feel happier if ...'; § stands for the wish until what is wished has been found."""
 
-MANNERS: Sequence[tuple[str, str, str]] = (*_ASIDES, *IDIOMS, *_WISHES, *WAYS)
+MANNERS: Sequence[tuple[str, str, str]] = (*QUESTIONS, *_ASIDES, *IDIOMS, *_WISHES, *WAYS, *REPORTS)

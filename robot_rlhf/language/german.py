@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robot_rlhf.language.german_reports import REPORTS
 from robot_rlhf.language.table import Language
 
 _MANNERS = (
@@ -294,7 +295,8 @@ GERMAN = Language(
             "the": "der, die, den, dem, des, ein, eine, einem, einer, das",
         },
         "link": {
-            "and": "und, sowie, oder, plus",
+            "and": "und, sowie, plus",
+            "or": "oder",
             "then": "dann, und dann, aber, danach, anschließend, sondern, jedoch, doch, bis, während, weil",
             "fix": """
                 ich meine, quatsch, ach nein, entschuldigung, sorry, vielmehr, besser gesagt, äh nein, ich meinte,
@@ -382,7 +384,7 @@ GERMAN = Language(
             "geht's": "geht es",
         },
     },
-    ordinary="link, rechne, rechnen",
+    ordinary="fenster, link, rechne, rechnen",
     gerund="",
     hints={
         "nein": "bad, undo, stop",
@@ -390,5 +392,5 @@ GERMAN = Language(
         "da": "down, close, open",
         "andersrum": "left, right, back",
     },
-    manners=_MANNERS,
+    manners=(*_MANNERS, *REPORTS),
 )

@@ -26,6 +26,8 @@ MOST = 6
 WAIT = Meaning("stop", skill="wait")
 _CODE = re.compile(r"""[{}=\\|]|["']\s*;|;\s*--|/\*|\*/|&&|\(\)|\$\(|://""")
 """Marks that are of a program, and that nobody says."""
+_BELOW_ZERO = re.compile(r"(?<!\S)[-\u2212\u2013]\d+(?:[.,]\d+)?(?=\s?[^\W\d])")
+"""A number with a sign before it, and a unit: less than nothing, or a dash?"""
 _USUAL = (Meaning("good"), Meaning("bad"), Meaning("stop"))
 
 
@@ -35,7 +37,9 @@ class _Part:
 
     signs: list[Sign] = field(default_factory=list)
     joined: bool = False
-    """By 'and', without a comma."""
+    """By 'or', or by 'and' without a comma."""
+    choice: bool = False
+    """It is said with 'or' beside what was said before."""
     fixes: bool = False
     """It takes back what was said before."""
 
@@ -68,6 +72,8 @@ class Grammar:
             return Heard(text, (Meaning("stop"),), "grammar")
         if (code := _CODE.search(text)) is not None:
             return not_understood(text, f"it has marks of a program in it: {code[0]!r}", _met(signs))
+        if (below := _BELOW_ZERO.search(text)) is not None:
+            return not_understood(text, f"{below[0]!r} is no amount: say which way, and how far", _met(signs))
         if (hint := self._hint(text)) is not None:
             return not_understood(text, "that alone does not say what to do", hint)
         said = [sign for sign in signs if sign.role != "break"]
@@ -181,24 +187,60 @@ class Grammar:
         vague: list[Meaning] = []
         always = any((sign.role, sign.value) == ("rule", "always") for part in parts for sign in part.signs)
         near: Sign | None = None
-        flip = False
+        before: list[Found] = []
+        carried = Carried(always=always)
         for number, part in enumerate(parts):
             if number + 1 < len(parts) and (place := _place_alone(part)) is not None:
                 near = place
                 continue
             part.signs = _mannered(part.signs, always)
-            clause = Clause(part.signs, Carried(flip and part.joined, near, always))
+            clause = Clause(part.signs, replace(carried if part.joined else Carried(always=always), near=near))
             read = [_honest(each, part.signs) for each in read_clause(clause)]
             vague += [*clause.vague, *(each.meaning for each in read if _lacks_thing(each.meaning, part.signs, near))]
             read = [each for each in read if not _lacks_thing(each.meaning, part.signs, near)]
             if clause.has("who", "other") or clause.has("negate", "no"):  # about somebody else; "no left"
                 vague += [each.meaning for each in read]
                 read = []
+            more = number + 1 < len(parts) and parts[number + 1].joined and _is_named_alone(parts[number + 1])
+            if (listed := _listed(part, before, part.joined or more)) is not None:
+                found += [listed] if listed.meaning.thing else []
+                vague += [] if listed.meaning.thing else [listed.meaning]
+                before = [listed]
+                continue
+            if part.choice and _is_choice(before, clause, read):  # "left or up": which?
+                vague += [each.meaning for each in (*before, *read)]
+                found, read = [each for each in found if each not in before], []
             if part.fixes and (read or clause.has("word", "nothing")):  # "left, no, the other way"
                 found = []
             found += read
-            flip = clause.leaves_flip
+            before = read
+            unclear = clause.leaves.unclear or (bool(clause.found) and not read)
+            carried = replace(clause.leaves, unclear=unclear, always=always)
         return found, vague
+
+
+def _is_named_alone(part: _Part) -> bool:
+    """Whether a clause is a thing and nothing else."""
+    return [sign.role for sign in part.signs if sign.role != "at"] == ["named"]
+
+
+def _listed(part: _Part, before: Sequence[Found], goes_on: bool) -> Found | None:
+    """'keep away from the glass and the lamp': what was said before about one thing, about another, if it is there."""
+    if not (goes_on and before and _is_named_alone(part)):
+        return None
+    meaning = before[-1].meaning
+    if not meaning.thing or not (meaning.rule or meaning.skill == "away_from"):
+        return None
+    name = next(sign.value for sign in part.signs if sign.role == "named")
+    return replace(before[-1], meaning=replace(meaning, thing=name))
+
+
+def _is_choice(before: Sequence[Found], clause: Clause, read: Sequence[Found]) -> bool:
+    """Whether of two things only one is asked for; of two that are denied together neither is: 'not left or down'."""
+    if not before or not clause.found:
+        return False
+    one, other = ({(f.meaning.reading, f.meaning.thing, f.meaning.place) for f in both} for both in (before, read))
+    return one != other and not (clause.leaves_denial and not clause.is_denied)
 
 
 def _cut(signs: list[Sign]) -> list[_Part]:
@@ -216,7 +258,8 @@ def _cut(signs: list[Sign]) -> list[_Part]:
         if sign.role == "link" or is_fix:
             fresh = part if not part.signs else _Part()
             fresh.fixes |= is_fix
-            fresh.joined = sign.value == "and" and not broken
+            fresh.joined = sign.value == "or" or (sign.value == "and" and not broken)
+            fresh.choice = sign.value == "or"
             if sign.value == "instead":
                 fresh.signs.append(Sign("negate", "dont", sign.text))
             if fresh is not part:
@@ -224,7 +267,7 @@ def _cut(signs: list[Sign]) -> list[_Part]:
             continue
         denies = sign.role == "negate" and sign.value in ("not", "dont")
         if denies and _says_what(part.signs) and _says_what(_clause_behind(signs, at)):
-            parts.append(_Part())
+            parts.append(_Part(joined=True))
         parts[-1].signs.append(sign)
         broken = False
     return [part for part in parts if part.signs]

@@ -30,6 +30,9 @@ def grasped(clause: Clause) -> None:
             _lifted(clause, verb, thing)
         elif value in ("grab", "hold", "pick") or named or (thing is not None and clause.has("at")):
             clause.use(verb, thing, *clause.free("move", "up"), *clause.free("at"))
+            if thing is None and clause.has("word", "nothing"):  # "grab a coffee"
+                clause.vague.append(Meaning("close", skill="grasp"))
+                continue
             if value == "pick" or value == "grab":
                 clause.use(*clause.free("rule", "from_above"))
             name = clause.signs[thing].value if thing is not None else ""
@@ -77,7 +80,7 @@ def turns(clause: Clause) -> None:
         clause.plain(at, clause.signs[at].value, "turn")
         clause.use(*clause.free("verb", "turn"))
     degrees = any(sign.role == "amount" and sign.value == "degree" for sign in clause.signs)
-    if clause.first("verb", "turn") is None and not degrees:
+    if clause.first("verb", "turn") is None and not degrees and not clause.turning:
         return
     for at in clause.free("move", "left", "right"):
         clause.plain(at, f"turn_{clause.signs[at].value}", "turn")
@@ -89,6 +92,10 @@ def states(clause: Clause) -> None:
     modified = clause.has("negate", "not", "dont", "too", "less", "enough", "short") or clause.has("rule", "never")
     for at in list(clause.free("state")):
         sign = clause.signs[at]
+        if clause.told == "unknown":
+            clause.use(at)
+            clause.vague += [Meaning(OPPOSITE[sign.value]), Meaning(sign.value)]
+            continue
         role = "grip" if sign.value in ("open", "close") else "state"
         sideways = sign.value in ("left", "right", "forward", "back")
         if modified or sideways:
@@ -120,6 +127,9 @@ def moved(clause: Clause) -> None:
             clause.vague.append(Meaning("goal"))
         elif sign.value == "back" and after is not None and clause.signs[after].value not in ("back", "forward"):
             clause.use(at)  # "back up", "back to the left"
+        elif clause.told == "unknown":  # "the server is up"
+            clause.use(at)
+            clause.vague += [Meaning(sign.value), Meaning(OPPOSITE[sign.value])]
         elif clause.told == "it" and not clause.flips("move") and _is_unclear(clause):
             clause.use(at)  # "it is left of the cube", "that is left": who is, or what?
             clause.vague += [Meaning(sign.value), Meaning(OPPOSITE[sign.value])]

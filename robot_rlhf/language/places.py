@@ -38,15 +38,23 @@ def to_me(clause: Clause) -> None:
             clause.plain(at, "forward" if away else "back", "move")
 
 
+_DRAWN = ("pull", "shut")
+
+
 def opened_drawer(clause: Clause) -> None:
     """Drawers and handles are pulled and shut, not gripped."""
     things = [at for at in clause.free("named") if any(word in DRAWERS for word in _words(clause, at))]
-    if not things or clause.is_denied or clause.told or clause.has("at", "in", "onto"):
+    if not things or clause.told or clause.has("at", "in", "onto"):
         return
     verb = next((at for at in (*clause.free("grip"), *clause.free("verb", "pull", "push"))), None)
     if verb is None:
         return
     grips = {clause.signs[at].value for at in clause.free("grip")}
+    if clause.is_denied:
+        if "open" in grips:  # not to open a drawer is no word to close the fingers
+            clause.use(*clause.free("grip"), *things)
+            clause.vague += [Meaning("goal", skill=skill, thing=clause.signs[things[0]].value) for skill in _DRAWN]
+        return
     pulled = "open" in grips or (clause.signs[verb].value == "pull" and "close" not in grips)
     if not grips and clause.signs[verb].value == "push" and clause.has("at", "to"):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robot_rlhf.language.spanish_reports import REPORTS
 from robot_rlhf.language.table import Language
 
 _TO_ME = r"mi(?= [,.!?;]|$| (?:y|e|un|unos|luego|despues|por|mas|como|ahora) | \d)"
@@ -242,7 +243,8 @@ SPANISH = Language(
             "the": "el, la, los, las, un",
         },
         "link": {
-            "and": "y, e, además, o",
+            "and": "y, e, además",
+            "or": "o, u",
             "then": "luego, y luego, entonces, después, pero, y después, sino, mientras, porque, hasta que",
             "fix": "quiero decir, perdón, mejor dicho, digo, perdona, corrección, me equivoqué",
             "instead": "en vez de, en lugar de, y no",
@@ -318,5 +320,5 @@ SPANISH = Language(
         "ahí": "down, close, open",
         "al revés": "left, right, back",
     },
-    manners=_MANNERS,
+    manners=(*_MANNERS, *REPORTS),
 )

@@ -31,7 +31,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "who": ("you", "robot", "me", "other"),
     "is": ("is", "need"),
     "thing": ("it", "one", "the"),
-    "link": ("and", "then", "fix", "instead", "if"),
+    "link": ("and", "or", "then", "fix", "instead", "if"),
     "word": ("more", "manner", "yes", "filler", "question", "nothing"),
 }
 """Role to the values that words of that role can have: every language fills in all of them.

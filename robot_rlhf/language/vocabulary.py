@@ -25,6 +25,8 @@ _STRETCHED = re.compile(r"(.)\1{2,}")
 _DOUBLED = re.compile(r"(.)\1$")
 _LETTERS = re.compile(r"[^\W\d_]{4,}")
 _SPACES = re.compile(" {2,}")
+_UNSEEN = frozenset({"Mn", "Cf"})
+"""Kinds of letters that are accents of others, or have no width."""
 _BREAKS = frozenset(".,;:!?…—–\n-")
 
 
@@ -40,9 +42,11 @@ class Sign:
 
 
 def folded(text: str) -> str:
-    """Without case and accents, as texts are compared."""
+    """Without case, accents and what nobody sees, as texts are compared."""
     plain = unicodedata.normalize("NFKD", text.translate(_QUOTES).casefold())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+    if plain.isascii():
+        return plain
+    return "".join(letter for letter in plain if unicodedata.category(letter) not in _UNSEEN)
 
 
 @lru_cache(maxsize=16)
