@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import tyro
@@ -69,8 +70,10 @@ def _facts_of(task: str) -> FactBook:
 
 def _lines() -> Iterator[str]:
     """Lines as they come; what is not UTF-8 is replaced."""
-    for line in iter(sys.stdin.buffer.readline, b""):
-        yield line[:LONGEST_LINE].decode("utf-8", errors="replace").rstrip("\r\n")
+    for line in iter(partial(sys.stdin.buffer.readline, LONGEST_LINE), b""):
+        yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+        while line and not line.endswith(b"\n"):  # what one line has beyond that is passed over, not kept
+            line = sys.stdin.buffer.readline(LONGEST_LINE)
 
 
 def _line(heard: Heard, options: SayOptions) -> str:

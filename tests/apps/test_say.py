@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from robot_rlhf.apps.cli import main
+from robot_rlhf.apps.say import LONGEST_LINE
 from robot_rlhf.meaning import READINGS
 
 COMMAND = [sys.executable, "-m", "robot_rlhf.apps.cli", "say"]
@@ -77,6 +78,20 @@ def test_every_line_of_standard_input_gets_one_at_once() -> None:
         *("left", "unknown", "unknown", "up", "unknown", "down", "unknown", "unknown", "right")
     ]
     assert all(set(each["readings"]) <= set(READINGS) for each in told)
+
+
+def test_a_line_without_an_end_is_answered_at_once_and_not_kept() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x" * (LONGEST_LINE + 10))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["readings"] == ["unknown"]
+        process.stdin.write(b"y" * 2 * LONGEST_LINE + b"\nleft\n")
+        process.stdin.close()
+        assert [json.loads(line)["readings"] for line in process.stdout] == [["left"]]
 
 
 def test_saying_needs_neither_torch_nor_a_simulation() -> None:
