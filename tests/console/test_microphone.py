@@ -356,10 +356,18 @@ def talker(session: FakeSession, tmp_path_factory: pytest.TempPathFactory) -> It
         yield page
 
 
+IN_SIGHT = """(id) => {
+  const e = document.getElementById(id), r = e.getBoundingClientRect();
+  const top = (x, y) => document.elementFromPoint(r.left + x * r.width, r.top + y * r.height);
+  return [[.1, .2], [.5, .5], [.9, .8]].every(([x, y]) => e.contains(top(x, y)));
+}"""
+
+
 def dictate(talker: Any) -> str:
     """Hold the key for 3 s; what became of it."""
     talker.keyboard.down("y")
     talker.wait_for_selector("#d-hears[data-state=listening]:visible")
+    assert talker.evaluate(IN_SIGHT, "d-hears"), "what is told of the microphone can be seen"
     talker.wait_for_timeout(3_000)
     talker.keyboard.up("y")
     ends = "['heard', 'unsure', 'nothing', 'refused']"

@@ -72,6 +72,15 @@ COVERED = """(selectors) => selectors.flatMap((selector) => {
   return wrong;
 })"""
 STOPS = ["[data-press=stop]", "#d-release"]
+OVER_EACH_OTHER = """() => {
+  const buttons = [...document.querySelectorAll('#drive button')];
+  const seen = buttons.filter((e) => e.checkVisibility({visibilityProperty: true}));
+  const shown = seen.filter((e) => !e.closest('.d-stop, .d-sheet, .d-ended, dialog'));
+  const at = shown.map((e) => [e, e.getBoundingClientRect()]);
+  return at.flatMap(([a, p], i) => at.slice(i + 1).filter(([b, q]) => !a.closest('.d-said') && !b.closest('.d-said')
+    && p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 1 && q.top < p.bottom - 1)
+    .map(([b]) => `${a.innerText} over ${b.innerText}`));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +152,7 @@ def test_on_a_tiny_screen_the_page_scrolls_below_stop_and_release(
             for end in ("0", "e.scrollHeight"):
                 page.evaluate(f"() => {{ const e = document.getElementById('drive'); e.scrollTop = {end}; }}")
                 assert page.evaluate(COVERED, STOPS) == [], (screen, hands)
+            assert page.evaluate(OVER_EACH_OTHER) == [], (screen, hands)
 
 
 def test_nothing_covers_stop_and_release(zoomed: tuple[float, Any], session: FakeSession) -> None:
