@@ -280,6 +280,14 @@ def test_the_banner_says_who_drives_and_the_key_lights_up(operator: Any) -> None
     assert "c-held" not in (operator.get_attribute(".d-help kbd[data-code=KeyW]", "class") or "")
 
 
+def test_while_a_session_ends_the_banner_says_so(operator: Any) -> None:
+    banner = """([stage, linked, ended]) => console_banner(
+      {present: null, moment: null, state: {seat: true, stage}, fresh: false, linked, ended}).words"""
+    assert operator.evaluate(banner, ["ending", "still", False]) == "ENDING THE SESSION"
+    for told in (["practice", "still", False], ["ending", "lost", False], ["ending", "live", True]):
+        assert operator.evaluate(banner, told) == "NO CONNECTION"
+
+
 def test_a_fall_of_practice_is_told_with_its_figures_and_its_end_takes_that_away(operator: Any, session: Any) -> None:
     line = "#d-advice .d-hint[data-level=warn]"
     session.practice = {"verdict": "worse", "because": "40% of the last episodes were done without help"}

@@ -9,6 +9,9 @@ window.console_banner = (() => {
     const seat = state.seat, who = state.operator || '';
     const demonstrates = p && p.kind === 'demonstration';
     const look = (look, icon, words, sub, badge = '') => ({look, icon, words, sub, badge});
+    if (!fresh && !ended && linked !== 'lost' && state.stage === 'ending') {
+      return look('waiting', 'hourglass_top', 'ENDING THE SESSION', 'Everything is saved; the learner finishes. The robot stands still');
+    }
     if (!fresh) {
       const why = ended ? 'The session has ended' : linked === 'lost' ? 'Trying again. STOP does not reach the robot from here: use the one beside it' : 'Connecting to the robot';
       return look('lost', 'wifi_off', 'NO CONNECTION', why);

@@ -9,7 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -76,8 +76,10 @@ def serve(
 
 
 def newest(values: deque[float]) -> list[float]:
-    """The last RECENT values, without a copy of the whole session's."""
-    return list(islice(reversed(values), RECENT))
+    """The last RECENT values, without a copy of the whole session's; another thread may add some meanwhile."""
+    while True:
+        with suppress(RuntimeError):  # one came in between: once more
+            return list(islice(reversed(values), RECENT))
 
 
 def spread(name: str, seconds: list[float]) -> dict[str, float]:
@@ -148,6 +150,7 @@ class LiveConsole:
         """The real operator's, by browser or device."""
         self._device: Device | None = None
         self._real = True
+        self._ending = False
         things = book_of(place.task, spec).things
         told = ConsoleSettings(
             journal=str(folder.journal),
@@ -268,6 +271,10 @@ class LiveConsole:
         finally:
             background.close()
 
+    def say_ending(self) -> None:
+        """The person has ended the session, and the learner still works: tell them so until the end."""
+        self._ending = True
+
     def measured(self, pace: Rate) -> dict[str, Any]:
         """How the loop and the operator's inputs fared over the whole session."""
         return {
@@ -284,7 +291,7 @@ class LiveConsole:
         tally, news = self._tally, None if learner is None else learner.news
         wanted = self._config.demonstrations
         status: dict[str, Any] = {
-            "stage": "demonstrations" if tally.demonstrations < wanted else "practice",
+            "stage": "ending" if self._ending else "demonstrations" if tally.demonstrations < wanted else "practice",
             "operator_kind": "person" if self._real else "simulated",
             "session_seconds": round(seconds, 1),
             "demonstrations": tally.demonstrations,

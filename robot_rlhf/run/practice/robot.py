@@ -173,6 +173,8 @@ class RobotPractice:
             if self.place.ended():
                 raise StopRequestedError("told to end") from None
             self.book.note("the operator ended the session")
+            if self.console is not None:
+                self.console.say_ending()
             self._let_learner_finish(at_most=LAST_UPDATES_WITHIN)
 
     def _demonstrate(self) -> None:
