@@ -316,7 +316,8 @@ def _lock_folder(folder: Path, *, shared: bool) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise JournalError(
-            f"{folder}: a session is writing this journal; end it first, or give labels through it"
+            f"{folder}: a session is writing this journal, or a page of review or label; end that first, or give "
+            "labels through it"
         ) from error
     except OSError as error:
         os.close(descriptor)

@@ -327,7 +327,7 @@ def test_pictures_and_gold_are_missed_before_anything_is_asked(
 def test_a_session_that_is_being_written_is_left_alone(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with JournalWriter(session, SPEC):
         assert label(session, "--labeler", "rules") == 2
-    assert "a session is writing this journal; end it first" in capsys.readouterr().err
+    assert "a session is writing this journal, or a page of review or label; end that first" in capsys.readouterr().err
     assert not labels_of(session)
 
 
