@@ -64,6 +64,8 @@ shut; a thing grasped; what is held lifted; fingers opened or closed; nothing fo
 RULES = ("slower", "faster", "keep_away", "from_above")
 """What lasts: to move slower or faster near a thing or everywhere, to keep away from it, to come to it from above."""
 
+GOAL_SKILLS = ("", "grasp", "put_in", "push_to")
+"""Skills that say which thing is wanted, or where."""
 LEAVES_NO_TRACE = frozenset({"undo", "undone", "button", "ask", "nothing"})
 """What may be done about a sentence, as Feedback.payload has it, that there is then nothing to take back of."""
 FROM_PRIOR = "from the prior"
@@ -239,6 +241,12 @@ def meanings_of(event: Feedback) -> tuple[Meaning, ...] | None:
     except (InvalidValueError, UnknownNameError) as error:
         log.warning("what is said of sentence %.80r is passed over: %s", event.payload.get("sentence"), error)
         return None
+
+
+def names_goal(meaning: Meaning) -> bool:
+    """Whether it says what is wanted, or where, for a director who takes goals."""
+    said = meaning.reading == "goal" or meaning.skill == "grasp"
+    return said and meaning.skill in GOAL_SKILLS and bool(meaning.thing or meaning.place)
 
 
 def not_understood(text: str, why: str, nearest: Sequence[Meaning] = ()) -> Heard:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -21,6 +21,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.learner.heard_steps import NO_ROW, REMEMBERED, without_pictures
+from robot_rlhf.meaning import Meaning, meanings_of, names_goal
 from robot_rlhf.replay.buffer import ReplayBuffer
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ class GoalsMeant:
     A goal that had been meant all along counts from where the goal that it corrects began: that of an earlier sentence,
     or the episode. One from now on counts from the step in which it was heard. Steps that were done on a sentence keep
     what was wanted then: they were done for that sentence. Rewards stay as they are: no goal was reached in these
-    steps, else the episode would have ended. What a sentence relabelled is as it was recorded once that is taken back.
+    steps, else the episode would have ended. A sentence that is corrected later to
+    another goal counts for the same steps. What one relabelled is as it was recorded once that is taken back.
     """
 
     def __init__(self, buffer: ReplayBuffer, retold: Retold) -> None:
@@ -119,8 +121,7 @@ class GoalsMeant:
         )
         known = next((name for name, each in self._episodes.items() if sentence in each.named), "")
         if goal is None and known:
-            del self._episodes[known].named[sentence]
-            self._relabel(self._episodes[known])
+            self._correct(self._episodes[known], sentence, meanings_of(event) or ())
         elif goal is not None and isinstance(all_along, bool) and not known and self._open in self._episodes:
             episode = self._episodes[self._open]
             episode.named[sentence] = _Named(len(episode.steps) - 1, goal, all_along)
@@ -129,6 +130,20 @@ class GoalsMeant:
             except InvalidValueError as error:
                 log.warning("goal %r of sentence %.80r is passed over: %s", goal, sentence, error)
                 del episode.named[sentence]
+
+    def _correct(self, episode: _Episode, sentence: str, meanings: Sequence[Meaning]) -> None:
+        """It was taken back, or somebody said later what it had meant: another goal counts for the same steps."""
+        before = episode.named[sentence]
+        goal = corrected(before.goal, meanings)
+        if goal is not None:
+            try:
+                episode.named[sentence] = replace(before, goal=goal)
+                self._relabel(episode)
+                return
+            except InvalidValueError as error:
+                log.warning("goal %r, to which sentence %.80r was corrected, is none: %s", goal, sentence, error)
+        del episode.named[sentence]
+        self._relabel(episode)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """What was wanted in it can still be taken back."""
@@ -167,6 +182,15 @@ def goal_of(event: Feedback) -> Goal | None:
         return None
     thing, place = goal
     return (thing, place) if isinstance(thing, str) and isinstance(place, str) else None
+
+
+def corrected(goal: Goal, meanings: Sequence[Meaning]) -> Goal | None:
+    """What a sentence had named that was taken for a goal, by what is said of it later; None where it named none."""
+    named = [meaning for meaning in meanings if names_goal(meaning)]
+    thing, place = goal
+    for meaning in named:
+        thing, place = meaning.thing or thing, meaning.place or place
+    return (thing, place) if named and thing != place else None
 
 
 def wanted_in(steps: int, named: list[_Named]) -> list[Goal | None]:

@@ -7,13 +7,8 @@ from contextlib import suppress
 
 from robot_rlhf.errors import InvalidValueError, UnknownNameError
 from robot_rlhf.language.goals import GoalDirector as SceneGoals
-from robot_rlhf.meaning import Meaning
+from robot_rlhf.meaning import Meaning, names_goal
 from robot_rlhf.ports import Director, GoalDirector
-
-_PLACES = ("put_in", "push_to")
-"""Skills that bring a thing to a place."""
-_TAKES = ("", "grasp", *_PLACES)
-"""Skills that say which thing is wanted, or where."""
 
 
 class NamedGoals:
@@ -30,8 +25,7 @@ class NamedGoals:
 
     def takes(self, meaning: Meaning) -> bool:
         """A goal is the director's where there is one who takes goals, and it says what is wanted, or where."""
-        said = meaning.reading == "goal" or meaning.skill == "grasp"
-        return self._director is not None and said and meaning.skill in _TAKES and bool(meaning.thing or meaning.place)
+        return self._director is not None and names_goal(meaning)
 
     def name(self, sentence: str, meanings: Sequence[Meaning]) -> str:
         """Ask for what is meant; returns why that cannot be, in words; empty where it is done.

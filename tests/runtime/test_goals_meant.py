@@ -34,6 +34,7 @@ from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.language.goals import CONTEXT_SIZES, context_of
 from robot_rlhf.learner.goals_meant import GoalsMeant, wanted_in
+from robot_rlhf.meaning import Meaning
 from robot_rlhf.ports import Subscriber
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
@@ -233,6 +234,33 @@ def test_a_correction_taken_back_long_after_leaves_no_trace(tmp_path: Path) -> N
     again = Room(CONFIG, told.spec)
     replay_into(told.journal, again.listener)
     assert again.rows()["context"] == rows["context"]
+
+
+CORRECTIONS: Mapping[str, tuple[list[Meaning], tuple[str, str]]] = {
+    "the thing": ([Meaning("close", skill="grasp", thing="blue")], BLUE),
+    "both": ([Meaning("goal", skill="put_in", thing="blue", place="bowl_right")], ("blue", "bowl_right")),
+    "no goal": ([Meaning("left")], GREEN),
+    "what is not there": ([Meaning("goal", thing="purple")], GREEN),
+    "where, as a thing": ([Meaning("goal", skill="grasp", thing="bowl_left")], GREEN),
+}
+
+
+@pytest.mark.parametrize("case", CORRECTIONS)
+def test_a_goal_that_is_corrected_later_counts_for_the_same_steps(case: str, tmp_path: Path) -> None:
+    told = episode({9: NO_RED}, tmp_path / "journal")
+    meanings, goal = CORRECTIONS[case]
+    payload = {"sentence": told.meanings[0].payload["sentence"], "doing": "label", "by": "ada"}
+    payload["meanings"] = [meaning.to_json() for meaning in meanings]
+    event = replace(told.meanings[0], author="ada", payload=payload)
+    told.room.listener.on_event(event)
+    assert told.room.rows()["context"] == contexts(told, wanted(told, (goal, 10), (RED, LONG)))
+    with LabelWriter(told.journal) as writer:
+        writer.give(event)
+    again = Room(CONFIG, told.spec)
+    replay_into(told.journal, again.listener)
+    assert again.rows()["context"] == told.room.rows()["context"]
+    told.room.listener.on_event(replace(event, payload={**payload, "doing": "undone", "meanings": []}))
+    assert told.room.rows()["context"] == contexts(told, wanted(told, (GREEN, 10), (RED, LONG)))
 
 
 @pytest.mark.parametrize("text", [NO_RED, NOW_RED])
