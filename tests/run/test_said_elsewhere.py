@@ -89,7 +89,7 @@ def test_an_arm_hears_of_what_is_said_elsewhere_while_it_goes_on(tmp_path: Path)
     spec = spec_of(settings(tmp_path))
     standing = StandingSentences(spec)
     with SaidElsewhere(tmp_path / "journal", arm_name(0, ARMS), standing) as elsewhere:
-        elsewhere.recover()
+        elsewhere.recover(own=Path.exists)
         with writer_of(tmp_path / "journal", spec, 0) as own, writer_of(tmp_path / "journal", spec, 1) as other:
             elsewhere.hear()
             own.on_event(said("practice-000000/0", "rule", SLOWER))  # whoever writes it has been told, too
@@ -99,3 +99,17 @@ def test_an_arm_hears_of_what_is_said_elsewhere_while_it_goes_on(tmp_path: Path)
             other.on_event(said("practice-000001/0", "undone"))
             elsewhere.hear()
             assert rules(standing) == {}
+
+
+def test_its_own_files_are_read_once_and_nobody_is_followed_where_nobody_speaks(tmp_path: Path) -> None:
+    spec, folder = spec_of(settings(tmp_path)), tmp_path / "journal"
+    standing, own = StandingSentences(spec), list[Path]()
+    record(folder, spec, 0, said("practice-000000/0", "rule", SLOWER))
+    record(folder, spec, 1, said("practice-000001/0", "rule", SLOWER))
+    with SaidElsewhere(folder, arm_name(0, ARMS), standing, follows=False) as elsewhere:
+        elsewhere.recover(own.append)
+        assert [path.name for path in own] == ["000.mcap"]
+        assert set(rules(standing)) == {"practice-000001/0"}, "whoever reads a file of one's own tells of it"
+        record(folder, spec, 1, said("practice-000003/0", "rule", SLOWER))
+        elsewhere.hear()
+        assert set(rules(standing)) == {"practice-000001/0"}

@@ -19,7 +19,7 @@ import torch
 
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Step
 from robot_rlhf.errors import RobotRlhfError
-from robot_rlhf.journal.shared import WRITER, files_of
+from robot_rlhf.journal.shared import WRITER
 from robot_rlhf.run.build import build_policy, open_place
 from robot_rlhf.run.folder.lock import locked
 from robot_rlhf.run.folder.run_folder import RunFolder
@@ -135,13 +135,17 @@ class _Arm:
         """Give this arm's share of the demonstrations, then practise its share of the steps."""
         actor, config = self.actor, self.config
         name, listeners = arm_name(actor.number, config.arms), [*actor.listeners, actor.tally]
-        standing, recorded = actor.listening.standing, files_of(self.run.journal, name)
-        for file in recorded:
-            actor.recover(file, [each for each in listeners if each is not standing], pictures=False)
+        standing, recorded = actor.listening.standing, list[Path]()
+        somebody = config.speaking is not None or bool(config.prior)  # speaks, or brings rules to the first arm
         with ExitStack() as stack:
             stack.callback(actor.place.close)
-            elsewhere = stack.enter_context(SaidElsewhere(self.run.journal, name, standing))
-            elsewhere.recover()
+            elsewhere = stack.enter_context(SaidElsewhere(self.run.journal, name, standing, follows=somebody))
+
+            def recover(file: Path) -> None:
+                recorded.append(file)
+                actor.recover(file, listeners, pictures=False)
+
+            elsewhere.recover(recover)
             stack.enter_context(self.inbox)
             listeners.append(self.watch)
             station = actor.open(stack, self.run.journal, listeners, metadata={WRITER: name}, shared=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from robot_rlhf.datatypes import Feedback, FeedbackKind
 from robot_rlhf.journal.files import journal_files
-from robot_rlhf.journal.shared import WRITER
+from robot_rlhf.journal.shared import writer_of
 from robot_rlhf.journal.tail import JournalTail
 from robot_rlhf.runtime.standing import StandingSentences
 
@@ -16,12 +17,18 @@ from robot_rlhf.runtime.standing import StandingSentences
 class SaidElsewhere:
     """Follows the sentences of a shared journal for one of its writers. A context manager: it lets go of the files."""
 
-    def __init__(self, journal: Path, writer: str, standing: StandingSentences) -> None:
-        """Args: writer: tells `standing` itself what it writes from now on."""
+    def __init__(self, journal: Path, writer: str, standing: StandingSentences, *, follows: bool = True) -> None:
+        """
+        Args:
+            writer: tells `standing` itself what it writes from now on.
+            follows: False where nobody speaks any more: what was said before `recover` is all.
+        """
         self._journal = journal
         self._writer = writer
         self._standing = standing
+        self._follows = follows
         self._tails: dict[Path, JournalTail] = {}
+        self._own: set[Path] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> SaidElsewhere:
@@ -32,9 +39,17 @@ class SaidElsewhere:
     ) -> None:
         self._stack.close()
 
-    def recover(self) -> None:
-        """Take in what was said so far, here, elsewhere and in review, in the order of the files."""
-        self._hear(own=True)
+    def recover(self, own: Callable[[Path], object]) -> None:
+        """Take in what was said so far, here, elsewhere and in review, in the order of the files.
+
+        Args:
+            own: reads a file of this writer's, and tells `standing` of it.
+        """
+        for path in journal_files(self._journal):
+            if self._is_own(path):
+                own(path)
+            else:
+                self._hear(path)
 
     def hear(self) -> None:
         """Take in what was said elsewhere since.
@@ -42,16 +57,19 @@ class SaidElsewhere:
         Raises:
             JournalError: a foreign or damaged file.
         """
-        self._hear(own=False)
+        for path in journal_files(self._journal) if self._follows else ():
+            if not self._is_own(path):
+                self._hear(path)
 
-    def _hear(self, *, own: bool) -> None:
-        for path in journal_files(self._journal):
-            if path not in self._tails:
-                tail = JournalTail(path, pictures=False, steps=False, same=())
-                self._tails[path] = self._stack.enter_context(tail)
-            tail = self._tails[path]
-            records = list(tail.records())
-            here = tail.metadata.get(WRITER) == self._writer
-            for record in records if own or not here else ():
-                if isinstance(record, Feedback) and record.kind is FeedbackKind.MEANING:
-                    self._standing.take_in(record, here=here)
+    def _is_own(self, path: Path) -> bool:
+        if path not in self._own and path not in self._tails and writer_of(path) == self._writer:
+            self._own.add(path)
+        return path in self._own
+
+    def _hear(self, path: Path) -> None:
+        if path not in self._tails:
+            tail = JournalTail(path, pictures=False, steps=False, same=())
+            self._tails[path] = self._stack.enter_context(tail)
+        for record in self._tails[path].records():
+            if isinstance(record, Feedback) and record.kind is FeedbackKind.MEANING:
+                self._standing.take_in(record, here=False)
