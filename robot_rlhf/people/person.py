@@ -218,12 +218,16 @@ class SimulatedPerson:
         self._see(observation)
 
     def on_step(self, step: Step) -> None:
-        if step.driver is Driver.HUMAN and not step.spoken:
-            self.driven += self._period
+        self.note_driven(step)
         self._over = step.terminated or step.truncated
         if self._over:  # now it stands still, and is looked at for as long as it takes
             self._sight.clear()
         self._see(step.next_observation)
+
+    def note_driven(self, step: Step) -> None:
+        """What their hands drive of a step, and what words decide, are not the same."""
+        if step.driver is Driver.HUMAN and not step.spoken:
+            self.driven += self._period
 
     def on_event(self, event: Event) -> None:
         """The person looks at the robot, not at messages."""

@@ -281,10 +281,10 @@ class _Memory:
         self._speaker = speaker
 
     def on_episode_start(self, meta: EpisodeMeta, observation: Observation) -> None:
-        """Nothing of an episode lasts but how it ended."""
+        """Nothing of an episode lasts but how it ended, and what was said and driven in it."""
 
     def on_step(self, step: Step) -> None:
-        """As of its start."""
+        self._speaker.note_driven(step)
 
     def on_event(self, event: Event) -> None:
         if not isinstance(event, Feedback):

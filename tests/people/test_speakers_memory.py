@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Feedback, FeedbackKind, Outcome, Segment
+from robot_rlhf.datatypes import (
+    Action,
+    Driver,
+    EpisodeEnd,
+    EpisodeKind,
+    EpisodeMeta,
+    Feedback,
+    FeedbackKind,
+    Outcome,
+    Segment,
+    Step,
+)
 from robot_rlhf.people.speaker import TEACHING, SimulatedSpeaker
 from tests.people.test_speaker import STEADY, Watched, said
 
@@ -29,6 +41,17 @@ def test_what_was_said_before_counts_against_the_budget(before: int, left: int) 
     assert watched.speaker.sentences == before
     assert watched.speaker.words == 3 * before
     assert len(said(watched.watch(400))) == left
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_hands_drove_before_counts_against_their_budget(before: int) -> None:
+    watched = Watched(STEADY)
+    seen = watched.place.guard.observe()
+    rest = Action(np.zeros(watched.place.spec.action.size, np.float32))
+    step = Step(0, seen, rest, rest, Driver.POLICY, 0.0, False, False, 0, "", seen)
+    for driver, spoken in [(Driver.HUMAN, "")] * before + [(Driver.HUMAN, "e/0"), (Driver.POLICY, "")]:
+        watched.speaker.memory.on_step(replace(step, driver=driver, spoken=spoken))
+    assert watched.speaker.driven == pytest.approx(before * watched.place.spec.control_period)
 
 
 def test_a_recording_makes_nobody_speak_up() -> None:
