@@ -88,14 +88,32 @@ def test_a_lerobot_column_of_others_that_is_called_so_is_named(tmp_path: Path, o
         import_dataset(tmp_path / "set", tmp_path / "back", DatasetSettings())
 
 
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_lerobot_column_may_be_encoded_or_of_nulls(tmp_path: Path, silent: bool) -> None:
+    """As other writers store text, and where nothing was ever said."""
+    recorded = told()[1]
+    export(journal(tmp_path / "journal", recorded), tmp_path / "set", "lerobot")
+    (file,) = (tmp_path / "set/data").rglob("*.parquet")
+    table = pq.read_table(file)
+    column = pa.nulls(len(table)) if silent else table["spoken"].dictionary_encode()
+    pq.write_table(table.set_column(table.column_names.index("spoken"), "spoken", column), file)
+    import_dataset(tmp_path / "set", tmp_path / "back", DatasetSettings())
+    (back,) = episodes(tmp_path / "back")
+    assert tuple(back.spoken) == (() if silent else tuple(recorded.spoken))
+
+
+@pytest.mark.parametrize("key", ["spoken", "instructions"])
 @pytest.mark.parametrize("odd", [np.zeros(len(SAID)), np.ones((len(SAID), 2), bool), [b"too", b"few"], None])
-def test_a_robomimic_column_of_others_that_is_called_so_is_named(tmp_path: Path, odd: object) -> None:
+def test_a_robomimic_column_of_others_that_is_called_so_is_named(tmp_path: Path, odd: object, key: str) -> None:
     path = tmp_path / "set.hdf5"
     export(journal(tmp_path / "journal", told()[0]), path, "robomimic")
     with h5py.File(path, "a") as file:
+        column = f"data/demo_0/{key}"
+        if column in file:
+            del file[column]
         if odd is None:
-            file.create_group("data/demo_0/spoken")
+            file.create_group(column)
         else:
-            file.create_dataset("data/demo_0/spoken", data=odd)
-    with pytest.raises(JournalError, match=r"set\.hdf5: column demo_0/spoken holds .*; allowed: strings"):
+            file.create_dataset(column, data=odd)
+    with pytest.raises(JournalError, match=rf"set\.hdf5: column demo_0/{key} holds .*; allowed: strings"):
         import_dataset(path, tmp_path / "back", DatasetSettings())

@@ -181,11 +181,13 @@ def _table(path: Path, without: str = "") -> Any:
 
 
 def _check_spoken(path: Path, table: Any) -> None:
-    """Raises JournalError where a column called so holds something else than text, as somebody else's may."""
-    kind = table.schema.field(SPOKEN).type if SPOKEN in table.column_names else pa.string()
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    """Raises JournalError where a column called so holds something else than text, as somebody else's may; text may be
+    encoded by a dictionary, and a column in which nothing was ever said be of nulls."""
+    told = table.schema.field(SPOKEN).type if SPOKEN in table.column_names else pa.string()
+    kind = told.value_type if pa.types.is_dictionary(told) else told
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
         raise JournalError(
-            f"{path}: column {SPOKEN} holds {kind}; allowed: strings, the sentence that decided each step (rename it)"
+            f"{path}: column {SPOKEN} holds {told}; allowed: strings, the sentence that decided each step (rename it)"
         )
 
 

@@ -23,6 +23,7 @@ from robot_rlhf.journal.recorded import Pictures
 
 ROBOT = "robot_spec"
 """Attribute that holds our robot."""
+INSTRUCTIONS = "instructions"
 _IMAGE = "_image"
 
 
@@ -102,11 +103,12 @@ class RobomimicData:
             driver=driver,
             reward=np.asarray(group["rewards"], np.float32),
             terminated=bool(attributes.get("terminated", success and ended)),
-            instructions=_instructions(group, str(attributes.get("instruction", "")), steps),
+            instructions=self._texts(group, name, INSTRUCTIONS, steps, "what was asked for in each step")
+            or [str(attributes.get("instruction", ""))] * steps,
             pictures=_pictures(group, steps),
             context={of_key(key): np.asarray(rows, np.float32) for key, rows in group.get("contexts", {}).items()},
             authority=shares,
-            spoken=self._spoken(group, name, steps),
+            spoken=self._texts(group, name, SPOKEN, steps, "the sentence that decided each step"),
         )
 
     def _acts_of(self, group: Any, spec: RobotSpec, steps: int) -> tuple[Rows | None, Rows, Rows | None]:
@@ -122,16 +124,20 @@ class RobomimicData:
         wished = ordered("policy_actions") if "policy_actions" in group else none
         return ordered("actions"), wished, ordered(AUTHORITY) if AUTHORITY in group else None
 
-    def _spoken(self, group: Any, name: str, steps: int) -> list[str]:
-        """By step the sentence that decided it. Raises JournalError where somebody else's column is called so."""
-        if SPOKEN not in group:
+    def _texts(self, group: Any, name: str, key: str, steps: int, holds: str) -> list[str]:
+        """A text for each step; none where there is no such column.
+
+        Raises:
+            JournalError: somebody else's column is called so.
+        """
+        if key not in group:
             return []
-        column = group[SPOKEN]
+        column = group[key]
         kind = f"{column.dtype} of shape {column.shape}" if isinstance(column, h5py.Dataset) else "a group"
         if kind == "a group" or h5py.check_string_dtype(column.dtype) is None or column.shape != (steps,):
             raise JournalError(
-                f"{self._path}: column {name}/{SPOKEN} holds {kind}; allowed: strings of shape ({steps},), "
-                "the sentence that decided each step (rename it)"
+                f"{self._path}: column {name}/{key} holds {kind}; allowed: strings of shape ({steps},), {holds} "
+                "(rename it)"
             )
         return list(column.asstr()[:])
 
@@ -143,11 +149,6 @@ class RobomimicData:
             lacking.append("drivers (or interventions)")
         if lacking:
             raise JournalError(f"{self._path}: {name} lacks {', '.join(lacking)}")
-
-
-def _instructions(group: Any, whole: str, steps: int) -> list[str]:
-    """By step, where the file tells it so."""
-    return list(group["instructions"].asstr()[:]) if "instructions" in group else [whole] * steps
 
 
 def _present(observations: Any, spec: RobotSpec) -> tuple[str, ...]:
