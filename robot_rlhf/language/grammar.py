@@ -28,6 +28,8 @@ _CODE = re.compile(r"""[{}=\\|]|["']\s*;|;\s*--|/\*|\*/|&&|\(\)|\$\(|://""")
 """Marks that are of a program, and that nobody says."""
 _BELOW_ZERO = re.compile(r"(?<!\S)[-\u2212\u2013]\d+(?:[.,]\d+)?(?=\s?[^\W\d])")
 """A number with a sign before it, and a unit: less than nothing, or a dash?"""
+_OF_WHAT_WAS = ("good", "bad", "undo")
+"""Readings about what was done and said before."""
 _USUAL = (Meaning("good"), Meaning("bad"), Meaning("stop"))
 
 
@@ -175,6 +177,10 @@ class Grammar:
             return not_understood(text, f"too many words of it are not known: {shown}", nearest)
         if not meanings:
             return not_understood(text, "it does not say clearly what to do", nearest)
+        if (at := next((n for n, each in enumerate(meanings) if each.reading == "undo"), 0)) and any(
+            each.reading not in _OF_WHAT_WAS for each in meanings[:at]
+        ):
+            return not_understood(text, "it takes back what it says itself, or what was said before?", nearest)
         readings = {meaning.reading for meaning in meanings}
         if both := next((r for r in meanings if OPPOSITE.get(r.reading) in readings), None):
             return not_understood(text, f"it says both {both.reading} and {OPPOSITE[both.reading]}", nearest)

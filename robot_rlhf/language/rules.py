@@ -269,7 +269,8 @@ class Rules:
 
     def __init__(self, spec: RobotSpec) -> None:
         self._spec = spec
-        self._standing: dict[str, Standing] = {}
+        self._standing: dict[tuple[str, str, str], Standing] = {}
+        """By sentence, kind and thing: a sentence may set several."""
 
     @property
     def standing(self) -> tuple[Standing, ...]:
@@ -277,7 +278,7 @@ class Rules:
         return tuple(self._standing.values())
 
     def add(self, sentence: str, rule: Meaning) -> None:
-        """Set a rule; one of the same sentence is replaced.
+        """Set a rule; one of the same sentence, kind and thing is replaced.
 
         Raises:
             InvalidValueError: it cannot hold (see `cannot_hold`).
@@ -285,12 +286,16 @@ class Rules:
         why = cannot_hold(rule, self._spec.action)
         if why:
             raise InvalidValueError("rule", rule.words, f"one that can hold here; {why}")
-        self._standing.pop(sentence, None)
-        self._standing[sentence] = Standing(sentence, rule)
+        key = (sentence, rule.rule, rule.thing)
+        self._standing.pop(key, None)
+        self._standing[key] = Standing(sentence, rule)
 
     def remove(self, sentence: str) -> bool:
-        """Take the rule of a sentence back; whether there was one."""
-        return self._standing.pop(sentence, None) is not None
+        """Take the rules of a sentence back; whether there was one."""
+        its = [key for key in self._standing if key[0] == sentence]
+        for key in its:
+            del self._standing[key]
+        return bool(its)
 
     def filter(self, observation: Observation, action: Action, driver: Driver, spoken: bool = False) -> Action:
         """The action as the rules allow it; itself where none changes it.
@@ -313,15 +318,22 @@ class Rules:
     def _noted(self, columns: Columns) -> list[Meaning]:
         """The rules in whose scope this is, the state of each noted."""
         here: list[Meaning] = []
-        for name, one in self._standing.items():
-            state: State = "waits"
-            if not one.rule.thing or perceived(one.rule.thing, columns)[0]:
-                state = "holds" if in_scope(one.rule, columns)[0] else "rests"
+        states: dict[Meaning, State] = {}  # hundreds of sentences may say the same
+        for key, one in self._standing.items():
+            if (state := states.get(one.rule)) is None:
+                state = states[one.rule] = _state(one.rule, columns)
             if state != one.state:
-                self._standing[name] = Standing(name, one.rule, state)
+                self._standing[key] = Standing(one.sentence, one.rule, state)
             if state == "holds":
                 here.append(one.rule)
         return here
+
+
+def _state(rule: Meaning, columns: Columns) -> State:
+    """Of a rule in a moment, one row."""
+    if rule.thing and not perceived(rule.thing, columns)[0]:
+        return "waits"
+    return "holds" if in_scope(rule, columns)[0] else "rests"
 
 
 def ordered(rules: list[Meaning]) -> list[Meaning]:

@@ -87,7 +87,8 @@ def rules_of_prior(paths: Sequence[Path], spec: RobotSpec) -> list[Feedback]:
             for record in tail.records():
                 if isinstance(record, Feedback):
                     named.on_event(record)
-    told = [found.feedback for rule in standing.rules.standing if (found := standing.get(rule.sentence)) is not None]
+    sentences = dict.fromkeys(rule.sentence for rule in standing.rules.standing)
+    told = [found.feedback for sentence in sentences if (found := standing.get(sentence)) is not None]
     return [replace(each, payload={**each.payload, "why": FROM_PRIOR, "undoes": ""}) for each in told]
 
 

@@ -24,7 +24,8 @@ ASKED = {
     left or right I don't care | don't go left or right | go left or up | no left or right | not too far left or right
     don't open or close | don't turn left or right | the red one or the blue one | drop it or lift it
     don't open the drawer | never open the drawer | grab a coffee | not so close | -2 cm left | left -2cm
-    keep away from the glass and the unicorn
+    keep away from the glass and the unicorn | left, scratch that | grab the cube, never mind
+    slower near the glass, undo that
     """,
     "de": """
     der linke Greifer ist kaputt | das Fenster ist offen | der Würfel ist nach links gerutscht
@@ -52,6 +53,8 @@ up: move the left finger up
 left: 2-3 cm left | - left | le\u00adft
 stop: s\u200btop
 goal: put it in the left bowl
+undo,left: scratch that, left
+bad,undo: that was bad, undo that
 """
 
 

@@ -280,6 +280,27 @@ def test_taken_back_nothing_is_left() -> None:
     assert shield.standing == ()
 
 
+def test_a_sentence_may_set_several_rules_and_they_are_taken_back_together() -> None:
+    shield = Rules(SPEC)
+    for rule in ("keep_away", "slower", "slower"):
+        shield.add("e/1", RULES[rule])
+    shield.add("e/2", RULES["from_above"])
+    assert [one.rule.rule for one in shield.standing] == ["keep_away", "slower", "from_above"]
+    assert shield.remove("e/1")
+    assert [one.rule.rule for one in shield.standing] == ["from_above"]
+
+
+def test_what_hundreds_of_sentences_say_alike_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Meaning] = []
+    monkeypatch.setattr(rules, "in_scope", lambda rule, columns: looked.append(rule) or in_scope(rule, columns))
+    shield, wish, here = Rules(SPEC), action(1.0), seen((0.05, 0, 0))
+    for number in range(500):
+        shield.add(f"e/{number}", RULES["slower"])
+    assert shield.filter(here, wish, Driver.POLICY).values[0] == 0.5
+    assert len(looked) <= 2, "once to know whether it holds, and once to do it"
+    assert {one.state for one in shield.standing} == {"holds"}
+
+
 def test_waits_for_what_is_not_seen_and_says_so() -> None:
     shield, wish = Rules(SPEC), action(1.0)
     shield.add("e/1", RULES["keep_away"])
