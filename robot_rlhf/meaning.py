@@ -139,6 +139,8 @@ class Meaning:
         """In plain English, short."""
         if self.rule:
             does = {"keep_away": "keep away from", "from_above": "come from above to"}.get(self.rule, self.rule)
+            if self.rule == "from_above" and not self.thing:
+                return "rule: come from above"
             near = f"{'near ' if self.rule in SPEEDS else ''}{_spaced(self.thing)}" if self.thing else "everywhere"
             return f"rule: {does} {near}"
         if self.skill:

@@ -80,7 +80,8 @@ def _line(heard: Heard, options: SayOptions) -> str:
     if options.json:
         return json.dumps(heard.to_json(), ensure_ascii=True)
     if heard.understood:
-        return f"{', '.join(heard.readings)}: {heard.words} (by {heard.by})"
+        meant = ", then ".join(meaning.words.removeprefix("rule: ") for meaning in heard.meanings)
+        return f"{', '.join(heard.readings)}: {meant} (by {heard.by})"
     nearest = _joined(meaning.words for meaning in heard.nearest)
     return f"unknown: {heard.why}" + (f"; nearest: {nearest}" if nearest else "")
 

@@ -42,6 +42,7 @@ from robot_rlhf.meaning import (
     Heard,
     Meaning,
     meanings_of,
+    not_understood,
 )
 from robot_rlhf.ports import Director, Interpreter
 from robot_rlhf.runtime.named_goals import NamedGoals
@@ -287,7 +288,7 @@ class Listening:
         return said
 
     def _decide(self, said: _Said, moment: Moment | None, began: float) -> None:
-        heard = said.heard
+        heard = said.heard = self._about_something(said.heard)
         if not heard.understood:
             said.doing, said.why = "ask", heard.why
             return
@@ -314,6 +315,18 @@ class Listening:
                 said.doing, said.why = ("nothing", cannot) if cannot else ("rule", "")
             elif said.doing == "nothing" and not cannot:
                 said.doing = "rule"  # it stands, whatever became of the rest
+
+    def _about_something(self, heard: Heard) -> Heard:
+        """'Always from above' is about the one thing that can be grasped; of several one has to say which."""
+        bare = [meaning for meaning in heard.meanings if meaning.rule == "from_above" and not meaning.thing]
+        if not bare:
+            return heard
+        graspable = [name for name, thing in self._facts.things.items() if thing.graspable]
+        if len(graspable) == 1:
+            about = (replace(each, thing=graspable[0]) if each in bare else each for each in heard.meanings)
+            return replace(heard, meanings=tuple(about))
+        nearest = [replace(bare[0], thing=name) for name in graspable or self._facts.things]
+        return not_understood(heard.text, cannot_hold(bare[0], self._spec.action), nearest)
 
     def _decide_now(self, said: _Said, asked: Sequence[Meaning], moment: Moment | None, began: float) -> None:
         """What is asked for at once, and no rule."""

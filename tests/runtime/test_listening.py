@@ -57,6 +57,11 @@ KNOWN: Mapping[str, tuple[Meaning, ...]] = {
     "scratch that, right": (Meaning("undo"), RIGHT),
     "left, and slowly near the cube": (LEFT, Meaning("rule", rule="slower", thing="cube")),
     "slowly near the cube, and left": (Meaning("rule", rule="slower", thing="cube"), LEFT),
+    "slowly near the cube, and keep away from it": (
+        Meaning("rule", rule="slower", thing="cube"),
+        Meaning("rule", rule="keep_away", thing="cube"),
+    ),
+    "always from above": (Meaning("rule", rule="from_above"),),
     "grab the lamp, and slowly near the cube": (
         Meaning("close", skill="grasp", thing="lamp"),
         Meaning("rule", rule="slower", thing="cube"),
@@ -558,6 +563,36 @@ def test_a_motion_and_a_rule_in_one_breath(text: str) -> None:
     assert [one.rule.rule for one in rig.listening.standing.rules.standing] == ["slower"]
     rig.teleop.says = {rig.teleop.reads + 3: rig._said("scratch that")}
     rig.run(seed=1)
+    assert rig.listening.standing.rules.standing == ()
+
+
+def test_every_rule_of_one_breath_stands_and_goes_with_it() -> None:
+    rig = Rig({5: "slowly near the cube, and keep away from it"})
+    rig.run()
+    assert rig.doings == ["rule"]
+    assert [one.rule.rule for one in rig.listening.standing.rules.standing] == ["slower", "keep_away"]
+    rig.teleop.says = {rig.teleop.reads + 3: rig._said("scratch that")}
+    rig.run(seed=1)
+    assert rig.listening.standing.rules.standing == ()
+
+
+def test_always_from_above_is_about_the_one_thing_that_can_be_grasped() -> None:
+    rig = Rig({5: "always from above"})
+    rig.run()
+    assert rig.doings == ["rule"]
+    from_above = Meaning("rule", rule="from_above", thing="cube")
+    assert [one.rule for one in rig.listening.standing.rules.standing] == [from_above]
+    assert rig.meanings[0].payload["meanings"] == [from_above.to_json()]
+
+
+def test_from_above_of_several_things_is_asked_about() -> None:
+    rig = Rig({5: "always from above"})
+    lid = replace(rig.facts.things["cube"], name="lid")
+    rig.facts.things = {**rig.facts.things, "lid": lid}
+    rig.run()
+    assert rig.doings == ["ask"]
+    assert [meaning["thing"] for meaning in rig.meanings[0].payload["nearest"]] == ["cube", "lid"]
+    assert "come to from above" in rig.meanings[0].payload["why"]
     assert rig.listening.standing.rules.standing == ()
 
 

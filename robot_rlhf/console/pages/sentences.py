@@ -110,9 +110,11 @@ def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> 
     listens = status.get("listens") is True or history.understands
     learns = status.get("learns_words") is True
     shown = history.said(SHOWN)
+    unclear = {each.text for each in shown if each.reading is not None and each.reading.asks}
+    said = [text for text in desk.sentences if text not in unclear]
     return {
         "note": NOT_READ if not listens else DOES if not learns else "" if shown else LEARNS,
-        "chips": chips(desk.sentences, console.settings.examples if listens else ()),
+        "chips": chips(said, console.settings.examples if listens else ()),
         "sentences": [
             {**sentence_json(each, status, console.settings.things), **takes_back(each, history)} for each in shown
         ],
