@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from robot_rlhf.datatypes import Array
 from robot_rlhf.errors import CheckpointError, InvalidValueError, ShapeError
 from robot_rlhf.learner.heard_steps import NO_ROW, HeardStep
-from robot_rlhf.learner.meant import Grounding
+from robot_rlhf.learner.meant import Grounding, Ruled
 from robot_rlhf.meaning import SPEEDS, Meaning
 from robot_rlhf.replay.advice import Advice, AdvisedBatch, AdvisedRows
 from robot_rlhf.replay.buffer import ReplayBuffer
@@ -25,14 +26,16 @@ NEAR, OUT = 1.0, 4.0
 """Weights of anchors, beside 1 of a row in scope: nearly in it, where the policy may change a little, and elsewhere."""
 DRAWN = 128
 """Rows in scope in one step, and as many anchors."""
-MOST = 2_048
-"""Lessons of a rule that are held, the newest, and anchors; and steps before it that are taught from."""
+MOST = 1_024
+"""Steps in scope of a rule that are held, the newest, and as many elsewhere."""
 EACH = 4
 """Of the steps of the policy that come after a rule was set every so many are looked at."""
+AGAIN = 200
+"""Updates after which lessons and anchors are made anew, of what the policy would do by then."""
 BROKEN = 0.02
 """What was done broke a rule that changes more than this of an entry, in full actions."""
 FOR_GOOD = 1 << 62
-"""Updates that a rule lasts: until it is taken back."""
+"""Updates that a lesson lasts: until it is made anew, or taken back."""
 
 Mode = Callable[[Tensor], Tensor]
 """Numbers of rows (N,) to what the policy would do there (N, m)."""
@@ -44,32 +47,42 @@ class _Rule:
     times: int
     """Events about its sentence."""
     born: int
+    looked: int | None = None
+    """Updates when its lessons were made; None: never."""
     waiting: list[HeardStep] = field(default_factory=list[HeardStep])
-    """Steps that were not looked at yet."""
+    """Steps of which it is not known yet whether they are in scope."""
+    inside: deque[HeardStep] = field(default_factory=lambda: deque[HeardStep](maxlen=MOST))
+    outside: deque[HeardStep] = field(default_factory=lambda: deque[HeardStep](maxlen=MOST))
+
+    @property
+    def is_speed(self) -> bool:
+        return self.meaning.rule in SPEEDS
+
+    def sort(self, steps: Sequence[HeardStep], in_scope: NDArray[np.bool_]) -> None:
+        for step, within in zip(steps, in_scope, strict=True):
+            (self.inside if within else self.outside).append(step)
 
 
 class RuleLessons:
     """What should be done in recent steps that a standing rule would change, and anchors outside of its scope.
 
     The loss is that of C3PO (Stephan et al. 2024, RLVF: learning from verbal feedback without overgeneralization), for
-    actions: in scope (mode - rule(wish))^2, elsewhere (mode - mode_then)^2. The wish is what the policy would have done
-    when the row was first looked at, or what a person did there: were it what the policy does now, one that was held
-    back would soon wish for nothing, and slower would get slower and slower. Steps in scope that the rule leaves as
-    they are teach nothing: who is learning must not be held to what it did there. A batch is half lessons and half
-    anchors, however many rows of each there are. A rule is a person's say and no advice: its lessons do not fade as
-    long as it stands, and what was done against it is not imitated. Anchors fade: the policy is to go on learning
-    elsewhere.
+    actions: in scope (mode - rule(wish))^2, elsewhere (mode - mode_then)^2. The wish is what the policy would do, or
+    what a person did there. C3PO teaches a model that is done learning. A policy that still learns would be held back
+    by what it wished, and did, long ago: `then` is now, every so many updates anew. Steps in scope in which it already
+    keeps to the rule teach nothing and are held to nothing; a rule that is kept to everywhere costs nothing. A batch is
+    half lessons and half anchors, however many rows of each there are. A rule is a person's say and no advice: no
+    critic overrules it, and what was done against it is not imitated as long as it stands.
 
-    While a rule stands the robot keeps to it whatever the policy wishes. Where that changes nothing any more once the
-    policy has learned it, as with keeping away, steps to come are looked at, too. A rule of speed would slow down
-    twice. It is taught only where that is asked for, for a policy that is to act without it, and of the steps before it
-    alone.
+    A rule of speed is no border that one can keep to: of what the policy wishes by now, slower would get slower and
+    slower. It is taught only where that is asked for, for a policy that is done learning and is to act without it, of
+    what was wished when it was set, of the steps before it; its anchors fade.
     """
 
     def __init__(self, buffer: ReplayBuffer, grounding: Grounding, *, lasts: int, speeds: bool) -> None:
         """
         Args:
-            lasts: updates after which an anchor has faded.
+            lasts: updates after which an anchor that is not made anew has faded.
             speeds: teach rules of speed, too.
         """
         self.lessons = Advice(lasts=FOR_GOOD)
@@ -99,18 +112,20 @@ class RuleLessons:
         if not meaning.rule or (meaning.rule in SPEEDS and not self._speeds):
             return set()
         known = [step for step in steps if step.row != NO_ROW and step.executed is not None]
-        self._rules[sentence] = _Rule(meaning, times, born, known[-MOST:])
-        return {step.row for step, wrong in zip(known, self._broken(meaning, known), strict=True) if wrong}
-
-    def _broken(self, meaning: Meaning, steps: Sequence[HeardStep]) -> NDArray[np.bool_]:
-        """In which steps something was done that the rule would have changed. Shape (T,)."""
-        if not steps:
-            return np.zeros(0, np.bool_)
-        done = np.stack([step.executed for step in steps if step.executed is not None])
-        ruled = self._grounding.rule(meaning, [step.observation for step in steps], done)
+        rule = self._rules[sentence] = _Rule(meaning, times, born)
+        ruled = self._ruled(rule, known, _executed(known))
         if ruled is None:
-            return np.zeros(len(steps), np.bool_)
-        return ruled.in_scope & (np.abs(ruled.actions - done).max(axis=1) > BROKEN)
+            return set()
+        if rule.is_speed:
+            rule.waiting = known[-MOST:]
+        else:
+            rule.sort(known, ruled.in_scope)
+        return {step.row for step, wrong in zip(known, _changed(ruled, _executed(known)), strict=True) if wrong}
+
+    def _ruled(self, rule: _Rule, steps: Sequence[HeardStep], actions: Array) -> Ruled | None:
+        if not steps:
+            return None
+        return self._grounding.rule(rule.meaning, [step.observation for step in steps], actions)
 
     def remove(self, sentence: str) -> None:
         """It is taught no more; one that never was is passed over."""
@@ -123,44 +138,65 @@ class RuleLessons:
         if not self._rules or step.row == NO_ROW or step.executed is None:
             return []
         self._steps += 1
-        broke = [name for name, rule in self._rules.items() if step.shown and self._broken(rule.meaning, [step])[0]]
+        broke = [name for name, rule in self._rules.items() if step.shown and self._breaks(rule, step, step.executed)]
         chosen = step.by_policy and not self._steps % EACH
         for sentence, rule in self._rules.items():
-            if sentence in broke or (chosen and rule.meaning.rule not in SPEEDS):
+            if sentence in broke or (chosen and not rule.is_speed):
                 rule.waiting.append(step)
-                del rule.waiting[:-MOST]
+                if len(rule.waiting) >= MOST:
+                    self._sort(rule)
         return broke
 
-    def begin(self, mode: Mode) -> None:
-        """Look at the steps that wait."""
-        for sentence, rule in self._rules.items():
-            waiting, rule.waiting = rule.waiting, []
-            if waiting:
-                self._look(sentence, rule, waiting, mode)
+    def _breaks(self, rule: _Rule, step: HeardStep, executed: Array) -> bool:
+        ruled = self._ruled(rule, [step], executed[None])
+        return ruled is not None and bool(_changed(ruled, executed[None])[0])
 
-    def _look(self, sentence: str, rule: _Rule, waiting: list[HeardStep], mode: Mode) -> None:
-        held = self._buffer.can_be_drawn(torch.tensor([step.row for step in waiting]))
+    def begin(self, mode: Mode, updates: int) -> None:
+        """Make the lessons that are due after so many updates of the learner."""
+        for sentence, rule in self._rules.items():
+            if rule.is_speed:
+                steps, rule.waiting = rule.waiting, []
+            elif rule.looked is None or not 0 <= updates - rule.looked < AGAIN:
+                self._sort(rule)
+                steps = [*rule.inside, *rule.outside]
+                self.lessons.remove(sentence)
+                self.anchors.remove(sentence)
+            else:
+                continue
+            if steps:
+                rule.looked = updates
+            self._look(sentence, rule, steps, mode, rule.born if rule.is_speed else updates)
+
+    def _sort(self, rule: _Rule) -> None:
+        """Of what waits what is in scope and what is not."""
+        steps, rule.waiting = rule.waiting, []
+        ruled = self._ruled(rule, steps, _executed(steps))
+        if ruled is not None:
+            rule.sort(steps, ruled.in_scope)
+
+    def _look(self, sentence: str, rule: _Rule, waiting: Sequence[HeardStep], mode: Mode, born: int) -> None:
+        held = self._buffer.can_be_drawn(torch.tensor([step.row for step in waiting], dtype=torch.int64))
         steps = [step for step, there in zip(waiting, held, strict=True) if there]
         if not steps:
             return
-        seen = [step.observation for step in steps]
         numbers = np.array([step.row for step in steps])
-        then = mode(torch.as_tensor(numbers.copy())).cpu().numpy()
-        done = np.stack([step.executed for step in steps if step.executed is not None])
-        shown = self._broken(rule.meaning, steps) & np.array([step.shown for step in steps])
-        wish = np.where(shown[:, None], done, then)
-        ruled = self._grounding.rule(rule.meaning, seen, wish)
-        if ruled is None:
+        then, done = mode(torch.as_tensor(numbers.copy())).cpu().numpy(), _executed(steps)
+        as_done = self._ruled(rule, steps, done)
+        if as_done is None:
             return
+        shown = _changed(as_done, done) & np.array([step.shown for step in steps])
+        wish = np.where(shown[:, None], done, then)
+        ruled = self._ruled(rule, steps, wish)
+        assert ruled is not None
         target, elsewhere = ruled.actions, ~ruled.in_scope
         for other in self._rules.values():
-            found = None if other is rule else self._grounding.rule(other.meaning, seen, target)
+            found = None if other is rule else self._ruled(other, steps, target)
             if found is not None:
                 target, elsewhere = found.actions, elsewhere & ~found.in_scope
         changed = (np.abs(target - wish).max(axis=1) > BROKEN) & ruled.in_scope
-        self._hold(self.lessons, sentence, numbers, target, changed.astype(np.float32), rule.born)
+        self._hold(self.lessons, sentence, numbers, target, changed.astype(np.float32), born)
         weight = np.where(ruled.near, NEAR, OUT).astype(np.float32) * elsewhere
-        self._hold(self.anchors, sentence, numbers, then, weight, rule.born)
+        self._hold(self.anchors, sentence, numbers, then, weight, born)
 
     def _hold(
         self, advice: Advice, sentence: str, numbers: NDArray[np.int64], target: Array, weight: Array, born: int
@@ -191,10 +227,11 @@ class RuleLessons:
         return {"lessons": self.lessons, "anchors": self.anchors}
 
     def state(self) -> dict[str, Tensor]:
-        """What the policy did when rules were set, which nobody could find out later."""
+        """What the policy wished when lessons were made, which nobody could find out later."""
         kept: dict[str, Tensor] = {}
         for sentence, rule in self._rules.items():
-            kept[f"{KEPT}rule.{sentence}"] = torch.tensor([rule.times, rule.born])
+            looked = -1 if rule.looked is None else rule.looked
+            kept[f"{KEPT}rule.{sentence}"] = torch.tensor([rule.times, rule.born, looked])
             for store, advice in self._stores.items():
                 rows = advice.of(sentence)
                 if rows is not None:
@@ -213,11 +250,15 @@ class RuleLessons:
             told = kept.get(f"{KEPT}rule.{sentence}")
             if told is None or int(told[0]) != rule.times:
                 continue
-            rule.born, rule.waiting = int(told[1]), []
+            rule.born, looked = int(told[1]), int(told[2]) if len(told) > 2 else -1
+            rule.looked = looked if looked >= 0 else None
+            if rule.is_speed:
+                rule.waiting = []
+            born = rule.born if rule.is_speed or rule.looked is None else rule.looked
             for store, advice in self._stores.items():
                 named = {part: kept.get(f"{KEPT}{store}.{part}.{sentence}") for part in PARTS}
                 if any(part is not None for part in named.values()):
-                    advice.put(sentence, _rows_of(named, rule.born, sentence))
+                    advice.put(sentence, _rows_of(named, born, sentence))
 
 
 def _rows_of(kept: Mapping[str, Tensor | None], born: int, sentence: str) -> AdvisedRows:
@@ -232,3 +273,13 @@ def _together(one: AdvisedRows, other: AdvisedRows) -> AdvisedRows:
     """The rows of both, in this order."""
     both = {name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in PARTS}
     return AdvisedRows(**both, born=one.born)
+
+
+def _executed(steps: Sequence[HeardStep]) -> Array:
+    """What was done in steps of which that is known. Shape (T, m)."""
+    return np.array([step.executed for step in steps if step.executed is not None], np.float32)
+
+
+def _changed(ruled: Ruled, actions: Array) -> NDArray[np.bool_]:
+    """In which steps a rule changes what was done. Shape (T,)."""
+    return ruled.in_scope & (np.abs(ruled.actions - actions).max(axis=1) > BROKEN)

@@ -14,7 +14,7 @@ from robot_rlhf.datatypes import Action, Array, Driver, EpisodeKind, EpisodeMeta
 from robot_rlhf.errors import CheckpointError
 from robot_rlhf.learner.cloning import CloningLearner, DaggerConfig
 from robot_rlhf.learner.meant import Ruled
-from robot_rlhf.learner.rule_lessons import EACH, NEAR, OUT
+from robot_rlhf.learner.rule_lessons import AGAIN, EACH, NEAR, OUT
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.learner.words import Words, WordsConfig
 from robot_rlhf.meaning import Meaning
@@ -276,12 +276,52 @@ def test_steps_to_come_are_looked_at_too_and_no_more_than_may_be_held() -> None:
     assert not len(room.words.rules.lessons)
     for _ in range(4):
         room.drive(500)
+        room.learner.updates += AGAIN
         room.words.work()
     rules = room.words.rules
     assert 0 < len(rules.lessons) + len(rules.anchors) <= 4 * 500 / EACH
     anchors = rules.anchors.of("s/0")
     assert anchors is not None
     assert set(anchors.weight.tolist()) == {NEAR, OUT}
+
+
+def test_lessons_are_made_of_what_the_policy_would_do_by_then() -> None:
+    """One that learned something else meanwhile is not pulled back to what it did when the rule was set."""
+    room = Room()
+    room.drive()
+    room.behave()
+    room.tell(means("s/0", "rule", AWAY))
+    room.words.work()
+    learner, rules = room.learner, room.words.rules
+    first = rules.anchors.of("s/0")
+    while float(room.does()[1][:, 1].mean()) < 0.5:  # it learns to move along +y, and nothing of the rule
+        batch = room.buffer.sample(64)
+        batch.source.fill_(int(Source.DEMO))
+        batch.action[:, 1] = 0.8
+        learner.update(batch)
+    rules.begin(lambda numbers: learner.mode(room.buffer.seen(numbers)), learner.updates + AGAIN)
+    anchors, lessons = rules.anchors.of("s/0"), rules.lessons.of("s/0")
+    assert first is not None
+    assert anchors is not None
+    assert lessons is not None
+    now = learner.mode(room.buffer.seen(torch.as_tensor(anchors.numbers.copy()))).numpy()
+    np.testing.assert_allclose(anchors.target, now, atol=1e-5)
+    assert np.abs(anchors.target[:, 1] - first.target[:, 1]).mean() > 0.3
+    assert (lessons.target[:, 0] == np.float32(-0.8)).all()
+    assert lessons.target[:, 1].mean() > 0.4
+
+
+def test_where_the_policy_keeps_to_it_there_is_nothing_to_teach() -> None:
+    room = Room()
+    room.drive()
+    room.behave()
+    room.tell(means("s/0", "rule", AWAY))
+    room.advise(100)
+    first = len(room.words.rules.lessons)
+    room.advise(1_500)
+    assert len(room.words.rules.lessons) < 0.5 * first
+    at, does = room.does()
+    assert np.abs(does[at > BORDER + 0.1, 0] + 0.8).max() < 0.1
 
 
 def test_scopes_of_other_rules_are_no_anchors() -> None:
