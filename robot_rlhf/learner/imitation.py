@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from robot_rlhf.datatypes import Batch, Source
 from robot_rlhf.learner import losses
@@ -37,6 +37,16 @@ class Imitation:
         self._proven_weight = proven_weight
         self._average_rate = average_rate
         self._alone: dict[int, bool] = {}
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """By the names that a checkpoint has for them."""
+        return {"imitators": self.imitators, "imitators_average": self.average}
+
+    @property
+    def optimisers(self) -> dict[str, AdamState]:
+        """As `modules`."""
+        return {"imitators": self.optimiser}
 
     def learn(
         self, features: Tensor, batch: Batch, action: Tensor, is_open: Tensor | None, shares: losses.Shares | None

@@ -43,7 +43,9 @@ Mode = Callable[[Tensor], Tensor]
 
 @dataclass
 class _Rule:
-    meaning: Meaning
+    """What one sentence made stand."""
+
+    meanings: tuple[Meaning, ...]
     times: int
     """Events about its sentence."""
     born: int
@@ -56,7 +58,7 @@ class _Rule:
 
     @property
     def is_speed(self) -> bool:
-        return self.meaning.rule in SPEEDS
+        return any(meaning.rule in SPEEDS for meaning in self.meanings)
 
     def sort(self, steps: Sequence[HeardStep], in_scope: NDArray[np.bool_]) -> None:
         for step, within in zip(steps, in_scope, strict=True):
@@ -96,10 +98,13 @@ class RuleLessons:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def put(self, sentence: str, meaning: Meaning, steps: Sequence[HeardStep], times: int, born: int) -> set[int]:
-        """A rule that stands from now on.
+    def put(
+        self, sentence: str, meanings: Sequence[Meaning], steps: Sequence[HeardStep], times: int, born: int
+    ) -> set[int]:
+        """What stands from now on.
 
         Args:
+            meanings: of the sentence; those that are no rule that is taught are passed over.
             steps: recent ones, in scope or not.
             times: how many events there were about the sentence.
             born: updates of the learner when it was said.
@@ -109,10 +114,11 @@ class RuleLessons:
             as long as it stands, or what was shown would teach the opposite of what was said.
         """
         self.remove(sentence)
-        if not meaning.rule or (meaning.rule in SPEEDS and not self._speeds):
+        taught = tuple(each for each in meanings if each.rule and (self._speeds or each.rule not in SPEEDS))
+        if not taught:
             return set()
         known = [step for step in steps if step.row != NO_ROW and step.executed is not None]
-        rule = self._rules[sentence] = _Rule(meaning, times, born)
+        rule = self._rules[sentence] = _Rule(taught, times, born)
         ruled = self._ruled(rule, known, _executed(known))
         if ruled is None:
             return set()
@@ -123,9 +129,17 @@ class RuleLessons:
         return {step.row for step, wrong in zip(known, _changed(ruled, _executed(known)), strict=True) if wrong}
 
     def _ruled(self, rule: _Rule, steps: Sequence[HeardStep], actions: Array) -> Ruled | None:
+        """What a rule makes of actions in these steps, one meaning after the other; None where it cannot hold."""
         if not steps:
             return None
-        return self._grounding.rule(rule.meaning, [step.observation for step in steps], actions)
+        seen, whole = [step.observation for step in steps], None
+        for meaning in rule.meanings:
+            found = self._grounding.rule(meaning, seen, actions if whole is None else whole.actions)
+            if found is not None and whole is not None:
+                in_scope = whole.in_scope | found.in_scope
+                found = Ruled(found.actions, in_scope, (whole.near | found.near) & ~in_scope)
+            whole = whole if found is None else found
+        return whole
 
     def remove(self, sentence: str) -> None:
         """It is taught no more; one that never was is passed over."""

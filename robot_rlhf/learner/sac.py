@@ -490,13 +490,11 @@ class SacLearner:
 
     def _modules(self) -> dict[str, nn.Module]:
         modules = {"actor": self.actor, "average": self.average, "critic": self.critic, "target": self.target}
-        if self.imitation is not None:
-            modules |= {"imitators": self.imitation.imitators, "imitators_average": self.imitation.average}
-        return modules
+        return modules if self.imitation is None else modules | self.imitation.modules
 
     def _all_optimisers(self) -> dict[str, AdamState]:
         """Those of one learning rate, and the imitators', which has its own."""
-        return self._optimisers | ({} if self.imitation is None else {"imitators": self.imitation.optimiser})
+        return self._optimisers if self.imitation is None else self._optimisers | self.imitation.optimisers
 
     def _augment(self, observation: Mapping[str, Tensor], *, colours: bool = True) -> Mapping[str, Tensor]:
         c = self.config

@@ -184,11 +184,10 @@ class Words:
         self._uptake.remove(sentence)
         self.rules.remove(sentence)
         against = self._against.pop(sentence, set[int]())
-        rule = next((meaning for meaning in said.meanings if meaning.rule), None)
         taught = self._learner is not None and self.config.rule_weight > 0.0
-        if rule is not None and said.doing in RULES_STAND and taught:
+        if taught and said.doing in RULES_STAND and any(meaning.rule for meaning in said.meanings):
             steps = self._steps.newest()
-            self._against[sentence] = self.rules.put(sentence, rule, steps, said.times, self._updates)
+            self._against[sentence] = self.rules.put(sentence, said.meanings, steps, said.times, self._updates)
             against |= self._against[sentence]
         if said.doing in ADVISES:
             self._uptake.put(sentence, self._updates)

@@ -75,7 +75,8 @@ class LearnedPolicy:
         self._device = torch.device(device)
         self._discrete = has_discrete_gripper(self._shapes, config)
         self._actor = Actor(self._shapes, config, torch.Generator()).to(self._device).requires_grad_(False)
-        self._beside: tuple[Imitators, Critic] | None = None
+        self._imitators: Imitators | None = None
+        self._judge: Critic | None = None
         self._alone: bool | None = None
         self._version = -1
         self.checksum = ""
@@ -100,34 +101,36 @@ class LearnedPolicy:
         if snapshot.version < 0:
             raise CheckpointError(f"weights: version is {snapshot.version}, allowed >= 0")
         check_head("weights", snapshot.head, self._actor.head.kind)
-        beside = self._modules_beside(snapshot)
+        imitators, judge = self._modules_beside(snapshot)
         own = dict(self._actor.state_dict())
-        if beside is not None:
-            for prefix, module in zip(("imitators", "judge"), beside, strict=True):
+        for prefix, module in (("imitators", imitators), ("judge", judge)):
+            if module is not None:
                 own |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
         check_same_shapes("weights", shapes_in(snapshot.arrays), shapes_in(own), plural=True)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(np.array(snapshot.arrays[name])))
-        self._beside = beside
+        self._imitators, self._judge = imitators, judge
         self._version, self.checksum = snapshot.version, snapshot.checksum
 
-    def _modules_beside(self, snapshot: WeightSnapshot) -> tuple[Imitators, Critic] | None:
-        """Imitators and critics for such weights, those of the last ones where they fit; None for an actor alone."""
+    def _modules_beside(self, snapshot: WeightSnapshot) -> tuple[Imitators | None, Critic | None]:
+        """Imitators and critics for such weights, those of the last ones where they fit; None where there are none."""
         members = {
             array.shape[0] for name, array in snapshot.arrays.items() if name.startswith("imitators.") and array.ndim
         }
         if not members:
-            return None
-        if self._beside is not None and {p.shape[0] for p in self._beside[0].parameters()} == members:
-            return self._beside
+            return None, None
         size, generator = self._actor.encoder.size, torch.Generator()
-        imitators = Imitators(self._shapes, self._config, min(members), size, generator)
-        judge = Critic(self._shapes, self._config, size, generator)
-        return (
-            imitators.to(self._device).requires_grad_(False),
-            judge.to(self._device).requires_grad_(False),
-        )
+        imitators, judge = self._imitators, self._judge
+        if imitators is None or {p.shape[0] for p in imitators.parameters()} != members:
+            imitators = Imitators(self._shapes, self._config, min(members), size, generator)
+            imitators = imitators.to(self._device).requires_grad_(False)
+        judged = any(name.startswith("judge.") for name in snapshot.arrays)
+        if not judged and bool(snapshot.arrays.get("imitators.alone", 0.0)):
+            return imitators, None
+        if judge is None:
+            judge = Critic(self._shapes, self._config, size, generator).to(self._device).requires_grad_(False)
+        return imitators, judge
 
     @torch.no_grad()
     def act(self, observation: Observation, asked: Assignment, rng: np.random.Generator) -> Action:
@@ -167,15 +170,13 @@ class LearnedPolicy:
 
     def _best(self, features: Tensor, found: PolicyOutput) -> PolicyOutput:
         """What acts: the imitators' proposal, unless every critic finds better what the actor proposes and is asked."""
-        if self._beside is None:
-            return found
-        imitators, critic = self._beside
-        if not imitators.know:
+        imitators, critic = self._imitators, self._judge
+        if imitators is None or not imitators.know:
             return found
         if self._alone is None:
             self._alone = bool(imitators.alone)
         imitated = imitators(features)
-        if self._alone:
+        if self._alone or critic is None:
             return imitated
         ours, theirs = values_of_both(critic, features, found, imitated)
         if not bool(torch.isfinite(ours - theirs).all()):

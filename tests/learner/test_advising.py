@@ -33,6 +33,7 @@ LEARNERS: dict[str, tuple[Shapes, Make]] = {
     "pictures": (PICTURES, lambda: SacLearner(PICTURES, SMALL, SacConfig(imitators=2, shift_pixels=0), seed=0)),
     "cloning": (SHAPES, lambda: CloningLearner(SHAPES, SMALL, CloningConfig(), seed=0)),
     "dagger": (SHAPES, lambda: CloningLearner(SHAPES, SMALL, DaggerConfig(), seed=0)),
+    "five": (SHAPES, lambda: CloningLearner(SHAPES, SMALL, DaggerConfig(imitators=5), seed=0)),
     "iql": (SHAPES, lambda: IqlLearner(SHAPES, SMALL, IqlConfig(), seed=0)),
 }
 
@@ -48,6 +49,14 @@ class TestSacTakesAdvice(AdvisedLearnerConformance):
 class TestCloningTakesAdvice(AdvisedLearnerConformance):
     def make_learner(self) -> CloningLearner:
         return CloningLearner(SHAPES, SMALL, CloningConfig(), seed=0)
+
+    def make_batch(self, seed: int) -> Batch:
+        return batch_of(32, seed)
+
+
+class TestCloningOfManyTakesAdvice(AdvisedLearnerConformance):
+    def make_learner(self) -> CloningLearner:
+        return CloningLearner(SHAPES, SMALL, CloningConfig(imitators=3), seed=0)
 
     def make_batch(self, seed: int) -> Batch:
         return batch_of(32, seed)

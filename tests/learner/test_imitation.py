@@ -12,6 +12,7 @@ from robot_rlhf.conformance import ValueLearnerConformance, sample_observation
 from robot_rlhf.datatypes import Assignment, Batch, Source, WeightSnapshot
 from robot_rlhf.errors import CheckpointError, ConfigError, InvalidValueError
 from robot_rlhf.learner import losses
+from robot_rlhf.learner.cloning import CloningLearner, DaggerConfig
 from robot_rlhf.learner.given import Noise
 from robot_rlhf.learner.sac import SacConfig, SacLearner
 from robot_rlhf.policy.features import FeatureConfig, Features
@@ -271,3 +272,46 @@ def test_settings_outside_their_range_are_refused() -> None:
         SacConfig(imitators=-1)
     with pytest.raises(ConfigError, match=r"exploration\.noise"):
         ExplorationConfig(noise=1.5)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_cloning_learner_of_many_acts_by_their_mean(averaged: bool) -> None:
+    """Once they were taught enough; until then by the actor beside them. No critic is asked."""
+    features = Features(SPEC, FeatureConfig())
+    shapes = shapes_of(SPEC, features)
+    learner = CloningLearner(shapes, SMALL, DaggerConfig(imitators=3), seed=0)
+    policy = LearnedPolicy(SPEC, features, SMALL)
+    rng = np.random.default_rng(0)
+    seen = sample_observation(SPEC, 0.0, rng)
+    state = {name: torch.from_numpy(np.array(value))[None] for name, value in features(seen).items()}
+    batch = replace(batch_of(32, 0, shapes), source=torch.full((32,), int(Source.DEMO)))
+    for updates in (TAUGHT - 1, 1):
+        for _ in range(updates):
+            learner.update(batch)
+        weights = learner.averaged() if averaged else learner.snapshot()
+        assert not any(name.startswith("judge.") for name in weights.arrays)
+        policy.load(weights)
+        policy.reset()
+        actor = learner.actor(state)
+        imitators = Imitators(shapes, SMALL, 3, learner.actor.encoder.size, torch.Generator())
+        arrays = {
+            name.removeprefix("imitators."): value for name, value in weights.arrays.items() if "imitators" in name
+        }
+        imitators.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
+        knows = updates == 1
+        wanted = imitators(learner.actor.encoder(state)) if knows else actor
+        done = policy.act(seen, Assignment(), rng).values
+        mode = wanted.continuous.mode()[0].detach().numpy()
+        gripper = shapes.gripper
+        assert gripper is not None
+        np.testing.assert_allclose(np.delete(done, gripper), mode, atol=1e-6)
+        if not averaged:
+            np.testing.assert_allclose(learner.mode(state)[0].numpy(), done, atol=1e-6)
+    damaged = dict(weights.arrays) | {"imitators.alone": np.zeros((), np.float32)}
+    with pytest.raises(CheckpointError, match="judge"):
+        policy.load(WeightSnapshot(200, damaged))
+
+
+def test_many_that_clone_weigh_a_person_alike() -> None:
+    with pytest.raises(ConfigError, match=r"learner\.imitators 5 with learner\.weighting sirius"):
+        DaggerConfig(imitators=5, weighting="sirius")

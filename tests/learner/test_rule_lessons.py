@@ -344,6 +344,33 @@ def test_scopes_of_other_rules_are_no_anchors() -> None:
         assert sentence not in room.words.rules.anchors
 
 
+def test_of_two_rules_in_one_sentence_both_are_taught_and_end_together() -> None:
+    """Also where the first of them is one of speed, which is not."""
+
+    class Two(RuledHands):
+        def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
+            where = np.array([observation.joint_position[0] for observation in seen])
+            assert meaning.rule == "keep_away"
+            scope = where > BORDER if meaning.thing == "glass" else where < -BORDER
+            given = actions.copy()
+            given[scope, 0] = -0.8
+            return Ruled(given, scope, np.zeros_like(scope))
+
+    room = Room()
+    room.words = Words(room.learner, room.buffer, Two(), SPEC.action, TAUGHT)
+    room.drive()
+    room.tell(means("s/0", "rule", SLOWER, AWAY, Meaning("rule", rule="keep_away", thing="lamp")))
+    room.words.work()
+    lessons, anchors = room.words.rules.lessons.of("s/0"), room.words.rules.anchors.of("s/0")
+    assert lessons is not None
+    assert anchors is not None
+    where = np.sin(np.linspace(0.0, 20.0, 201))[:200].astype(np.float32)
+    np.testing.assert_array_equal(np.sort(lessons.numbers), np.flatnonzero(np.abs(where) > BORDER))
+    np.testing.assert_array_equal(np.sort(anchors.numbers), np.flatnonzero(np.abs(where) <= BORDER))
+    room.tell(undone("s/0"))
+    assert not room.words.rules
+
+
 def test_what_it_leaves_as_it_is_in_scope_is_neither_taught_nor_held() -> None:
     """A policy that is learning is not held to what it did near a glass when that broke no rule."""
 
