@@ -49,7 +49,10 @@ ABLATIONS: Mapping[str, Variant] = {
 SESSIONS: Mapping[str, Variant] = {
     f"{steps}_steps": Variant(f"{steps:,} steps", (f"steps={steps}",)) for steps in (500, 1_000, 2_000)
 }
-SPOKEN = {"10000_steps": Variant("10,000 steps", ("steps=10000", "evaluation.every=0"))}
+SPOKEN: Mapping[str, Variant] = {
+    "10000_steps": Variant("10,000 steps", ("steps=10000", "evaluation.every=0")),
+    "10000_five": Variant("10,000 steps, five networks imitate", ("steps=10000", "learner.imitators=5")),
+}
 LONG = {"long": Variant("15,000 steps", ("steps=15000", "evaluation.episodes=100"))}
 HARD: Mapping[str, Variant] = {
     "0.5mm": Variant("0.5 mm clearance", ("place.task_options.clearance=0.0005",)),
@@ -97,13 +100,14 @@ def _world(task: str) -> tuple[Case, ...]:
 
 
 def _spoken(task: str, steps: str) -> tuple[Case, ...]:
-    """Words beside nobody, beside other words at the same times, beside a deaf robot, and beside hands."""
+    """Words beside nobody, beside other words at the same times, beside a deaf robot, beside hands, and with hands."""
     spoken = ("words", "words_alone"), ("clear", "random", NOBODY)
     return (
         *cases(*spoken, THREE, task=task, variants=(steps,)),
         *cases(("words", "words_alone"), ("mixed_up",), THREE, task=task, variants=(steps,)),
         *cases(("deaf", "deaf_alone"), ("clear",), THREE, task=task, variants=(steps,)),
         *cases(("hands", "hands_alone"), ("attentive",), THREE, task=task, variants=(steps,)),
+        *cases(("words_alone",), ("helping",), THREE, task=task, variants=(steps,)),
     )
 
 
@@ -122,7 +126,7 @@ SUITES: Mapping[str, tuple[Case, ...]] = {
         THREE,
     ),
     "worlds": (*_world("push"), *_world("drawer_store")),
-    "words": (*_spoken("pick_cube", "2000_steps"), *_spoken("push", "10000_steps")),
+    "words": (*_spoken("pick_cube", "2000_steps"), *_spoken("push", "10000_five")),
     "hard": cases(("ours",), ("attentive",), THREE, task="peg_insert", variants=tuple(HARD)),
     "pixels": cases(("ours", "demonstrations"), ("attentive",), THREE, task="pick_pixels"),
     "precision": (
