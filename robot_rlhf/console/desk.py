@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from robot_rlhf.console.settings import ConsoleSettings
 from robot_rlhf.console.wire import MAX_SENTENCE, Drive, Label, Lost, Operator, Press, Spoken, whole_letters
 from robot_rlhf.datatypes import ActionLayout, Button, Feedback, whole_episode
 from robot_rlhf.errors import InvalidValueError, LinkError, RobotRlhfError
+from robot_rlhf.timing import MonotonicClock
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,10 @@ MAX_NAME = 40
 """Characters of a visitor's name."""
 HISTORY = 50
 """Sentences remembered for the correction box."""
+
+
+MOST_SENT = 100
+"""Sentences among which those are that the robot has not heard yet: as many as may wait for it."""
 
 
 class NotTheOperatorError(RobotRlhfError):
@@ -36,6 +42,16 @@ class Visitor:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A sentence on its way to the robot."""
+
+    text: str
+    author: str
+    at: float
+    """Clock time, seconds."""
 
 
 class Desk:
@@ -54,6 +70,8 @@ class Desk:
         """The camera whose picture the 'camera' frame goes by: the operator's large one."""
         self.sentences: list[str] = []
         """What was said, newest first, without repeats."""
+        self.sent: deque[Sent] = deque(maxlen=MOST_SENT)
+        """Sentences in the order in which they were sent, heard or not."""
         self.spoken = 0
         """Sentences sent."""
         self.on_change: list[Callable[[], None]] = []
@@ -211,7 +229,9 @@ class Desk:
         text = " ".join(whole_letters(text).split())
         if not text or len(text) > MAX_SENTENCE:
             raise InvalidValueError("sentence", f"{len(text)} characters", f"1 to {MAX_SENTENCE} characters")
+        sent = Sent(text, visitor.name, MonotonicClock().now())
         self.robot.send(Spoken(text, max(0.0, min(seconds_ago, 600.0))))
+        self.sent.append(sent)
         self.spoken += 1
         self.sentences = [text, *(s for s in self.sentences if s != text)][:HISTORY]
         self.tell_change()

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, Observation, Outcome, Step
+from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, HumanInput, Observation, Outcome, Step
 from robot_rlhf.ports import Subscriber, Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
+from robot_rlhf.runtime.inputs import Inputs
 from robot_rlhf.runtime.loop import run_episode
+from robot_rlhf.runtime.recent import RecentSteps
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.runtime.station import Station
 
@@ -74,6 +76,20 @@ class _GoldReturn:
         self.returns.append(self.total + left * self.last)
 
 
+class _Overheard:
+    """A Teleop whose words are kept for those who record, who are told of nothing now."""
+
+    def __init__(self, teleop: Teleop, kept: Inputs) -> None:
+        self._teleop = teleop
+        self._kept = kept
+
+    def read(self) -> HumanInput | None:
+        human = self._teleop.read()
+        if human is not None:
+            self._kept.keep(HumanInput(sentences=human.sentences, feedback=human.feedback))
+        return human
+
+
 def evaluate(
     station: Station,
     *,
@@ -97,7 +113,15 @@ def evaluate(
     """
     gold = _GoldReturn(station.task.time_limit)
     reward = station.reward if judged_as_practice else replace(station.reward, judge="task")
-    alone = replace(station, teleop=teleop, operator="none", reward=reward, subscribers=(gold, *subscribers))
+    alone = replace(
+        station,
+        teleop=None if teleop is None else _Overheard(teleop, station.inputs),
+        operator="none",
+        reward=reward,
+        subscribers=(gold, *subscribers),
+        inputs=Inputs(),
+        recent=RecentSteps(),  # no sentence is about steps that nobody records
+    )
     ends: list[EpisodeEnd] = []
     for number in (first + place for place in (range(episodes) if only is None else only)):
         episode = episode_seed(seed, EpisodeKind.EVALUATION, number)

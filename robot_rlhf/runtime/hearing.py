@@ -20,6 +20,34 @@ from robot_rlhf.feedback.arbiter import Spoken
 from robot_rlhf.runtime.listening import Moment
 from robot_rlhf.runtime.station import Station
 
+MOST_AHEAD = 100
+"""Sentences that wait for an episode to begin; what is said beyond is about what was before."""
+
+
+class SaidAhead:
+    """What is said before an episode begins, and is meant for it."""
+
+    def __init__(self, station: Station, meta: EpisodeMeta) -> None:
+        self._station = station
+        self._measures = meta.kind is EpisodeKind.EVALUATION
+        self._sentences: list[Sentence] = []
+
+    def keeps(self, sentence: Sentence) -> bool:
+        """Whether it waits for the first step: it is to be done, could be about nothing before, or follows one that
+        waits. Else it is not kept, and is to be told."""
+        listening = self._station.listening
+        orders = listening is not None and not self._measures and listening.orders(sentence)
+        waits = bool(self._sentences) or orders or self._station.recent.about(sentence.began) is None
+        if waits and len(self._sentences) < MOST_AHEAD:
+            self._sentences.append(sentence)
+            return True
+        return False
+
+    def take(self) -> tuple[Sentence, ...]:
+        """All that wait; they wait no more."""
+        taken, self._sentences = tuple(self._sentences), []
+        return taken
+
 
 def attended(
     station: Station, meta: EpisodeMeta, human: HumanInput | None, observation: Observation, proposed: Action | None

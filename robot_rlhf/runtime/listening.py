@@ -151,7 +151,7 @@ class Listening:
         for sentence in human.sentences:
             span = about(sentence.began)
             over = span is not None and whole_episode(span.episode_id) != whole_episode(moment.episode)
-            late = over and not self._orders(sentence)
+            late = over and not self.orders(sentence)
             self._consider(sentence, None if late else moment, "about an episode that is over" if late else "")
         for feedback in human.feedback:
             if feedback.kind is FeedbackKind.MEANING:
@@ -263,7 +263,7 @@ class Listening:
             self._read[sentence] = self._wanted.read(heard) if self._wanted is not None and goal else heard
         return self._read[sentence]
 
-    def _orders(self, sentence: Sentence) -> bool:
+    def orders(self, sentence: Sentence) -> bool:
         """Whether it was begun when the last episode was over, and says what to do with things: that is meant for this
         one, however soon it comes, and no answer to what was seen."""
         skills = all(meaning.skill for meaning in self._heard(sentence).meanings)

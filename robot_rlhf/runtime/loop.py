@@ -23,6 +23,7 @@ from robot_rlhf.datatypes import (
     Outcome,
     Phase,
     Segment,
+    Sentence,
     Situation,
     Step,
 )
@@ -32,7 +33,7 @@ from robot_rlhf.feedback.arbiter import Choice
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.runtime.directing import TaskDirector, asked_of
 from robot_rlhf.runtime.ending import Ending, StepCount
-from robot_rlhf.runtime.hearing import attended, heard, judged, understood_late
+from robot_rlhf.runtime.hearing import SaidAhead, attended, heard, judged, understood_late
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
 from robot_rlhf.runtime.shielding import shielded
@@ -90,13 +91,17 @@ def run_episode(
     return end
 
 
-def hear_last_words(station: Station) -> None:
-    """Tell the subscribers what the person said and judged after the last episode; buttons have nothing to press."""
+def hear_last_words(station: Station, *, coming: str = "") -> None:
+    """Tell the subscribers what the person said and judged after the last episode; buttons have nothing to press.
+
+    Args:
+        coming: the episode that would come next: where none was recorded, it is what was said about.
+    """
     human = station.read()
     if human is None:
         return
     author, now = station.who() or station.operator, station.clock.now()
-    said = [(sentence, station.recent.correction(sentence, author, now)) for sentence in human.sentences]
+    said = [(each, station.recent.correction(each, author, now, coming=coming)) for each in human.sentences]
     for feedback in human.feedback:
         for event in judged(station, feedback):
             station.audience.on_event(event)
@@ -129,6 +134,7 @@ class _RunningEpisode:
         self._outcome_so_far: tuple[Outcome | None, str] = (None, "")
         self._untold: list[Event] = []
         self._afterwards: list[Event] = []
+        self._ahead = SaidAhead(station, meta)
         self._asked = NOBODY
         self._path = Path(station.world) if station.attended else None
         self._standstill = Standstill(station, self._show_still, self._hear)
@@ -139,7 +145,12 @@ class _RunningEpisode:
         station = self.station
         if station.pace:
             station.pace.restart()
-        observation = self._start(reset_rng)
+        try:
+            observation = self._start(reset_rng)
+        except BaseException:  # the episode does not begin: what was meant for it is recorded all the same
+            self._tell_sentences(self._ahead.take())
+            raise
+        station.inputs.keep(HumanInput(sentences=self._ahead.take()))
         station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)
         self._begin(observation)
         self._tell(station.guard.take_events())  # what the reset met
@@ -379,14 +390,19 @@ class _RunningEpisode:
     def _hear(self, human: HumanInput) -> None:
         """Sentences become corrections about the steps they mean; judgements of the past are passed on."""
         for sentence in human.sentences:
-            station = self.station
-            correction = station.recent.correction(sentence, self.meta.operator, station.clock.now())
-            if correction is None:  # before the very first step: it waits for one
-                station.inputs.keep(HumanInput(sentences=(sentence,)))
-            else:
-                self._tell(heard(station, sentence, correction))
+            if self._started and self.station.recent.about(sentence.began) is None:  # it waits for the very first step
+                self.station.inputs.keep(HumanInput(sentences=(sentence,)))
+            elif self._started or not self._ahead.keeps(sentence):
+                self._tell_sentences([sentence])
         for feedback in human.feedback:
             self._tell(judged(self.station, feedback))
+
+    def _tell_sentences(self, sentences: Sequence[Sentence]) -> None:
+        """About the steps before them; where there are none, about the first of this episode."""
+        station, now = self.station, self.station.clock.now()
+        for sentence in sentences:
+            correction = station.recent.correction(sentence, self.meta.operator, now, coming=self.meta.id)
+            self._tell(heard(station, sentence, correction) if correction else ())
 
     def _judgements(self, buttons: frozenset[Button], stamp: float, steps: int) -> list[Event]:
         whole = Segment(self.meta.id, 0, steps)

@@ -58,7 +58,11 @@ class RecentSteps:
         first = next((i for i, stamp in enumerate(stretch.stamps) if stamp > since), len(stretch.stamps) - 1)
         return Segment(stretch.episode, first, len(stretch.stamps) - first)
 
-    def correction(self, sentence: Sentence, author: str, now: float) -> Feedback | None:
-        """A sentence as the event that is recorded; None while nothing was recorded that it could be about."""
-        span = self.about(sentence.began)
+    def correction(self, sentence: Sentence, author: str, now: float, *, coming: str = "") -> Feedback | None:
+        """A sentence as the event that is recorded; None while nothing was recorded that it could be about.
+
+        Args:
+            coming: the episode that would come next, about whose first step it then is; empty where it can wait.
+        """
+        span = self.about(sentence.began) or (Segment(coming, 0, 1) if coming else None)
         return None if span is None else Feedback(FeedbackKind.CORRECTION, author, now, span, text=sentence.text)

@@ -42,7 +42,7 @@ class Session:
         number = self.next_number(kind)
         seed = episode_seed(self._seed, kind, number)
         meta = EpisodeMeta(
-            id=f"{kind.value}-{number:06d}",
+            id=self.next_id(kind),
             task=station.task.name,
             kind=kind,
             seed=seed,
@@ -57,6 +57,10 @@ class Session:
     def next_number(self, kind: EpisodeKind) -> int:
         """Of the next episode of its kind."""
         return self._first + self._every * self.tally.started.get(kind, 0)
+
+    def next_id(self, kind: EpisodeKind) -> str:
+        """Name of the next episode of its kind."""
+        return f"{kind.value}-{self.next_number(kind):06d}"
 
     def demonstrate(
         self,

@@ -67,8 +67,10 @@ class Station:
     """Puts a simulation back for a rewind: the guard of a robot that can be; None rewinds by motion along the recorded
     path."""
 
-    inputs: Inputs = field(default_factory=Inputs, init=False)
-    recent: RecentSteps = field(default_factory=RecentSteps, init=False)
+    inputs: Inputs = field(default_factory=Inputs)
+    """What waits to be used; one for all copies of a station, so that words said at one are heard at the next."""
+    recent: RecentSteps = field(default_factory=RecentSteps)
+    """What sentences may be about; one for all copies of a station."""
 
     @property
     def audience(self) -> FanOut:

@@ -194,14 +194,22 @@ def test_a_rule_stands_over_reloads_until_it_is_switched_off(operator: Any, brow
 def test_what_the_robot_has_not_heard_yet_is_on_its_way(operator: Any, session: FakeSession) -> None:
     session.hears = False
     try:
-        send(operator, "a bit to the left")
+        for text in ("well done", "above the cube", "a bit to the left"):
+            send(operator, text)
+        coming = operator.locator(".d-sentence[data-state=sent]")
+        until(lambda: coming.count() == 3)
         line = operator.locator(".d-sentence").first
-        until(lambda: line.get_attribute("data-state") == "sent")
-        assert "on its way" in line.inner_text()
+        assert all("on its way" in each for each in coming.all_inner_texts())
+        assert coming.locator("b").all_inner_texts() == ["“a bit to the left”", "“above the cube”", "“well done”"]
     finally:
         session.hears = True
     wait_state(line, "nudge")
     assert operator.locator(".d-sentence[data-state=sent]").count() == 0
+    assert operator.locator(".d-sentence b").all_inner_texts()[:3] == [
+        "“a bit to the left”",
+        "“above the cube”",
+        "“well done”",
+    ]
 
 
 def test_a_run_that_understands_nothing_promises_nothing(operator: Any, session: FakeSession) -> None:

@@ -30,12 +30,14 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.feedback.first_of import FirstOf
+from robot_rlhf.feedback.only_buttons import OnlyButtons
 from robot_rlhf.journal.decoder import EpisodeStarted
 from robot_rlhf.journal.reader import read_journal
 from robot_rlhf.journal.writer import JournalWriter
 from robot_rlhf.ports import Monitor
 from robot_rlhf.replay.buffer import ReplayBuffer
 from robot_rlhf.replay.feed import ReplayFeed
+from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.station import EndRequestedError, StopRequestedError
@@ -483,6 +485,72 @@ def test_last_words_are_recorded_after_the_last_episode() -> None:
     rig.station.teleop = Person([HumanInput(None, frozenset(), (Sentence("thanks", 0.4),), feedback=(label,))])
     hear_last_words(rig.station)
     assert [e.kind for e in rig.listener.feedback] == [FeedbackKind.DISCARD, FeedbackKind.CORRECTION]
+
+
+def three(*texts: str, at: float) -> HumanInput:
+    return HumanInput(None, sentences=tuple(Sentence(text, at) for text in texts))
+
+
+def test_what_is_said_at_one_station_is_about_what_was_done_at_its_copy_before() -> None:
+    rig, _ = rig_of()
+    run_station(replace(rig.station, policy=Script([GO]), teleop=Person([])), EpisodeKind.DEMONSTRATION)
+    end = rig.clock.now()
+    rig.station = replace(rig.station, may_move=lambda: False)
+    rig.station.teleop = Person([OFF, three("too fast", "left", "higher", at=end + 0.1), OFF, PRESS[Button.END]])
+    with pytest.raises(EndRequestedError):
+        rig.run()
+    said = rig.listener.feedback
+    assert [event.text for event in said] == ["too fast", "left", "higher"]
+    assert {(event.kind, event.span.episode_id) for event in said} == {(FeedbackKind.CORRECTION, "demonstration-0")}
+
+
+@pytest.mark.parametrize("last", [Button.END, None])
+def test_what_was_said_before_an_episode_that_never_begins_is_recorded_once(last: Button | None) -> None:
+    ends = OFF if last is None else PRESS[last]
+    rig, _ = rig_of(OFF, three("left", "up", at=0.0), said("down", 0.05), OFF, ends, may_move=lambda: False)
+    if last is None:
+        rig.station.teleop = Interrupted(rig.station.teleop.inputs)  # type: ignore[union-attr]  a Person
+    with pytest.raises((EndRequestedError, KeyboardInterrupt)):
+        rig.run()
+    rig.station.teleop = Person([three("thanks", at=1.0)])
+    hear_last_words(rig.station, coming="practice-1")
+    assert [(event.text, event.span) for event in rig.listener.feedback] == [
+        ("left", Segment("practice-0", 0, 1)),
+        ("up", Segment("practice-0", 0, 1)),
+        ("down", Segment("practice-0", 0, 1)),
+        ("thanks", Segment("practice-1", 0, 1)),
+    ]
+
+
+class Interrupted(Person):
+    """One who is interrupted after the last input."""
+
+    def read(self) -> HumanInput | None:
+        if self.reads == len(self.inputs):
+            raise KeyboardInterrupt
+        return super().read()
+
+
+def test_ended_before_the_very_first_step_its_words_are_recorded() -> None:
+    rig, _ = rig_of(HumanInput(None, frozenset({Button.END}), (Sentence("goodbye", 0.0),)))
+    with pytest.raises(EndRequestedError):
+        rig.run()
+    hear_last_words(rig.station, coming="practice-1")
+    assert [(event.text, event.span) for event in rig.listener.feedback] == [("goodbye", Segment("practice-1", 0, 1))]
+
+
+def test_what_is_said_while_it_is_measured_is_recorded_by_those_who_record() -> None:
+    rig, _ = rig_of(*[OFF] * 11)
+    rig.run()
+    there = Person([OFF, OFF, three("left", "well done", at=rig.clock.now()), OFF])
+    result = evaluate(rig.station, episodes=1, seed=0, teleop=OnlyButtons(there))
+    assert result.episodes == 1
+    assert rig.listener.feedback == []
+    hear_last_words(rig.station)
+    assert [(event.text, event.span.episode_id) for event in rig.listener.feedback] == [
+        ("left", "practice-0"),
+        ("well done", "practice-0"),
+    ]
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from robot_rlhf.runtime.listening import Listening
 from robot_rlhf.runtime.named_goals import NamedGoals
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.standing import StandingSentences
-from robot_rlhf.runtime.station import Station, StopRequestedError
+from robot_rlhf.runtime.station import EndRequestedError, Station, StopRequestedError
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.place import SimConfig
 from tests.runtime.stations import Listener, Script, run_station
@@ -629,3 +629,36 @@ def test_what_is_said_beside_a_goal_is_done_too() -> None:
     assert rig.doings == ["goal"]
     assert steps[-1].instruction == "fetch the lid"
     assert steps[5].spoken == "practice-0/0"
+
+
+def test_what_is_to_be_done_said_while_it_waits_is_done_in_the_next_episode_in_order() -> None:
+    rig = Rig({})
+    rig.run()
+    waited = iter([False] * 6)
+    rig.station.may_move = lambda: next(waited, True)
+    began = rig.clock.now() + 0.01
+    rig.teleop.says = {
+        rig.teleop.reads + 1: HumanInput(sentences=(Sentence("left", began),)),
+        rig.teleop.reads + 2: HumanInput(sentences=(Sentence("grab it, then lift", began),)),
+        rig.teleop.reads + 3: HumanInput(sentences=(Sentence("left", began + 1e-6),)),
+    }
+    steps = rig.run(seed=1)
+    assert rig.doings == ["label", "skill", "label"], "a bare motion is about what was seen before"
+    assert steps[0].spoken == rig.meanings[1].payload["sentence"]
+    corrections = [each.text for each in rig.listener.feedback if each.kind is FeedbackKind.CORRECTION]
+    assert corrections == ["left", "grab it, then lift", "left"]
+
+
+def test_what_is_to_be_done_is_recorded_where_the_next_episode_never_begins() -> None:
+    rig = Rig({})
+    rig.run()
+    rig.station.may_move = lambda: False
+    began = rig.clock.now() + 0.01
+    rig.teleop.says = {
+        rig.teleop.reads + 1: HumanInput(sentences=(Sentence("grab it, then lift", began),)),
+        rig.teleop.reads + 3: HumanInput(buttons=frozenset({Button.END})),
+    }
+    with pytest.raises(EndRequestedError):
+        rig.run(seed=1)
+    assert [each.text for each in rig.meanings] == ["grab it, then lift"]
+    assert rig.doings == ["label"]

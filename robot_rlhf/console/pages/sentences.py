@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -20,7 +20,7 @@ from robot_rlhf.meaning import FROM_PRIOR, Meaning
 from robot_rlhf.timing import MonotonicClock
 
 if TYPE_CHECKING:
-    from robot_rlhf.console.desk import Desk, Visitor
+    from robot_rlhf.console.desk import Desk, Sent, Visitor
     from robot_rlhf.console.history import History
     from robot_rlhf.console.shared import Console
 
@@ -34,6 +34,9 @@ OFFERED = 3
 """Readings offered where one has to ask."""
 CHIP_LENGTH = 48
 """Longer sentences are in the history of the field only."""
+REMEMBERED = 200
+"""Sentences among which those are looked for that were sent."""
+ON_ITS_WAY, AT_THE_END = "on its way", "recorded as the session ends"
 NOT_READ = "Recorded with the steps it is about. This run does nothing on it: to teach, drive and judge."
 DOES = "The robot does what it understands. No learner takes words in this run."
 LEARNS = "The robot does what it understands, and learns from it."
@@ -109,7 +112,9 @@ def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> 
     history = console.history
     listens = status.get("listens") is True or history.understands
     learns = status.get("learns_words") is True
-    shown = history.said(SHOWN)
+    newest = history.said(REMEMBERED)
+    shown = newest[:SHOWN]
+    words = AT_THE_END if status.get("stage") == "ended" else ON_ITS_WAY
     unclear = {each.text for each in shown if each.reading is not None and each.reading.asks}
     said = [text for text in desk.sentences if text not in unclear]
     return {
@@ -118,10 +123,32 @@ def sentences_state(console: Console, desk: Desk, status: Mapping[str, Any]) -> 
         "sentences": [
             {**sentence_json(each, status, console.settings.things), **takes_back(each, history)} for each in shown
         ],
+        "sent": [
+            {"text": each.text, "author": each.author, "state": "sent", "words": words, "name": ""}
+            for each in reversed(unheard(desk.sent, newest))
+        ],
         "spoken": desk.spoken,
         "count": history.sentences,
         "rules": [rule_json(each, console.settings.things) for each in history.rules()],
     }
+
+
+def unheard(sent: Iterable[Sent], heard: Sequence[Said]) -> list[Sent]:
+    """What was sent, and not yet heard: the robot waits for something, or goes to its start.
+
+    Args:
+        sent: in the order in which they were sent, which is that in which they are heard.
+        heard: what was recorded last, newest first.
+    """
+    coming = list(reversed(heard))
+    waiting: list[Sent] = []
+    for each in sent:
+        place = next((n for n, said in enumerate(coming) if said.text == each.text and said.stamp >= each.at), None)
+        if place is None:
+            waiting.append(each)
+        else:
+            coming, waiting = coming[place + 1 :], []
+    return waiting
 
 
 def chips(said: list[str], examples: tuple[str, ...] = ()) -> list[str]:

@@ -102,9 +102,7 @@ window.console_sentences = (() => {
     if (changed('chips', [chips, seat])) {
       find('d-chips').replaceChildren(...chips.map((words) => press('d-chip', words, `Send: ${words}`, able, () => window.console_speech.send(words, 0))));
     }
-    // Sent, and not yet heard: the robot waits for something, or goes to its start.
-    const sent = coming && state.count <= coming.after && (state.history || []).length ? [{text: state.history[0], state: 'sent', words: 'on its way', name: '', author: state.you || ''}] : [];
-    const shown = [...sent, ...sentences];
+    const shown = [...(state.sent || []), ...sentences];
     if (changed('said', [shown, seat])) {
       find('d-said').replaceChildren(...(shown.length ? shown.map((s) => row(s, able)) : [node('div', 'c-dim', 'Nothing said yet.')]));
     }
