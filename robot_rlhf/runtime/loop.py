@@ -145,11 +145,10 @@ class _RunningEpisode:
         station = self.station
         if station.pace:
             station.pace.restart()
-        try:
+        with ExitStack() as unless_begun:  # what was meant for it is recorded all the same
+            unless_begun.callback(lambda: self._tell_sentences(self._ahead.take()))
             observation = self._start(reset_rng)
-        except BaseException:  # the episode does not begin: what was meant for it is recorded all the same
-            self._tell_sentences(self._ahead.take())
-            raise
+            unless_begun.pop_all()
         station.inputs.keep(HumanInput(sentences=self._ahead.take()))
         station.arbiter.reset(gripper_open=observation.gripper_target > 0.5)
         self._begin(observation)
