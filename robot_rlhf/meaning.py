@@ -252,8 +252,9 @@ def names_goal(meaning: Meaning) -> bool:
 
 
 def not_understood(text: str, why: str, nearest: Sequence[Meaning] = ()) -> Heard:
-    """A sentence that one has to ask about."""
-    return Heard(text, (UNKNOWN,), "nobody", tuple(nearest[:3]), why)
+    """A sentence that one has to ask about. To stop is never offered: a click would make its words mean that."""
+    offered = [meaning for meaning in nearest if meaning.reading != "stop" or meaning.skill]
+    return Heard(text, (UNKNOWN,), "nobody", tuple(offered[:3]), why)
 
 
 def _spaced(name: str) -> str:

@@ -19,7 +19,7 @@ _MODIFIES = frozenset({"amount", "it", "who", "word"})
 """Roles that may stand between a verb and what it is about."""
 CONTENT = ("move", "turn", "grip", "pace", "state")
 """Roles that say of themselves what to do."""
-DRAWERS = ("drawer", "handle", "cabinet")
+DRAWERS = frozenset({"drawer", "handle", "cabinet"})
 
 
 @dataclass(frozen=True)

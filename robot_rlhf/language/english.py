@@ -379,7 +379,7 @@ ENGLISH = Language(
     """,
     gerund="ing",
     hints={
-        "no": "bad, undo, stop",
+        "no": "bad, undo",
         "more": "forward, down, faster",
         "there": "down, close, open",
         "the other way": "left, right, back",

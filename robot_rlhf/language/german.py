@@ -387,7 +387,7 @@ GERMAN = Language(
     ordinary="fenster, link, rechne, rechnen",
     gerund="",
     hints={
-        "nein": "bad, undo, stop",
+        "nein": "bad, undo",
         "mehr": "forward, down, faster",
         "da": "down, close, open",
         "andersrum": "left, right, back",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from robot_rlhf.facts import FactBook
+from robot_rlhf.facts import FactBook, Thing
 from robot_rlhf.language.clause import CONTENT, Carried, Clause, Found
 from robot_rlhf.language.deeds import read_clause
+from robot_rlhf.language.offers import offers
 from robot_rlhf.language.signs import signs_of
 from robot_rlhf.language.table import Language, split
 from robot_rlhf.language.things import things_of
 from robot_rlhf.language.vocabulary import Sign, Vocabulary, entries, forms, renamed, tokens
-from robot_rlhf.meaning import MOVES, OPPOSITE, TURNS, Heard, Meaning, not_understood
+from robot_rlhf.meaning import MOVES, OPPOSITE, SKILLS, TURNS, Heard, Meaning, not_understood
 
 LONGEST = 1_000
 """Letters of a sentence."""
@@ -28,9 +29,10 @@ _CODE = re.compile(r"""[{}=\\|]|["']\s*;|;\s*--|/\*|\*/|&&|\(\)|\$\(|://""")
 """Marks that are of a program, and that nobody says."""
 _BELOW_ZERO = re.compile(r"(?<!\S)[-\u2212\u2013]\d+(?:[.,]\d+)?(?=\s?[^\W\d])")
 """A number with a sign before it, and a unit: less than nothing, or a dash?"""
+_ABOUT = frozenset({"lift", *(skill for skill, things in SKILLS.items() if things)})
+"""Skills that are about things."""
 _OF_WHAT_WAS = ("good", "bad", "undo")
 """Readings about what was done and said before."""
-_USUAL = (Meaning("good"), Meaning("bad"), Meaning("stop"))
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Grammar:
             return not_understood(text, "that alone does not say what to do", hint)
         said = [sign for sign in signs if sign.role != "break"]
         if not said:
-            return not_understood(text, "no word of it says what to do", _USUAL)
+            return not_understood(text, "no word of it says what to do", offers(facts.things))
         if len(said) > MOST_SIGNS:
             return not_understood(text, f"too long: {len(said)} words that say something, at most {MOST_SIGNS}")
         if all(sign.value == "yes" for sign in said):
@@ -91,7 +93,7 @@ class Grammar:
             return Heard(text, (WAIT,), "grammar")
         if said[0].value == "question" or any((s.role, s.value) == ("link", "if") for s in said):
             return not_understood(text, "it asks, or says only what if", _met(said))
-        return self._understood(text, signs, said, tuple(facts.things))
+        return self._understood(text, signs, said, facts.things)
 
     def stops(self, text: str, but: Sequence[Grammar] = ()) -> bool:
         """Whether a text says to stop. Args: but: of languages that are to judge about the words that they know."""
@@ -161,17 +163,22 @@ class Grammar:
 
     # -- clauses ----------------------------------------------------------------------------------------------------
 
-    def _understood(self, text: str, signs: list[Sign], said: list[Sign], things: tuple[str, ...]) -> Heard:
+    def _understood(self, text: str, signs: list[Sign], said: list[Sign], things: Mapping[str, Thing]) -> Heard:
         unknown = [sign.text for sign in said if sign.role == "unknown"]
-        found, vague = self._read_parts(_cut(signs))
+        found, vague, missing = self._read_parts(_cut(signs))
         meanings = _settled(found)
         if not meanings and not vague and any((s.role, s.value) == ("order", "again") for s in said):
             meanings = [Meaning("retry")]
         whose = [each for each in vague if each.reading == "rule"]
         vague = [replace(each, thing=name) for each in whose for name in things] or vague
-        nearest = _nearest([*meanings, *vague, *_met(said)])
+        nearest = list(dict.fromkeys((*meanings, *vague, *_met(said), *offers(things))))[:3]
         if whose:
             return not_understood(text, "it is not clear near which thing that is to hold", nearest)
+        if missing:
+            plain = [each for each in meanings if each.reading in (*MOVES, *TURNS) and not each.skill]
+            named = {sign.value for sign in said if sign.role == "named" and sign.value}
+            here = sorted(offers(things), key=lambda each: each.thing not in named)
+            return not_understood(text, f"there is no {missing[0]} here", [*plain, *here])
         if len(unknown) >= 2 and 3 * len(unknown) > len(said):
             shown = ", ".join(repr(word[:20]) for word in unknown[:3])
             return not_understood(text, f"too many words of it are not known: {shown}", nearest)
@@ -188,9 +195,11 @@ class Grammar:
             return not_understood(text, f"{len(meanings)} things at once, at most {MOST}", nearest)
         return Heard(text, tuple(meanings), "grammar")
 
-    def _read_parts(self, parts: list[_Part]) -> tuple[list[Found], list[Meaning]]:
+    def _read_parts(self, parts: list[_Part]) -> tuple[list[Found], list[Meaning], list[str]]:
+        """What is meant, what may be, and of what is asked for the things that are not there."""
         found: list[Found] = []
         vague: list[Meaning] = []
+        missing: list[str] = []
         always = any((sign.role, sign.value) == ("rule", "always") for part in parts for sign in part.signs)
         near: Sign | None = None
         before: list[Found] = []
@@ -201,7 +210,9 @@ class Grammar:
                 continue
             part.signs = _mannered(part.signs, always)
             clause = Clause(part.signs, replace(carried if part.joined else Carried(always=always), near=near))
-            read = [_honest(each, part.signs) for each in read_clause(clause)]
+            read = read_clause(clause)
+            missing += _missing(read, part.signs)
+            read = [_honest(each, part.signs) for each in read]
             vague += [*clause.vague, *(each.meaning for each in read if _lacks_thing(each.meaning, part.signs, near))]
             read = [each for each in read if not _lacks_thing(each.meaning, part.signs, near)]
             if clause.has("who", "other") or clause.has("negate", "no"):  # about somebody else; "no left"
@@ -222,7 +233,7 @@ class Grammar:
             before = read
             unclear = clause.leaves.unclear or (bool(clause.found) and not read)
             carried = replace(clause.leaves, unclear=unclear, always=always)
-        return found, vague
+        return found, vague, missing
 
 
 def _is_named_alone(part: _Part) -> bool:
@@ -327,6 +338,14 @@ def _honest(found: Found, signs: Sequence[Sign]) -> Found:
     return replace(found, meaning=replace(meaning, skill="close" if meaning.reading == "close" else ""))
 
 
+def _missing(read: Sequence[Found], signs: Sequence[Sign]) -> list[str]:
+    """Of what is asked for with things, what those are called that are not there."""
+    asked = [each.meaning for each in read if not each.denied]
+    if not any(meaning.skill in _ABOUT or (meaning.reading == "goal" and not meaning.thing) for meaning in asked):
+        return []
+    return [sign.text for sign in signs if sign.role == "named" and sign.number < 0]
+
+
 def _lacks_thing(meaning: Meaning, signs: Sequence[Sign], near: Sign | None) -> bool:
     """Whether a rule is about something that is not there, or not said: that is not everywhere."""
     if meaning.reading != "rule" or meaning.thing:
@@ -372,12 +391,8 @@ def _met(signs: Sequence[Sign]) -> list[Meaning]:
     for sign in signs:
         if sign.role in ("move", "turn", "grip", "pace", "verdict", "state") and sign.value in OPPOSITE:
             found += [Meaning(sign.value), Meaning(OPPOSITE[sign.value])]
-        elif sign.role == "named" and sign.number >= 0:
+        elif sign.role == "named" and sign.value:
             found.append(Meaning("goal", thing=sign.value))
         elif (sign.role, sign.value) in (("order", "retry"), ("order", "undo"), ("order", "again")):
             found.append(Meaning("retry" if sign.value == "again" else sign.value))
     return found
-
-
-def _nearest(meanings: Sequence[Meaning]) -> list[Meaning]:
-    return list(dict.fromkeys((*meanings, *_USUAL)))[:3]

@@ -315,7 +315,7 @@ SPANISH = Language(
     ordinary="abril, arribo, cierta, sobra",
     gerund="",
     hints={
-        "no": "bad, undo, stop",
+        "no": "bad, undo",
         "más": "forward, down, faster",
         "ahí": "down, close, open",
         "al revés": "left, right, back",

@@ -12,6 +12,8 @@ from robot_rlhf.language.vocabulary import tokens
 
 SIDES = ("left", "right", "front", "back", "top", "bottom", "near", "middle")
 """What sets things apart in their names, beside the adjectives of the tables."""
+CONTAINERS = frozenset({"bowl", "basket", "plate", "cup"})
+"""What a place for things may be called that is one of them."""
 _ARTICLES = frozenset({"the", "a", "an", "of", "s"})
 _NOUNS = {word: concept for concept, words in ENGLISH.nouns.items() for word in split(words)}
 _ADJECTIVES = {word: concept for concept, words in ENGLISH.adjectives.items() for word in split(words)}

@@ -9,15 +9,13 @@ from robot_rlhf.facts import FactBook
 from robot_rlhf.language.choice import grammar_of
 from robot_rlhf.language.grammar import LONGEST
 from robot_rlhf.language.signs import signs_of
-from robot_rlhf.language.things import concept_of, things_of
+from robot_rlhf.language.things import CONTAINERS, concept_of, things_of
 from robot_rlhf.language.vocabulary import Sign
 from robot_rlhf.meaning import Heard, Meaning, not_understood
 
 _BRINGS = frozenset({"", "grasp", "close", "lift", "open", "put_in", "push_to", "to", "down_on"})
 """Skills of sentences that may only say which thing is wanted where."""
 _READS = frozenset({"goal", "close", "open", "up", "down", "good", "bad", "undo"})
-_CONTAINERS = frozenset({"bowl", "basket", "plate", "cup"})
-"""What a place for things may be called that is one of them."""
 MOST_UNKNOWN = 4
 """Words of a sentence that nobody knows, with which it may still be clear what is wanted."""
 
@@ -88,7 +86,7 @@ class Wanted:
     def _resolved(self, sign: Sign) -> tuple[str, Sign]:
         """Its name; of "the right container" where there are only bowls that of the right one."""
         *before, noun = sign.text.split()
-        if sign.value or sign.number >= 0.0 or concept_of(noun) not in _CONTAINERS:
+        if sign.value or sign.number >= 0.0 or concept_of(noun) not in CONTAINERS:
             return sign.value, sign
         return self._place(before), sign
 

@@ -31,7 +31,7 @@ def test_one_json_line_for_each_sentence(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_line_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert say("left and down", "hm", "- go up", capsys=capsys) == [
         "left, down: left, then down (by grammar)",
-        "unknown: no word of it says what to do; nearest: good, bad, stop",
+        "unknown: no word of it says what to do; nearest: grasp cube, above cube, pull drawer",
         "up: up (by grammar)",
     ]
 

@@ -10,7 +10,7 @@ from benchmarks.sentences import read_cases, score
 from robot_rlhf.facts import FactBook, Thing
 from robot_rlhf.language.choice import LANGUAGES, grammar_of, make_interpreter
 from robot_rlhf.language.things import usual_facts
-from robot_rlhf.meaning import Heard, Meaning
+from robot_rlhf.meaning import Heard, Meaning, not_understood
 
 FACTS = usual_facts()
 CASES = read_cases(Path(__file__).parent / "templates")
@@ -93,10 +93,15 @@ def test_things_are_those_of_the_place() -> None:
 
 def test_nothing_is_done_with_a_thing_that_is_not_there() -> None:
     facts = FactBook([], things=[Thing("cube", ("the cube",), True)])
-    for sentence in ("to the lamp", "above the lamp", "put it in the bowl", "away from the lamp"):
+    for sentence in (
+        *("to the lamp", "above the lamp", "put it in the bowl", "away from the lamp", "the red one", "the lamp"),
+        *("grab the lamp", "push it to the ring", "put the cube in the bowl", "lift the lamp", "left, then the lamp"),
+    ):
         heard = read(sentence, facts)
-        assert heard.readings == ["goal"]
-        assert not heard.meanings[0].skill
+        assert heard.readings == ["unknown"], sentence
+        assert heard.why.startswith("there is no "), sentence
+        assert len(heard.nearest) == 3
+        assert any(meaning.thing == "cube" and meaning.skill for meaning in heard.nearest), sentence
 
 
 def test_of_several_that_fit_none_is_chosen() -> None:
@@ -111,4 +116,21 @@ def test_what_is_not_clear_is_asked(sentence: str) -> None:
     heard = read(sentence)
     assert heard.readings == ["unknown"]
     assert heard.why
-    assert len(heard.nearest) == 3
+    assert 2 <= len(heard.nearest) <= 3
+
+
+@pytest.mark.parametrize("sentence", ["frobnicate the gizmo", "qwertz", "...", "no"])
+def test_to_stop_is_never_offered_and_what_can_be_done_here_comes_first(sentence: str) -> None:
+    heard = read(sentence, FactBook([], things=[Thing("cube", ("the cube",), True)]))
+    assert heard.readings == ["unknown"]
+    assert "stop" not in {meaning.reading for meaning in heard.nearest if not meaning.skill}
+    if sentence in ("frobnicate the gizmo", "qwertz", "..."):
+        assert [meaning.skill for meaning in heard.nearest] == ["grasp", "above", ""]
+        assert {meaning.thing for meaning in heard.nearest[:2]} == {"cube"}
+
+
+def test_nobody_offers_to_stop_whoever_reads_it() -> None:
+    assert not_understood("hm", "", [Meaning("stop"), Meaning("up"), Meaning("stop", skill="wait")]).nearest == (
+        Meaning("up"),
+        Meaning("stop", skill="wait"),
+    )
