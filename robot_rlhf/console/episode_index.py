@@ -61,6 +61,8 @@ class EpisodeRow:
     continues: str
     """Id of the paused episode that it goes on with, or empty."""
     detail: str
+    sentences: int = 0
+    """So many were said about it."""
 
 
 @dataclass

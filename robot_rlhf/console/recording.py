@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -265,4 +266,5 @@ class Recording:
         return recorded
 
     def _row(self, recorded: EpisodeIndex) -> EpisodeRow:
-        return recorded.row(self.labels.of(recorded.meta.id))
+        episode = recorded.meta.id
+        return replace(recorded.row(self.labels.of(episode)), sentences=self._sentences.count_about(episode))

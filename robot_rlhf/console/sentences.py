@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -62,6 +63,8 @@ class Sentences:
 
     def __init__(self) -> None:
         self._all: list[Said] = []
+        self._counts: Counter[str] = Counter()
+        """Episode to the number of sentences about it."""
         self._places: dict[str, int] = {}
         """Name of a sentence to its place among all."""
         self._rules: dict[str, None] = {}
@@ -74,7 +77,7 @@ class Sentences:
         """Take in what was recorded next; a reading that cannot be understood is passed over, like all else."""
         event = replace(event, text=whole_letters(event.text))  # pages are sent it
         if event.kind is FeedbackKind.CORRECTION:
-            self._all.append(Said(event.text, event.author, event.span, event.stamp))
+            self._note(event)
         elif event.kind is FeedbackKind.MEANING:
             try:
                 reading = Reading.of_payload(event.payload)
@@ -85,13 +88,17 @@ class Sentences:
             if reading.undoes and (other := self.of(reading.undoes)) is not None and not other.taken_back:
                 self._stand(self._places[reading.undoes], Reading(reading.undoes, UNDONE, by=event.author))
 
+    def _note(self, event: Feedback) -> None:
+        self._all.append(Said(event.text, event.author, event.span, event.stamp))
+        self._counts[event.span.episode_id] += 1
+
     def _read(self, event: Feedback, reading: Reading) -> None:
         place = self._places.get(reading.sentence)
         if place is None:
             place = self._unread(event)
             if place is None:
                 place = len(self._all)
-                self._all.append(Said(event.text, event.author, event.span, event.stamp))
+                self._note(event)
             self._places[reading.sentence] = place
         self._stand(place, reading)
 
@@ -125,6 +132,10 @@ class Sentences:
     def about(self, episode_id: str) -> tuple[Said, ...]:
         """Those about an episode, in the order in which they were said."""
         return tuple(said for said in self._all if said.span.episode_id == episode_id)
+
+    def count_about(self, episode_id: str) -> int:
+        """How many are about an episode."""
+        return self._counts[episode_id]
 
     @property
     def rules(self) -> tuple[Said, ...]:

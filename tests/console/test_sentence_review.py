@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from robot_rlhf.console.pages.clips import episode_json
+from robot_rlhf.console.pages.clips import episode_json, row_json
 from robot_rlhf.console.pages.review import judgement, saying
 from robot_rlhf.console.readings import MOST_CHOICES, Reading, readings
 from robot_rlhf.console.recording import Recording
@@ -45,6 +46,7 @@ def record(folder: Path) -> Path:
     with JournalWriter(folder, SPEC) as writer:
         tell(writer, make_episode(SPEC, 1, 12, name=EPISODE))
         tell(writer, make_episode(SPEC, 3, 12, name="practice-000002"))
+        tell(writer, replace(make_episode(SPEC, 4, 12, name="practice-000003"), events=()))
         told = [*said("the other way", 3, WRONG), *said("slower near the glass", 5, RULE), *said("hm", 8)]
         for event in told:
             writer.on_event(event)
@@ -196,3 +198,34 @@ def test_the_timeline_shows_what_was_understood_and_a_person_corrects_it(page: A
     page.wait_for_selector(".review-flag[data-undone='true']")
     assert page.locator(".review-meant button").nth(1).is_disabled()
     assert RULE.sentence not in read_labels(journal).meanings
+
+
+def test_episodes_say_how_many_sentences_they_have(tmp_path: Path) -> None:
+    recording = Recording(record(tmp_path))
+    assert [row["sentences"] for row in map(row_json, recording.rows())] == []
+    recording.refresh()
+    assert [row["sentences"] for row in map(row_json, recording.rows())] == [4, 1, 0]
+
+
+def test_only_episodes_with_sentences_are_listed_where_that_is_asked(page: Any) -> None:
+    assert page.locator(".review-row").count() == 3
+    assert "4 said" in page.locator(".review-row[data-number='0']").inner_text()
+    page.locator("[aria-label='Sentences']").select_option(label="With sentences (2)")
+    assert page.locator(".review-row").count() == 2
+    page.locator("[aria-label='Sentences']").select_option("")
+    assert page.locator(".review-row").count() == 3
+
+
+def test_while_a_recording_is_read_the_page_says_so(page: Any, browser: Any) -> None:
+    other = browser.new_page()
+    try:
+        held: list[Any] = []
+        other.route("**/clips/episodes.json*", lambda route: held.append(route))
+        other.goto(page.url)
+        other.wait_for_selector(".review-empty:has-text('Reading the recording')")
+        until(lambda: other.evaluate("1") == 1 and bool(held))
+        empty = '{"version": 1, "problem": "", "cameras": [], "period": 0.05, "readings": [], "episodes": []}'
+        held[0].fulfill(status=200, content_type="application/json", body=empty)
+        other.wait_for_selector(".review-empty:has-text('Nothing is recorded yet')")
+    finally:
+        other.close()

@@ -96,6 +96,7 @@ def row_json(row: EpisodeRow) -> Json:
         "human": row.human_steps,
         "continues": row.continues,
         "detail": row.detail,
+        "sentences": row.sentences,
     }
 
 

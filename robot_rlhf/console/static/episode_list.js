@@ -8,18 +8,19 @@ window.episode_list = (() => {
     policy: 'Policy', human: 'Person', reflex: 'Reflex',
     demonstration: 'Demonstration', practice: 'Practice', evaluation: 'Evaluation',
   };
-  let told = [], here = null, outcome = '', kind = '', cap = ROWS, choose = () => {};
+  let told = [], here = null, outcome = '', kind = '', spoken = '', cap = ROWS, choose = () => {};
 
   function filter(name, set) {
     const made = make('select', 'label-select', {'aria-label': name, onchange: () => { set(made.value); made.blur(); showRows(); }});
     return made;
   }
   const outcomes = filter('Outcome', value => { outcome = value; }), kinds = filter('Kind', value => { kind = value; });
+  const speech = filter('Sentences', value => { spoken = value; });
   const box = make('div', 'review-rows c-panel', {role: 'list'}), problem = make('div', 'review-problem');
 
   function build(onChoose) {
     choose = onChoose;
-    return make('div', 'review-list', {}, make('div', 'review-filters', {}, outcomes, kinds), box, problem);
+    return make('div', 'review-list', {}, make('div', 'review-filters', {}, outcomes, kinds, speech), box, problem);
   }
 
   function show(episodes, wrong) {
@@ -39,17 +40,21 @@ window.episode_list = (() => {
       if (value && !counts.has(value)) option(select, value, `${WORDS[value] || value} (0)`);
       select.value = value;
     }
+    speech.replaceChildren();
+    option(speech, '', 'Said or not');
+    option(speech, 'said', `With sentences (${told.filter(row => row.sentences).length})`);
+    speech.value = spoken;
   }
 
   function rows() {
-    return told.filter(row => (!outcome || row.outcome === outcome) && (!kind || row.kind === kind)).reverse();
+    return told.filter(row => (!outcome || row.outcome === outcome) && (!kind || row.kind === kind) && (!spoken || row.sentences)).reverse();
   }
 
   function showRows() {
     const chosen = rows(), above = box.scrollTop;
     box.replaceChildren();
     for (const row of chosen.slice(0, cap)) {
-      const facts = `${WORDS[row.outcome] || row.outcome} · ${row.steps} steps${row.human ? ` · ${Math.round(100 * row.human / row.steps)} % person` : ''}`;
+      const facts = `${WORDS[row.outcome] || row.outcome} · ${row.steps} steps${row.human ? ` · ${Math.round(100 * row.human / row.steps)} % person` : ''}${row.sentences ? ` · ${row.sentences} said` : ''}`;
       const entry = make('button', 'review-row', {
         type: 'button', role: 'listitem', 'data-outcome': row.outcome, 'data-deleted': String(row.deleted), 'data-number': String(row.number),
         'aria-current': String(row.number === here), onclick: () => { entry.blur(); choose(row.number); },

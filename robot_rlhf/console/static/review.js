@@ -33,7 +33,7 @@
     at.value = make('span', 'review-lane-name', {hidden: ''});
     Object.assign(at.value.style, {top: '46px', color: 'var(--good)'});
     at.time = make('div', 'review-time c-panel', {role: 'slider', 'aria-label': 'Step', 'aria-valuemin': '0'}, at.canvas, at.events, at.marks, at.value);
-    at.empty = make('div', 'review-empty c-panel', {}, 'Nothing is recorded yet.');
+    at.empty = make('div', 'review-empty c-panel', {}, 'Reading the recording…');
     at.body = make('div', 'review-main', {hidden: ''},
       make('div', 'review-head c-panel', {}, make('div', 'c-grow', {}, at.name, at.chips), at.success, at.failure, at.clear, at.remove),
       make('div', 'review-stage', {}, at.pictures, at.said),
@@ -84,6 +84,7 @@
     version = told.version;
     session = told;
     list.show(told.episodes, told.problem);
+    at.empty.textContent = 'Nothing is recorded yet.';
     if (open) await show(open.number, step, true);
     else if (told.episodes.length) await show(told.episodes[told.episodes.length - 1].number);
   }
