@@ -52,8 +52,12 @@ class _Named:
 
     at: int
     """The step in which it was heard: its policy did not know of it yet, but it was judged by it; -1: before all."""
-    goal: Goal
+    goal: Goal | None
+    """None where it named none: it was taken back, or corrected to something else, and may be corrected again."""
     all_along: bool
+    before: Goal
+    """What was wanted when it was heard, to which every correction is applied; the goal that was understood, where that
+    is not told."""
 
 
 @dataclass
@@ -62,7 +66,7 @@ class _Episode:
 
     steps: list[_Done] = field(default_factory=list[_Done])
     named: dict[str, _Named] = field(default_factory=dict[str, _Named])
-    """Goals that stand, by sentence, in the order in which they were named."""
+    """Goals that stand or may stand again, by sentence, in the order in which they were named."""
     shown: list[Goal | None] = field(default_factory=list["Goal | None"])
     """What replay has for each step; None: as it is recorded."""
 
@@ -77,8 +81,9 @@ class GoalsMeant:
     A goal that had been meant all along counts from where the goal that it corrects began: that of an earlier sentence,
     or the episode. One from now on counts from the step in which it was heard. Steps that were done on a sentence keep
     what was wanted then: they were done for that sentence. Rewards stay as they are: no goal was reached in these
-    steps, else the episode would have ended. A sentence that is corrected later to
-    another goal counts for the same steps. What one relabelled is as it was recorded once that is taken back.
+    steps, else the episode would have ended. A sentence that is corrected later to another goal counts for the same
+    steps, and what the correction does not name is as it was before the sentence, however that was understood. What one
+    relabelled is as it was recorded once that is taken back, until it is corrected once more.
     """
 
     def __init__(self, buffer: ReplayBuffer, retold: Retold) -> None:
@@ -119,31 +124,33 @@ class GoalsMeant:
             goal_of(event),
             event.payload.get("all_along"),
         )
-        known = next((name for name, each in self._episodes.items() if sentence in each.named), "")
-        if goal is None and known:
-            self._correct(self._episodes[known], sentence, meanings_of(event) or ())
-        elif goal is not None and isinstance(all_along, bool) and not known and self._open in self._episodes:
+        known = next((episode for episode in self._episodes.values() if sentence in episode.named), None)
+        if goal is None and known is not None:
+            self._correct(known, sentence, meanings_of(event) or ())
+        elif goal is not None and isinstance(all_along, bool) and self._open in self._episodes:
+            if known is not None and known.named[sentence].goal is not None:
+                return
+            if known is not None:  # what had named none is named anew
+                del known.named[sentence]
             episode = self._episodes[self._open]
-            episode.named[sentence] = _Named(len(episode.steps) - 1, goal, all_along)
-            try:
-                self._relabel(episode)
-            except InvalidValueError as error:
-                log.warning("goal %r of sentence %.80r is passed over: %s", goal, sentence, error)
-                del episode.named[sentence]
+            before = goal_of(event, "goal_before") or goal
+            episode.named[sentence] = _Named(len(episode.steps) - 1, goal, all_along, before)
+            self._take(episode, sentence, goal)
 
     def _correct(self, episode: _Episode, sentence: str, meanings: Sequence[Meaning]) -> None:
         """It was taken back, or somebody said later what it had meant: another goal counts for the same steps."""
-        before = episode.named[sentence]
-        goal = corrected(before.goal, meanings)
-        if goal is not None:
-            try:
-                episode.named[sentence] = replace(before, goal=goal)
-                self._relabel(episode)
-                return
-            except InvalidValueError as error:
-                log.warning("goal %r, to which sentence %.80r was corrected, is none: %s", goal, sentence, error)
-        del episode.named[sentence]
-        self._relabel(episode)
+        self._take(episode, sentence, corrected(episode.named[sentence].before, meanings))
+
+    def _take(self, episode: _Episode, sentence: str, goal: Goal | None) -> None:
+        """This is what a sentence named: none, where there is no such goal."""
+        named = episode.named[sentence]
+        try:
+            episode.named[sentence] = replace(named, goal=goal)
+            self._relabel(episode)
+        except InvalidValueError as error:
+            log.warning("goal %r of sentence %.80r is passed over: %s", goal, sentence, error)
+            episode.named[sentence] = replace(named, goal=None)
+            self._relabel(episode)
 
     def on_episode_end(self, end: EpisodeEnd) -> None:
         """What was wanted in it can still be taken back."""
@@ -175,9 +182,9 @@ class GoalsMeant:
             log.info("%d rows: the goal %s", len(chosen), "is as it was recorded" if version == 0 else "was another")
 
 
-def goal_of(event: Feedback) -> Goal | None:
-    """The goal that a sentence named, as its newest event has it; None where none stands."""
-    goal = event.payload.get("goal")
+def goal_of(event: Feedback, which: str = "goal") -> Goal | None:
+    """The goal that a sentence named, or ('goal_before') before which; None where the event tells none."""
+    goal = event.payload.get(which)
     if not isinstance(goal, list | tuple) or len(goal) != 2:
         return None
     thing, place = goal
@@ -185,7 +192,11 @@ def goal_of(event: Feedback) -> Goal | None:
 
 
 def corrected(goal: Goal, meanings: Sequence[Meaning]) -> Goal | None:
-    """What a sentence had named that was taken for a goal, by what is said of it later; None where it named none."""
+    """What a sentence had named that was taken for a goal, by what is said of it later; None where it named none.
+
+    Args:
+        goal: what was wanted before it.
+    """
     named = [meaning for meaning in meanings if names_goal(meaning)]
     thing, place = goal
     for meaning in named:
@@ -203,6 +214,8 @@ def wanted_in(steps: int, named: list[_Named]) -> list[Goal | None]:
     began = 0
     """At which the goal began to be wanted that is wanted before the next is named."""
     for each in named:
+        if each.goal is None:
+            continue
         if not each.all_along:
             began = max(0, each.at)
         wanted[began : each.at + 1] = [each.goal] * (each.at + 1 - began)

@@ -83,6 +83,8 @@ class _Said:
     by: str = ""
     goal: tuple[str, str] | None = None
     """Thing and place that are wanted since, where it named others than before."""
+    goal_before: tuple[str, str] | None = None
+    """What was wanted before it."""
     all_along: bool | None = None
     """They had been meant before, too; None where nothing can be said of what was before."""
 
@@ -358,7 +360,8 @@ class Listening:
             self._goals.take_back(said.id)
             return False
         if self._goals.goal != before:
-            said.goal, all_along = self._goals.goal, meant_all_along(said.heard.text)
+            said.goal, said.goal_before = self._goals.goal, before
+            all_along = meant_all_along(said.heard.text)
             if self._goals.retold:
                 said.all_along = all_along
             elif all_along:
@@ -460,6 +463,8 @@ def _event(said: _Said, about: Feedback) -> Feedback:
         payload["undoes"] = said.undoes
     if said.goal is not None:
         payload["goal"] = list(said.goal)
+    if said.goal_before is not None:
+        payload["goal_before"] = list(said.goal_before)
     if said.all_along is not None:
         payload["all_along"] = said.all_along
     if said.doing == "ask":

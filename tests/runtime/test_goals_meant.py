@@ -58,6 +58,8 @@ CONFIG = replace(defaults_for("blocks"), place=SimConfig({"goals": "green>bowl_l
 GREEN, RED, BLUE = ("green", "bowl_left"), ("red", "bowl_left"), ("blue", "bowl_left")
 NO_RED, NOW_RED, NO_BLUE, UNDO = "no, the red one", "now the red one", "I meant the blue one", "scratch that"
 
+NO_RIGHT = "no, put it in the right bowl"
+
 
 class Room:
     """Replay, filled from what is told, with the goals that were meant."""
@@ -263,6 +265,47 @@ def test_a_goal_that_is_corrected_later_counts_for_the_same_steps(case: str, tmp
     assert told.room.rows()["context"] == contexts(told, wanted(told, (GREEN, 10), (RED, LONG)))
 
 
+LEFT, IS_BLUE, IS_RED = (
+    Meaning("left"),
+    Meaning("close", skill="grasp", thing="blue"),
+    Meaning("goal", thing="red"),
+)
+BOTH, TO_LEFT = (
+    Meaning("goal", skill="put_in", thing="blue", place="bowl_right"),
+    Meaning("goal", skill="put_in", place="bowl_left"),
+)
+NOTHING_THERE = Meaning("goal", thing="purple")
+AGAIN: Mapping[str, tuple[str, list[Meaning | None], tuple[str, str]]] = {
+    "the place was misheard": (NO_RIGHT, [IS_BLUE], BLUE),
+    "the thing was misheard": (NO_RED, [TO_LEFT], GREEN),
+    "twice": (NO_RIGHT, [BOTH, IS_RED], RED),
+    "after a slip": (NO_RED, [LEFT, IS_BLUE], BLUE),
+    "after what is not there": (NO_RED, [NOTHING_THERE, IS_BLUE], BLUE),
+    "after it was taken back": (NO_RED, [None, IS_BLUE], BLUE),
+    "after it was taken back twice": (NO_RIGHT, [None, None, IS_RED], RED),
+}
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_each_correction_is_of_what_was_wanted_before_the_sentence(case: str, tmp_path: Path) -> None:
+    text, corrections, goal = AGAIN[case]
+    told = episode({9: text}, tmp_path / "journal")
+    heard = told.meanings[0]
+    assert heard.payload["goal_before"] == [*GREEN]
+    with LabelWriter(told.journal) as writer:
+        for meaning in corrections:
+            payload = {"sentence": heard.payload["sentence"], "by": "ada", "meanings": []}
+            payload |= {"doing": "undone"} if meaning is None else {"doing": "label", "meanings": [meaning.to_json()]}
+            event = replace(heard, author="ada", payload=payload)
+            told.room.listener.on_event(event)
+            writer.give(event)
+    later = RED if text == NO_RED else ("green", "bowl_right")
+    assert told.room.rows()["context"] == contexts(told, wanted(told, (goal, 10), (later, LONG)))
+    again = Room(CONFIG, told.spec)
+    replay_into(told.journal, again.listener)
+    assert again.rows()["context"] == told.room.rows()["context"]
+
+
 @pytest.mark.parametrize("text", [NO_RED, NOW_RED])
 def test_a_success_proves_what_was_done_for_its_goal(text: str, tmp_path: Path) -> None:
     told = episode({9: text}, tmp_path / "journal")
@@ -302,13 +345,15 @@ names = st.sampled_from([thing for thing, _ in PAIRS])
 
 
 @draws(200)
-@given(st.lists(st.tuples(st.integers(0, 19), names, st.booleans()), max_size=6))
-def test_what_was_wanted_is_as_a_naive_twin_says(said: list[tuple[int, str, bool]]) -> None:
+@given(st.lists(st.tuples(st.integers(0, 19), st.none() | names, st.booleans()), max_size=6))
+def test_what_was_wanted_is_as_a_naive_twin_says(said: list[tuple[int, str | None, bool]]) -> None:
+    """None: a sentence that names no goal any more is as if it had never been said."""
     from robot_rlhf.learner.goals_meant import _Named  # pyright: ignore[reportPrivateUsage]  what a sentence leaves
 
     said = sorted(said, key=lambda each: each[0])
-    named = [_Named(at, (goal, "bowl_left"), all_along) for at, goal, all_along in said]
-    assert [None if goal is None else goal[0] for goal in wanted_in(20, named)] == naive(20, said)
+    named = [_Named(at, (goal, "bowl_left") if goal else None, all_along, GREEN) for at, goal, all_along in said]
+    stands = [(at, goal, all_along) for at, goal, all_along in said if goal is not None]
+    assert [None if goal is None else goal[0] for goal in wanted_in(20, named)] == naive(20, stands)
 
 
 @draws(30)
@@ -360,6 +405,11 @@ def test_goals_named_before_the_first_step_and_of_things_that_are_not_there() ->
     goal = PAIRS[0][0]
     told.on_event(means(3, goal, True))
     expected = [room.buffer.context.joined(context_of(step.observation, (goal, "bowl_left"))) for step in steps]
+    rows = room.buffer.gather(room.buffer.indices()).observation["context"].numpy()
+    np.testing.assert_array_equal(rows, np.stack(expected))
+    moon = means(2, "", None)
+    told.on_event(replace(moon, payload={**moon.payload, "meanings": [{"reading": "goal", "thing": goal}]}))
+    told.on_event(means(3, goal, None))
     rows = room.buffer.gather(room.buffer.indices()).observation["context"].numpy()
     np.testing.assert_array_equal(rows, np.stack(expected))
 
