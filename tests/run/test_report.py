@@ -107,6 +107,14 @@ def test_the_table_leads_with_the_person_s_time(tmp_path: Path) -> None:
     assert "90%  (9 of 10; 95 % interval 60% to 98%)" in text
 
 
+def test_the_table_says_what_was_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    screen().print(result_table(tmp_path, SUMMARY))
+    assert "sentence" not in capsys.readouterr().out
+    said = {"sentences": 3, "speaking_seconds": 5.7, "spoken_steps": 55}
+    screen().print(result_table(tmp_path, SUMMARY | said))
+    assert "3 sentences, 6 s to say: they decided 55 steps" in capsys.readouterr().out
+
+
 def test_the_table_says_why_nothing_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     without = {name: value for name, value in SUMMARY.items() if name != "success_rate"}
     screen().print(result_table(tmp_path, without | {"not_measured": "nothing has been learned yet", "updates": 0}))

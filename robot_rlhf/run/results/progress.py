@@ -252,6 +252,12 @@ def result_table(folder: Path, summary: Mapping[str, Any]) -> Table:
         f"{summary['hands_on_seconds']:.0f} s hands on: {summary.get('demonstrations', 0)} demonstrations, "
         f"{summary['human_steps']} corrected steps (last 20 episodes: {share:.1%})",
     )
+    if said := summary.get("sentences"):
+        table.add_row(
+            "in words",
+            f"{said} sentence{'s' * (said != 1)}, {summary['speaking_seconds']:.0f} s to say: they decided "
+            f"{summary['spoken_steps']} steps",
+        )
     table.add_row("practice", f"{summary['env_steps']} steps, {summary['updates']} updates")
     table.add_row("time", f"{summary['wall_s'] / 60:.1f} minutes in all, {summary.get('train_s', 0.0):.0f} s training")
     if summary.get("policy_version") is not None:
