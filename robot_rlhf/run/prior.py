@@ -57,8 +57,9 @@ def take_in_prior(config: PriorConfig, spec: RobotSpec, learning: Learning) -> i
             )
         check_same(journal_spec(journal), spec, str(path), "this run", LEARNED)
         acted, watched = len(buffer), buffer.counts[Source.WATCHED]
-        words = [NamedRecording(_name(number), told) for told in learning.hears]
-        feed = JudgedFeed(learning.feed, read_labels(journal), config.reward, "sparse", words)
+        feed = JudgedFeed(
+            learning.feed, read_labels(journal), config.reward, "sparse", learning.hears, name=_name(number)
+        )
         replay_into(journal, feed, pictures=config.learner_looks)
         watched = buffer.counts[Source.WATCHED] - watched
         if watched and len(buffer) == acted:

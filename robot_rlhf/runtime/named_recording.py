@@ -12,7 +12,7 @@ class NamedRecording:
     """A Subscriber that tells another what a recording holds, its episodes and sentences named apart from others'."""
 
     def __init__(self, name: str, told: Subscriber) -> None:
-        """Args: name: of the recording, the same whenever it is read."""
+        """Args: name: of the recording, the same whenever it is read; empty where it is the only one."""
         self._name = name
         self._told = told
 
@@ -38,4 +38,4 @@ class NamedRecording:
         return replace(span, episode_id=self._of(span.episode_id))
 
     def _of(self, name: str) -> str:
-        return f"{self._name}:{name}" if name else name
+        return f"{self._name}:{name}" if name and self._name else name

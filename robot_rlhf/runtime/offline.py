@@ -40,6 +40,7 @@ from robot_rlhf.replay.relabel import Relabelling
 from robot_rlhf.runtime.episode_scores import EpisodeScores
 from robot_rlhf.runtime.fan_out import FanOut
 from robot_rlhf.runtime.gate_feed import GateFeed
+from robot_rlhf.runtime.named_recording import NamedRecording
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.trainer import BATCHES_AT_ONCE
 
@@ -64,6 +65,8 @@ class JudgedFeed:
         reward: SparseReward,
         takes: Literal["sparse", "gold"] = "sparse",
         after: Sequence[Subscriber] = (),
+        *,
+        name: str = "",
     ) -> None:
         """
         Args:
@@ -71,6 +74,8 @@ class JudgedFeed:
             reward: makes the last reward of an episode whose outcome is another today.
             takes: the recorded reward, or the simulator's true one in its place.
             after: who is told the same, each step and what follows it once it was written.
+            name: of the recording, where others fill the same replay: what is said of an episode, as that it is
+                deleted, is about none of the same name elsewhere.
         """
         self.successes: list[int] = []
         """Replay rows in which an episode ended by its success, with no future."""
@@ -78,13 +83,14 @@ class JudgedFeed:
         """Episodes counted, by kind and outcome, as 'practice success'."""
         self.instruction = ""
         """What the robot was asked for last."""
-        self._feed = feed
+        self._buffer = feed.buffer
+        self._feed = NamedRecording(name, feed)
         self._labels = labels
         self._reward = reward
         self._takes = takes
         self._kind = EpisodeKind.PRACTICE
         self._pending: Step | None = None
-        self._after = FanOut(after)
+        self._after = NamedRecording(name, FanOut(after))
         self._events: list[Event] = []
         """Of which those who are told afterwards do not know yet."""
 
@@ -133,11 +139,11 @@ class JudgedFeed:
         step, self._pending = self._pending, None
         if step is None:
             return None
-        written = self._feed.buffer.written
+        written = self._buffer.written
         self._feed.on_step(replace(step, reward=step.gold_reward) if self._takes == "gold" else step)
         self._after.on_step(step)
         self._tell_events()
-        return self._feed.buffer.written - 2 if self._feed.buffer.written > written else None
+        return self._buffer.written - 2 if self._buffer.written > written else None
 
     def _tell_events(self) -> None:
         events, self._events = self._events, []

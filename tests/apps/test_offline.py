@@ -12,8 +12,9 @@ import pytest
 
 from robot_rlhf.apps import reward_train
 from robot_rlhf.apps.cli import main
-from robot_rlhf.datatypes import EpisodeKind
+from robot_rlhf.datatypes import EpisodeKind, Feedback, FeedbackKind, Segment
 from robot_rlhf.errors import ConfigError
+from robot_rlhf.journal.labels import LabelWriter
 from robot_rlhf.journal.reader import episodes
 from robot_rlhf.journal.tail import journal_spec
 from robot_rlhf.learner.checkpoint import read_snapshot
@@ -114,10 +115,26 @@ def test_cloning_looks_at_no_reward(recorded: Path, tmp_path: Path, clones: str)
 
 def test_several_recordings_and_bare_journals(recorded: Path, tmp_path: Path) -> None:
     once, twice = (
-        learned(tmp_path / str(len(paths)), *map(str, paths))["offline"]["rows"]
+        learned(tmp_path / str(len(paths)), *map(str, paths))
         for paths in ([recorded / "journal"], [recorded / "journal", recorded])
     )
-    assert {name: 2 * count for name, count in once.items()} == twice
+    assert {name: 2 * count for name, count in once["offline"]["rows"].items()} == twice["offline"]["rows"]
+    assert 2 * once["demonstrations"] == twice["demonstrations"]
+
+
+def test_an_episode_that_is_deleted_in_one_recording_counts_in_others_that_have_its_name(
+    recorded: Path, tmp_path: Path
+) -> None:
+    deleted, kept = tmp_path / "deleted", recorded / "journal"
+    shutil.copytree(kept, deleted)
+    with LabelWriter(deleted) as writer:
+        writer.give(Feedback(FeedbackKind.DISCARD, "person", 0.0, Segment("demonstration-000000", 0, 1), value=1.0))
+    rows = [
+        sum(learned(tmp_path / str(number), *map(str, paths))["offline"]["rows"].values())
+        for number, paths in enumerate([(deleted,), (kept,), (deleted, kept), (kept, deleted)])
+    ]
+    assert rows[0] < rows[1]
+    assert rows[2] == rows[3] == rows[0] + rows[1]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from robot_rlhf.apps.record import RecordOptions, record
-from robot_rlhf.datatypes import Source
+from robot_rlhf.datatypes import Feedback, FeedbackKind, Segment, Source
 from robot_rlhf.errors import CheckpointError, ConfigError, JournalError
+from robot_rlhf.journal.labels import LabelWriter
+from robot_rlhf.journal.reader import replay_into
 from robot_rlhf.learner.checkpoint import read_snapshot
 from robot_rlhf.learner.cloning import CloningConfig
 from robot_rlhf.learner.recipe import LearnerConfig
@@ -52,6 +55,22 @@ def test_replay_holds_what_was_recorded_and_the_run_has_earned_nothing_by_it(
     assert counts[Source.DEMO] > 0.8 * taken, "all but rests"
     assert counts[Source.DEMO] + counts[Source.OTHER] == taken
     assert learning.trainer.steps == 0
+
+
+def test_what_is_deleted_in_it_is_no_episode_of_the_run_that_has_the_same_name(
+    demonstrations: Path, tmp_path: Path
+) -> None:
+    deleted = tmp_path / "deleted"
+    shutil.copytree(demonstrations, deleted)
+    with LabelWriter(deleted) as writer:
+        writer.give(Feedback(FeedbackKind.DISCARD, "person", 0.0, Segment("demonstration-000000", 0, 1), value=1.0))
+    config = settings(tmp_path, prior=(deleted,))
+    spec = open_place(config, FakeClock()).spec
+    (alone, with_prior) = (build_learning(config, spec) for _ in range(2))
+    replay_into(demonstrations, alone.feed)
+    taken = take_in_prior(config, spec, with_prior)
+    replay_into(demonstrations, with_prior.feed)
+    assert len(with_prior.trainer.buffer) - taken == len(alone.trainer.buffer)
 
 
 def test_a_run_without_demonstrations_of_its_own_imitates_them(demonstrations: Path, tmp_path: Path) -> None:

@@ -71,9 +71,10 @@ class RecordedPractice:
         feed, episodes, successes = self.reward.feed(trainer.learner, trainer.buffer), Counter[str](), list[int]()
         for number, path in enumerate(self.journals):
             takes = GOLD if options.reward == GOLD else SPARSE
-            words = [NamedRecording(f"recording {number}", told) for told in self.hears]
-            judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes, words)
-            replay_into(path, FanOut([judged, book.tally]), pictures=self.reward.pictures)
+            name = f"recording {number}"
+            judged = JudgedFeed(feed, read_labels(path), self.config.reward, takes, self.hears, name=name)
+            told = FanOut([judged, NamedRecording(name, book.tally)])
+            replay_into(path, told, pictures=self.reward.pictures)
             self.reward.end_journal(judged.instruction)
             successes += judged.successes
             episodes += judged.episodes
