@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from robot_rlhf.datatypes import EpisodeEnd, EpisodeKind, EpisodeMeta, Event, HumanInput, Observation, Outcome, Step
 from robot_rlhf.ports import Subscriber, Teleop
 from robot_rlhf.rewards.metrics import wilson_interval
+from robot_rlhf.runtime.hearing import expect_nothing_of
 from robot_rlhf.runtime.inputs import Inputs
+from robot_rlhf.runtime.listening import MEASURED
 from robot_rlhf.runtime.loop import run_episode
-from robot_rlhf.runtime.recent import RecentSteps
 from robot_rlhf.runtime.seeds import episode_seed, generators
 from robot_rlhf.runtime.station import Station
 
@@ -77,17 +78,24 @@ class _GoldReturn:
 
 
 class _Overheard:
-    """A Teleop whose words are kept for those who record, who are told of nothing now."""
+    """A Teleop whose words are kept for those who record, who are told of nothing now; one that stops does at once."""
 
-    def __init__(self, teleop: Teleop, kept: Inputs) -> None:
+    def __init__(self, teleop: Teleop, station: Station, episode: str) -> None:
+        """Args: station: of those who record. episode: the one that is measured."""
         self._teleop = teleop
-        self._kept = kept
+        self._station = station
+        self._episode = episode
 
     def read(self) -> HumanInput | None:
-        human = self._teleop.read()
-        if human is not None:
-            self._kept.keep(HumanInput(sentences=human.sentences, feedback=human.feedback))
-        return human
+        human, station = self._teleop.read(), self._station
+        if human is None:
+            return None
+        for sentence in human.sentences:
+            expect_nothing_of(station, sentence, self._episode, MEASURED)
+        if station.listening is not None:
+            human = station.listening.understand(human) or human
+        station.inputs.keep(HumanInput(sentences=human.sentences, feedback=human.feedback))
+        return replace(human, sentences=(), feedback=())
 
 
 def evaluate(
@@ -115,12 +123,11 @@ def evaluate(
     reward = station.reward if judged_as_practice else replace(station.reward, judge="task")
     alone = replace(
         station,
-        teleop=None if teleop is None else _Overheard(teleop, station.inputs),
         operator="none",
         reward=reward,
         subscribers=(gold, *subscribers),
+        teleop=None,
         inputs=Inputs(),
-        recent=RecentSteps(),  # no sentence is about steps that nobody records
     )
     ends: list[EpisodeEnd] = []
     for number in (first + place for place in (range(episodes) if only is None else only)):
@@ -134,7 +141,8 @@ def evaluate(
             reward.source,
         )
         rng, reset_rng = generators(episode)
-        ends.append(run_episode(alone, meta, rng, reset_rng))
+        there = None if teleop is None else _Overheard(teleop, station, meta.id)
+        ends.append(run_episode(replace(alone, teleop=there), meta, rng, reset_rng))
     return Evaluation(
         successes=tuple(end.outcome is Outcome.SUCCESS for end in ends),
         lengths=tuple(end.steps for end in ends),

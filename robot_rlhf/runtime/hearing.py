@@ -17,7 +17,7 @@ from robot_rlhf.datatypes import (
 )
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.feedback.arbiter import Spoken
-from robot_rlhf.runtime.listening import Moment
+from robot_rlhf.runtime.listening import NEVER_BEGAN, Moment
 from robot_rlhf.runtime.station import Station
 
 MOST_AHEAD = 100
@@ -29,6 +29,7 @@ class SaidAhead:
 
     def __init__(self, station: Station, meta: EpisodeMeta) -> None:
         self._station = station
+        self._episode = meta.id
         self._measures = meta.kind is EpisodeKind.EVALUATION
         self._sentences: list[Sentence] = []
 
@@ -37,16 +38,44 @@ class SaidAhead:
         waits. Else it is not kept, and is to be told."""
         listening = self._station.listening
         orders = listening is not None and not self._measures and listening.orders(sentence)
-        waits = bool(self._sentences) or orders or self._station.recent.about(sentence.began) is None
+        waits = bool(self._sentences) or orders or self._station.recent.of(sentence) is None
         if waits and len(self._sentences) < MOST_AHEAD:
             self._sentences.append(sentence)
             return True
         return False
 
+    def take_in_vain(self) -> tuple[Sentence, ...]:
+        """All that wait for an episode that never begins: they are about nothing that was done before."""
+        for sentence in self._sentences:
+            expect_nothing_of(self._station, sentence, self._episode, NEVER_BEGAN)
+        return self.take()
+
     def take(self) -> tuple[Sentence, ...]:
         """All that wait; they wait no more."""
         taken, self._sentences = tuple(self._sentences), []
         return taken
+
+
+def meant_for_none(station: Station, sentences: Sequence[Sentence], coming: str) -> None:
+    """After the last episode: what is to be done, and what follows it, is meant for one that never begins."""
+    ordered = False
+    for sentence in sentences:
+        ordered = ordered or (station.listening is not None and station.listening.orders(sentence))
+        if ordered:
+            expect_nothing_of(station, sentence, coming, NEVER_BEGAN)
+
+
+def expect_nothing_of(station: Station, sentence: Sentence, episode: str, why: str) -> None:
+    """A sentence is about an episode that nobody records, and moves nothing.
+
+    Args:
+        episode: its name; empty where it has none.
+        why: in words.
+    """
+    if episode:
+        station.recent.mean(sentence, episode)
+    if station.listening is not None:
+        station.listening.expect_nothing_of(sentence, why)
 
 
 def attended(
@@ -71,7 +100,7 @@ def attended(
     try:
         listening.attend_late(moment)
         if hands or human.sentences or human.feedback:
-            listening.attend(human, moment, station.recent.about)
+            listening.attend(human, moment, station.recent.of)
         return None if hands else listening.act(observation, proposed)
     except InvalidValueError as error:
         raise InvalidValueError(f"what sentence {listening.under_way} asks for", str(error), "an Action") from error

@@ -51,8 +51,10 @@ from robot_rlhf.runtime.standing import REMEMBERED, StandingSentences, Told, nam
 
 log = logging.getLogger(__name__)
 
-STOOD_STILL, MEASURED = "the robot stood still", "the policy is being measured"
-"""Why a sentence moves nothing now."""
+STOOD_STILL = "the robot stood still"
+"""Why a sentence moves nothing now, and is about what was."""
+MEASURED, NEVER_BEGAN = "the policy is being measured", "the episode that it was meant for never began"
+"""Why a sentence moves nothing, and is about nothing that was recorded: of it only rules and taking back count."""
 CONTRADICTS_WITHIN = 2.0
 """Seconds within which the opposite of a motion means that the first was said, or heard, wrongly."""
 BUTTONS: Mapping[str, Button] = {"stop": Button.STOP, "retry": Button.RESET}
@@ -81,6 +83,8 @@ class _Said:
     why: str = ""
     undoes: str = ""
     by: str = ""
+    vain: str = ""
+    """Why it is about nothing that was recorded; empty where it may be."""
     goal: tuple[str, str] | None = None
     """Thing and place that are wanted since, where it named others than before."""
     goal_before: tuple[str, str] | None = None
@@ -116,6 +120,8 @@ class Listening:
         self._spec = spec
         self._goals = NamedGoals()
         self._measured = False
+        self._vain: dict[Sentence | str, str] = {}
+        """Why sentences, and those of such a name, are about nothing that was recorded."""
         self._overrides = Overrides(spec, facts)
         self._read: dict[Sentence, Heard] = {}
         self._said: dict[Sentence, _Said] = {}
@@ -142,19 +148,26 @@ class Listening:
         pressed |= {button for feedback in human.feedback for button in self._chosen(feedback)}
         return replace(human, buttons=human.buttons | pressed) if pressed else human
 
-    def attend(self, human: HumanInput, moment: Moment, about: Callable[[float], Segment | None]) -> None:
+    def expect_nothing_of(self, sentence: Sentence | str, why: str) -> None:
+        """A sentence, or one of this name, is about nothing that was recorded, and moves nothing; why, in words."""
+        while len(self._vain) >= 2 * REMEMBERED:
+            del self._vain[next(iter(self._vain))]
+        self._vain[sentence] = why
+
+    def attend(self, human: HumanInput, moment: Moment, about: Callable[[Sentence], Segment | None]) -> None:
         """Begin at once what sentences and answers ask for.
 
         Args:
-            about: when a sentence was begun, in seconds of the clock, to the steps that it is about.
+            about: a sentence to the steps that it is about.
         """
         if moment.driven:
             self._overrides.clear()
         for sentence in human.sentences:
-            span = about(sentence.began)
+            span = about(sentence)
             over = span is not None and whole_episode(span.episode_id) != whole_episode(moment.episode)
             late = over and not self.orders(sentence)
-            self._consider(sentence, None if late else moment, "about an episode that is over" if late else "")
+            still = late or sentence in self._vain
+            self._consider(sentence, None if still else moment, "about an episode that is over" if late else "")
         for feedback in human.feedback:
             if feedback.kind is FeedbackKind.MEANING:
                 self._answer(feedback, moment)
@@ -165,7 +178,8 @@ class Listening:
             standing = self.standing.get(answer.sentence)
             if standing is None or standing.doing != "ask":
                 continue  # taken back, or explained by the operator meanwhile
-            said = _Said(answer.sentence, answer.heard, "ask", answer.heard.why, by=answer.heard.by)
+            vain = self._vain.get(answer.sentence, "")
+            said = _Said(answer.sentence, answer.heard, "ask", answer.heard.why, by=answer.heard.by, vain=vain)
             if answer.heard.understood:
                 may_move = answer.may_move and not moment.driven and _of(standing.feedback, moment)
                 said.why = "" if may_move else "understood too late to move"
@@ -213,6 +227,8 @@ class Listening:
         said = self._said.pop(sentence, None) or self._consider(sentence, None, "")
         self._said.pop(sentence, None)
         said = self._named(said, correction.span.episode_id)
+        if said.vain:
+            self.expect_nothing_of(said.id, said.vain)
         if said.doing == "ask" and self.second is not None:
             refused = self.second.submit(said.id, sentence.text, self._facts)
             said.why = f"{said.why}; {refused or 'the model is asked'}" if said.why else refused
@@ -269,14 +285,15 @@ class Listening:
         """Whether it was begun when the last episode was over, and says what to do with things: that is meant for this
         one, however soon it comes, and no answer to what was seen."""
         skills = all(meaning.skill for meaning in self._heard(sentence).meanings)
-        return skills and sentence.began >= self.standing.over_at
+        return skills and sentence.began >= self.standing.over_at and sentence not in self._vain
 
     def _consider(self, sentence: Sentence, moment: Moment | None, why: str) -> _Said:
         """Decide once what is done about a sentence, and begin it."""
         if sentence in self._said:
             return self._said[sentence]
         heard = self._heard(sentence)
-        said = _Said("", heard, "label", why, by=heard.by)
+        vain = self._vain.get(sentence, MEASURED if self._measured else "")
+        said = _Said("", heard, "label", why, by=heard.by, vain=vain)
         if moment is not None:
             self._named(said, moment.episode)
         self._decide(said, moment, sentence.began)
@@ -296,7 +313,9 @@ class Listening:
             return
         asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]
         if not asked:  # "no, left": what is to be done counts before what was not good
-            said.doing = JUDGEMENTS[heard.meanings[0].reading]
+            said.doing, said.why = (
+                ("nothing", said.vain) if said.vain else (JUDGEMENTS[heard.meanings[0].reading], said.why)
+            )
             return
         if any(_presses(meaning) for meaning in asked):
             said.doing = "button"
@@ -332,6 +351,9 @@ class Listening:
 
     def _decide_now(self, said: _Said, asked: Sequence[Meaning], moment: Moment | None, began: float) -> None:
         """What is asked for at once, and no rule."""
+        if said.vain:
+            said.doing, said.why = "nothing", said.vain
+            return
         goals = [meaning for meaning in asked if self._goals.takes(meaning)]
         if goals and moment is not None and self._name_goal(said, goals):
             whole = any(meaning.place for meaning in goals)  # "grab the red one and put it in the left bowl"
@@ -340,8 +362,7 @@ class Listening:
                 self._overrides.begin(said.id, rest, moment.observation)
         elif moment is None or moment.driven:
             said.doing = "label"
-            still = MEASURED if self._measured else STOOD_STILL
-            said.why = said.why or ("" if moment is not None else still)
+            said.why = said.why or ("" if moment is not None else STOOD_STILL)
         else:
             self._contradict(asked, began)
             said.doing, said.why = self._overrides.begin(said.id, asked, moment.observation)
@@ -409,7 +430,8 @@ class Listening:
             asked = self._answers_now(feedback)  # else somebody corrects what was, and nothing moves for that now
             told = self.standing.get(sentence)
             text = feedback.text if told is None else told.feedback.text
-            said = _Said(sentence, Heard(text, meanings, by), "label", "" if asked else "corrected", by=by)
+            vain = self._vain.get(sentence, "")
+            said = _Said(sentence, Heard(text, meanings, by), "label", "" if asked else "corrected", by=by, vain=vain)
             self._decide(said, moment if asked else None, feedback.stamp)
         if moment is not None:
             self._answers[id(feedback)] = said

@@ -33,7 +33,7 @@ from robot_rlhf.feedback.arbiter import Choice
 from robot_rlhf.ports import GoldTask
 from robot_rlhf.runtime.directing import TaskDirector, asked_of
 from robot_rlhf.runtime.ending import Ending, StepCount
-from robot_rlhf.runtime.hearing import SaidAhead, attended, heard, judged, understood_late
+from robot_rlhf.runtime.hearing import SaidAhead, attended, heard, judged, meant_for_none, understood_late
 from robot_rlhf.runtime.interrupts import interrupts_held
 from robot_rlhf.runtime.path import Path
 from robot_rlhf.runtime.shielding import shielded
@@ -95,12 +95,14 @@ def hear_last_words(station: Station, *, coming: str = "") -> None:
     """Tell the subscribers what the person said and judged after the last episode; buttons have nothing to press.
 
     Args:
-        coming: the episode that would come next: where none was recorded, it is what was said about.
+        coming: the episode that would come next: where none was recorded, or it was to do something, it is what was
+            said about.
     """
     human = station.read()
     if human is None:
         return
     author, now = station.who() or station.operator, station.clock.now()
+    meant_for_none(station, human.sentences, coming)
     said = [(each, station.recent.correction(each, author, now, coming=coming)) for each in human.sentences]
     for feedback in human.feedback:
         for event in judged(station, feedback):
@@ -146,7 +148,7 @@ class _RunningEpisode:
         if station.pace:
             station.pace.restart()
         with ExitStack() as unless_begun:  # what was meant for it is recorded all the same
-            unless_begun.callback(lambda: self._tell_sentences(self._ahead.take()))
+            unless_begun.callback(lambda: self._tell_sentences(self._ahead.take_in_vain()))
             observation = self._start(reset_rng)
             unless_begun.pop_all()
         station.inputs.keep(HumanInput(sentences=self._ahead.take()))
@@ -389,7 +391,7 @@ class _RunningEpisode:
     def _hear(self, human: HumanInput) -> None:
         """Sentences become corrections about the steps they mean; judgements of the past are passed on."""
         for sentence in human.sentences:
-            if self._started and self.station.recent.about(sentence.began) is None:  # it waits for the very first step
+            if self._started and self.station.recent.of(sentence) is None:  # it waits for the very first step
                 self.station.inputs.keep(HumanInput(sentences=(sentence,)))
             elif self._started or not self._ahead.keeps(sentence):
                 self._tell_sentences([sentence])

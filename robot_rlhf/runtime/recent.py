@@ -12,6 +12,8 @@ LOOK_BACK = 2.0
 REACTION = 0.5
 """Seconds a person takes at least from seeing to beginning: a sentence is not about an episode younger than that."""
 KEPT = 16
+MEANT = 256
+"""Sentences of which it is known which episode they mean."""
 
 
 @dataclass
@@ -29,6 +31,7 @@ class RecentSteps:
 
     def __init__(self) -> None:
         self._stretches: deque[_Stretch] = deque(maxlen=KEPT)
+        self._meant: dict[Sentence, str] = {}
 
     def begin(self, episode: str) -> None:
         """An episode, or a part of one, begins."""
@@ -41,8 +44,19 @@ class RecentSteps:
             stretch.began = step.observation.stamp
         stretch.stamps.append(step.next_observation.stamp)
 
+    def mean(self, sentence: Sentence, episode: str) -> None:
+        """A sentence is about this episode, of which nothing may be recorded, and about no other."""
+        while len(self._meant) >= MEANT:
+            del self._meant[next(iter(self._meant))]
+        self._meant[sentence] = episode
+
+    def of(self, sentence: Sentence) -> Segment | None:
+        """The steps that a sentence is about; None while nothing was recorded."""
+        episode = self._meant.get(sentence)
+        return self.about(sentence.began) if episode is None else Segment(episode, 0, 1)
+
     def about(self, began: float) -> Segment | None:
-        """The steps that a sentence is about; None while nothing was recorded.
+        """The steps that what is begun to be said then is about; None while nothing was recorded.
 
         Args:
             began: clock time, seconds, at which the person began with it. The span reaches from LOOK_BACK before
@@ -64,5 +78,5 @@ class RecentSteps:
         Args:
             coming: the episode that would come next, about whose first step it then is; empty where it can wait.
         """
-        span = self.about(sentence.began) or (Segment(coming, 0, 1) if coming else None)
+        span = self.of(sentence) or (Segment(coming, 0, 1) if coming else None)
         return None if span is None else Feedback(FeedbackKind.CORRECTION, author, now, span, text=sentence.text)

@@ -548,9 +548,9 @@ def test_what_is_said_while_it_is_measured_is_recorded_by_those_who_record() -> 
     assert rig.listener.feedback == []
     hear_last_words(rig.station)
     assert [(event.text, event.span.episode_id) for event in rig.listener.feedback] == [
-        ("left", "practice-0"),
-        ("well done", "practice-0"),
-    ]
+        ("left", "evaluation-000000"),
+        ("well done", "evaluation-000000"),
+    ], "about no practice"
 
 
 # -- time --------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,9 @@ from robot_rlhf.feedback.arbiter import Arbiter
 from robot_rlhf.language.endpoint import Answer, ModelInterpreter
 from robot_rlhf.language.interpreter import FirstToUnderstand
 from robot_rlhf.meaning import Heard, Meaning, not_understood
+from robot_rlhf.runtime.evaluation import evaluate
 from robot_rlhf.runtime.listening import Listening
+from robot_rlhf.runtime.loop import hear_last_words
 from robot_rlhf.runtime.named_goals import NamedGoals
 from robot_rlhf.runtime.reward import SparseReward
 from robot_rlhf.runtime.standing import StandingSentences
@@ -362,7 +364,7 @@ def test_what_is_no_answer_moves_nothing(payload: dict[str, object]) -> None:
 def test_a_measured_policy_is_not_helped() -> None:
     rig = Rig({5: "left"})
     assert not any(step.spoken for step in rig.run(EpisodeKind.EVALUATION))
-    assert rig.doings == ["label"]
+    assert rig.doings == ["nothing"]
 
 
 def test_said_about_the_episode_before_it_moves_nothing_now() -> None:
@@ -661,4 +663,94 @@ def test_what_is_to_be_done_is_recorded_where_the_next_episode_never_begins() ->
     with pytest.raises(EndRequestedError):
         rig.run(seed=1)
     assert [each.text for each in rig.meanings] == ["grab it, then lift"]
-    assert rig.doings == ["label"]
+    assert rig.doings == ["nothing"], "it is no advice about the episode before"
+    assert rig.meanings[0].payload["why"] == "the episode that it was meant for never began"
+    assert rig.meanings[0].span.episode_id == "practice-1"
+
+
+def test_what_is_to_be_done_said_after_the_last_episode_advises_nothing() -> None:
+    rig = Rig({})
+    rig.run()
+    began = rig.clock.now() + 0.01
+    said = tuple(Sentence(text, began + 1e-6 * n) for n, text in enumerate(("left", "grab it, then lift", "left")))
+    rig.teleop.says = {rig.teleop.reads: HumanInput(sentences=said)}
+    hear_last_words(rig.station, coming="practice-1")
+    assert rig.doings == ["label", "nothing", "nothing"], "what follows an order is meant for it, too"
+    assert [each.span.episode_id for each in rig.meanings] == ["practice-0", "practice-1", "practice-1"]
+
+
+@dataclass
+class Asked:
+    """A model that is asked, and has not answered yet."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def submit(self, sentence: str, text: str, facts: FactBook) -> str:
+        self.asked.append(text)
+        return ""
+
+    def answers(self) -> list[Answer]:
+        return []
+
+
+def measured_rig(*texts: str, after: float = 0.01) -> Rig:
+    """Measured after practice, while all of that was said at once."""
+    rig = Rig({})
+    rig.run()
+    said = tuple(Sentence(text, rig.clock.now() + after + 1e-6 * n) for n, text in enumerate(texts))
+    evaluate(rig.station, episodes=1, seed=3, teleop=Mouth({5: HumanInput(sentences=said)}))
+    assert rig.meanings == []
+    return rig
+
+
+@pytest.mark.parametrize("practises_on", [False, True])
+@pytest.mark.parametrize("after", [0.01, 1.0])
+def test_words_said_while_it_is_measured_teach_nothing_about_practice(practises_on: bool, after: float) -> None:
+    rig = measured_rig("left", "grab it, then lift", "well done", "that was wrong", "slowly near the cube", after=after)
+    if practises_on:
+        assert not any(step.spoken for step in rig.run(seed=1))
+    else:
+        hear_last_words(rig.station, coming="practice-1")
+    assert rig.doings == ["nothing"] * 4 + ["rule"]
+    assert {each.payload.get("why") for each in rig.meanings[:4]} == {"the policy is being measured"}
+    assert {each.span.episode_id for each in rig.listener.feedback} == {"evaluation-000000"}
+    assert len(rig.listening.standing.rules.standing) == 1
+
+
+def test_words_about_what_was_measured_teach_nothing_about_practice() -> None:
+    rig = measured_rig()
+    rig.teleop.says = {rig.teleop.reads: rig._said("well done")}
+    hear_last_words(rig.station, coming="practice-1")
+    assert rig.doings == ["nothing"]
+
+
+def test_an_answer_to_what_was_said_while_it_is_measured_teaches_nothing_else() -> None:
+    rig = measured_rig("mumble")
+    rig.run(seed=1)
+    (asked,) = rig.meanings
+    chosen = replace(asked, payload={**asked.payload, "by": "Ada", "meanings": [LEFT.to_json()], "doing": "ask"})
+    rig.teleop.says = {rig.teleop.reads + 3: HumanInput(feedback=(chosen,))}
+    assert not any(step.spoken for step in rig.run(seed=2))
+    assert rig.doings == ["ask", "nothing"]
+    assert "practice-1" not in asked.payload["sentence"]
+
+
+def test_a_model_is_asked_once_about_what_is_said_while_it_is_measured() -> None:
+    rig, model = Rig({}), Asked()
+    rig.listening.second = cast("ModelInterpreter", model)
+    rig.run()
+    said = HumanInput(sentences=(Sentence("mumble", rig.clock.now() + 0.5),))
+    evaluate(rig.station, episodes=1, seed=3, teleop=Mouth({15: said}))
+    hear_last_words(rig.station)
+    assert model.asked == ["mumble"]
+    assert rig.doings == ["ask"]
+
+
+def test_a_word_that_stops_does_while_it_is_measured() -> None:
+    rig = Rig({})
+    rig.run()
+    said = HumanInput(sentences=(Sentence("stop", rig.clock.now() + 0.5),))
+    with pytest.raises(StopRequestedError):
+        evaluate(rig.station, episodes=1, seed=3, teleop=Mouth({15: said}))
+    hear_last_words(rig.station)
+    assert rig.doings == ["button"]
