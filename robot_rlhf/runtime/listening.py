@@ -331,11 +331,20 @@ class Listening:
         elif not rules:
             said.doing, said.why = ("undo", "") if said.undoes else ("nothing", "there is nothing to take back")
         if rules:
-            cannot = next((why for rule in rules if (why := self._unruly(rule))), "")
-            if not now:
-                said.doing, said.why = ("nothing", cannot) if cannot else ("rule", "")
-            elif said.doing == "nothing" and not cannot:
+            stands = self._keep_rules(said, rules)
+            if stands and (not now or said.doing == "nothing"):
                 said.doing = "rule"  # it stands, whatever became of the rest
+            elif not now:
+                said.doing = "nothing"
+
+    def _keep_rules(self, said: _Said, rules: Sequence[Meaning]) -> bool:
+        """Of rules those that can hold; why others cannot is said. Returns whether there are any."""
+        cannot = {rule: why for rule in rules if (why := self._unruly(rule))}
+        left = tuple(meaning for meaning in said.heard.meanings if meaning not in cannot)
+        if left:  # else it is all that was said
+            said.heard = replace(said.heard, meanings=left)
+        said.why = "; ".join(dict.fromkeys(why for why in (said.why, *cannot.values()) if why))
+        return len(cannot) < len(set(rules))
 
     def _about_something(self, heard: Heard) -> Heard:
         """'Always from above' is about the one thing that can be grasped; of several one has to say which."""

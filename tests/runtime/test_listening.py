@@ -63,6 +63,16 @@ KNOWN: Mapping[str, tuple[Meaning, ...]] = {
         Meaning("rule", rule="slower", thing="cube"),
         Meaning("rule", rule="keep_away", thing="cube"),
     ),
+    "slowly near the lamp, and keep away from the cube": (
+        Meaning("rule", rule="slower", thing="lamp"),
+        Meaning("rule", rule="keep_away", thing="cube"),
+    ),
+    "left, slowly near the lamp, and keep away from the cube": (
+        LEFT,
+        Meaning("rule", rule="slower", thing="lamp"),
+        Meaning("rule", rule="keep_away", thing="cube"),
+    ),
+    "left, and slowly near the lamp": (LEFT, Meaning("rule", rule="slower", thing="lamp")),
     "always from above": (Meaning("rule", rule="from_above"),),
     "grab the lamp, and slowly near the cube": (
         Meaning("close", skill="grasp", thing="lamp"),
@@ -576,6 +586,25 @@ def test_every_rule_of_one_breath_stands_and_goes_with_it() -> None:
     rig.teleop.says = {rig.teleop.reads + 3: rig._said("scratch that")}
     rig.run(seed=1)
     assert rig.listening.standing.rules.standing == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "doing", "stand"),
+    [
+        ("slowly near the lamp, and keep away from the cube", "rule", ["keep_away"]),
+        ("left, slowly near the lamp, and keep away from the cube", "nudge", ["keep_away"]),
+        ("left, and slowly near the lamp", "nudge", []),
+        ("slowly near the lamp", "nothing", []),
+    ],
+)
+def test_a_rule_that_cannot_hold_silences_no_other_and_is_said(text: str, doing: str, stand: list[str]) -> None:
+    rig = Rig({5: text})
+    assert bool(rig.run()[5].spoken) is (doing == "nudge")
+    assert rig.doings == [doing]
+    assert rig.meanings[0].payload["why"] == "there is no lamp here"
+    assert [one.rule.rule for one in rig.listening.standing.rules.standing] == stand
+    recorded = [Meaning.of_json(each) for each in rig.meanings[0].payload["meanings"]]
+    assert doing == "nothing" or "lamp" not in {meaning.thing for meaning in recorded}
 
 
 def test_always_from_above_is_about_the_one_thing_that_can_be_grasped() -> None:
