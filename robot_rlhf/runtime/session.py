@@ -62,6 +62,11 @@ class Session:
         """Name of the next episode of its kind."""
         return f"{kind.value}-{self.next_number(kind):06d}"
 
+    def coming(self, demonstrations: int) -> str:
+        """Name of the next episode, where so many demonstrations have to succeed before practice."""
+        due = self.tally.demonstrations < demonstrations
+        return self.next_id(EpisodeKind.DEMONSTRATION if due else EpisodeKind.PRACTICE)
+
     def demonstrate(
         self,
         count: int,

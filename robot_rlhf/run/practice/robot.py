@@ -153,7 +153,7 @@ class RobotPractice:
 
     def _hear_last_words(self) -> None:
         if self._session is not None:
-            hear_last_words(self._session.station, coming=self._session.next_id(EpisodeKind.PRACTICE))
+            hear_last_words(self._session.station, coming=self._session.coming(self.config.demonstrations))
 
     def _may_move(self) -> bool:
         return self._may_be_driven() and self.link.may_move()
