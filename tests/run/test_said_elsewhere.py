@@ -101,6 +101,24 @@ def test_an_arm_hears_of_what_is_said_elsewhere_while_it_goes_on(tmp_path: Path)
             assert rules(standing) == {}
 
 
+def test_whose_a_file_is_is_decided_once_it_says_so(tmp_path: Path) -> None:
+    spec, folder = spec_of(settings(tmp_path)), tmp_path / "journal"
+    folder.mkdir()
+    standing = StandingSentences(spec)
+    with SaidElsewhere(folder, arm_name(0, ARMS), standing) as elsewhere:
+        for number in range(ARMS):
+            whole = tmp_path / f"whole{number}"
+            record(whole, spec, number, said(f"practice-00000{number}/0", "rule", SLOWER))
+            data = (whole / "000.mcap").read_bytes()
+            path = folder / f"00{number}.mcap"
+            path.write_bytes(data[:20])  # its header is on its way
+            elsewhere.recover(own=Path.exists)
+            elsewhere.hear()
+            path.write_bytes(data)
+            elsewhere.hear()
+    assert set(rules(standing)) == {"practice-000001/0"}, "the other one's is followed, its own is not"
+
+
 def test_its_own_files_are_read_once_and_nobody_is_followed_where_nobody_speaks(tmp_path: Path) -> None:
     spec, folder = spec_of(settings(tmp_path)), tmp_path / "journal"
     standing, own = StandingSentences(spec), list[Path]()

@@ -46,9 +46,10 @@ class SaidElsewhere:
             own: reads a file of this writer's, and tells `standing` of it.
         """
         for path in journal_files(self._journal):
-            if self._is_own(path):
+            is_own = self._is_own(path)
+            if is_own:
                 own(path)
-            else:
+            elif is_own is not None:
                 self._hear(path)
 
     def hear(self) -> None:
@@ -58,13 +59,17 @@ class SaidElsewhere:
             JournalError: a foreign or damaged file.
         """
         for path in journal_files(self._journal) if self._follows else ():
-            if not self._is_own(path):
+            if self._is_own(path) is False:
                 self._hear(path)
 
-    def _is_own(self, path: Path) -> bool:
-        if path not in self._own and path not in self._tails and writer_of(path) == self._writer:
+    def _is_own(self, path: Path) -> bool | None:
+        """Whether this writer writes it; None as long as the file does not say who does."""
+        if path in self._own or path in self._tails:
+            return path in self._own
+        writer = writer_of(path)
+        if writer == self._writer:
             self._own.add(path)
-        return path in self._own
+        return None if writer is None else writer == self._writer
 
     def _hear(self, path: Path) -> None:
         if path not in self._tails:
