@@ -7,7 +7,7 @@ adds leads away from a thing, and no faster than GENTLE. The guard's limits hold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,6 +99,26 @@ def filtered(rule: Meaning, columns: Columns, actions: NDArray[np.float32], spec
     if rows.size:
         chosen = {name: column[rows] for name, column in columns.items() if name in _needed(rule)}
         given[rows] = _CHANGES[rule.rule](rule, chosen, actions[rows], spec)
+    return given
+
+
+def filtered_by_all(
+    rules: Sequence[Meaning], columns: Columns, actions: NDArray[np.float32], spec: RobotSpec
+) -> NDArray[np.float32]:
+    """What rules that stand together make of actions, as Rules.filter of one; in the order in which they were set.
+
+    Args:
+        columns, actions: as of `filtered`. Shape (T, m).
+    """
+    scopes = np.stack([in_scope(rule, columns) for rule in rules], axis=1)
+    given = actions.copy()
+    for which in np.unique(scopes, axis=0):
+        rows = np.flatnonzero((scopes == which).all(axis=1))
+        here = [rule for rule, within in zip(rules, which, strict=True) if within]
+        needed = {"gripper", "gripper_target", *(name for rule in here for name in _needed(rule))}
+        chosen = {name: column[rows] for name, column in columns.items() if name in needed}
+        for rule in ordered(here):
+            given[rows] = filtered(rule, chosen, given[rows], spec)
     return given
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robot_rlhf.datatypes import Batch, Source, WeightSnapshot
-from robot_rlhf.errors import ConfigError
+from robot_rlhf.errors import CheckpointError, ConfigError
 from robot_rlhf.learner import losses
 from robot_rlhf.learner.advising import HeadAdvice, likeliest
 from robot_rlhf.learner.imitation import Imitation
@@ -105,6 +105,11 @@ class CloningLearner:
         self._advice = HeadAdvice(self.actor.head, self._gripper)
         self._imitation: Imitation | None = None
         if config.imitators:
+            if self.actor.encoder.learns:
+                raise ConfigError(
+                    f"learner.imitators {config.imitators} with cameras {sorted(shapes.cameras)}: several networks "
+                    "clone from states alone; allowed: imitators 0, or no cameras"
+                )
             generator = torch.Generator().manual_seed(seed + 2)
             imitators = Imitators(shapes, network, config.imitators, self.actor.encoder.size, generator)
             self._imitation = Imitation(
@@ -194,7 +199,18 @@ class CloningLearner:
         return snapshot_of(self.actor, self.updates, **beside)
 
     def begin_with(self, snapshot: WeightSnapshot) -> None:
-        """Go on from a policy's weights; values are learned anew. Raises CheckpointError for another architecture."""
+        """Go on from a policy's weights; values are learned anew. Raises CheckpointError for another architecture, and
+        where those that act in it would be left behind: imitators that act alone, or an actor without any."""
+        alone = bool(snapshot.arrays.get("imitators.alone", 0.0))
+        if self._imitation is None and alone:
+            raise CheckpointError(
+                "start acts by imitators alone, and learner.imitators is 0; allowed: as many as it has"
+            )
+        if self._imitation is not None and "imitators.alone" not in snapshot.arrays:
+            raise CheckpointError(
+                f"start has no imitators, and learner.imitators is {self.config.imitators}; allowed: 0, which goes on "
+                "from its actor"
+            )
         begin_with(snapshot, self.actor)
         if self._imitation is not None:
             begin_with(snapshot, self._imitation.imitators, self._imitation.average, beside="imitators")

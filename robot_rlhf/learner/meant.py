@@ -17,12 +17,12 @@ MOTION = frozenset({"x", "y", "z", "rx", "ry", "rz"})
 
 @dataclass(frozen=True, eq=False)
 class Ruled:
-    """What a standing rule makes of what a policy would do in T steps."""
+    """What standing rules make of what a policy would do in T steps."""
 
     actions: Array
     """The same out of scope. Shape (T, m)."""
     in_scope: NDArray[np.bool_]
-    """Shape (T,)."""
+    """Of any of them. Shape (T,)."""
     near: NDArray[np.bool_]
     """Nearly in scope, and not in it. Shape (T,)."""
 
@@ -39,8 +39,9 @@ class Grounding(Protocol):
         """What the skill would do if it began there. Shape (m,). None where it cannot."""
         ...
 
-    def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
-        """What a rule makes of actions after these T observations. Shape (T, m). None where it cannot hold."""
+    def rules(self, meanings: Sequence[Meaning], seen: Sequence[Observation], actions: Array) -> Ruled | None:
+        """What rules that stand together make of actions after these T observations. Shape (T, m). Those that cannot
+        hold are passed over; None where none can."""
         ...
 
 

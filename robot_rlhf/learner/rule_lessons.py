@@ -34,6 +34,11 @@ AGAIN = 200
 """Updates after which lessons and anchors are made anew, of what the policy would do by then."""
 BROKEN = 0.02
 """What was done broke a rule that changes more than this of an entry, in full actions."""
+HELD = 64 * MOST
+"""Rows of all rules' lessons, and of anchors, at most."""
+NEVER = -1
+TOLD = 4
+"""Numbers that a checkpoint has of a rule."""
 FOR_GOOD = 1 << 62
 """Updates that a lesson lasts: until it is made anew, or taken back."""
 
@@ -43,38 +48,38 @@ Mode = Callable[[Tensor], Tensor]
 
 @dataclass
 class _Rule:
-    """What one sentence made stand."""
-
-    meanings: tuple[Meaning, ...]
+    sentence: str
+    meaning: Meaning
     times: int
     """Events about its sentence."""
     born: int
-    looked: int | None = None
-    """Updates when its lessons were made; None: never."""
+    looked: int = NEVER
+    """Updates when its lessons were made."""
+    until: int = NO_ROW
+    """The newest row that was looked at."""
+    broke: set[int] = field(default_factory=set[int])
+    """Rows of what a person did against it."""
     waiting: list[HeardStep] = field(default_factory=list[HeardStep])
-    """Steps of which it is not known yet whether they are in scope."""
+    """Steps that were not looked at, or of which it is not known yet whether they are in scope."""
     inside: deque[HeardStep] = field(default_factory=lambda: deque[HeardStep](maxlen=MOST))
     outside: deque[HeardStep] = field(default_factory=lambda: deque[HeardStep](maxlen=MOST))
 
     @property
     def is_speed(self) -> bool:
-        return any(meaning.rule in SPEEDS for meaning in self.meanings)
-
-    def sort(self, steps: Sequence[HeardStep], in_scope: NDArray[np.bool_]) -> None:
-        for step, within in zip(steps, in_scope, strict=True):
-            (self.inside if within else self.outside).append(step)
+        return self.meaning.rule in SPEEDS
 
 
 class RuleLessons:
     """What should be done in recent steps that a standing rule would change, and anchors outside of its scope.
 
     The loss is that of C3PO (Stephan et al. 2024, RLVF: learning from verbal feedback without overgeneralization), for
-    actions: in scope (mode - rule(wish))^2, elsewhere (mode - mode_then)^2. The wish is what the policy would do, or
+    actions: in scope (mode - rules(wish))^2, elsewhere (mode - mode_then)^2. The wish is what the policy would do, or
     what a person did there. C3PO teaches a model that is done learning. A policy that still learns would be held back
     by what it wished, and did, long ago: `then` is now, every so many updates anew. Steps in scope in which it already
     keeps to the rule teach nothing and are held to nothing; a rule that is kept to everywhere costs nothing. A batch is
     half lessons and half anchors, however many rows of each there are. A rule is a person's say and no advice: no
-    critic overrules it, and what was done against it is not imitated as long as it stands.
+    critic overrules it, and what was done against it is not imitated as long as it stands. What is said twice is taught
+    once.
 
     A rule of speed is no border that one can keep to: of what the policy wishes by now, slower would get slower and
     slower. It is taught only where that is asked for, for a policy that is done learning and is to act without it, of
@@ -84,15 +89,16 @@ class RuleLessons:
     def __init__(self, buffer: ReplayBuffer, grounding: Grounding, *, lasts: int, speeds: bool) -> None:
         """
         Args:
-            lasts: updates after which an anchor that is not made anew has faded.
+            lasts: updates after which anchors of rules of speed have faded.
             speeds: teach rules of speed, too.
         """
-        self.lessons = Advice(lasts=FOR_GOOD)
-        self.anchors = Advice(lasts=lasts)
+        self.lessons = Advice(capacity=HELD, lasts=FOR_GOOD)
+        self.anchors = Advice(capacity=HELD, lasts=lasts)
         self._buffer = buffer
         self._grounding = grounding
         self._speeds = speeds
         self._rules: dict[str, _Rule] = {}
+        """By sentence, kind and thing, as lessons and anchors are named."""
         self._steps = 0
 
     def __bool__(self) -> bool:
@@ -110,120 +116,129 @@ class RuleLessons:
             born: updates of the learner when it was said.
 
         Returns:
-            Numbers of the rows in which something was done that the rule would have changed: nobody is to imitate them
-            as long as it stands, or what was shown would teach the opposite of what was said.
+            Numbers of the rows in which something was done that the rules would have changed: nobody is to imitate them
+            as long as they stand, or what was shown would teach the opposite of what was said.
         """
         self.remove(sentence)
-        taught = tuple(each for each in meanings if each.rule and (self._speeds or each.rule not in SPEEDS))
-        if not taught:
-            return set()
         known = [step for step in steps if step.row != NO_ROW and step.executed is not None]
-        rule = self._rules[sentence] = _Rule(taught, times, born)
-        ruled = self._ruled(rule, known, _executed(known))
-        if ruled is None:
-            return set()
-        if rule.is_speed:
-            rule.waiting = known[-MOST:]
-        else:
-            rule.sort(known, ruled.in_scope)
-        return {step.row for step, wrong in zip(known, _changed(ruled, _executed(known)), strict=True) if wrong}
+        against = set[int]()
+        for meaning in meanings:
+            if not meaning.rule or (meaning.rule in SPEEDS and not self._speeds):
+                continue
+            rule = _Rule(sentence, meaning, times, born)
+            self._rules[f"{sentence}/{meaning.rule}/{meaning.thing}"] = rule
+            ruled = self._ruled([meaning], known, _executed(known))
+            if ruled is None:
+                continue
+            broken = [step for step, wrong in zip(known, _changed(ruled, _executed(known)), strict=True) if wrong]
+            against |= {step.row for step in broken}
+            rule.broke = {step.row for step in broken if step.shown}
+            if rule.is_speed:
+                rule.waiting = known[-MOST:]
+            else:
+                _divide(rule, known, ruled)
+        return against
 
-    def _ruled(self, rule: _Rule, steps: Sequence[HeardStep], actions: Array) -> Ruled | None:
-        """What a rule makes of actions in these steps, one meaning after the other; None where it cannot hold."""
-        if not steps:
-            return None
-        seen, whole = [step.observation for step in steps], None
-        for meaning in rule.meanings:
-            found = self._grounding.rule(meaning, seen, actions if whole is None else whole.actions)
-            if found is not None and whole is not None:
-                in_scope = whole.in_scope | found.in_scope
-                found = Ruled(found.actions, in_scope, (whole.near | found.near) & ~in_scope)
-            whole = whole if found is None else found
-        return whole
+    def _ruled(self, meanings: Sequence[Meaning], steps: Sequence[HeardStep], actions: Array) -> Ruled | None:
+        """What rules together make of actions in these steps; None where there is nothing, or they cannot hold."""
+        return self._grounding.rules(meanings, [step.observation for step in steps], actions) if steps else None
 
     def remove(self, sentence: str) -> None:
-        """It is taught no more; one that never was is passed over."""
-        self._rules.pop(sentence, None)
-        self.lessons.remove(sentence)
-        self.anchors.remove(sentence)
+        """Its rules are taught no more; a sentence that set none is passed over."""
+        for name in [name for name, rule in self._rules.items() if rule.sentence == sentence]:
+            del self._rules[name]
+            self.lessons.remove(name)
+            self.anchors.remove(name)
 
     def add(self, step: HeardStep) -> list[str]:
-        """A step was done. Returns the rules that a person broke with it: hands need not keep to them."""
+        """A step was done. Returns the sentences whose rules a person broke with it: hands need not keep to them."""
         if not self._rules or step.row == NO_ROW or step.executed is None:
             return []
         self._steps += 1
-        broke = [name for name, rule in self._rules.items() if step.shown and self._breaks(rule, step, step.executed)]
         chosen = step.by_policy and not self._steps % EACH
-        for sentence, rule in self._rules.items():
-            if sentence in broke or (chosen and not rule.is_speed):
+        broke: dict[str, None] = {}
+        for rule in self._rules.values():
+            against = step.shown and self._breaks(rule, step, step.executed)
+            if against:
+                broke[rule.sentence] = None
+                rule.broke.add(step.row)
+            if against or (chosen and not rule.is_speed):
                 rule.waiting.append(step)
-                if len(rule.waiting) >= MOST:
+                if rule.is_speed:
+                    del rule.waiting[:-MOST]
+                elif len(rule.waiting) >= MOST:
                     self._sort(rule)
-        return broke
+        return list(broke)
 
     def _breaks(self, rule: _Rule, step: HeardStep, executed: Array) -> bool:
-        ruled = self._ruled(rule, [step], executed[None])
+        ruled = self._ruled([rule.meaning], [step], executed[None])
         return ruled is not None and bool(_changed(ruled, executed[None])[0])
 
-    def begin(self, mode: Mode, updates: int) -> None:
-        """Make the lessons that are due after so many updates of the learner."""
-        for sentence, rule in self._rules.items():
+    def begin(self, mode: Mode, updates: int, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """Make the lessons that are due after so many updates of the learner.
+
+        Args:
+            heartbeat: called between rules; what is told by it counts from the next call on.
+        """
+        due: dict[Meaning, tuple[str, _Rule]] = {}
+        for name, rule in self._rules.items():
+            due.setdefault(rule.meaning, (name, rule))
+        for name, rule in due.values():
+            heartbeat()
+            if self._rules.get(name) is not rule:
+                continue
             if rule.is_speed:
                 steps, rule.waiting = rule.waiting, []
-            elif rule.looked is None or not 0 <= updates - rule.looked < AGAIN:
+            elif rule.looked == NEVER or not 0 <= updates - rule.looked < AGAIN:
                 self._sort(rule)
                 steps = [*rule.inside, *rule.outside]
-                self.lessons.remove(sentence)
-                self.anchors.remove(sentence)
+                self.lessons.remove(name)
+                self.anchors.remove(name)
             else:
                 continue
             if steps:
-                rule.looked = updates
-            self._look(sentence, rule, steps, mode, rule.born if rule.is_speed else updates)
+                rule.looked, rule.until = updates, max(rule.until, *(step.row for step in steps))
+                self._look(name, rule, steps, mode, rule.born if rule.is_speed else updates)
 
     def _sort(self, rule: _Rule) -> None:
         """Of what waits what is in scope and what is not."""
         steps, rule.waiting = rule.waiting, []
-        ruled = self._ruled(rule, steps, _executed(steps))
+        ruled = self._ruled([rule.meaning], steps, _executed(steps))
         if ruled is not None:
-            rule.sort(steps, ruled.in_scope)
+            _divide(rule, steps, ruled)
 
-    def _look(self, sentence: str, rule: _Rule, waiting: Sequence[HeardStep], mode: Mode, born: int) -> None:
-        held = self._buffer.can_be_drawn(torch.tensor([step.row for step in waiting], dtype=torch.int64))
-        steps = [step for step, there in zip(waiting, held, strict=True) if there]
+    def _look(self, name: str, rule: _Rule, steps: Sequence[HeardStep], mode: Mode, born: int) -> None:
+        held = self._buffer.can_be_drawn(torch.tensor([step.row for step in steps], dtype=torch.int64))
+        steps = [step for step, there in zip(steps, held, strict=True) if there]
         if not steps:
             return
         numbers = np.array([step.row for step in steps])
-        then, done = mode(torch.as_tensor(numbers.copy())).cpu().numpy(), _executed(steps)
-        as_done = self._ruled(rule, steps, done)
-        if as_done is None:
+        then = mode(torch.as_tensor(numbers.copy())).cpu().numpy()
+        shown = np.array([step.row in rule.broke for step in steps])
+        wish = np.where(shown[:, None], _executed(steps), then)
+        own = self._ruled([rule.meaning], steps, wish)
+        # Beside a border other borders; speeds are no part of what is to be kept to again and again.
+        together = [other.meaning for other in self._rules.values() if other is rule or not other.is_speed]
+        everything = self._ruled(list(dict.fromkeys(together)), steps, wish)
+        if own is None or everything is None:
             return
-        shown = _changed(as_done, done) & np.array([step.shown for step in steps])
-        wish = np.where(shown[:, None], done, then)
-        ruled = self._ruled(rule, steps, wish)
-        assert ruled is not None
-        target, elsewhere = ruled.actions, ~ruled.in_scope
-        for other in self._rules.values():
-            found = None if other is rule else self._ruled(other, steps, target)
-            if found is not None:
-                target, elsewhere = found.actions, elsewhere & ~found.in_scope
-        changed = (np.abs(target - wish).max(axis=1) > BROKEN) & ruled.in_scope
-        self._hold(self.lessons, sentence, numbers, target, changed.astype(np.float32), born)
-        weight = np.where(ruled.near, NEAR, OUT).astype(np.float32) * elsewhere
-        self._hold(self.anchors, sentence, numbers, then, weight, born)
+        changed = (np.abs(everything.actions - wish).max(axis=1) > BROKEN) & own.in_scope
+        self._hold(self.lessons, name, numbers, everything.actions, changed.astype(np.float32), born)
+        weight = np.where(own.near, NEAR, OUT).astype(np.float32) * ~everything.in_scope
+        self._hold(self.anchors, name, numbers, then, weight, born)
 
     def _hold(
-        self, advice: Advice, sentence: str, numbers: NDArray[np.int64], target: Array, weight: Array, born: int
+        self, advice: Advice, name: str, numbers: NDArray[np.int64], target: Array, weight: Array, born: int
     ) -> None:
         """Rows that have a weight, beside those that are held already."""
         mask = np.ones(target.shape, np.bool_)
         rows = AdvisedRows(numbers, np.clip(target, -1.0, 1.0), mask, weight, born).only(weight > 0.0)
-        before = advice.of(sentence)
+        before = advice.of(name)
         both = rows if before is None else _together(before, rows)
-        advice.put(sentence, both.only(np.arange(len(both)) >= len(both) - MOST))
+        advice.put(name, both.only(np.arange(len(both)) >= len(both) - MOST))
 
     def sample(self, updates: int, generator: torch.Generator) -> AdvisedBatch | None:
-        """Draw rows in scope and, as long as anchors last, as many of them; None where nothing is in scope.
+        """Draw rows in scope and, as long as there are anchors, as many of them; None where nothing is in scope.
 
         Their weights have a mean of 1.
         """
@@ -243,14 +258,13 @@ class RuleLessons:
     def state(self) -> dict[str, Tensor]:
         """What the policy wished when lessons were made, which nobody could find out later."""
         kept: dict[str, Tensor] = {}
-        for sentence, rule in self._rules.items():
-            looked = -1 if rule.looked is None else rule.looked
-            kept[f"{KEPT}rule.{sentence}"] = torch.tensor([rule.times, rule.born, looked])
+        for name, rule in self._rules.items():
+            kept[f"{KEPT}rule.{name}"] = torch.tensor([rule.times, rule.born, rule.looked, rule.until])
             for store, advice in self._stores.items():
-                rows = advice.of(sentence)
+                rows = advice.of(name)
                 if rows is not None:
                     for part in PARTS:
-                        kept[f"{KEPT}{store}.{part}.{sentence}"] = torch.as_tensor(np.array(getattr(rows, part)))
+                        kept[f"{KEPT}{store}.{part}.{name}"] = torch.as_tensor(np.array(getattr(rows, part)))
         return kept
 
     def load(self, kept: Mapping[str, Tensor], updates: int) -> None:
@@ -259,20 +273,21 @@ class RuleLessons:
         Raises:
             CheckpointError: not what state() gives.
         """
-        for sentence, rule in self._rules.items():
+        for name, rule in self._rules.items():
+            told = kept.get(f"{KEPT}rule.{name}")
             rule.born = updates
-            told = kept.get(f"{KEPT}rule.{sentence}")
-            if told is None or int(told[0]) != rule.times:
-                continue
-            rule.born, looked = int(told[1]), int(told[2]) if len(told) > 2 else -1
-            rule.looked = looked if looked >= 0 else None
-            if rule.is_speed:
-                rule.waiting = []
-            born = rule.born if rule.is_speed or rule.looked is None else rule.looked
-            for store, advice in self._stores.items():
-                named = {part: kept.get(f"{KEPT}{store}.{part}.{sentence}") for part in PARTS}
-                if any(part is not None for part in named.values()):
-                    advice.put(sentence, _rows_of(named, born, sentence))
+            if told is not None and len(told) == TOLD and int(told[0]) == rule.times:
+                _, rule.born, rule.looked, rule.until = told.tolist()
+                if rule.is_speed:
+                    rule.waiting = [step for step in rule.waiting if step.row > rule.until]
+        # In the order in which they were made, which is the order in which rows are drawn.
+        for name, rule in sorted(self._rules.items(), key=lambda item: item[1].looked):
+            if rule.looked != NEVER:
+                born = rule.born if rule.is_speed else rule.looked
+                for store, advice in self._stores.items():
+                    named = {part: kept.get(f"{KEPT}{store}.{part}.{name}") for part in PARTS}
+                    if any(part is not None for part in named.values()):
+                        advice.put(name, _rows_of(named, born, name))
 
 
 def _rows_of(kept: Mapping[str, Tensor | None], born: int, sentence: str) -> AdvisedRows:
@@ -287,6 +302,11 @@ def _together(one: AdvisedRows, other: AdvisedRows) -> AdvisedRows:
     """The rows of both, in this order."""
     both = {name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in PARTS}
     return AdvisedRows(**both, born=one.born)
+
+
+def _divide(rule: _Rule, steps: Sequence[HeardStep], ruled: Ruled) -> None:
+    for step, within in zip(steps, ruled.in_scope, strict=True):
+        (rule.inside if within else rule.outside).append(step)
 
 
 def _executed(steps: Sequence[HeardStep]) -> Array:

@@ -264,7 +264,7 @@ class Words:
             self._measured_at = learner.updates
             return None
         self._uptake.begin(self._mode, self._buffer.can_be_drawn)
-        self.rules.begin(self._mode, learner.updates)
+        self.rules.begin(self._mode, learner.updates, heartbeat)
         for number in range(min(due, AT_ONCE)):
             if number % 8 == 0:
                 heartbeat()

@@ -33,8 +33,8 @@ class WordsConfig:
     """Advice is kept as long as its value is not less by more than this than that of what the policy would do."""
 
     rule_weight: float = 0.0
-    """Of standing rules, beside what is imitated: for a policy that can do its task, and is to act without them. Beside
-    a policy that still learns, 1 holds it back. 0 teaches none; they stand all the same."""
+    """Of standing rules, beside what is imitated: for a policy that can do its task, and is to act without them. One
+    that still learns is held back by 1. 0 teaches none; they stand all the same."""
     rule_speeds: bool = False
     """Teach the policy rules of speed, too, for it to act without them: with such a rule standing, it slows down twice.
     Other rules are taught with any weight."""

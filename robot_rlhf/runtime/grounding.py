@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from robot_rlhf.datatypes import Array, Observation, RobotSpec
 from robot_rlhf.facts import FactBook, columns_of
-from robot_rlhf.language.rules import cannot_hold, filtered, in_scope, near_scope
+from robot_rlhf.language.rules import cannot_hold, filtered_by_all, in_scope, near_scope
 from robot_rlhf.learner.meant import Ruled
 from robot_rlhf.meaning import GRIPS, TURNS, Meaning
 from robot_rlhf.skills.nudges import USUAL_TURN, USUAL_WAY, grounded
@@ -44,10 +44,11 @@ class SpokenOf:
         action = None if isinstance(made, str) else made.act(observation)
         return None if action is None else action.values
 
-    def rule(self, meaning: Meaning, seen: Sequence[Observation], actions: Array) -> Ruled | None:
-        if cannot_hold(meaning, self._spec.action):
+    def rules(self, meanings: Sequence[Meaning], seen: Sequence[Observation], actions: Array) -> Ruled | None:
+        can_hold = [meaning for meaning in meanings if not cannot_hold(meaning, self._spec.action)]
+        if not can_hold:
             return None
         columns = columns_of(seen)
-        return Ruled(
-            filtered(meaning, columns, actions, self._spec), in_scope(meaning, columns), near_scope(meaning, columns)
-        )
+        within = np.any([in_scope(meaning, columns) for meaning in can_hold], axis=0)
+        near = np.any([near_scope(meaning, columns) for meaning in can_hold], axis=0)
+        return Ruled(filtered_by_all(can_hold, columns, actions, self._spec), within, near & ~within)

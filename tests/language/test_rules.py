@@ -19,7 +19,7 @@ from robot_rlhf.datatypes import Action, ActionLayout, CommandLayout, Driver, Ob
 from robot_rlhf.errors import InvalidValueError
 from robot_rlhf.facts import columns_of
 from robot_rlhf.language import rules
-from robot_rlhf.language.rules import Rules, cannot_hold, filtered, in_scope, near_scope, ordered, pace
+from robot_rlhf.language.rules import Rules, cannot_hold, filtered, filtered_by_all, in_scope, near_scope, ordered, pace
 from robot_rlhf.meaning import Meaning
 from robot_rlhf.ports import Shield
 from robot_rlhf.timing import FakeClock
@@ -299,6 +299,26 @@ def test_what_hundreds_of_sentences_say_alike_is_looked_at_once(monkeypatch: pyt
     assert shield.filter(here, wish, Driver.POLICY).values[0] == 0.5
     assert len(looked) <= 2, "once to know whether it holds, and once to do it"
     assert {one.state for one in shield.standing} == {"holds"}
+
+
+@given(seed=st.integers(0, 10_000))
+def test_many_rows_through_all_rules_are_each_through_the_shield(seed: int) -> None:
+    """Of rules of one kind about one thing, of several speeds, and in whatever order they were set."""
+    rng = np.random.default_rng(seed)
+    kinds = [str(kind) for kind in rng.choice(list(RULES), size=rng.integers(1, 6))]
+    ranges = {"slower": (0.3, 0.9), "faster": (1.1, 1.5)}
+    amounts = [None if rng.random() < 0.5 else float(rng.uniform(*ranges.get(kind, (0.05, 0.2)))) for kind in kinds]
+    said = [Meaning("rule", rule=kind, thing="glass", amount=m) for kind, m in zip(kinds, amounts, strict=True)]
+    tools, targets = rng.uniform(-0.2, 0.2, (2, 12, 3))
+    observations = [seen(tool, target) for tool, target in zip(tools, targets, strict=True)]
+    wishes = rng.uniform(-1.0, 1.0, (12, 7)).astype(np.float32)
+    shield = Rules(SPEC)
+    for number, rule in enumerate(said):
+        shield.add(f"e/{number}", rule)
+    together = filtered_by_all(said, columns_of(observations), wishes, SPEC)
+    for observation, wish, row in zip(observations, wishes, together, strict=True):
+        alone = shield.filter(observation, Action(wish), Driver.POLICY).values
+        np.testing.assert_allclose(row, alone, atol=1e-6)
 
 
 def test_waits_for_what_is_not_seen_and_says_so() -> None:

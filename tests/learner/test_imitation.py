@@ -315,3 +315,23 @@ def test_a_cloning_learner_of_many_acts_by_their_mean(averaged: bool) -> None:
 def test_many_that_clone_weigh_a_person_alike() -> None:
     with pytest.raises(ConfigError, match=r"learner\.imitators 5 with learner\.weighting sirius"):
         DaggerConfig(imitators=5, weighting="sirius")
+
+
+def test_many_that_clone_look_at_no_pictures() -> None:
+    with pytest.raises(ConfigError, match=r"learner\.imitators 2 with cameras \['front'\]"):
+        CloningLearner(Shapes(3, 3, 2, {"front": (16, 16)}), SMALL, DaggerConfig(imitators=2), seed=0)
+
+
+def test_nobody_who_acts_is_left_behind_where_it_goes_on_from_a_policy() -> None:
+    one, many = (CloningLearner(SHAPES, SMALL, DaggerConfig(imitators=count), seed=0) for count in (0, 3))
+    with pytest.raises(CheckpointError, match="no imitators"):
+        many.begin_with(one.snapshot())
+    with pytest.raises(CheckpointError, match="imitators alone"):
+        one.begin_with(many.snapshot())
+    before = one.snapshot().checksum
+    one.begin_with(learner_of(seed=7).snapshot())  # of a learner whose actor acts too
+    assert one.snapshot().checksum != before
+    other = CloningLearner(SHAPES, SMALL, DaggerConfig(imitators=3), seed=5)
+    other.begin_with(many.averaged())
+    for name, value in many.averaged().arrays.items():
+        np.testing.assert_array_equal(other.snapshot().arrays[name], value)

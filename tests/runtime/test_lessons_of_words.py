@@ -108,13 +108,13 @@ def test_a_rule_holds_where_the_thing_is_and_facts_are_asked_for_once() -> None:
     poses = [np.array([x, 0.0, 0.1, 0.0, 1.0, 0.0, 0.0], np.float32) for x in (0.42, 0.3, -0.5)]
     seen = [a_view(tool_pose_in_base=p, tool_target_in_base=p, scene={"cube": cube}) for p in poses]
     towards = np.tile(np.array([1.0, 0.0, 0.0, 0.0, 1.0], np.float32), (3, 1))
-    ruled = hands.rule(Meaning("rule", rule="keep_away", thing="cube"), seen, towards)
+    ruled = hands.rules([Meaning("rule", rule="keep_away", thing="cube"), LEFT], seen, towards)
     assert ruled is not None
     assert ruled.in_scope.tolist() == [True, False, False]
     assert ruled.near.tolist() == [False, True, False]
     assert ruled.actions[0, 0] < 1.0
     assert (ruled.actions[1:] == towards[1:]).all()
-    assert hands.rule(LEFT, seen, towards) is None
+    assert hands.rules([LEFT], seen, towards) is None
     for _ in range(2):
         hands.nudge(LEFT, seen[0])
     assert len(asked) == 1
