@@ -62,7 +62,7 @@ class Hands:
     def skill(self, meaning: Meaning, observation: Observation) -> Any:
         return None if meaning.thing == "moon" else WHOLE
 
-    def rule(self, meaning: Meaning, seen: Any, actions: Any) -> Any:
+    def rules(self, meanings: Any, seen: Any, actions: Any) -> Any:
         return None
 
 
