@@ -35,7 +35,7 @@ session: $(CONSOLE)
 	OMP_NUM_THREADS=1 $(BIN)/robot-rlhf session --task pick_cube $(if $(OPERATOR),--operator $(OPERATOR))
 
 test: $(DEV)
-	$(TESTS) -n 2 --dist worksteal
+	$(TESTS) -n 3 --dist worksteal  # on two cores: many tests wait for a process or a page
 
 slow: $(DEV)
 	$(TESTS) -m "slow or hypothesis" --hypothesis-profile free --timeout 3600

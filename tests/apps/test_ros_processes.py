@@ -157,6 +157,7 @@ def test_killed_started_again_and_ended(tmp_path: Path, monkeypatch: pytest.Monk
         assert robot.wait(timeout=TIMEOUT) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_what_was_recorded_leads_to_the_same_decisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy's process senses, decides and records over DDS; from its journal alone another one decides the same.

@@ -208,6 +208,7 @@ def test_what_cannot_be_is_said(run: Path, clip: Path, tmp_path: Path) -> None:
         RewardScoreOptions((run,))
 
 
+@pytest.mark.slow
 def test_arms_are_judged_and_scored_by_models(tmp_path: Path, clip: Path) -> None:
     """Every process of mode parallel: the arms' episodes end by a learned success, the learner's rows by sentences."""
     base = by_sentence(tmp_path, clip)

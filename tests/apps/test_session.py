@@ -336,6 +336,7 @@ def test_the_same_session_runs_without_a_person(tmp_path: Path) -> None:
 
 
 @needs_console
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_round_of_comparisons_goes_on_beside_practice(browser: Any, tmp_path: Path) -> None:
     """Clips are compared in the browser while the robot practises and is corrected, and the reward learns from them."""

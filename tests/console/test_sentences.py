@@ -346,7 +346,7 @@ def test_the_page_promises_what_the_run_does() -> None:
         console = SimpleNamespace(
             history=history, settings=SimpleNamespace(examples=("above the cube",), things={"glass": "the glass"})
         )
-        desk = SimpleNamespace(sentences=[], spoken=0)
+        desk = SimpleNamespace(sentences=[], sent=[], spoken=0)
         return sentences_state(cast("Any", console), cast("Any", desk), status)
 
     deaf = state({})

@@ -269,7 +269,7 @@ def test_a_learner_that_always_dies_is_given_up(tmp_path: Path) -> None:
 
 
 def test_a_silent_learner_counts_as_gone_and_is_replaced(tmp_path: Path) -> None:
-    with keeper(tmp_path, FALLS_SILENT, restarts=20, timeout=2.0) as learner:
+    with keeper(tmp_path, FALLS_SILENT, restarts=20, timeout=0.5) as learner:
         eventually(lambda: learner.healthy)
         first = learner.pid
         (tmp_path / "hush").touch()
