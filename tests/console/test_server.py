@@ -74,9 +74,10 @@ class Page:
         self.local: list[str] = []
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
-        if settle:
+        deadline = time.monotonic() + CEILING
+        while settle and "ready" not in self.told:  # with beats: it is told in answer to one
+            assert time.monotonic() < deadline, "the page is never ready"
             self.hold(seconds=0.4)
-            assert until(lambda: "ready" in self.told)
 
     def _read(self) -> None:
         try:
