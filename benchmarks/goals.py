@@ -44,6 +44,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "whole scene": {"features.scene": True},
     "misnamed": {"director": MISNAMED},
+    "five networks": {"learner.imitators": 5},
 }
 """What is not as usual in a training: the usual policy sees of the scene only what is asked for."""
 SEEN, UNSEEN, WRONG = "seen", "unseen", "unseen, misnamed"
