@@ -18,8 +18,10 @@ _GOOD = "(?:good|great|nice|lucky|lovely|glad|happy|fine)"
 QUESTIONS: Sequence[tuple[str, str, str]] = (
     ("know hear understand remember", r"(?:can|do|did|could) you (?:know|hear|understand|remember)", "if"),
     ("see", r"^(?:(?:can|do|did|could) you )?see(?! to| that| if)", "if"),
+    ("not", r"^(?:could|can|would|will) you not(?= .* (?:bit|little|tad|touch)(?: |$))", "if"),
+    ("write note jot", r"(?:write|note|jot) (?:it|that|this) down", "if"),
 )
-"""What asks the robot about what it knows; as REPORTS."""
+"""What asks the robot about what it knows, or may be meant either way; as REPORTS."""
 
 REPORTS: Sequence[tuple[str, str, str]] = (
     # praise and blame of what was done
@@ -43,7 +45,7 @@ REPORTS: Sequence[tuple[str, str, str]] = (
     ("forget", rf"forget(?: about)?(?: going| moving| turning)?(?: to)?(?: the)?(?= {_WAY}(?: |$))", "do not go"),
     ("better worse", r"never (?:seen|had|been|saw) (?:a |it |any)?better", "good"),
     ("worse", r"(?:could|can|would) not (?:be|have been|get|go) (?:any )?worse", "bad"),
-    ("something", r"is something else", "is nothing"),
+    ("something", rf"(?:{_GOOD}|well done)(?: \w+)? is something else", "bad"),
     # what it did not do: "you never went left"
     (
         "never not",
