@@ -100,12 +100,15 @@ class Reading:
             return f"nothing{': ' if self.why else ''}{self.why}"
         if self.doing == UNDONE:
             return f"taken back{' by ' if self.by else ''}{self.by}"
-        if self.doing == "nudge":
-            return f"nudging {meant}"
-        if self.doing == "label":
-            return f"for what was: {meant}{f' ({self.why})' if self.why else ''}"
-        said = {"praise": "praise", "blame": "blame", "undo": "takes back what was said before"}
-        return said.get(self.doing) or meant or self.doing
+        said = {
+            "nudge": f"nudging {meant}",
+            "label": f"for what was: {meant}",
+            "praise": "praise",
+            "blame": "blame",
+            "undo": "takes back what was said before",
+        }
+        done = said.get(self.doing) or meant or self.doing
+        return f"{done} ({self.why})" if self.why else done  # of several parts some cannot be
 
     def called(self, things: Mapping[str, str]) -> Reading:
         """The same as people say it. Args: things: what they call each thing, by its name."""
@@ -123,7 +126,7 @@ class Reading:
 
     def chosen(self, meaning: Meaning, by: str) -> Reading:
         """Somebody answers what it means; what is done about that is not for them to say."""
-        return replace(self, doing=ASKS, meanings=(replace(meaning, confidence=1.0),), by=by)
+        return replace(self, doing=ASKS, meanings=(replace(meaning, confidence=1.0),), by=by, why="")
 
     def corrected(self, meaning: Meaning, by: str) -> Reading:
         """Somebody says afterwards what it meant: that is about what was, and for the learner."""

@@ -43,10 +43,10 @@ def operator(browser: Any, session: FakeSession) -> Any:
 
 def say(page: Any, text: str) -> Any:
     """Type a sentence; returns its line on the page once it has been read."""
-    there = page.evaluate("console_drive_state.count")
+    before = page.evaluate("console_drive_state.sentences.map((s) => s.name)")
     send(page, text)
-    page.wait_for_function("(n) => console_drive_state.count > n && console_drive_state.sentences[0].name", arg=there)
-    name = page.evaluate("console_drive_state.sentences[0].name")
+    read = "([t, before]) => console_drive_state.sentences.find((s) => s.text === t && !before.includes(s.name))?.name"
+    name = page.wait_for_function(read, arg=[text.strip(), before]).json_value()
     line = page.locator(f".d-sentence[data-name='{name}']")
     line.locator(".d-does").wait_for()
     assert text[:100] in line.inner_text()
