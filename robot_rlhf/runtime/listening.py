@@ -282,10 +282,11 @@ class Listening:
         return self._read[sentence]
 
     def orders(self, sentence: Sentence) -> bool:
-        """Whether it was begun when the last episode was over, and says what to do with things: that is meant for this
-        one, however soon it comes, and no answer to what was seen."""
-        skills = all(meaning.skill for meaning in self._heard(sentence).meanings)
-        return skills and sentence.began >= self.standing.over_at and sentence not in self._vain
+        """Whether it was begun when the last episode was over, and says what to do with things, or what is wanted: that
+        is meant for this one, however soon it comes, and no answer to what was seen."""
+        heard = self._heard(sentence)
+        asks = heard.understood and all(m.skill or self._goals.takes(m) for m in heard.meanings)
+        return asks and sentence.began >= self.standing.over_at and sentence not in self._vain
 
     def _consider(self, sentence: Sentence, moment: Moment | None, why: str) -> _Said:
         """Decide once what is done about a sentence, and begin it."""

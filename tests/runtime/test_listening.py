@@ -512,6 +512,21 @@ def test_a_goal_is_asked_for_until_it_is_taken_back() -> None:
     assert asked == ["fetch the cube"] * 6 + ["fetch the lid"] * 5 + ["fetch the cube"] * 19
 
 
+@pytest.mark.parametrize(("ago", "doing", "fetched"), [(0.0, "goal", "lid"), (0.2, "label", "cube")])
+def test_what_is_wanted_is_wanted_of_the_next_episode_once_the_last_is_over(
+    ago: float, doing: str, fetched: str
+) -> None:
+    rig = Rig({})
+    goals = rig.station.director = Goals()
+    rig.listening.steer(goals)
+    rig.run()
+    at = rig.clock.now() - ago
+    rig.teleop.says = {rig.teleop.reads: lambda: HumanInput(sentences=(Sentence("the lid", at),))}
+    asked = [step.instruction for step in rig.run(seed=1)]
+    assert rig.doings == [doing]
+    assert set(asked[1:]) == {f"fetch the {fetched}"}
+
+
 @pytest.mark.parametrize("order", [("one", "other"), ("other", "one")])
 def test_goals_are_taken_back_in_any_order(order: tuple[str, str]) -> None:
     goals, named = Goals(), NamedGoals()
