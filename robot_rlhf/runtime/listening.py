@@ -285,7 +285,8 @@ class Listening:
         """Whether it was begun when the last episode was over, and says what to do with things, or what is wanted: that
         is meant for this one, however soon it comes, and no answer to what was seen."""
         heard = self._heard(sentence)
-        asks = heard.understood and all(m.skill or self._goals.takes(m) for m in heard.meanings)
+        asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]  # "wrong one, the red one"
+        asks = bool(asked) and heard.understood and all(m.skill or self._goals.takes(m) for m in asked)
         return asks and sentence.began >= self.standing.over_at and sentence not in self._vain
 
     def _consider(self, sentence: Sentence, moment: Moment | None, why: str) -> _Said:

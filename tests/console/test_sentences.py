@@ -120,7 +120,10 @@ def test_a_long_why_is_cut() -> None:
         (Reading("s", "skill", (ABOVE,)), "above cube"),
         (Reading("s", "skill", (ABOVE, Meaning("close", skill="close"))), "above cube, then close"),
         (Reading("s", "rule", (SLOWER,)), "rule: slower near glass"),
-        (Reading("s", "rule", (SLOWER,), why="there is no lamp here"), "rule: slower near glass (there is no lamp here)"),
+        (
+            Reading("s", "rule", (SLOWER,), why="there is no lamp here"),
+            "rule: slower near glass (there is no lamp here)",
+        ),
         (Reading("s", "praise", (Meaning("good"),)), "praise"),
         (Reading("s", "label", (LEFT,)), "for what was: left 2 cm"),
         (

@@ -80,6 +80,7 @@ KNOWN: Mapping[str, tuple[Meaning, ...]] = {
     ),
     "no, left": (Meaning("bad"), LEFT),
     "the lid": (Meaning("goal", thing="lid"),),
+    "wrong one, the lid": (Meaning("bad"), Meaning("goal", thing="lid")),
     "the lamp": (Meaning("goal", thing="lamp"),),
     "the lid, and left": (Meaning("goal", thing="lid"), LEFT),
     "wait": (Meaning("stop", skill="wait"),),
@@ -512,16 +513,17 @@ def test_a_goal_is_asked_for_until_it_is_taken_back() -> None:
     assert asked == ["fetch the cube"] * 6 + ["fetch the lid"] * 5 + ["fetch the cube"] * 19
 
 
+@pytest.mark.parametrize("text", ["the lid", "wrong one, the lid"])
 @pytest.mark.parametrize(("ago", "doing", "fetched"), [(0.0, "goal", "lid"), (0.2, "label", "cube")])
 def test_what_is_wanted_is_wanted_of_the_next_episode_once_the_last_is_over(
-    ago: float, doing: str, fetched: str
+    ago: float, doing: str, fetched: str, text: str
 ) -> None:
     rig = Rig({})
     goals = rig.station.director = Goals()
     rig.listening.steer(goals)
     rig.run()
     at = rig.clock.now() - ago
-    rig.teleop.says = {rig.teleop.reads: lambda: HumanInput(sentences=(Sentence("the lid", at),))}
+    rig.teleop.says = {rig.teleop.reads: lambda: HumanInput(sentences=(Sentence(text, at),))}
     asked = [step.instruction for step in rig.run(seed=1)]
     assert rig.doings == [doing]
     assert set(asked[1:]) == {f"fetch the {fetched}"}
