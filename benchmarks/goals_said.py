@@ -4,7 +4,8 @@
     python -m benchmarks.goals_said --half mended --wrong
     python -m benchmarks.goals_said --runs RUN...    # what trained policies do, asked in words that were kept apart
 
-Runs are cloned with the settings of benchmarks.goals: `--learner cloning --demonstrations 20 --steps 0 --keep FOLDER`.
+Runs are those of benchmarks.goals with
+`--methods "five networks" --learner cloning --demonstrations 20 --steps 0 --keep FOLDER`.
 
 A file has one sentence in each line, behind what is wanted: `red`, `bowl_left`, `red>bowl_left`, or `unknown` where one
 has to ask; `, all along` where it says that nothing else was ever wanted. Every sentence is heard in an episode of
