@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.goals import HELD_OUT, METHODS, MISNAMED, Trial, misnamed, settings
 from robot_rlhf.language.goals import from_tool
+from robot_rlhf.learner.cloning import CloningConfig
+from robot_rlhf.learner.sac import SacConfig
 from robot_rlhf.timing import FakeClock
 from robot_rlhf_sim.place import SimConfig
 from robot_rlhf_sim.tasks.blocks import PAIRS, Blocks
@@ -38,8 +40,11 @@ def test_a_misnaming_director_never_names_what_is_asked_for() -> None:
 @pytest.mark.parametrize("learner", ["dagger", "sac", "cloning"])
 def test_practice_never_asks_for_what_is_held_out(learner: str, tmp_path: Path) -> None:
     made = {name: settings(Trial(name, "attentive", 100, 30, 2, learner), tmp_path) for name in METHODS}
-    assert [config.features.scene for config in made.values()] == [False, True, False]
-    assert [config.director == MISNAMED for config in made.values()] == [False, False, True]
+    assert {name for name, config in made.items() if config.features.scene} == {"whole scene"}
+    assert {name for name, config in made.items() if config.director == MISNAMED} == {"misnamed"}
+    five = made["five networks"].learner
+    assert isinstance(five, CloningConfig | SacConfig)
+    assert five.imitators == 5
     for config in made.values():
         assert config.algorithm == learner
         assert isinstance(config.place, SimConfig)
