@@ -25,7 +25,7 @@ ASKED = {
     don't open or close | don't turn left or right | the red one or the blue one | drop it or lift it
     don't open the drawer | never open the drawer | grab a coffee | not so close | -2 cm left | left -2cm
     keep away from the glass and the unicorn | left, scratch that | grab the cube, never mind
-    slower near the glass, undo that
+    slower near the glass, undo that | could you not go left a bit? | write that down | note it down
     """,
     "de": """
     der linke Greifer ist kaputt | das Fenster ist offen | der Würfel ist nach links gerutscht
@@ -48,7 +48,8 @@ left: it went right instead of left | you went right instead of left
 left: didn't I say left? | go left, it didn't go far enough left
 right: forget left | it was a mistake to go left | you are going left instead of right
 good: good thing you didn't go left | good that you went left | never seen better
-bad: too bad you went left | couldn't be worse
+bad: too bad you went left | couldn't be worse | well done is something else | a good job is something else
+slower: could you not go so fast?
 up: move the left finger up
 left: 2-3 cm left | - left | le\u00adft
 stop: s\u200btop
