@@ -285,7 +285,7 @@ class Listening:
         """Whether it was begun when the last episode was over, and says what to do with things, or what is wanted: that
         is meant for this one, however soon it comes, and no answer to what was seen."""
         heard = self._heard(sentence)
-        asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]  # "wrong one, the red one"
+        asked = _asked(heard)  # "wrong one, the red one"
         asks = bool(asked) and heard.understood and all(m.skill or self._goals.takes(m) for m in asked)
         return asks and sentence.began >= self.standing.over_at and sentence not in self._vain
 
@@ -313,7 +313,7 @@ class Listening:
         if not heard.understood:
             said.doing, said.why = "ask", heard.why
             return
-        asked = [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]
+        asked = _asked(heard)
         if not asked:  # "no, left": what is to be done counts before what was not good
             said.doing, said.why = (
                 ("nothing", said.vain) if said.vain else (JUDGEMENTS[heard.meanings[0].reading], said.why)
@@ -475,6 +475,11 @@ class Listening:
 def _of(feedback: Feedback, moment: Moment) -> bool:
     """Whether it is about the episode that runs, or an earlier part of it."""
     return whole_episode(feedback.span.episode_id) == whole_episode(moment.episode)
+
+
+def _asked(heard: Heard) -> list[Meaning]:
+    """What is to be done of it, without what is only judged."""
+    return [meaning for meaning in heard.meanings if meaning.reading not in JUDGEMENTS]
 
 
 def _presses(meaning: Meaning) -> bool:

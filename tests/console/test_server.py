@@ -148,11 +148,16 @@ def operator(session: FakeSession) -> str:
     return cookie
 
 
-@pytest.fixture
-def page(session: FakeSession, operator: str) -> Iterator[Page]:
+def opened(session: FakeSession, operator: str) -> Page:
+    """The operator's page, with the robot going on."""
     session.link._take(Press(Button.RELEASE))
     session.link._take(Press(Button.RESUME))
-    page = Page(session, operator)
+    return Page(session, operator)
+
+
+@pytest.fixture
+def page(session: FakeSession, operator: str) -> Iterator[Page]:
+    page = opened(session, operator)
     yield page
     page.close()
 
@@ -247,12 +252,20 @@ def test_malformed_messages_are_answered_and_the_page_stays(session: FakeSession
 
 
 def test_a_message_beyond_all_measure_ends_the_socket_and_leaves_nobody_driving(
-    session: FakeSession, page: Page
+    session: FakeSession, operator: str
 ) -> None:
-    page.drive("KeyW")
-    with contextlib.suppress(ConnectionClosed):
-        page.socket.send("x" * (3 << 20))
-    assert until(lambda: not drives(session))
+    def seconds_to_stop() -> float:
+        page = opened(session, operator)
+        page.drive("KeyW")
+        with contextlib.suppress(ConnectionClosed):
+            page.socket.send("x" * (3 << 20))
+        sent = time.monotonic()
+        assert until(lambda: not drives(session))
+        took = time.monotonic() - sent
+        page.close()
+        return took
+
+    assert until(lambda: seconds_to_stop() < 0.5)
 
 
 def test_a_second_person_watches_may_stop_and_may_take_over(session: FakeSession, operator: str, page: Page) -> None:
@@ -287,9 +300,7 @@ def test_stop_counts_even_when_it_comes_late(session: FakeSession, page: Page) -
 @pytest.mark.parametrize("how", ["silent", "closed", "aborted"])
 def test_a_page_that_vanishes_while_driving_stops_the_robot(session: FakeSession, operator: str, how: str) -> None:
     def seconds_to_stop() -> float:
-        session.link._take(Press(Button.RELEASE))
-        session.link._take(Press(Button.RESUME))
-        page = Page(session, operator)
+        page = opened(session, operator)
         page.drive("KeyW")
         lost = session.link.lost
         gone = time.monotonic()
@@ -425,7 +436,7 @@ def test_pictures_come_with_their_situation(session: FakeSession, operator: str)
     watcher = Watcher(session, operator)
     last = 0
     ages: list[float] = []
-    while len(ages) < 10 or sorted(ages)[len(ages) // 2] >= 200:  # ms, by half of them on a machine that is busy
+    while len(ages) < 10 or max(ages[-10:]) >= 200:  # ms; a busy machine may take its time to five in a row
         assert len(ages) < 1000
         said, pictures = watcher.situation()
         assert said["cameras"] == ["front", "wrist"]
@@ -450,6 +461,13 @@ def test_a_slow_page_gets_the_newest_and_slows_nobody(session: FakeSession, oper
     slow.ack()
     slow.situation()
     assert slow.number >= quick.number > first + 25, "the newest, not the next"
+
+    def age() -> float:
+        """Of the picture that comes when the one before is painted, ms."""
+        slow.ack()
+        return slow.situation()[1][0][1]
+
+    assert until(lambda: age() < 150)
     slow.socket.close()
     quick.socket.close()
 
@@ -490,32 +508,40 @@ def test_a_flood_delays_nobody(session: FakeSession, operator: str, page: Page) 
     watcher.socket.close()
 
 
+def start_again(session: FakeSession, cookie: str) -> httpx.Response:
+    """Start the console anew; what it answers as soon as it does."""
+    session.start_console()
+    deadline = time.monotonic() + CEILING
+    while True:
+        try:
+            return httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=CEILING)
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, "the console does not come up again"
+            time.sleep(0.05)
+
+
 def test_a_console_that_is_killed_pauses_and_its_cookies_open_the_next(tmp_path: Path) -> None:
     with FakeSession(tmp_path / "journal", size=32) as session:
         cookie = come_in(session)
-        page = Page(session, cookie)
-        page.drive("KeyW")
-        assert session.console is not None
-        killed = time.monotonic()
-        session.console.send_signal(signal.SIGKILL)
-        session.console.wait(timeout=CEILING)
-        assert until(lambda: not drives(session))
-        at, human = next((at, h) for at, h in since(session, killed) if h is None or h.action is None)
-        assert at - killed < 5.0
-        assert human is not None
-        assert Button.PAUSE in human.buttons
+
+        def seconds_to_pause() -> float:
+            assert session.console is not None
+            if session.console.poll() is not None:  # too late once, on a busy machine
+                start_again(session, cookie)
+            opened(session, cookie).drive("KeyW")
+            killed = time.monotonic()
+            session.console.send_signal(signal.SIGKILL)
+            session.console.wait(timeout=CEILING)
+            assert until(lambda: not drives(session))
+            at, human = next((at, h) for at, h in since(session, killed) if h is None or h.action is None)
+            assert human is not None
+            assert Button.PAUSE in human.buttons
+            return at - killed
+
+        assert until(lambda: seconds_to_pause() < 0.5)
         assert until(lambda: session.inputs[-1][1] is None)
         assert session.phase.value == "paused"
-        session.start_console()
-        answer = None
-        for _ in range(round(CEILING / 0.05)):
-            try:
-                answer = httpx.get(session.address + "/review", headers={"cookie": cookie}, timeout=CEILING)
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
-        assert answer is not None
-        assert answer.status_code == 200
+        assert start_again(session, cookie).status_code == 200
         again = Page(session, cookie)
         assert again.told["seat"] is True
         again.drive("KeyW")

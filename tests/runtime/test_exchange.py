@@ -275,6 +275,7 @@ def test_a_silent_learner_counts_as_gone_and_is_replaced(tmp_path: Path) -> None
         (tmp_path / "hush").touch()
         eventually(lambda: learner.starts >= 2)
         eventually(lambda: not alive(first))
+        assert learner.pid != first
 
 
 def test_a_learner_that_cannot_be_started_is_one_error(tmp_path: Path) -> None:
